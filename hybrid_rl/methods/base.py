@@ -1,0 +1,189 @@
+"""What a method is: it decides what to sample, which update comes next, and what to remember.
+
+The trainer is blind to methods. It calls four verbs and hands over plain records; a method never sees a model, an
+optimizer, a rank or a device, and this package imports neither torch nor TRL. Two clauses keep several ranks in step:
+
+- **Lock step.** `rollout` calls `attempt` a number of times that depends on settings only; `attempt([])` is legal and
+  returns `[]`. With sharded weights every rank must enter generation equally often, or the run hangs.
+- **Same knowledge.** The trainer gathers results and norms from all ranks, in rank order, before it reports them, so
+  `next_update` gives the same answer everywhere. Randomness comes from `random.Random(f"{seed}-{step}")`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Ids = tuple[int, ...]
+Json = Any  # whatever json.dumps takes; a recursive alias would cost more than it tells
+Outcome = Literal["correct", "wrong", "unparseable", "timeout", "truncated"]
+
+
+class Checked(BaseModel):
+    """A frozen section of the settings that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """An expert's solution, tokenised once; every prefix of it is a cut of `ids`, never of text."""
+
+    text: str
+    ids: Ids
+    """Tokens of `text`, without an end-of-sequence token."""
+    ends: tuple[int, ...]
+    """`ends[i]`: where token i ends in `text`, in characters."""
+    answer_start: int
+    """Where the statement of the final answer begins, in characters; a hint must stop before it."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One question of the training set."""
+
+    id: str
+    prompt_ids: Ids
+    """The chat prompt with the generation prompt, as sampled from."""
+    question: str
+    answer: str
+    trace: Trace | None = None
+    level: str | None = None
+    """Difficulty level, where the data has one."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the verifier says of one solution."""
+
+    outcome: Outcome
+    reward: float
+
+    @property
+    def correct(self) -> bool:
+        return self.outcome == "correct"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A solution to be sampled: the prompt of `example`, then `prefix`, then up to the length limit."""
+
+    example: Example
+    prefix: Ids = ()
+    """Expert tokens given as context. They use up the length limit of the completion."""
+    completion: Ids | None = None
+    """When given, nothing is sampled: these tokens are graded as if they had been."""
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """A sampled completion and the verdict on the whole solution, prefix included."""
+
+    completion: Ids
+    """At least one token; ends with an end-of-sequence token unless it was cut at the length limit."""
+    verdict: Verdict
+    logprobs: tuple[float, ...] | None = None
+    """The sampler's own log-probabilities, where the backend gives them."""
+
+
+Attempts = Callable[[Sequence[Attempt]], list[Rollout]]
+"""Samples and grades, one rollout per attempt, in the same order."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """`group_size` rollouts of one question that share a context; advantages are relative within it."""
+
+    example: Example
+    rollouts: tuple[Rollout, ...]
+    prefix: Ids = ()
+    trained: bool = True
+    """False: the rows keep their place in the batch and contribute no gradient."""
+    note: Mapping[str, Json] = field(default_factory=dict)
+    """Why the group looks as it does, for the decision log."""
+
+    @property
+    def correct(self) -> int:
+        return sum(rollout.verdict.correct for rollout in self.rollouts)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What every rank is told of every group of an RL update."""
+
+    example_id: str
+    correct: int
+    size: int
+    prefix_tokens: int = 0
+    trained: bool = True
+    note: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Update:
+    """The next optimizer step."""
+
+    kind: Literal["rl", "sft"]
+    examples: tuple[Example, ...] = ()
+    """For "sft": what to learn from. Empty: the next batch of the shuffled demonstrations."""
+    progress: float | None = None
+    """Position in [0, 1] on the learning-rate schedule of this kind. None: that of the whole run."""
+    entropy_bonus: float = 0.0
+    """For "sft": weight of the mean token entropy that is subtracted from the loss."""
+    measure_only: bool = False
+    """For "sft": take the gradient norm and leave the weights as they are."""
+    note: Mapping[str, Json] = field(default_factory=dict)
+    """Why this update was chosen, for the decision log."""
+
+
+class Method:
+    """Base of all methods: every update is RL, one unguided group per question, nothing remembered."""
+
+    needs_traces: ClassVar[bool] = False
+    """True: a data set in which no question has an expert trace is refused."""
+    needs_rollouts: ClassVar[bool] = True
+    """False: the method never asks for an RL update, so nothing is sampled in training."""
+
+    class Settings(Checked):
+        """Each method nests its own; `name` and `group_size` mean the same everywhere."""
+
+        name: str
+
+    def __init__(self, settings: Any, examples: Mapping[str, Example], seed: int, steps: int) -> None:
+        """`settings`: this class's own `Settings`; `examples`: the training set by id; `steps`: of the whole run."""
+        self.settings = settings
+        self.examples = examples
+        self.seed = seed
+        self.steps = steps
+
+    def rollout(self, step: int, examples: Sequence[Example], attempt: Attempts) -> list[Group]:
+        """One group per example, in order."""
+        size = self.settings.group_size
+        rollouts = attempt([Attempt(example) for example in examples for _ in range(size)])
+        return [
+            Group(example, tuple(rollouts[i * size : (i + 1) * size]))
+            for i, example in enumerate(examples)
+        ]
+
+    def next_update(self, step: int) -> Update:
+        """What optimizer step `step` (from 0) does. Called once per step, before it."""
+        return Update("rl")
+
+    def observe_results(self, step: int, results: Sequence[Result]) -> None:
+        """All groups of the RL update of `step`, of all ranks, after sampling."""
+
+    def observe_norm(self, step: int, update: Update, grad_norm: float) -> None:
+        """The global gradient norm of `step` before clipping, after its backward pass."""
+
+    def state_dict(self) -> dict[str, Json]:
+        """All that a resume needs, JSON values only."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Json]) -> None:
+        """Undo `state_dict`."""
+
+    @classmethod
+    def expected_sft_steps(cls, settings: Any, steps: int) -> int:
+        """How many of `steps` are supervised, for the estimate of the work; an upper guess where chance decides."""
+        return 0

@@ -1,0 +1,35 @@
+"""SFT, then GRPO from its result: the baseline that an audit (arXiv 2604.23747) found to beat published hybrids.
+
+Both phases are one run: one optimizer, one directory, one step count. Each phase has its own learning-rate schedule.
+"""
+
+from typing import Any
+
+from pydantic import Field
+
+from hybrid_rl.methods import base
+
+
+class SftThenGrpo(base.Method):
+    needs_traces = True
+
+    class Settings(base.Checked):
+        name: str
+        group_size: int = Field(ge=2)
+        """Rollouts per question in the RL phase."""
+        sft_fraction: float = Field(gt=0, lt=1)
+        """Share of `train.steps` that is supervised."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.sft_steps = self.expected_sft_steps(self.settings, self.steps)
+
+    def next_update(self, step: int) -> base.Update:
+        if step < self.sft_steps:
+            return base.Update("sft", progress=step / self.sft_steps)
+        return base.Update("rl", progress=(step - self.sft_steps) / (self.steps - self.sft_steps))
+
+    @classmethod
+    def expected_sft_steps(cls, settings: Any, steps: int) -> int:
+        """At least one step for each phase."""
+        return min(max(1, round(settings.sft_fraction * steps)), steps - 1)
