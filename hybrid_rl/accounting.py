@@ -1,0 +1,80 @@
+"""What a run has spent so far, on every axis that a budget can be drawn against. Pure.
+
+FLOPs are an estimate by the usual rule, N parameters: 2N per token read or generated in a forward pass, 4N more where a
+backward pass follows (BREAD and arXiv 2604.23747 count likewise). Prompt tokens count, padding does not.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Cost:
+    """Of one update, on one rank."""
+
+    prompt_tokens: int = 0
+    """Read by generate."""
+    generated_tokens: int = 0
+    """Sampled, whether trained on or not."""
+    trained_tokens: int = 0
+    """In the loss."""
+    backward_tokens: int = 0
+    """Through forward and backward, context included."""
+    reference_tokens: int = 0
+    """Through the reference model."""
+    verifier_calls: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    trace_tokens: dict[str, int] = field(default_factory=dict)
+    """Example id -> most tokens of its expert trace shown or learned from."""
+
+    def show_trace(self, example_id: str, tokens: int) -> None:
+        self.trace_tokens[example_id] = max(tokens, self.trace_tokens.get(example_id, 0))
+
+    def add(self, other: "Cost") -> None:
+        """Take in the cost of another rank."""
+        self.prompt_tokens += other.prompt_tokens
+        self.generated_tokens += other.generated_tokens
+        self.trained_tokens += other.trained_tokens
+        self.backward_tokens += other.backward_tokens
+        self.reference_tokens += other.reference_tokens
+        self.verifier_calls += other.verifier_calls
+        self.outcomes.update(other.outcomes)
+        for example_id, tokens in other.trace_tokens.items():
+            self.show_trace(example_id, tokens)
+
+    def flops(self, parameters: int) -> float:
+        read = self.prompt_tokens + self.generated_tokens + self.reference_tokens
+        return float(parameters) * (2 * read + 6 * self.backward_tokens)
+
+
+@dataclass
+class Spent:
+    """Totals over all updates and ranks; saved with every checkpoint."""
+
+    wall_seconds: float = 0.0
+    """Of training; evaluation is not charged."""
+    generated_tokens: int = 0
+    trained_tokens: int = 0
+    flops: float = 0.0
+    verifier_calls: int = 0
+    trace_tokens: dict[str, int] = field(default_factory=dict)
+
+    def add(self, cost: Cost, parameters: int) -> None:
+        self.generated_tokens += cost.generated_tokens
+        self.trained_tokens += cost.trained_tokens
+        self.verifier_calls += cost.verifier_calls
+        self.flops += cost.flops(parameters)
+        for example_id, tokens in cost.trace_tokens.items():
+            self.trace_tokens[example_id] = max(tokens, self.trace_tokens.get(example_id, 0))
+
+    def axes(self) -> dict[str, float]:
+        """The budget axes of a metrics line; `traces_used` counts distinct questions."""
+        return {
+            "wall_seconds": round(self.wall_seconds, 3),
+            "generated_tokens": self.generated_tokens,
+            "trained_tokens": self.trained_tokens,
+            "flops": self.flops,
+            "verifier_calls": self.verifier_calls,
+            "traces_used": len(self.trace_tokens),
+            "trace_tokens_used": sum(self.trace_tokens.values()),
+        }

@@ -1,0 +1,50 @@
+"""Checkpoint folders: which one is complete, what ours adds to transformers' own, which old ones go.
+
+transformers writes weights, optimizer, schedule and RNG states of all ranks; `hybrid_state.json` holds the rest and is
+written last, by rename, so a folder without it was cut off while being saved and is never resumed from.
+"""
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+STATE_FILE = "hybrid_state.json"
+
+
+def complete(directory: Path) -> list[Path]:
+    """Complete checkpoints in `directory`, oldest first."""
+    found = [path.parent for path in directory.glob(f"checkpoint-*/{STATE_FILE}")]
+    return sorted(found, key=_step)
+
+
+def write_state(checkpoint: Path, state: dict[str, Any]) -> None:
+    """Mark `checkpoint` complete."""
+    temporary = checkpoint / f"{STATE_FILE}.tmp"
+    with temporary.open("w") as file:
+        json.dump(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(checkpoint / STATE_FILE)
+
+
+def read_state(checkpoint: Path) -> dict[str, Any]:
+    state: dict[str, Any] = json.loads((checkpoint / STATE_FILE).read_text())
+    return state
+
+
+def keep_newest(directory: Path, count: int) -> None:
+    """Delete all but the `count` newest complete checkpoints, and incomplete ones older than those."""
+    kept = complete(directory)[-count:]
+    for path in directory.glob("checkpoint-*"):
+        if kept and _step(path) < _step(kept[0]):
+            # Without its mark first: a deletion cut short must not leave half a checkpoint that looks whole.
+            (path / STATE_FILE).unlink(missing_ok=True)
+            shutil.rmtree(path)
+
+
+def _step(path: Path) -> int:
+    match = re.fullmatch(r"checkpoint-(\d+)", path.name)
+    return int(match.group(1)) if match else -1

@@ -1,0 +1,94 @@
+"""The record of a run as it happens: what one optimizer step puts into the files of the run directory.
+
+Files are the source of truth; trackers and the console show the same lines.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+from hybrid_rl import rundir
+from hybrid_rl.accounting import Cost, Spent
+from hybrid_rl.methods.base import Group, Ids, Result, Update
+
+
+class Recorder(Protocol):
+    """Where a trainer reports to."""
+
+    def update(self, metrics: dict[str, Any], decision: dict[str, Any]) -> None:
+        """After every optimizer step; rank 0 only."""
+
+    def rollouts(self, step: int, rows: list[dict[str, Any]]) -> None:
+        """Every train.rollouts_every steps; rank 0 only."""
+
+    def evaluate(self, step: int, axes: Mapping[str, float]) -> None:
+        """Every train.eval_every steps; all ranks."""
+
+
+def metrics_line(
+    step: int,
+    update: Update,
+    learning_rate: float,
+    logs: Mapping[str, Any],
+    results: Sequence[Result],
+    rewards: Sequence[float],
+    cost: Cost,
+    spent: Spent,
+) -> dict[str, Any]:
+    """One line of metrics.jsonl. `logs` are TRL's, of this step; `rewards` those of the rows trained on."""
+    line: dict[str, Any] = {
+        "step": step,
+        "kind": update.kind,
+        "loss": logs["loss"],
+        "grad_norm": logs["grad_norm"],
+        "learning_rate": learning_rate,
+    }
+    if update.kind == "rl":
+        trained = [result for result in results if result.trained]
+        graded = max(1, sum(cost.outcomes.values()))
+        line |= {
+            "reward_mean": sum(rewards) / max(1, len(rewards)),
+            "correct_mean": sum(r.correct for r in trained) / max(1, sum(r.size for r in trained)),
+            "zero_advantage_groups": logs["frac_reward_zero_std"],
+            "completion_tokens_mean": logs["completions/mean_length"],
+            "truncated_rate": logs["completions/clipped_ratio"],
+            "entropy": logs["entropy"],
+        }
+        if "kl" in logs:
+            line["kl"] = logs["kl"]
+        line |= {f"outcome/{name}": count / graded for name, count in sorted(cost.outcomes.items())}
+    return line | spent.axes()
+
+
+def decision_line(step: int, update: Update, results: Sequence[Result]) -> dict[str, Any]:
+    """One line of decisions.jsonl: why this update, and why each group looks as it does."""
+    groups = [asdict(result) for result in results]
+    return {"step": step, "kind": update.kind, "note": dict(update.note), "groups": groups}
+
+
+def rollout_rows(
+    step: int, groups: Sequence[Group], first_group: int, decode: Callable[[Ids], str]
+) -> Iterator[dict[str, Any]]:
+    """Lines of rollouts/step_N.jsonl, all but the advantage; `first_group` numbers the groups over all ranks."""
+    for index, group in enumerate(groups, start=first_group):
+        for rollout in group.rollouts:
+            yield {
+                "step": step,
+                "example_id": group.example.id,
+                "group": index,
+                "prompt": decode(group.example.prompt_ids),
+                "prefix": decode(group.prefix),
+                "completion": decode(rollout.completion),
+                "outcome": rollout.verdict.outcome,
+                "reward": rollout.verdict.reward,
+                "trained": group.trained,
+            }
+
+
+def rewind(path: Path, step: int) -> None:
+    """Drop the lines of a .jsonl file that lie after `step`: a resume writes them again."""
+    lines = [line for line in rundir.read_jsonl(path) if line["step"] <= step]
+    if path.exists():
+        rundir.write_text(path, "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines))

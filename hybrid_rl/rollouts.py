@@ -1,0 +1,84 @@
+"""What a method's `attempt` does: sample what is not given, grade all of it, count what it cost.
+
+Knows neither TRL nor methods; sampling comes in as a function.
+"""
+
+from collections.abc import Callable, Sequence
+
+from hybrid_rl.accounting import Cost
+from hybrid_rl.methods.base import Attempt, Ids, Rollout
+from hybrid_rl.rewards import Grader, Solution
+from hybrid_rl.sampling import Sampling
+
+Sample = Callable[[Sequence[Ids], Sampling], list[Ids]]
+
+
+def text_of(ids: Ids, decode: Callable[[Ids], str], eos_ids: Sequence[int]) -> str:
+    """The text of a solution, without the token that ended it."""
+    return decode(ids[:-1] if ids and ids[-1] in eos_ids else ids)
+
+
+class Attempter:
+    """Callable as `methods.base.Attempts`; `cost` is the current update's and is replaced by the trainer.
+
+    The length limit covers the expert prefix too (BREAD, D12 in the method's notes: our choice).
+    """
+
+    def __init__(
+        self,
+        *,
+        sample: Sample,
+        how: Sampling,
+        grader: Grader,
+        decode: Callable[[Ids], str],
+        eos_ids: Sequence[int],
+        end_id: int,
+    ) -> None:
+        self.sample, self.how, self.grader = sample, how, grader
+        self.decode, self.eos_ids, self.end_id = decode, eos_ids, end_id
+        self.cost = Cost()
+
+    def __call__(self, attempts: Sequence[Attempt]) -> list[Rollout]:
+        completions = self._complete(attempts)
+        solutions = [
+            Solution(
+                answer=attempt.example.answer,
+                text=text_of(attempt.prefix + completion, self.decode, self.eos_ids),
+                truncated=completion[-1] not in self.eos_ids,
+            )
+            for attempt, completion in zip(attempts, completions, strict=True)
+        ]
+        calls = self.grader.calls
+        verdicts = self.grader.grade(solutions)
+        self.cost.verifier_calls += self.grader.calls - calls
+        self.cost.outcomes.update(verdict.outcome for verdict in verdicts)
+        return [Rollout(c, verdict) for c, verdict in zip(completions, verdicts, strict=True)]
+
+    def _complete(self, attempts: Sequence[Attempt]) -> list[Ids]:
+        for attempt in attempts:
+            shown = len(attempt.prefix) + len(attempt.completion or ())
+            if shown:
+                self.cost.show_trace(attempt.example.id, shown)
+            if len(attempt.prefix) >= self.how.max_completion_tokens:
+                raise ValueError(
+                    f"{attempt.example.id}: a prefix of {len(attempt.prefix)} tokens leaves no room within "
+                    f"train.max_completion_tokens = {self.how.max_completion_tokens}"
+                )
+        # Called even when nothing is left to sample: sharded weights need every rank in every call.
+        wanted = [attempt for attempt in attempts if attempt.completion is None]
+        prompts = [attempt.example.prompt_ids + attempt.prefix for attempt in wanted]
+        room = [self.how.max_completion_tokens - len(attempt.prefix) for attempt in wanted]
+        how = Sampling(
+            self.how.temperature, self.how.top_p, self.how.top_k, max(room, default=1)
+        )
+        drawn = self.sample(prompts, how)
+        self.cost.prompt_tokens += sum(map(len, prompts))
+        self.cost.generated_tokens += sum(map(len, drawn))
+        sampled = iter(ids[:most] for ids, most in zip(drawn, room, strict=True))
+        return [
+            next(sampled) if attempt.completion is None else self._ended(attempt.completion)
+            for attempt in attempts
+        ]
+
+    def _ended(self, completion: Ids) -> Ids:
+        return completion if completion[-1:] == (self.end_id,) else (*completion, self.end_id)

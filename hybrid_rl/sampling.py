@@ -1,0 +1,105 @@
+"""Generation with transformers: token ids in, token ids out. The only place where text is generated.
+
+Knows nothing of questions, rewards or methods. A completion keeps its end-of-sequence token; one that was cut at the
+length limit has none, and that is how a truncated completion is told.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import GenerationConfig, PreTrainedModel
+
+from hybrid_rl.methods.base import Ids
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How to draw the next token; `temperature` 0 takes the likeliest."""
+
+    temperature: float
+    top_p: float
+    top_k: int
+    """0: no limit."""
+    max_completion_tokens: int
+
+
+def generate(
+    model: PreTrainedModel,
+    prompts: Sequence[Ids],
+    sampling: Sampling,
+    eos_ids: Sequence[int],
+    pad_id: int,
+    rows_per_call: int,
+) -> list[Ids]:
+    """One completion per prompt, in the same order, each of at least one token.
+
+    More than `rows_per_call` prompts are cut into calls of that many rows, prompts of like length together.
+    """
+    order = range(len(prompts))
+    if len(prompts) > rows_per_call:
+        order = sorted(order, key=lambda i: len(prompts[i]))
+    completions: list[Ids] = [()] * len(prompts)
+    for start in range(0, len(prompts), rows_per_call):
+        rows = order[start : start + rows_per_call]
+        batch = _generate_batch(model, [prompts[i] for i in rows], sampling, eos_ids, pad_id)
+        for row, completion in zip(rows, batch, strict=True):
+            completions[row] = completion
+    return completions
+
+
+def cut_after_eos(ids: Sequence[int], eos_ids: Sequence[int]) -> Ids:
+    """`ids` up to and including the first end-of-sequence token; all of them where there is none."""
+    for position, token in enumerate(ids):
+        if token in eos_ids:
+            return tuple(ids[: position + 1])
+    return tuple(ids)
+
+
+def _generate_batch(
+    model: PreTrainedModel,
+    prompts: Sequence[Ids],
+    sampling: Sampling,
+    eos_ids: Sequence[int],
+    pad_id: int,
+) -> list[Ids]:
+    width = max(len(prompt) for prompt in prompts)
+    padded = [[pad_id] * (width - len(prompt)) + list(prompt) for prompt in prompts]
+    mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
+    was_training, own_config = model.training, model.generation_config
+    # Checkpointed layers drop the KV cache in training mode, and dropout would sample from another policy.
+    model.eval()
+    # transformers fills what is left unset from the model's own configuration; a repetition penalty or a top-k of the
+    # model's makers would make the rollouts those of another policy.
+    model.generation_config = GenerationConfig()
+    try:
+        with torch.inference_mode():
+            output = model.generate(
+                input_ids=torch.tensor(padded, device=model.device),
+                attention_mask=torch.tensor(mask, device=model.device),
+                generation_config=_generation_config(sampling, eos_ids, pad_id),
+            )
+    finally:
+        model.train(was_training)
+        model.generation_config = own_config
+    return [cut_after_eos(row, eos_ids) for row in output[:, width:].tolist()]
+
+
+def _generation_config(
+    sampling: Sampling, eos_ids: Sequence[int], pad_id: int
+) -> GenerationConfig:
+    common = {
+        "max_new_tokens": sampling.max_completion_tokens,
+        "pad_token_id": pad_id,
+        "eos_token_id": list(eos_ids),
+        "disable_compile": True,
+    }
+    if sampling.temperature == 0:
+        return GenerationConfig(do_sample=False, **common)
+    return GenerationConfig(
+        do_sample=True,
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        top_k=sampling.top_k,
+        **common,
+    )

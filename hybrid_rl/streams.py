@@ -1,0 +1,38 @@
+"""Endless shuffled passes over the training set, addressed by position. Pure.
+
+The trainer keeps one position for questions and one for demonstrations. Rows follow from (seed, position) alone, so a
+resume at any position, in any epoch, continues exactly, and every rank sees the same rows.
+"""
+
+import random
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Stream(Generic[Item]):
+    """Epoch e is the permutation of `items` that `random.Random(f"{seed}-{name}-{e}")` draws.
+
+    Raises ValueError when `items` is empty.
+    """
+
+    def __init__(self, items: Sequence[Item], seed: int, name: str) -> None:
+        if not items:
+            raise ValueError(f"nothing to draw {name} from")
+        self.items = items
+        self.key = f"{seed}-{name}"
+        self._epoch = -1
+        self._order: list[int] = []
+
+    def take(self, position: int, count: int) -> list[Item]:
+        """`count` items from `position` on; may run over the end of an epoch."""
+        taken = []
+        for index in range(position, position + count):
+            epoch, row = divmod(index, len(self.items))
+            if epoch != self._epoch:
+                self._epoch = epoch
+                self._order = list(range(len(self.items)))
+                random.Random(f"{self.key}-{epoch}").shuffle(self._order)
+            taken.append(self.items[self._order[row]])
+        return taken

@@ -1,0 +1,68 @@
+"""SFT updates: how demonstrations become micro-batches, and their loss.
+
+The loss is the mean over all supervised tokens of the global batch, however it is cut into micro-batches and ranks.
+Means of micro-batch means weigh short demonstrations more; an audit found published baselines to suffer from it
+(arXiv 2604.23747, section 4).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from hybrid_rl.methods.base import Ids
+
+IGNORED = -100  # label of a token outside the loss, by the convention of transformers
+
+Row = tuple[Ids, Ids]
+"""Context and target; the loss covers the target only."""
+
+
+def collate(rows: Sequence[Row], pad_id: int) -> dict[str, torch.Tensor]:
+    """`input_ids`, `attention_mask` and `labels`, each (B, T), padded on the right."""
+    width = max(len(context) + len(target) for context, target in rows)
+    ids, mask, labels = [], [], []
+    for context, target in rows:
+        padding = width - len(context) - len(target)
+        ids.append([*context, *target, *[pad_id] * padding])
+        mask.append([1] * (width - padding) + [0] * padding)
+        labels.append([*[IGNORED] * len(context), *target, *[IGNORED] * padding])
+    return {
+        "input_ids": torch.tensor(ids),
+        "attention_mask": torch.tensor(mask),
+        "labels": torch.tensor(labels),
+    }
+
+
+def micro_batches(
+    rows: Sequence[Row], count: int, rank: int, world_size: int, pad_id: int
+) -> list[dict[str, torch.Tensor]]:
+    """The share of `rank`, cut into exactly `count` micro-batches.
+
+    Where there are too few rows, a micro-batch is one row without a target: it keeps ranks in lock step and adds zero.
+    """
+    mine = rows[rank::world_size]
+    return [collate(mine[i::count] or [(rows[0][0], ())], pad_id) for i in range(count)]
+
+
+def loss_sum(
+    model: Any, inputs: Mapping[str, torch.Tensor], entropy_bonus: float, fused: bool
+) -> torch.Tensor:
+    """Sum over target tokens of -log p(token) - `entropy_bonus` * H(p), in nats, float32.
+
+    `fused` takes TRL's LM head, which never holds all logits; it divides logits by the sampling temperature, so it is
+    right at temperature 1 only.
+    """
+    if fused:
+        output = model(**inputs, fused_lm_head=True)
+        return -output.log_probs.sum() - entropy_bonus * output.entropy.sum()
+    context = {name: inputs[name] for name in ("input_ids", "attention_mask")}
+    log_probs = model(**context).logits[:, :-1].float().log_softmax(-1)
+    labels = inputs["labels"][:, 1:]
+    counts = labels != IGNORED
+    chosen = log_probs.gather(-1, labels.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+    total = -(chosen * counts).sum()
+    if entropy_bonus:
+        entropy = -(log_probs.exp() * log_probs).sum(-1)
+        total = total - entropy_bonus * (entropy * counts).sum()
+    return total

@@ -1,0 +1,372 @@
+"""The one trainer of all methods, and the only file that drives TRL.
+
+`HybridTrainer` is a `trl.GRPOTrainer` whose every optimizer step asks the method what to do. An RL update hands the
+method's groups to TRL as rollouts: a prefix becomes part of the prompt ids, so it is outside loss, ratio and KL. An SFT
+update replaces the batch and the loss. One optimizer, one step count and one checkpoint serve both kinds.
+
+TRL's data loader only counts steps here; rows come from `streams`, which makes a resume exact in any epoch.
+"""
+
+import copy
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate.utils import gather_object
+from datasets import Dataset
+from torch.utils.data import DataLoader
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
+from trl import GRPOConfig, GRPOTrainer
+from trl.models import unwrap_model_for_generation
+from trl.trainer.callbacks import SyncRefModelCallback
+from trl.trainer.utils import add_fused_lm_head
+
+from hybrid_rl import checkpoints, journal, sampling, supervised
+from hybrid_rl.accounting import Cost, Spent
+from hybrid_rl.batching import Batch
+from hybrid_rl.methods.base import Example, Group, Ids, Method, Result, Update
+from hybrid_rl.rewards import Grader
+from hybrid_rl.rollouts import Attempter
+from hybrid_rl.schedule import learning_rate
+from hybrid_rl.settings import Settings
+from hybrid_rl.streams import Stream
+
+
+def arguments(settings: Settings, batch: Batch) -> GRPOConfig:
+    """TRL's configuration. With ZeRO-3 it must exist before the model is loaded."""
+    train, rl, hardware = settings.train, settings.train.rl, settings.hardware
+    # A method that never samples still has to pass TRL's check of groups; its rows are cut by `supervised` alone.
+    samples = settings.group_size is not None
+    return GRPOConfig(
+        output_dir=str(Path(settings.run_dir) / "checkpoints"),
+        max_steps=train.steps,
+        per_device_train_batch_size=batch.micro_batch if samples else 2,
+        gradient_accumulation_steps=batch.accumulation,
+        steps_per_generation=batch.accumulation,
+        num_iterations=1,
+        num_generations=batch.group_size if samples else 2,
+        max_completion_length=train.max_completion_tokens,
+        temperature=rl.temperature,
+        top_p=rl.top_p,
+        top_k=rl.top_k,
+        loss_type=rl.loss,
+        scale_rewards=rl.scale_rewards,
+        epsilon=rl.epsilon,
+        epsilon_high=rl.epsilon_high,
+        entropy_coef=rl.entropy_bonus,
+        beta=0.0,  # the reference is made from the loaded model, see _add_reference
+        ref_model_sync_steps=rl.ref_sync_steps or train.steps + 1,
+        ref_model_mixup_alpha=1.0,
+        learning_rate=rl.learning_rate,
+        lr_scheduler_type="constant",  # each update sets its own, see _set_learning_rate
+        weight_decay=train.weight_decay,
+        adam_beta1=train.adam_betas[0],
+        adam_beta2=train.adam_betas[1],
+        max_grad_norm=train.max_grad_norm,
+        seed=settings.seed,
+        use_cpu=hardware.device == "cpu",
+        bf16=hardware.precision == "bfloat16",
+        activation_checkpointing=hardware.activation_checkpointing,
+        deepspeed=hardware.deepspeed,
+        ddp_find_unused_parameters=False,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="steps",
+        save_steps=train.save_every or train.steps,
+        report_to="none",
+        disable_tqdm=True,
+        **settings.trl,
+    )
+
+
+class HybridTrainer(GRPOTrainer):
+    """Trains `model` by what `method` decides. `tokenizer` only decodes: all rows arrive as token ids."""
+
+    def __init__(
+        self,
+        *,
+        model: PreTrainedModel,
+        args: GRPOConfig,
+        tokenizer: PreTrainedTokenizerBase,
+        eos_ids: Sequence[int],
+        method: Method,
+        examples: Sequence[Example],
+        grader: Grader,
+        settings: Settings,
+        batch: Batch,
+        recorder: journal.Recorder,
+    ) -> None:
+        self.method, self.settings, self.batch, self.recorder = method, settings, batch, recorder
+        self.questions = Stream(examples, settings.seed, "questions")
+        traced = [example for example in examples if example.trace]
+        self.demonstrations = Stream(traced, settings.seed, "demonstrations") if traced else None
+        self.questions_taken = self.demonstrations_taken = 0
+        self.spent = Spent()
+        self.parameter_count = model.num_parameters()
+        beta = settings.train.rl.beta
+        reference = copy.deepcopy(model) if beta and not hasattr(model, "peft_config") else None
+        super().__init__(
+            model=model,
+            reward_funcs=[_verified_reward],
+            args=args,
+            train_dataset=Dataset.from_dict({"prompt": [""]}),
+            processing_class=tokenizer,
+            rollout_func=self._rollout,
+        )
+        self.remove_callback(PrinterCallback)
+        self.beta = beta
+        if reference is not None:
+            self._add_reference(reference)
+        self.eos_token_ids = list(eos_ids)
+        # Of several tokens that may end a completion, demonstrations end with the tokenizer's own.
+        self.end_id = tokenizer.eos_token_id if tokenizer.eos_token_id in eos_ids else eos_ids[0]
+        rl = settings.train.rl
+        self.attempt = Attempter(
+            sample=self.sample,
+            how=sampling.Sampling(
+                rl.temperature, rl.top_p, rl.top_k, settings.train.max_completion_tokens
+            ),
+            grader=grader,
+            decode=tokenizer.decode,
+            eos_ids=eos_ids,
+            end_id=self.end_id,
+        )
+        self._begin(Update("rl"))
+
+    def _begin(self, update: Update) -> None:
+        self._started = time.monotonic()
+        self._update = update
+        self._cost = self.attempt.cost = Cost()
+        self._results: list[Result] = []
+        self._groups: list[Group] = []
+        self._rewards: list[float] = []
+
+    def _add_reference(self, reference: PreTrainedModel) -> None:
+        """The KL is to the weights as loaded; TRL would read them again by name, which GGUF files have not."""
+        if self.is_deepspeed_enabled:
+            raise ValueError("train.rl.beta > 0 is not supported under DeepSpeed yet; set it to 0")
+        add_fused_lm_head(reference, temperature=self.temperature)
+        self.ref_model = self.accelerator.prepare_model(reference, evaluation_mode=True)
+        self.add_callback(SyncRefModelCallback(self.ref_model, self.accelerator))
+
+    # One decision per optimizer step.
+
+    def get_train_dataloader(self) -> DataLoader[int]:
+        """Counts micro-steps; its rows are never looked at."""
+        micro_steps = range(self.args.max_steps * self.args.gradient_accumulation_steps)
+        return DataLoader(micro_steps, batch_size=1)  # type: ignore[arg-type]  # a range is a map-style data set
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
+    ) -> tuple[list[Any], None]:
+        """The micro-batches of one optimizer step, of the kind that the method chose."""
+        for _ in range(num_batches):
+            next(epoch_iterator)
+        self._begin(self.method.next_update(self.state.global_step))
+        self._set_learning_rate()
+        if self._update.kind == "sft":
+            self._buffered_inputs = None
+            return self._demonstration_rows(num_batches), None
+        return [self._question_rows()] * num_batches, None
+
+    def _set_learning_rate(self) -> None:
+        train = self.settings.train
+        progress = self._update.progress
+        if progress is None:
+            progress = self.state.global_step / train.steps
+        phase = train.sft if self._update.kind == "sft" else train.rl
+        self._learning_rate = learning_rate(phase, progress)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._learning_rate
+
+    # RL updates: the method's groups become TRL's rollouts.
+
+    def _question_rows(self) -> list[dict[str, str]]:
+        """This rank's questions, each repeated for its group, the way TRL expects them."""
+        count = self.settings.train.prompts_per_step
+        examples = self.questions.take(self.questions_taken, count)
+        self.questions_taken += count
+        first = self.accelerator.process_index * self.batch.prompts_per_device
+        self._examples = examples[first : first + self.batch.prompts_per_device]
+        return [{"prompt": e.question} for e in self._examples for _ in range(self.num_generations)]
+
+    def _rollout(self, prompts: list[str], trainer: GRPOTrainer) -> dict[str, Any]:
+        step = self.state.global_step
+        self._groups = self.method.rollout(step, self._examples, self.attempt)
+        for group in self._groups:
+            self._charge(group)
+        rows = [(group, rollout) for group in self._groups for rollout in group.rollouts]
+        rewards = [rollout.verdict.reward if g.trained else None for g, rollout in rows]
+        self._share(rewards)
+        self.method.observe_results(step, self._results)
+        return {
+            "prompt_ids": [list(group.example.prompt_ids + group.prefix) for group, _ in rows],
+            "completion_ids": [list(rollout.completion) for _, rollout in rows],
+            "logprobs": None,
+            "verified": rewards,
+        }
+
+    def _charge(self, group: Group) -> None:
+        if len(group.rollouts) != self.num_generations:
+            raise ValueError(
+                f"{self.settings.method_target} returned {len(group.rollouts)} rollouts for {group.example.id}; "
+                f"method.group_size is {self.num_generations}"
+            )
+        tokens = sum(len(rollout.completion) for rollout in group.rollouts)
+        context = len(group.example.prompt_ids) + len(group.prefix)
+        self._cost.trained_tokens += tokens
+        self._cost.backward_tokens += tokens + context * len(group.rollouts)
+        if self.beta:
+            self._cost.reference_tokens += tokens + context * len(group.rollouts)
+
+    def _share(self, rewards: list[float | None]) -> None:
+        """Tell every rank of all groups, rewards and costs, in rank order."""
+        results = [
+            Result(g.example.id, g.correct, len(g.rollouts), len(g.prefix), g.trained, g.note)
+            for g in self._groups
+        ]
+        for their_results, their_rewards, cost in gather_object([(results, rewards, self._cost)]):
+            self._results += their_results
+            self._rewards += [reward for reward in their_rewards if reward is not None]
+            if cost is not self._cost:
+                self._cost.add(cost)
+
+    def sample(self, prompts: Sequence[Ids], how: sampling.Sampling) -> list[Ids]:
+        """One completion per prompt, from the current weights."""
+        if not prompts:
+            return []
+        gather = self.args.ds3_gather_for_generation
+        with unwrap_model_for_generation(self.model_wrapped, self.accelerator, gather) as model:
+            return sampling.generate(
+                model,
+                prompts,
+                how,
+                self.eos_token_ids,
+                self.processing_class.pad_token_id,
+                self.settings.hardware.generation_batch,
+            )
+
+    # SFT updates: their own batch and loss.
+
+    def _demonstration_rows(self, micro_steps: int) -> list[dict[str, torch.Tensor]]:
+        examples: Sequence[Example] = self._update.examples
+        if not examples:
+            if self.demonstrations is None:
+                raise ValueError("an SFT update was asked for, but no question has an expert trace")
+            count = self.settings.train.sft.batch_size
+            examples = self.demonstrations.take(self.demonstrations_taken, count)
+            self.demonstrations_taken += count
+        rows: list[supervised.Row] = []
+        for example in examples:
+            if example.trace is None:
+                raise ValueError(f"{example.id} has no trace to learn from")
+            rows.append((example.prompt_ids, (*example.trace.ids, self.end_id)))
+            self._cost.show_trace(example.id, len(example.trace.ids))
+        self._cost.trained_tokens = sum(len(target) for _, target in rows)
+        self._cost.backward_tokens = sum(len(context) + len(target) for context, target in rows)
+        return supervised.micro_batches(
+            rows,
+            micro_steps,
+            self.accelerator.process_index,
+            self.accelerator.num_processes,
+            self.processing_class.pad_token_id,
+        )
+
+    def _prepare_inputs(self, generation_batch: Any) -> Any:
+        if "labels" in generation_batch:
+            return super(GRPOTrainer, self)._prepare_inputs(generation_batch)
+        return super()._prepare_inputs(generation_batch)
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: Mapping[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> torch.Tensor:
+        """The RL loss of TRL, or this micro-batch's share of the mean over all supervised tokens."""
+        if "labels" not in inputs:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        total = supervised.loss_sum(
+            model, inputs, self._update.entropy_bonus, fused=self.temperature == 1.0
+        )
+        # Gradients are averaged over ranks, so the share of one rank is scaled up by their number.
+        return total / self._cost.trained_tokens * self.accelerator.num_processes
+
+    # What is remembered: observations, metrics, checkpoints.
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> float:
+        norm = float(super()._get_grad_norm(model, grad_norm=grad_norm))
+        self.method.observe_norm(self.state.global_step, self._update, norm)
+        return norm
+
+    def log(self, logs: dict[str, Any], start_time: float | None = None) -> None:
+        """Called after every optimizer step, and once more at the end without a loss."""
+        super().log(logs, start_time)
+        if "loss" not in logs:
+            return
+        self.spent.wall_seconds += time.monotonic() - self._started
+        self.spent.add(self._cost, self.parameter_count)
+        step = self.state.global_step
+        rows = self._rollout_rows(step)
+        if self.accelerator.is_main_process:
+            line = journal.metrics_line(
+                step,
+                self._update,
+                self._learning_rate,
+                logs,
+                self._results,
+                self._rewards,
+                self._cost,
+                self.spent,
+            )
+            self.recorder.update(line, journal.decision_line(step, self._update, self._results))
+            if rows:
+                self.recorder.rollouts(step, rows)
+        every = self.settings.train.eval_every
+        if every and step % every == 0:
+            self.recorder.evaluate(step, self.spent.axes())
+
+    def _rollout_rows(self, step: int) -> list[dict[str, Any]]:
+        if self._update.kind == "sft" or step % self.settings.train.rollouts_every:
+            return []
+        first = self.accelerator.process_index * self.batch.prompts_per_device
+        rows = list(journal.rollout_rows(step, self._groups, first, self.processing_class.decode))
+        advantages = self._logs["advantages"]  # TRL's, of all ranks, in the same order
+        return [
+            row | {"advantage": advantage}
+            for row, advantage in zip(gather_object(rows), advantages, strict=True)
+        ]
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        self.accelerator.wait_for_everyone()
+        if not self.accelerator.is_main_process:
+            return
+        directory = Path(self.args.output_dir)
+        state = {
+            "step": self.state.global_step,
+            "questions_taken": self.questions_taken,
+            "demonstrations_taken": self.demonstrations_taken,
+            "spent": asdict(self.spent),
+            "method": self.method.state_dict(),
+        }
+        checkpoints.write_state(directory / f"checkpoint-{self.state.global_step}", state)
+        checkpoints.keep_newest(directory, self.settings.train.keep_checkpoints)
+
+    def resume(self, checkpoint: Path) -> None:
+        """Train on from `checkpoint`."""
+        state = checkpoints.read_state(checkpoint)
+        self.questions_taken = state["questions_taken"]
+        self.demonstrations_taken = state["demonstrations_taken"]
+        self.spent = Spent(**state["spent"])
+        self.method.load_state_dict(state["method"])
+        self.train(resume_from_checkpoint=str(checkpoint))
+
+
+def _verified_reward(verified: list[float | None], **columns: Any) -> list[float | None]:
+    """What the verifier said when the rollouts were graded; None leaves a row out of the update."""
+    return verified

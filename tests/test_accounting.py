@@ -1,0 +1,28 @@
+from hybrid_rl.accounting import Cost, Spent
+
+
+def test_flops_count_two_per_token_read_and_six_per_token_learned_from() -> None:
+    cost = Cost(prompt_tokens=10, generated_tokens=20, backward_tokens=25, reference_tokens=5)
+    assert cost.flops(parameters=100) == 100 * (2 * (10 + 20 + 5) + 6 * 25)
+
+
+def test_a_trace_is_counted_once_by_the_most_that_was_shown_of_it() -> None:
+    spent = Spent()
+    for shown in ({"a": 3}, {"a": 7, "b": 2}, {"a": 5}):
+        cost = Cost()
+        for example_id, tokens in shown.items():
+            cost.show_trace(example_id, tokens)
+        spent.add(cost, parameters=1)
+    assert spent.axes()["traces_used"] == 2
+    assert spent.axes()["trace_tokens_used"] == 7 + 2
+
+
+def test_costs_of_two_ranks_add_up() -> None:
+    one = Cost(generated_tokens=5, verifier_calls=2, trace_tokens={"a": 3})
+    one.outcomes["correct"] = 2
+    other = Cost(generated_tokens=7, verifier_calls=1, trace_tokens={"a": 4, "b": 1})
+    other.outcomes.update(correct=1, wrong=3)
+    one.add(other)
+    assert (one.generated_tokens, one.verifier_calls) == (12, 3)
+    assert one.outcomes == {"correct": 3, "wrong": 3}
+    assert one.trace_tokens == {"a": 4, "b": 1}

@@ -1,0 +1,30 @@
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from hybrid_rl import supervised  # noqa: E402 - after the skip
+
+
+def test_collate_masks_context_and_padding() -> None:
+    batch = supervised.collate([((1, 2), (3,)), ((4,), (5, 6, 7))], pad_id=0)
+    assert batch["input_ids"].tolist() == [[1, 2, 3, 0], [4, 5, 6, 7]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 1, 0], [1, 1, 1, 1]]
+    assert batch["labels"].tolist() == [[-100, -100, 3, -100], [-100, 5, 6, 7]]
+
+
+def test_micro_batches_share_out_every_row_once() -> None:
+    rows = [((10 + i,), (20 + i,)) for i in range(7)]
+    seen = [
+        int(target)
+        for rank in range(2)
+        for batch in supervised.micro_batches(rows, count=2, rank=rank, world_size=2, pad_id=0)
+        for target in batch["labels"].flatten()
+        if target != supervised.IGNORED
+    ]
+    assert sorted(seen) == [20 + i for i in range(7)]
+
+
+def test_a_rank_without_rows_gets_one_that_counts_for_nothing() -> None:
+    batches = supervised.micro_batches([((1,), (2,))], count=2, rank=1, world_size=2, pad_id=0)
+    assert len(batches) == 2
+    assert all((batch["labels"] == supervised.IGNORED).all() for batch in batches)

@@ -1,0 +1,166 @@
+"""A one-layer random model, its tokenizer, questions and a grader, all made in memory, for tests of the trainer."""
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+
+from hybrid_rl.methods.base import Example, Trace, Verdict
+from hybrid_rl.rewards import Solution
+from hybrid_rl.settings import Settings
+
+SYMBOLS = ["<pad>", "<end>", *"0123456789+="]
+ROOT = Path(__file__).parent.parent
+
+
+def tokenizer() -> PreTrainedTokenizerFast:
+    words = Tokenizer(models.WordLevel({s: i for i, s in enumerate(SYMBOLS)}, unk_token="<pad>"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return PreTrainedTokenizerFast(tokenizer_object=words, pad_token="<pad>", eos_token="<end>")
+
+
+def model(seed: int = 0) -> Qwen2ForCausalLM:
+    torch.manual_seed(seed)
+    config = Qwen2Config(
+        vocab_size=len(SYMBOLS),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        max_position_embeddings=64,
+        pad_token_id=0,
+        eos_token_id=1,
+        bos_token_id=None,
+    )
+    made = Qwen2ForCausalLM(config)
+    made.generation_config.eos_token_id = 1
+    made.generation_config.pad_token_id = 0
+    return made
+
+
+def examples(count: int, seed: int = 0, traced: bool = True) -> list[Example]:
+    """Questions `a + b =` with traces of unequal lengths."""
+    words, draw = tokenizer(), random.Random(seed)
+    made = []
+    for index in range(count):
+        question = f"{index % 10} + {draw.randrange(10)} ="
+        text = " ".join(str(draw.randrange(10)) for _ in range(draw.randrange(1, 6)))
+        ids = tuple(words.encode(text))
+        ends = tuple(range(1, 2 * len(ids), 2))
+        trace = Trace(text, ids, ends, answer_start=len(text)) if traced else None
+        made.append(
+            Example(f"q{index}", tuple(words.encode(question)), question, "even", trace)
+        )
+    return made
+
+
+def even_share(text: str) -> float:
+    """The reward of the tests: the share of even digits among all symbols that TRL's decoding leaves."""
+    symbols = [symbol for symbol in text.split() if not symbol.startswith("<")]
+    return sum(symbol in "02468" for symbol in symbols) / max(1, len(symbols))
+
+
+class EvenGrader:
+    """Stands in for `rewards.Grader`: rewards even digits, calls a solution correct when the first symbol is even."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.outcomes: Counter[str] = Counter()
+
+    def grade(self, solutions: Sequence[Solution]) -> list[Verdict]:
+        self.calls += len(solutions)
+        return [
+            Verdict("correct" if even_share(s.text[:1]) else "wrong", even_share(s.text))
+            for s in solutions
+        ]
+
+
+class Remember:
+    """A recorder that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.metrics: list[dict[str, Any]] = []
+        self.decisions: list[dict[str, Any]] = []
+        self.rows: list[dict[str, Any]] = []
+        self.evaluated: list[int] = []
+
+    def update(self, metrics: dict[str, Any], decision: dict[str, Any]) -> None:
+        self.metrics.append(metrics)
+        self.decisions.append(decision)
+
+    def rollouts(self, step: int, rows: list[dict[str, Any]]) -> None:
+        self.rows += rows
+
+    def evaluate(self, step: int, axes: Mapping[str, float]) -> None:
+        self.evaluated.append(step)
+
+    def column(self, name: str) -> list[Any]:
+        return [line[name] for line in self.metrics]
+
+
+METHODS: dict[str, dict[str, Any]] = {
+    "sft": {"target": "hybrid_rl.methods.sft.Sft", "name": "sft"},
+    "grpo": {"target": "hybrid_rl.methods.grpo.Grpo", "name": "grpo", "group_size": 4},
+    "sft_then_grpo": {
+        "target": "hybrid_rl.methods.sft_then_grpo.SftThenGrpo",
+        "name": "sft_then_grpo",
+        "group_size": 4,
+        "sft_fraction": 0.5,
+    },
+}
+
+
+def settings(run_dir: Path, method: str | dict[str, Any] = "grpo", **overrides: Any) -> Settings:
+    """Settings of a few steps of `method`; `overrides` are dotted keys with `__` for dots."""
+    section = dict(METHODS[method] if isinstance(method, str) else method)
+    config = OmegaConf.to_container(OmegaConf.load(ROOT / "conf" / "config.yaml"))
+    assert isinstance(config, dict)
+    raw = {
+        "task": "train",
+        "name": "test",
+        "seed": 0,
+        "run_dir": str(run_dir),
+        "resume": None,
+        "check": False,
+        "train": config["train"],
+        "trl": {},
+        "method_target": section.pop("target"),
+        "method": section,
+    }
+    for group, option in {
+        "model": "tiny",
+        "data": "ledger",
+        "reward": "exact",
+        "hardware": "cpu",
+        "eval": "quick",
+        "tracker": "none",
+    }.items():
+        raw[group] = _option(group, option)
+    raw["train"] |= {"steps": 4, "prompts_per_step": 4, "max_completion_tokens": 8}
+    raw["train"] |= {"save_every": None, "eval_every": None, "rollouts_every": 1}
+    raw["train"]["sft"]["batch_size"] = 8
+    for key, value in overrides.items():
+        *path, last = key.split("__")
+        node = raw
+        for part in path:
+            node = node[part]
+        node[last] = value
+    return Settings.model_validate(raw)
+
+
+def _option(group: str, option: str) -> dict[str, Any]:
+    config = OmegaConf.load(ROOT / "conf" / group / f"{option}.yaml")
+    made = OmegaConf.to_container(config)
+    assert isinstance(made, dict)
+    base: dict[str, Any] = {}
+    for parent in made.pop("defaults", []):
+        if parent != "_self_":
+            base |= _option(group, parent)
+    return base | made
