@@ -132,7 +132,7 @@ class Update:
     entropy_bonus: float = 0.0
     """For "sft": weight of the mean token entropy that is subtracted from the loss."""
     measure_only: bool = False
-    """For "sft": take the gradient norm and leave the weights as they are."""
+    """For "sft": take the gradient norm and leave the weights as they are; then `next_update` is asked again."""
     note: Mapping[str, Json] = field(default_factory=dict)
     """Why this update was chosen, for the decision log."""
 
@@ -167,7 +167,7 @@ class Method:
         ]
 
     def next_update(self, step: int) -> Update:
-        """What optimizer step `step` (from 0) does. Called once per step, before it."""
+        """What optimizer step `step` (from 0) does. Called before it, once, and again after each `measure_only`."""
         return Update("rl")
 
     def observe_results(self, step: int, results: Sequence[Result]) -> None:

@@ -1,0 +1,349 @@
+"""BREAD (2025, arXiv 2506.17211): branched rollouts from expert anchors.
+
+GRPO learns nothing from a question whose rollouts all fail. BREAD then looks for an anchor: the
+shortest prefix of an expert's solution from which the student succeeds sometimes, but not always.
+The rollouts from there are the group of the GRPO update. As the student improves, anchors move
+towards the start of the solution. Expert tokens are context only: no loss falls on them.
+
+There is no published code, and where the paper is silent we chose (all of it a setting):
+
+- The target range is "neither all nor none of the group", [1/G, (G-1)/G].
+- The search goes on below a prefix in range, for the shortest; about 4 probes for 10 episodes.
+- With nothing in range, the shortest mixed group; with none of these, the question is left out.
+- Episodes are those of `episodes.py`; the last one, and the answer itself, are never given away.
+- The prefix counts towards the length limit of the completion.
+
+All failing questions of a batch are probed together, one call of `attempt` per round, and the number
+of rounds depends on settings only.
+"""
+
+import random
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from hybrid_rl.methods import base
+from hybrid_rl.methods.episodes import episode_cuts
+
+Order = Literal["bisect", "first_in_range", "linear", "random"]
+Groups = Sequence[base.Group]
+Note = Mapping[str, base.Json]
+Probe = tuple[int, float]
+"""A tried k and the share of correct rollouts there."""
+
+HOPELESS = frozenset({"dropped: longest prefix fails", "dropped: no usable cut"})
+"""Outcomes of a search that found the question beyond reach even with the longest prefix."""
+
+
+class BreadSettings(base.Method.Settings):
+    group_size: int = Field(ge=2)
+    """G: rollouts per question, and per probe."""
+    on_failure: Literal["search", "expert_in_group", "extra_rollouts", "none"]
+    """`search` is BREAD. Controls: the expert's solution takes the place of one rollout; as many
+    unguided groups as the search could take; nothing (plain GRPO)."""
+    episodes: int = Field(ge=2)
+    """K: most episodes of a solution."""
+    order: Order
+    """bisect: the shortest in range. first_in_range: the same, stopping at the first. linear: from
+    the shortest up. random, a control: one prefix, drawn."""
+    low: float | None = Field(gt=0, lt=1)
+    """Least share of correct rollouts of the target range; null: 1/G."""
+    high: float | None = Field(gt=0, lt=1)
+    """Largest share of correct rollouts of the target range; null: (G-1)/G."""
+    max_probes: int | None = Field(ge=1)
+    """Most probes of one question; null: as many as the order needs."""
+    warm_start: bool
+    """Probe the question's previous anchor first."""
+    max_prefix_share: float = Field(gt=0, le=1)
+    """Longest prefix as a share of the expert's tokens."""
+    max_prefix_tokens: int | None = Field(ge=1)
+    """Longest prefix in tokens; null: no limit of its own."""
+
+    @property
+    def tau_lo(self) -> float:
+        return 1 / self.group_size if self.low is None else self.low
+
+    @property
+    def tau_hi(self) -> float:
+        return (self.group_size - 1) / self.group_size if self.high is None else self.high
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.tau_lo > self.tau_hi:
+            raise ValueError(
+                f"low = {self.tau_lo}, high = {self.tau_hi}: low must not exceed high; null stands "
+                f"for 1/{self.group_size} and {self.group_size - 1}/{self.group_size}"
+            )
+        if self.warm_start and self.order not in ("bisect", "first_in_range"):
+            raise ValueError(
+                f"warm_start = true has no meaning for order = {self.order}; set it to false, or "
+                "order to bisect or first_in_range"
+            )
+        return self
+
+
+@dataclass(frozen=True)
+class AnchorSearch:
+    """Episode Anchor Search over the prefixes P_lo .. P_hi, step 3c; a value that `step` replaces."""
+
+    hi: int
+    """At first K_max, the longest prefix; 0: there is nothing to try."""
+    tau_lo: float
+    tau_hi: float
+    order: Order = "bisect"
+    first: int | None = None
+    """What to probe first; None: what the order says."""
+    most: int | None = None
+    """Probes after which the search ends; None: no limit."""
+    lo: int = 1
+    best: int | None = None
+    """Shortest prefix in range so far."""
+    mixed: int | None = None
+    """Shortest prefix so far after which some rollouts were correct and some were not."""
+    probes: tuple[Probe, ...] = ()
+
+    @property
+    def done(self) -> bool:
+        enough = self.best is not None and self.order != "bisect"
+        return self.lo > self.hi or enough or len(self.probes) == self.most
+
+    @property
+    def cut(self) -> int:
+        """k of the prefix to probe next."""
+        if not self.probes and self.first is not None:
+            return self.first
+        return self.lo if self.order == "linear" else (self.lo + self.hi) // 2
+
+    @property
+    def chosen(self) -> int | None:
+        """The anchor: the shortest prefix in range, else the shortest mixed one; steps 3d."""
+        return self.mixed if self.best is None else self.best
+
+    def step(self, rate: float) -> "AnchorSearch":
+        """The search after `rate` of the rollouts from P_cut were correct."""
+        k = self.cut
+        lo, hi, best, mixed = self.lo, self.hi, self.best, self.mixed
+        if 0 < rate < 1 and (mixed is None or k < mixed):
+            mixed = k
+        if rate < self.tau_lo:
+            lo = k + 1  # too hard: longer
+        elif rate > self.tau_hi:
+            hi = k - 1  # too easy: shorter
+        else:
+            best, hi = k, k - 1
+        probes = (*self.probes, (k, rate))
+        return replace(self, lo=lo, hi=hi, best=best, mixed=mixed, probes=probes)
+
+
+def most_probes(longest: int, settings: BreadSettings) -> int:
+    """Probes after which every search over P_1 .. P_`longest` has ended."""
+    if longest == 0:
+        return 0
+    if settings.order == "random":
+        needed = 1
+    elif settings.order == "linear":
+        needed = longest
+    elif settings.warm_start:
+        needed = 1 + (longest - 1).bit_length()
+    else:
+        needed = longest.bit_length()  # floor(log2) + 1
+    return needed if settings.max_probes is None else min(needed, settings.max_probes)
+
+
+def informative(rollouts: Sequence[base.Rollout], size: int) -> tuple[base.Rollout, ...]:
+    """`size` of the rollouts, mixed if they are: the correct ones up to half, then wrong ones.
+
+    Half and half has the largest variance of rewards; within each kind the first sampled go first.
+    """
+    right = [rollout for rollout in rollouts if rollout.verdict.correct]
+    wrong = [rollout for rollout in rollouts if not rollout.verdict.correct]
+    taken = max(min(len(right), size // 2), size - len(wrong))
+    return (*right[:taken], *wrong[: size - taken])
+
+
+def shows_answer(prefix_text: str, answer: str) -> bool:
+    """Whether the gold answer stands in the prefix as a word of its own, by chance or not."""
+    return bool(re.search(rf"(?<!\w){re.escape(answer)}(?!\w)", prefix_text))
+
+
+class Bread(base.Method):
+    needs_traces = True
+
+    class Settings(BreadSettings):
+        pass
+
+    def __init__(
+        self, settings: BreadSettings, examples: Mapping[str, base.Example], seed: int, steps: int
+    ) -> None:
+        super().__init__(settings, examples, seed, steps)
+        self.rounds = most_probes(settings.episodes - 1, settings)
+        self._cuts: dict[str, tuple[int, ...]] = {}
+        self.anchors: dict[str, int] = {}
+        """Question -> k of its last anchor."""
+        self.totals: Counter[str] = Counter()
+        """Running totals of groups by outcome, of probes, and of tokens given as prefixes."""
+
+    def rollout(
+        self, step: int, examples: Sequence[base.Example], attempt: base.Attempts
+    ) -> list[base.Group]:
+        """Algorithm 1: a group with a correct rollout stays; all others are replaced, together."""
+        unguided = super().rollout(step, examples, attempt)
+        failed = [group for group in unguided if group.correct == 0]
+        replaced = iter(self._replace(step, failed, attempt))
+        return [_noted(g, "unguided") if g.correct else next(replaced) for g in unguided]
+
+    def next_update(self, step: int) -> base.Update:
+        return base.Update("rl", note=dict(self.totals))
+
+    def observe_results(self, step: int, results: Sequence[base.Result]) -> None:
+        """Remember the anchors of all ranks."""
+        for result in results:
+            self.totals[result.note["outcome"]] += 1
+            self.totals["probes"] += len(result.note.get("probes", ()))
+            self.totals["prefix_tokens"] += result.prefix_tokens
+            if result.note.get("anchor") is not None:
+                self.anchors[result.example_id] = result.note["anchor"]
+
+    def state_dict(self) -> dict[str, base.Json]:
+        return {"anchors": dict(self.anchors), "totals": dict(self.totals)}
+
+    def load_state_dict(self, state: Mapping[str, base.Json]) -> None:
+        self.anchors = dict(state["anchors"])
+        self.totals = Counter(state["totals"])
+
+    def _replace(self, step: int, failed: Groups, attempt: base.Attempts) -> list[base.Group]:
+        """What the update uses instead of groups that failed, one for each."""
+        match self.settings.on_failure:
+            case "search":
+                return self._branch(step, failed, attempt)
+            case "expert_in_group":
+                return self._with_expert(failed, attempt)
+            case "extra_rollouts":
+                return self._with_extra_rollouts(failed, attempt)
+            case _:
+                return [_noted(group, "kept") for group in failed]
+
+    def _branch(self, step: int, failed: Groups, attempt: base.Attempts) -> list[base.Group]:
+        """Step 3: Episode Anchor Search for all failed questions in lock step."""
+        size = self.settings.group_size
+        searches = [self._search(step, group.example) for group in failed]
+        probed: list[dict[int, base.Group]] = [{} for _ in failed]
+        for _ in range(self.rounds):
+            searching = [index for index, search in enumerate(searches) if not search.done]
+            contexts = [self._context(failed[i].example, searches[i].cut) for i in searching]
+            rollouts = iter(attempt([context for context in contexts for _ in range(size)]))
+            for index, context in zip(searching, contexts, strict=True):
+                group = base.Group(context.example, tuple(islice(rollouts, size)), context.prefix)
+                probed[index][searches[index].cut] = group
+                searches[index] = searches[index].step(group.correct / size)
+        return [
+            self._anchored(group, search, groups)
+            for group, search, groups in zip(failed, searches, probed, strict=True)
+        ]
+
+    def _search(self, step: int, example: base.Example) -> AnchorSearch:
+        settings = self.settings
+        longest = len(self._hints(example))
+        first = None
+        if longest and settings.order == "random":
+            first = random.Random(f"{self.seed}-{step}-{example.id}").randint(1, longest)
+        elif longest and settings.warm_start and example.id in self.anchors:
+            first = min(self.anchors[example.id], longest)
+        return AnchorSearch(
+            hi=longest,
+            tau_lo=settings.tau_lo,
+            tau_hi=settings.tau_hi,
+            order=settings.order,
+            first=first,
+            most=most_probes(longest, settings),
+        )
+
+    def _context(self, example: base.Example, k: int) -> base.Attempt:
+        """A rollout from P_k."""
+        assert example.trace is not None, "only a question with a trace has a prefix to try"
+        return base.Attempt(example, prefix=example.trace.ids[: self._hints(example)[k - 1]])
+
+    def _anchored(
+        self, failed: base.Group, search: AnchorSearch, probed: Mapping[int, base.Group]
+    ) -> base.Group:
+        """Steps 3a, 3d and 3e: the group of the chosen probe, or the failed one, not trained on."""
+        trace, k = failed.example.trace, search.chosen
+        if trace is None:
+            return _noted(failed, "dropped: no trace", trained=False)
+        probes = [list(probe) for probe in search.probes]
+        episodes = len(self._cuts[failed.example.id]) + 1
+        note: dict[str, base.Json] = {"episodes": episodes, "probes": probes, "anchor": k}
+        if k is None:
+            return _noted(failed, _why_dropped(search), note, trained=False)
+        tokens = len(probed[k].prefix)
+        note["prefix_share"] = round(tokens / len(trace.ids), 4)
+        shown = trace.text[: trace.ends[tokens - 1]]
+        note["shows_answer"] = shows_answer(shown, failed.example.answer)
+        return _noted(probed[k], "mixed fallback" if search.best is None else "anchor", note)
+
+    def _with_expert(self, failed: Groups, attempt: base.Attempts) -> list[base.Group]:
+        """Control: the expert's whole solution in place of the last rollout, and trained on.
+
+        `attempt` grades it and ends it with an end-of-sequence token, which a method does not know.
+        """
+        traced = [(g.example, g.example.trace) for g in failed if g.example.trace]
+        experts = iter(attempt([base.Attempt(e, completion=trace.ids) for e, trace in traced]))
+        return [
+            _noted(
+                replace(group, rollouts=(*group.rollouts[:-1], next(experts))), "expert in group"
+            )
+            if group.example.trace
+            else _noted(group, "dropped: no trace", trained=False)
+            for group in failed
+        ]
+
+    def _with_extra_rollouts(self, failed: Groups, attempt: base.Attempts) -> list[base.Group]:
+        """Control: as many unguided groups as the longest search of the same trace would take."""
+        size = self.settings.group_size
+        counts = [size * most_probes(len(self._hints(g.example)), self.settings) for g in failed]
+        contexts = [[base.Attempt(g.example)] * n for g, n in zip(failed, counts, strict=True)]
+        rollouts = iter(attempt([context for several in contexts for context in several]))
+        replaced = []
+        for group, count in zip(failed, counts, strict=True):
+            extra = list(islice(rollouts, count))
+            right = sum(rollout.verdict.correct for rollout in extra)
+            chosen = replace(group, rollouts=informative([*group.rollouts, *extra], size))
+            outcome = "extra rollouts" if right else "dropped: extra rollouts fail"
+            note = {"extra": count, "extra_correct": right}
+            replaced.append(_noted(chosen, outcome, note, trained=right > 0))
+        return replaced
+
+    def _hints(self, example: base.Example) -> tuple[int, ...]:
+        """Lengths in tokens of P_1 .. P_(K_max), step 3b; empty without a trace."""
+        if example.trace is None:
+            return ()
+        if example.id not in self._cuts:
+            self._cuts[example.id] = episode_cuts(example.trace, self.settings.episodes)
+        most = self.settings.max_prefix_share * len(example.trace.ids)
+        if self.settings.max_prefix_tokens is not None:
+            most = min(most, self.settings.max_prefix_tokens)
+        return tuple(cut for cut in self._cuts[example.id] if cut <= most)
+
+
+def _why_dropped(search: AnchorSearch) -> str:
+    if not search.probes:
+        return "dropped: no usable cut"
+    # An unlimited search that only ever failed ended with the longest prefix.
+    if all(rate == 0 for _, rate in search.probes) and search.lo > search.hi:
+        return "dropped: longest prefix fails"
+    return "dropped: no mixed probe"
+
+
+def _noted(
+    group: base.Group, outcome: str, note: Note | None = None, trained: bool = True
+) -> base.Group:
+    """`group` with its line for the decision log; `passed` counts the unguided rollouts."""
+    triggered = outcome != "unguided"
+    passed = 0 if triggered else group.correct
+    full = {"passed": passed, "triggered": triggered, "outcome": outcome, **(note or {})}
+    return replace(group, trained=trained, note=full)

@@ -1,0 +1,227 @@
+"""ReLIFT (2025, arXiv 2506.07527): RL where the model can succeed, demonstrations where it cannot.
+
+RL sharpens what a model sometimes gets right and does nothing for a question without a single
+correct rollout. ReLIFT collects those questions in a buffer while RL goes on; once the buffer holds
+a batch, one SFT update on their demonstrations, with an entropy bonus, follows the RL update.
+
+Deviations from the authors' code (github TheRoadQaQ/ReLIFT, eb95454), undone by the setting named:
+
+- A question waits once (`dedupe`), the longest wait is served first (`order`), and a question
+  leaves the buffer when it was solved meanwhile (`drop_solved`), when the evidence is old
+  (`max_age_epochs`) or when too many wait (`capacity_batches`).
+- A question without a demonstration is counted and skipped; the code would teach it silence.
+- A drained buffer is an empty one; the code crashes on it.
+- One optimizer step per batch of rollouts instead of two.
+- The SFT loss is the mean over all tokens of the batch; the code makes it smaller by the number of
+  devices.
+- Learning rates and the RL loss are settings of `train`, and all updates share one optimizer.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+
+from hybrid_rl.methods import base
+
+Order = Literal["fifo", "lifo"]
+
+
+class ReliftSettings(base.Method.Settings):
+    group_size: int = Field(ge=2)
+    """Rollouts per question; a question is hardest when none of them is correct."""
+    batch_size: int = Field(ge=1)
+    """M: questions in the buffer that trigger an SFT update, and its size."""
+    entropy_bonus: float = Field(ge=0)
+    """alpha: weight of the mean token entropy in the SFT loss."""
+    order: Order
+    """fifo: longest wait first; lifo: newest RL batch first."""
+    dedupe: bool
+    """A question waits in the buffer at most once."""
+    drop_solved: bool
+    """A question leaves when a later group solves it; without effect for `select: random`."""
+    max_age_epochs: float | None = Field(gt=0)
+    """A question leaves when more than so many passes over the training set have gone by since it
+    was last found unsolved; null: never."""
+    capacity_batches: int | None = Field(ge=1)
+    """Most SFT batches that may wait; beyond it the longest wait is dropped. null: no limit."""
+    select: Literal["hardest", "random"]
+    """`random` is a control: as many questions as are hardest, drawn from the same RL batch."""
+    every: int | None = Field(ge=1)
+    """null: SFT when the buffer holds a batch. A number is a control: SFT after so many RL updates,
+    on what the buffer holds, or on the latest RL batch when it holds nothing."""
+
+
+def unsolved(results: Sequence[base.Result]) -> list[str]:
+    """Ids of the questions with no correct rollout, acc(q) = 0, in batch order, each once.
+
+    Truncated and unparseable rollouts count as wrong, as in the authors' code.
+    """
+    solved = {result.example_id for result in results if result.correct > 0}
+    return [i for i in dict.fromkeys(result.example_id for result in results) if i not in solved]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A question that waits for its demonstration to be learned."""
+
+    example_id: str
+    seen: int
+    """When it was last found unsolved; unit and origin are the caller's."""
+
+
+class Buffer:
+    """Questions that wait, in the order in which they will be served."""
+
+    def __init__(self, order: Order, dedupe: bool, capacity: int | None) -> None:
+        self.order = order
+        self.dedupe = dedupe
+        self.capacity = capacity
+        self.entries: list[Entry] = []
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def push(self, example_ids: Iterable[str], now: int) -> int:
+        """Add a batch, kept in its own order, and return how many entries the capacity pushed out.
+
+        With `dedupe` a question that waits already keeps its place and becomes `now` old.
+        """
+        new = list(example_ids)
+        if self.dedupe:
+            again = {entry.example_id for entry in self.entries} & set(new)
+            self.entries = [
+                Entry(entry.example_id, now) if entry.example_id in again else entry
+                for entry in self.entries
+            ]
+            new = [example_id for example_id in dict.fromkeys(new) if example_id not in again]
+        batch = [Entry(example_id, now) for example_id in new]
+        fifo = self.order == "fifo"
+        self.entries = [*self.entries, *batch] if fifo else [*batch, *self.entries]
+        excess = 0 if self.capacity is None else max(0, len(self) - self.capacity)
+        self.entries = self.entries[excess:] if fifo else self.entries[: len(self) - excess]
+        return excess
+
+    def drop(self, example_ids: Collection[str]) -> int:
+        """Remove these questions; returns how many entries went."""
+        before = len(self)
+        self.entries = [entry for entry in self.entries if entry.example_id not in example_ids]
+        return before - len(self)
+
+    def expire(self, oldest: float) -> int:
+        """Remove what was last seen before `oldest`; returns how many entries went."""
+        before = len(self)
+        self.entries = [entry for entry in self.entries if entry.seen >= oldest]
+        return before - len(self)
+
+    def pop(self, count: int) -> list[Entry]:
+        """The next `count` entries, or all if there are fewer; they are no longer in the buffer."""
+        served, self.entries = self.entries[:count], self.entries[count:]
+        return served
+
+    def state_dict(self) -> list[base.Json]:
+        return [[entry.example_id, entry.seen] for entry in self.entries]
+
+    def load_state_dict(self, state: Sequence[base.Json]) -> None:
+        self.entries = [Entry(example_id, seen) for example_id, seen in state]
+
+
+class Relift(base.Method):
+    needs_traces = True
+
+    class Settings(ReliftSettings):
+        pass
+
+    def __init__(
+        self, settings: ReliftSettings, examples: Mapping[str, base.Example], seed: int, steps: int
+    ) -> None:
+        super().__init__(settings, examples, seed, steps)
+        batches = settings.capacity_batches
+        capacity = None if batches is None else batches * settings.batch_size
+        self.buffer = Buffer(settings.order, settings.dedupe, capacity)
+        self.questions_seen = 0
+        """The clock of the buffer: questions sampled in RL updates so far."""
+        self.rl_updates = 0
+        """Since the last SFT update."""
+        self.latest: list[str] = []
+        """Questions of the latest RL update that have a demonstration."""
+        self.left: Counter[str] = Counter()
+        """Running totals of questions not learned from: no trace, or how they left the buffer."""
+
+    def next_update(self, step: int) -> base.Update:
+        """SFT on the buffer's next batch, right after an RL update and once at most; else RL."""
+        ages = [self._age_epochs(entry) for entry in self.buffer.entries]
+        note = {"buffer": len(self.buffer), "oldest_epochs": max(ages, default=0.0), **self.left}
+        if not self._due():
+            return base.Update("rl", note=note)
+        self.rl_updates = 0
+        served = self.buffer.pop(self.settings.batch_size)
+        # Only a fixed interval can fall due on an empty buffer.
+        ids = [entry.example_id for entry in served] or self.latest[: self.settings.batch_size]
+        return base.Update(
+            "sft",
+            examples=tuple(self.examples[example_id] for example_id in ids),
+            entropy_bonus=self.settings.entropy_bonus,
+            note={**note, "ids": ids, "ages_epochs": [self._age_epochs(entry) for entry in served]},
+        )
+
+    def observe_results(self, step: int, results: Sequence[base.Result]) -> None:
+        """Buffer the hardest questions of an RL update."""
+        self.rl_updates += 1
+        self.questions_seen += len(results)
+        self.latest = self._with_trace(result.example_id for result in results)
+        hardest = unsolved(results)
+        with_trace = self._with_trace(hardest)
+        self.left["without_trace"] += len(hardest) - len(with_trace)
+        if self.settings.select == "random":
+            chosen = self._random_instead(with_trace, step)
+        else:
+            chosen = with_trace
+            if self.settings.drop_solved:
+                solved = {result.example_id for result in results} - set(hardest)
+                self.left["solved"] += self.buffer.drop(solved)
+        self.left["overflow"] += self.buffer.push(chosen, self.questions_seen)
+        if self.settings.max_age_epochs is not None:
+            age = self.settings.max_age_epochs * len(self.examples)
+            self.left["expired"] += self.buffer.expire(self.questions_seen - age)
+
+    def state_dict(self) -> dict[str, base.Json]:
+        return {
+            "buffer": self.buffer.state_dict(),
+            "questions_seen": self.questions_seen,
+            "rl_updates": self.rl_updates,
+            "latest": self.latest,
+            "left": dict(self.left),
+        }
+
+    def load_state_dict(self, state: Mapping[str, base.Json]) -> None:
+        self.buffer.load_state_dict(state["buffer"])
+        self.questions_seen = state["questions_seen"]
+        self.rl_updates = state["rl_updates"]
+        self.latest = list(state["latest"])
+        self.left = Counter(state["left"])
+
+    @classmethod
+    def expected_sft_steps(cls, settings: ReliftSettings, steps: int) -> int:
+        """The most there can be: one after every RL update, or after every `every` of them."""
+        return steps // ((settings.every or 1) + 1)
+
+    def _due(self) -> bool:
+        every = self.settings.every
+        if every is None:
+            return self.rl_updates > 0 and len(self.buffer) >= self.settings.batch_size
+        return self.rl_updates >= every and bool(self.buffer.entries or self.latest)
+
+    def _with_trace(self, example_ids: Iterable[str]) -> list[str]:
+        unique = dict.fromkeys(example_ids)
+        return [example_id for example_id in unique if self.examples[example_id].trace is not None]
+
+    def _random_instead(self, hardest: Sequence[str], step: int) -> list[str]:
+        return random.Random(f"{self.seed}-{step}").sample(self.latest, len(hardest))
+
+    def _age_epochs(self, entry: Entry) -> float:
+        """Passes over the training set since the question was last found unsolved."""
+        return round((self.questions_seen - entry.seen) / len(self.examples), 3)

@@ -1,0 +1,245 @@
+"""SASR (2025, arXiv 2505.13026), step-wise adaptive SFT and RL: a drawn choice at every step.
+
+Training opens with a short SFT warm-up whose gradient norm becomes the reference. From then on
+every optimizer step is SFT with probability p = G_last / (G_last + gamma * G_warmup) and GRPO
+otherwise, G_last being the norm of the latest SFT gradient. As the policy nears the demonstrations
+that norm shrinks and RL takes over; when RL drifts away, SFT returns.
+
+This is a reconstruction: no source states the exact p, gamma or the length of the warm-up, and
+there is no code. Where we had to choose:
+
+- p is the plain ratio; a sigmoid of it, seen in one summary, could never fall below one half.
+- G_warmup is the mean norm of the last `reference_steps` warm-up updates, G_last one norm.
+- Norms are global, of the token-mean loss, and before clipping: after it both would saturate.
+- One optimizer serves both kinds. The warm-up has a learning-rate schedule of its own, the hybrid
+  phase one over both kinds.
+- Divergence from the initial distribution does not enter p. It is the KL term of the RL loss
+  (`train.rl.beta`), against the reference model that the trainer holds.
+- An RL step without signal (every group uniform) stays an RL step.
+"""
+
+import math
+import random
+from collections.abc import Mapping
+from statistics import fmean
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from hybrid_rl.methods import base
+
+Control = Literal["fixed", "shuffled", "no_warmup"]
+
+
+class SasrSettings(base.Method.Settings):
+    group_size: int = Field(ge=2)
+    """Rollouts per question in RL updates."""
+    warmup_steps: int | float = Field(gt=0)
+    """SFT updates before the hybrid phase: a count, or below 1 a share of train.steps."""
+    reference_steps: int = Field(ge=1)
+    """N_w: the reference is the mean norm of the last so many warm-up updates."""
+    gamma: float = Field(gt=0)
+    """Weight of the reference norm; larger means less SFT."""
+    smoothing: float = Field(ge=0, lt=1)
+    """Weight of the past in G_last, a moving average over SFT updates; 0: the last norm alone."""
+    probe_every: int | None = Field(ge=1)
+    """Measure G_last anew after so many steps in a row without an SFT update; null: never."""
+    control: Control | None
+    """null: SASR. `fixed`: p is `fixed_probability`. `shuffled`: `sft_steps` at random times.
+    `no_warmup`: the reference is the first SFT norm, and p = 1/(1+gamma) until there is one."""
+    fixed_probability: float = Field(ge=0, le=1)
+    """Used by `control: fixed` alone."""
+    sft_steps: int | None = Field(ge=0)
+    """Of `control: shuffled` alone: SFT updates after the warm-up, as counted in a finished run."""
+
+    @field_validator("warmup_steps")
+    @classmethod
+    def _count_or_share(cls, value: int | float) -> int | float:
+        return count_or_share(value)
+
+    @model_validator(mode="after")
+    def _shuffled_needs_a_count(self) -> "SasrSettings":
+        if self.control == "shuffled" and self.sft_steps is None:
+            raise ValueError(
+                "control = shuffled needs sft_steps, the number of SFT updates after the warm-up "
+                "of a finished run; found null"
+            )
+        return self
+
+
+def count_or_share(value: int | float) -> int | float:
+    """`value` itself; raises ValueError for a fractional number of steps."""
+    if isinstance(value, float) and value >= 1:
+        raise ValueError(f"{value} is neither a whole number of steps nor a share below 1")
+    return value
+
+
+def warmup_length(warmup_steps: int | float, steps: int) -> int:
+    """Warm-up updates in a run of `steps`: a count as it is; a share rounded, at least one; 0 is 0.
+
+    Raises ValueError when no step would be left after the warm-up.
+    """
+    length = max(1, round(warmup_steps * steps)) if 0 < warmup_steps < 1 else int(warmup_steps)
+    if length >= steps:
+        raise ValueError(
+            f"method.warmup_steps = {warmup_steps}: a warm-up of {length} leaves none of the "
+            f"{steps} steps of train.steps; lower the one or raise the other"
+        )
+    return length
+
+
+def usable(grad_norm: float) -> bool:
+    """False for a norm that says nothing (zero, infinite, nan); the previous one is kept."""
+    return math.isfinite(grad_norm) and grad_norm > 0
+
+
+def smoothed(previous: float, grad_norm: float, smoothing: float) -> float:
+    """G_last after an SFT update, line 7: the norm for `smoothing` 0, else a moving average."""
+    return smoothing * previous + (1 - smoothing) * grad_norm
+
+
+def switch_probability(last_norm: float | None, warmup_norm: float | None, gamma: float) -> float:
+    """p = G_last / (G_last + gamma * G_warmup), line 5 of the reconstructed algorithm; in [0, 1].
+
+    1/(1+gamma) when both norms are equal, and also while there is none yet (None).
+    """
+    if last_norm is None or warmup_norm is None:
+        return 1 / (1 + gamma)
+    return last_norm / (last_norm + gamma * warmup_norm)
+
+
+def draw(seed: int, step: int) -> float:
+    """u ~ U[0, 1), line 6; depends on its arguments alone, so equal on all ranks and on resume."""
+    return random.Random(f"{seed}-{step}").random()
+
+
+def choose(probability: float, seed: int, step: int) -> Literal["sft", "rl"]:
+    """Line 7: SFT if u < p, else RL."""
+    return "sft" if draw(seed, step) < probability else "rl"
+
+
+def shuffled_steps(sft_steps: int, first: int, steps: int, seed: int) -> frozenset[int]:
+    """So many of the steps `first` .. `steps` - 1, drawn: as much SFT, at times without meaning.
+
+    Raises ValueError when there are not so many.
+    """
+    if sft_steps > steps - first:
+        raise ValueError(
+            f"method.sft_steps = {sft_steps}: only {steps - first} of {steps} steps follow the "
+            "warm-up; lower method.sft_steps or raise train.steps"
+        )
+    return frozenset(random.Random(f"{seed}-shuffled").sample(range(first, steps), sft_steps))
+
+
+class Sasr(base.Method):
+    needs_traces = True
+
+    class Settings(SasrSettings):
+        pass
+
+    def __init__(
+        self, settings: SasrSettings, examples: Mapping[str, base.Example], seed: int, steps: int
+    ) -> None:
+        super().__init__(settings, examples, seed, steps)
+        self.warmup_steps = self._warmup_length(settings, steps)
+        self.sft_at = self._sft_at(settings, steps, seed)
+        self.warmup_norms: list[float] = []
+        self.last_norm: float | None = None
+        self.measured_after = -1
+        """Step after which `last_norm` held."""
+        self.sft_updates = 0
+        """Since the warm-up."""
+
+    @property
+    def warmup_norm(self) -> float | None:
+        """G_warmup, line 2; None until there is a usable norm."""
+        return fmean(self.warmup_norms) if self.warmup_norms else None
+
+    def next_update(self, step: int) -> base.Update:
+        """Lines 1 and 4-8. A stale norm is measured first; then the step is asked for again."""
+        if step < self.warmup_steps:
+            return base.Update("sft", progress=step / self.warmup_steps, note={"phase": "warmup"})
+        progress = (step - self.warmup_steps) / (self.steps - self.warmup_steps)
+        probe_every = self.settings.probe_every
+        if probe_every is not None and step - self.measured_after > probe_every:
+            return base.Update("sft", progress=progress, measure_only=True, note={"phase": "probe"})
+        kind, probability = self._decide(step)
+        return base.Update(
+            kind,
+            progress=progress,
+            note={
+                "phase": "hybrid",
+                "p": probability,
+                "draw": draw(self.seed, step) if self.sft_at is None else None,
+                "g_last": self.last_norm,
+                "g_warmup": self.warmup_norm,
+                "sft_updates": self.sft_updates,
+            },
+        )
+
+    def observe_norm(self, step: int, update: base.Update, grad_norm: float) -> None:
+        """Lines 1, 2 and 7; the gradient of an RL update changes nothing."""
+        if update.kind != "sft":
+            return
+        warmup = step < self.warmup_steps
+        self.sft_updates += not warmup and not update.measure_only
+        self.measured_after = step - 1 if update.measure_only else step
+        if not usable(grad_norm):
+            return
+        if warmup or self.last_norm is None:
+            # The average starts from the reference, which is less noisy than the last warm-up norm.
+            self.warmup_norms = [*self.warmup_norms, grad_norm][-self.settings.reference_steps :]
+            previous = fmean(self.warmup_norms)
+        else:
+            previous = self.last_norm
+        self.last_norm = smoothed(previous, grad_norm, self.settings.smoothing)
+
+    def state_dict(self) -> dict[str, base.Json]:
+        return {
+            "warmup_norms": self.warmup_norms,
+            "last_norm": self.last_norm,
+            "measured_after": self.measured_after,
+            "sft_updates": self.sft_updates,
+        }
+
+    def load_state_dict(self, state: Mapping[str, base.Json]) -> None:
+        self.warmup_norms = list(state["warmup_norms"])
+        self.last_norm = state["last_norm"]
+        self.measured_after = state["measured_after"]
+        self.sft_updates = state["sft_updates"]
+
+    @classmethod
+    def expected_sft_steps(cls, settings: SasrSettings, steps: int) -> int:
+        """The warm-up, then the share at equal norms, 1/(1+gamma), or that of a control."""
+        warmup = cls._warmup_length(settings, steps)
+        sft_at = cls._sft_at(settings, steps, seed=0)
+        if sft_at is not None:
+            return warmup + len(sft_at)
+        fixed = settings.control == "fixed"
+        share = settings.fixed_probability if fixed else 1 / (1 + settings.gamma)
+        return warmup + round(share * (steps - warmup))
+
+    def _decide(self, step: int) -> tuple[Literal["sft", "rl"], float]:
+        """The kind of `step` and the probability that it was SFT."""
+        if self.sft_at is not None:
+            share = len(self.sft_at) / (self.steps - self.warmup_steps)
+            return ("sft" if step in self.sft_at else "rl"), share
+        if self.settings.control == "fixed":
+            probability = self.settings.fixed_probability
+        else:
+            probability = switch_probability(self.last_norm, self.warmup_norm, self.settings.gamma)
+        return choose(probability, self.seed, step), probability
+
+    @staticmethod
+    def _warmup_length(settings: SasrSettings, steps: int) -> int:
+        if settings.control == "no_warmup":
+            return 0
+        return warmup_length(settings.warmup_steps, steps)
+
+    @classmethod
+    def _sft_at(cls, settings: SasrSettings, steps: int, seed: int) -> frozenset[int] | None:
+        """The SFT steps of `control: shuffled`; None for all others."""
+        if settings.control != "shuffled":
+            return None
+        first = cls._warmup_length(settings, steps)
+        return shuffled_steps(settings.sft_steps or 0, first, steps, seed)

@@ -1,0 +1,51 @@
+"""Static alternation: every k-th step is SFT, after an optional warm-up."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from hybrid_rl.methods.alternate import Alternate, kind_of
+
+
+def settings(every: int = 3, warmup_steps: int | float = 0) -> Alternate.Settings:
+    return Alternate.Settings(
+        name="alternate", group_size=4, every=every, warmup_steps=warmup_steps
+    )
+
+
+def kinds(steps: int, **changes: Any) -> list[str]:
+    method = Alternate(settings(**changes), {}, seed=0, steps=steps)
+    return [method.next_update(step).kind for step in range(steps)]
+
+
+def test_sft_is_the_last_of_each_k_steps() -> None:
+    assert [kind_of(step, 3) for step in range(7)] == ["rl", "rl", "sft", "rl", "rl", "sft", "rl"]
+
+
+def test_warmup_comes_first() -> None:
+    assert kinds(6, every=2, warmup_steps=2) == ["sft", "sft", "rl", "sft", "rl", "sft"]
+
+
+def test_each_phase_runs_through_its_own_schedule() -> None:
+    method = Alternate(settings(warmup_steps=0.5), {}, seed=0, steps=8)
+    progress = [method.next_update(step).progress for step in range(8)]
+    assert progress == [0, 0.25, 0.5, 0.75, 0, 0.25, 0.5, 0.75]
+
+
+@pytest.mark.parametrize("warmup_steps", [0, 4, 0.1])
+@pytest.mark.parametrize("every", [2, 3, 7])
+def test_expected_sft_steps_are_exact(every: int, warmup_steps: int | float) -> None:
+    found = kinds(50, every=every, warmup_steps=warmup_steps).count("sft")
+    assert Alternate.expected_sft_steps(settings(every, warmup_steps), steps=50) == found
+
+
+@pytest.mark.parametrize("wrong", [{"every": 1}, {"warmup_steps": -1}, {"warmup_steps": 1.5}])
+def test_values_that_make_no_alternation_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        settings(**wrong)
+
+
+def test_warmup_that_fills_the_run_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^method.warmup_steps = 8: a warm-up of 8 leaves none"):
+        kinds(8, warmup_steps=8)

@@ -1,0 +1,135 @@
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from pydantic import ValidationError
+
+from hybrid_rl.methods.base import Attempt, Example, Group, Result, Rollout, Trace, Verdict
+from hybrid_rl.methods.bread_relift import BreadRelift
+
+CONF = Path(__file__).parents[2] / "conf"
+RIGHT, WRONG = Verdict("correct", 1.0), Verdict("wrong", 0.0)
+
+
+def settings(**changed: Any) -> BreadRelift.Settings:
+    """The shipped defaults, with a small group and a small SFT batch."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        composed = compose("method/bread_relift").method
+    OmegaConf.set_struct(composed, False)
+    values: Any = OmegaConf.to_container(composed, resolve=True)
+    del values["_target_"]
+    values["group_size"] = values["bread"]["group_size"] = values["relift"]["group_size"] = 4
+    values["relift"]["batch_size"] = 2
+    return BreadRelift.Settings.model_validate(values | changed)
+
+
+def question(name: str, lines: int | None = 10) -> Example:
+    """Solved from `int(name)` lines of the trace on; "never" is never solved."""
+    if lines is None:
+        return Example(name, (1,), name, "42")
+    text = "\n".join("x" * lines)
+    trace = Trace(text, tuple(range(lines)), tuple(range(1, 2 * lines, 2)), len(text))
+    return Example(name, (1,), name, "42", trace)
+
+
+def student(attempts: Sequence[Attempt]) -> list[Rollout]:
+    """Half of each group of four is right where the prefix is long enough."""
+    return [
+        Rollout((5,), RIGHT if i % 4 < 2 and _solved(attempt) else WRONG)
+        for i, attempt in enumerate(attempts)
+    ]
+
+
+def _solved(attempt: Attempt) -> bool:
+    name = attempt.example.id.split("-")[0]
+    return name != "never" and len(attempt.prefix) >= int(name)
+
+
+def method(*examples: Example) -> BreadRelift:
+    return BreadRelift(settings(), {e.id: e for e in examples}, seed=0, steps=10)
+
+
+def rl_update(chosen: BreadRelift, step: int, examples: Sequence[Example]) -> list[Group]:
+    groups = chosen.rollout(step, examples, student)
+    results = [
+        Result(g.example.id, g.correct, len(g.rollouts), len(g.prefix), g.trained, g.note)
+        for g in groups
+    ]
+    chosen.observe_results(step, results)
+    return groups
+
+
+QUESTIONS = [
+    question("0"),
+    question("7"),
+    question("never-a"),
+    question("never-b", lines=1),
+    question("never-c", lines=None),
+]
+
+
+def test_only_what_even_the_longest_prefix_does_not_solve_is_learned_from_its_trace() -> None:
+    both = method(*QUESTIONS)
+    assert both.next_update(0).kind == "rl"
+    groups = rl_update(both, 0, QUESTIONS)
+    assert [len(group.prefix) for group in groups] == [0, 7, 0, 0, 0]
+    assert [group.trained for group in groups] == [True, True, False, False, False]
+    update = both.next_update(1)
+    assert update.kind == "sft"
+    assert [example.id for example in update.examples] == ["never-a", "never-b"]
+    assert both.next_update(2).kind == "rl"
+
+
+def test_an_all_or_nothing_question_is_not_beyond_reach() -> None:
+    steep = question("7")
+
+    def all_or_nothing(attempts: Sequence[Attempt]) -> list[Rollout]:
+        return [Rollout((5,), RIGHT if _solved(attempt) else WRONG) for attempt in attempts]
+
+    both = method(steep)
+    (group,) = both.rollout(0, [steep], all_or_nothing)
+    assert group.note["outcome"] == "dropped: no mixed probe"
+    both.observe_results(0, [Result("7", 0, 4, 0, False, group.note)])
+    assert len(both.relift.buffer) == 0
+
+
+def test_a_question_that_a_prefix_opens_up_leaves_the_buffer() -> None:
+    both = method(*QUESTIONS)
+    rl_update(both, 0, [QUESTIONS[2]])
+    assert [entry.example_id for entry in both.relift.buffer.entries] == ["never-a"]
+    both.observe_results(1, [Result("never-a", 2, 4, 9, True, {"outcome": "anchor", "anchor": 9})])
+    assert len(both.relift.buffer) == 0
+    assert both.bread.anchors == {"never-a": 9}
+
+
+def test_the_state_of_both_survives_json() -> None:
+    both, restored = method(*QUESTIONS), method(*QUESTIONS)
+    rl_update(both, 0, QUESTIONS)
+    restored.load_state_dict(json.loads(json.dumps(both.state_dict())))
+    assert restored.state_dict() == both.state_dict()
+    assert restored.next_update(1) == both.next_update(1)
+
+
+def test_the_decision_log_has_both_notes() -> None:
+    both = method(*QUESTIONS)
+    rl_update(both, 0, QUESTIONS)
+    note = both.next_update(1).note
+    assert note["bread"]["anchor"] == 1
+    assert note["relift"]["buffer"] == 2
+
+
+def test_the_work_is_estimated_as_for_relift() -> None:
+    assert BreadRelift.expected_sft_steps(settings(), 10) == 5
+
+
+def test_both_parts_share_one_group_size() -> None:
+    with pytest.raises(ValidationError) as raised:
+        settings(group_size=8)
+    assert raised.value.errors()[0]["msg"] == (
+        "Value error, group_size, bread.group_size and relift.group_size must be equal; found "
+        "8, 4, 4; set method.group_size alone"
+    )
