@@ -96,6 +96,22 @@ def pupil_solution(problem: Problem, rng: Random, misread: float = 0.6) -> str:
     return solution(Problem(problem.start, read), "verbose")
 
 
+def picked_up(problem: Problem, rng: Random, misread: float = 0.6) -> tuple[str, str]:
+    """Some correct lines of a solution, in order but with gaps, and how the pupil goes on after the last of them.
+
+    Pre-training shows the first and teaches the second, so that the base model can go on from any line, its label
+    telling where it stands; it never learns to leave lines out by itself.
+    """
+    done = rng.randrange(len(problem.operations))
+    right = _lines(problem.start, problem.operations)
+    shown = [line for line in right[:done] if rng.random() < 0.5] + [right[done]]
+    read = [-n if n < 0 and rng.random() < misread else n for n in problem.operations[done + 1 :]]
+    total = (problem.start + sum(problem.operations[: done + 1])) % MODULUS
+    rest = _lines(total, tuple(read), LABELS[done + 1 :])
+    end = f"# {_digits((total + sum(read)) % MODULUS)}"
+    return "\n".join(shown), "\n".join([*rest, end])
+
+
 def rows(
     size: int,
     seed: int,
@@ -162,9 +178,9 @@ def _refuse_bad(operations: Range, subtractions: Range | None) -> None:
         raise ValueError(f"subtractions {subtractions}: {problem}")
 
 
-def _lines(start: int, operations: tuple[int, ...]) -> list[str]:
+def _lines(start: int, operations: tuple[int, ...], labels: str = LABELS) -> list[str]:
     lines, total = [], start
-    for label, n in zip(LABELS, operations, strict=False):
+    for label, n in zip(labels, operations, strict=False):
         total = (total + n) % MODULUS
         lines.append(f"{label} {_signed(n)} {_digits(total)}")
     return lines

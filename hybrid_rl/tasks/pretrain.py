@@ -35,6 +35,8 @@ BATCH_SIZE = 32
 PEAK_LEARNING_RATE = 4e-3
 WARMUP_STEPS = 50
 OPERATIONS = (1, 12)
+PICKED_UP_SHARE = 0.5
+"""Share of rows that go on from shown lines: without them so small a model counts lines instead of reading labels."""
 EASY = ((2, 4), None)
 HARD = ((12, 12), (10, 10))
 """Operations and subtractions of the two kinds of problems that the figures at the end are of."""
@@ -88,11 +90,7 @@ def pretrain(steps: int, seed: int) -> tuple[LlamaForCausalLM, PreTrainedTokeniz
         for group in optimizer.param_groups:
             rise = min(1.0, (step + 1) / WARMUP_STEPS)
             group["lr"] = PEAK_LEARNING_RATE * rise * (1 - 0.9 * step / steps)
-        problems = [ledger.draw(rng, OPERATIONS, None) for _ in range(BATCH_SIZE)]
-        rows = [
-            (prompt_ids(p, tokenizer), _solution_ids(ledger.pupil_solution(p, rng), tokenizer))
-            for p in problems
-        ]
+        rows = [_row(rng, tokenizer) for _ in range(BATCH_SIZE)]
         batch = supervised.collate(rows, tokenizer.pad_token_id)
         tokens = (batch["labels"] != supervised.IGNORED).sum()
         loss = supervised.loss_sum(model, batch, entropy_bonus=0.0, fused=False) / tokens
@@ -127,11 +125,23 @@ def success(
 
 def prompt_ids(problem: ledger.Problem, tokenizer: PreTrainedTokenizerFast) -> tuple[int, ...]:
     text = f"{USER} {ledger.question(problem)} {ASSISTANT}"
+    return _ids(text, tokenizer)
+
+
+def _row(rng: random.Random, tokenizer: PreTrainedTokenizerFast) -> supervised.Row:
+    """A problem and the pupil's solution, or its end after some lines that it is shown."""
+    problem = ledger.draw(rng, OPERATIONS, None)
+    shown = ""
+    if rng.random() < PICKED_UP_SHARE:
+        shown, solution = ledger.picked_up(problem, rng)
+    else:
+        solution = ledger.pupil_solution(problem, rng)
+    context = (*prompt_ids(problem, tokenizer), *_ids(shown, tokenizer))
+    return context, (*_ids(solution, tokenizer), tokenizer.eos_token_id)
+
+
+def _ids(text: str, tokenizer: PreTrainedTokenizerFast) -> tuple[int, ...]:
     return tuple(tokenizer.encode(text, add_special_tokens=False))
-
-
-def _solution_ids(solution: str, tokenizer: PreTrainedTokenizerFast) -> tuple[int, ...]:
-    return (*tokenizer.encode(solution, add_special_tokens=False), tokenizer.eos_token_id)
 
 
 def main() -> None:
