@@ -1,0 +1,48 @@
+# Python 3.11 or 3.12: the first of these that is one. Another: make test PYTHON=/path/to/python
+PYTHON ?= $(shell for candidate in python3 python3.12 python3.11; do \
+	$$candidate -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null \
+	&& echo $$candidate && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+# One thread per process: two test processes do not fight, and numbers do not depend on the machine.
+export OMP_NUM_THREADS ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo smoke test test-fast check format clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+install: $(INSTALLED)  ## Make .venv and install the package with all extras
+
+$(INSTALLED): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed; try: make install PYTHON=/path/to/python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	@touch $@
+
+demo: install  ## Train, evaluate and report on the built-in task: SFT, then GRPO, a few minutes on a CPU
+	$(BIN)/hybrid-rl
+
+smoke: install  ## The same in seconds: a few steps of GRPO
+	$(BIN)/hybrid-rl experiment=smoke method=grpo
+
+test: install  ## Run all tests
+	$(BIN)/python -m pytest
+
+test-fast: install  ## Run the tests that load no model
+	$(BIN)/python -m pytest -m "not slow"
+
+check: install  ## Lint, formatting, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install  ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## Remove the environment and caches; runs/ stays
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

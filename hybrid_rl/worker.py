@@ -1,0 +1,115 @@
+"""Entry point of one rank: `python -m hybrid_rl.worker RUN_DIR`. Reads settings.json, runs it, says how it ended."""
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from hybrid_rl import environment
+from hybrid_rl.questions import DataError
+from hybrid_rl.rundir import USER_ERROR, RunDir, UsedDirectoryError
+from hybrid_rl.settings import HardwareSettings, Settings, SettingsError
+
+log = logging.getLogger("hybrid_rl.worker")  # __name__ is "__main__" here
+
+_PR_SET_PDEATHSIG = 1  # from linux/prctl.h
+
+
+class StoppedError(BaseException):
+    """A signal arrived. Unwinds the stack, so that pools and files are closed; no handler of errors catches it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.exit_code = 128 + number
+
+
+def main() -> None:
+    run = RunDir(Path(sys.argv[1]))
+    rank = int(os.environ.get("RANK", "0"))
+    catch_signals()
+    _die_with_parent()
+    set_up_logging(run, rank)
+    sys.exit(work(run, rank))
+
+
+def set_up_logging(run: RunDir, rank: int) -> None:
+    """Rank 0 speaks on the console and in log.txt; others in logs/rank_<n>.txt, on the console only to warn."""
+    file = run.log if rank == 0 else run.rank_log(rank)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    console = logging.StreamHandler()
+    console.setLevel(logging.INFO if rank == 0 else logging.WARNING)
+    logging.basicConfig(
+        format=f"%(asctime)s %(levelname)s rank{rank} %(name)s: %(message)s",
+        datefmt="%H:%M:%S",
+        level=logging.WARNING,
+        handlers=[console, logging.FileHandler(file, encoding="utf-8")],
+        force=True,
+    )
+    logging.getLogger("hybrid_rl").setLevel(logging.INFO)
+    logging.captureWarnings(True)
+
+
+def work(run: RunDir, rank: int) -> int:
+    """The exit code; status.json gets the state."""
+    try:
+        settings = Settings.load_json(run.settings)
+        from hybrid_rl.run import run as run_all  # noqa: PLC0415 - heavy: torch, after the signals are handled
+
+        check_devices(settings.hardware, run, rank)
+        run_all(settings)
+    except (SettingsError, DataError, UsedDirectoryError) as error:
+        return _failed(run, str(error), USER_ERROR)  # the launcher prints it, once for all ranks
+    except StoppedError as stop:
+        return _failed(run, str(stop), stop.exit_code)
+    except BaseException as error:  # whatever it is, status.json must say that the run failed
+        log.exception("rank %d failed", rank)
+        return _failed(run, f"{type(error).__name__}: {error}".rstrip().splitlines()[-1], 1)
+    if rank == 0:
+        run.write_status("done")
+    return 0
+
+
+def _failed(run: RunDir, error: str, code: int) -> int:
+    """The first rank to fail says why; those that fail because of it do not overwrite that."""
+    if run.read_status().get("state") != "failed":
+        run.write_status("failed", error=error, exit_code=code)
+    return code
+
+
+def check_devices(hardware: HardwareSettings, run: RunDir, rank: int) -> None:
+    """Write the GPUs into environment.json; raises SettingsError where there are too few."""
+    if hardware.device == "cpu":
+        return
+    import torch  # noqa: PLC0415 - heavy, and loaded by now
+
+    found = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    if len(found) < hardware.processes:
+        raise SettingsError(
+            f"hardware.processes = {hardware.processes}: this machine has {len(found)} GPUs that torch"
+            f" {torch.__version__} can use; choose fewer, or hardware=cpu"
+        )
+    if rank == 0:
+        environment.add_devices(run.environment, found)
+
+
+def catch_signals() -> None:
+    """Turn SIGTERM and SIGINT into StoppedError."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise StoppedError(number)
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel for SIGTERM when the launcher is killed, so that no rank is left running. Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+if __name__ == "__main__":
+    main()

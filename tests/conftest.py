@@ -1,0 +1,39 @@
+"""Settings composed from conf/ as the command line composes them, without starting Hydra's application."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from hybrid_rl import loading
+from hybrid_rl.cli import config_dir, groups, open_struct
+from hybrid_rl.settings import Settings
+
+Compose = Callable[..., DictConfig]
+Load = Callable[..., Settings]
+
+
+@pytest.fixture
+def composed() -> Compose:
+    """composed("method=grpo", "train.steps=3"): what Hydra hands on."""
+
+    def build(*overrides: str) -> DictConfig:
+        with initialize_config_dir(str(config_dir()), version_base="1.3"):
+            return compose("config", overrides=open_struct(overrides, groups(config_dir())))
+
+    return build
+
+
+@pytest.fixture
+def load(composed: Compose, tmp_path: Path) -> Load:
+    """load("method=grpo"): checked settings, of a run launched in tmp_path."""
+
+    def build(*overrides: str, choices: dict[str, str | None] | None = None) -> Settings:
+        typed = [override.partition("=")[0] for override in overrides]
+        return loading.load(
+            composed(*overrides), tmp_path, tmp_path / "run", choices=choices, typed=typed
+        )
+
+    return build

@@ -1,0 +1,110 @@
+"""The arithmetic of check=true by hand; and the command itself on the built-in task."""
+
+import re
+
+import pytest
+from conftest import Load
+
+pytestmark = pytest.mark.slow  # estimate imports transformers
+
+FIXED = [
+    "train.steps=10",
+    "train.prompts_per_step=2",
+    "train.max_completion_tokens=64",
+    "train.sft.batch_size=4",
+]
+
+
+def test_work_of_grpo(load: Load) -> None:
+    from hybrid_rl.estimate import Lengths, work  # noqa: PLC0415 - heavy: transformers
+
+    settings = load("method=grpo", "method.group_size=8", *FIXED)
+    found = work(settings, Lengths(prompt=20, trace=50, traces=64), parameters=1000)
+    assert (found.sft_steps, found.rl_steps) == (0, 10)
+    assert found.prompts == 20
+    assert found.rollouts == 160
+    assert found.generated_tokens == 10240
+    assert found.trained_tokens == 10240
+    assert (found.traces, found.trace_tokens) == (0, 0)
+    # prompts and completions once through generate, once forward and backward
+    assert found.flops == 1000 * (2 + 6) * 160 * (20 + 64)
+
+
+def test_work_of_sft(load: Load) -> None:
+    from hybrid_rl.estimate import Lengths, work  # noqa: PLC0415 - heavy: transformers
+
+    settings = load("method=sft", *FIXED)
+    found = work(settings, Lengths(prompt=20, trace=50, traces=64), parameters=None)
+    assert (found.sft_steps, found.rl_steps, found.rollouts) == (10, 0, 0)
+    assert found.trained_tokens == 10 * 4 * 50
+    assert (found.traces, found.trace_tokens) == (40, 2000)
+    assert found.flops is None
+
+
+def test_work_of_both_is_the_sum(load: Load) -> None:
+    from hybrid_rl.estimate import Lengths, work  # noqa: PLC0415 - heavy: transformers
+
+    both = ["method=sft_then_grpo", "method.group_size=8", "method.sft_fraction=0.4"]
+    found = work(load(*both, *FIXED), Lengths(prompt=20, trace=50, traces=64), parameters=1000)
+    assert (found.sft_steps, found.rl_steps) == (4, 6)
+    assert found.generated_tokens == 6 * 2 * 8 * 64
+    assert found.trained_tokens == 6 * 2 * 8 * 64 + 4 * 4 * 50
+    assert found.flops == 1000 * (8 * 96 * 84 + 6 * 16 * 70)
+
+
+def test_memory_by_what_it_holds(load: Load) -> None:
+    from hybrid_rl.estimate import Shape, memory  # noqa: PLC0415 - heavy: transformers
+
+    settings = load(
+        "method=grpo", "method.group_size=8", *FIXED, "hardware.micro_batch=4",
+        "hardware.generation_batch=16", "data.max_prompt_tokens=36", "train.rl.beta=0.1",
+    )  # fmt: skip
+    found = memory(settings, 1000, Shape(layers=2, vocabulary=50, key_value_width=8))
+    assert found == {
+        "weights": 4000,
+        "gradients": 4000,
+        "Adam": 8000,
+        "reference model": 4000,
+        "logits": 8 * 4 * 100 * 50,
+        "KV cache": 4 * 16 * 100 * 2 * 2 * 8,
+    }
+
+
+def test_memory_is_sharded_by_zero(load: Load) -> None:
+    from hybrid_rl.estimate import Shape, memory  # noqa: PLC0415 - heavy: transformers
+
+    shape = Shape(layers=2, vocabulary=50, key_value_width=8)
+    two = memory(load("hardware=gpu_zero2"), 1000, shape)
+    assert (two["weights"], two["gradients"], two["Adam"]) == (4000, 1000, 2000)
+    three = memory(load("hardware=gpu_zero3"), 1000, shape)
+    assert (three["weights"], three["gradients"], three["Adam"]) == (500, 500, 1000)
+
+
+def test_check_prints_a_table_and_runs_nothing(
+    load: Load, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hybrid_rl import estimate  # noqa: PLC0415 - heavy: transformers
+
+    monkeypatch.setenv("COLUMNS", "200")
+    estimate.check(load("experiment=smoke", "method=grpo", "check=true"))
+    printed = capsys.readouterr().out
+    for quantity in (
+        "optimizer steps",
+        "prompts",
+        "rollouts",
+        "generated tokens",
+        "traces",
+        "FLOPs",
+    ):
+        assert quantity in printed
+    assert re.search(r"memory: KV cache\D+[\d.]+ MiB", printed)
+    assert "Settings and data are valid; nothing was run." in printed
+
+
+def test_check_refuses_data_that_a_run_would_refuse(load: Load) -> None:
+    from hybrid_rl import estimate  # noqa: PLC0415 - heavy: transformers
+    from hybrid_rl.settings import SettingsError  # noqa: PLC0415 - with it
+
+    settings = load("method=grpo", "~data.train", "+data.train={kind:file,path:nowhere.jsonl}")
+    with pytest.raises(SettingsError, match=r"nowhere\.jsonl"):
+        estimate.check(settings)

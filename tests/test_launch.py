@@ -1,0 +1,230 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+from conftest import Load
+
+from hybrid_rl import launch, resuming
+from hybrid_rl.rundir import RunDir, UsedDirectoryError
+from hybrid_rl.settings import HardwareSettings, Settings, SettingsError
+
+PYTHON = [sys.executable, "-c"]
+
+
+def hardware(load: Load, *overrides: str) -> HardwareSettings:
+    return load("method=grpo", "method.group_size=4", *overrides).hardware
+
+
+def test_prepare_writes_what_a_worker_reads(load: Load, tmp_path: Path) -> None:
+    settings = load("method=sft")
+    run = launch.prepare(settings, ["hybrid-rl", "method=sft"], tmp_path)
+    assert Settings.load_json(run.settings) == settings
+    assert run.overrides.read_text() == "hybrid-rl method=sft\n"
+    assert run.read_status()["state"] == "running"
+    assert json.loads(run.environment.read_text())["launch_dir"] == str(tmp_path)
+
+
+def test_prepare_refuses_the_directory_of_another_run(load: Load, tmp_path: Path) -> None:
+    launch.prepare(load(), ["hybrid-rl"], tmp_path)
+    with pytest.raises(UsedDirectoryError, match="resume="):
+        launch.prepare(load(), ["hybrid-rl"], tmp_path)
+
+
+def test_one_worker_is_a_plain_process_and_several_are_torchruns(load: Load) -> None:
+    worker = ["-m", "hybrid_rl.worker", "/run"]
+    assert launch.command(hardware(load), Path("/run")) == [sys.executable, *worker]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+    two = launch.command(hardware(load, "hardware.processes=2"), Path("/run"))
+    assert two == [*torchrun, "2", *worker]
+    sharded = "hardware.deepspeed={zero_optimization:{stage:2}}"
+    assert launch.command(hardware(load, sharded), Path("/run")) == [*torchrun, "1", *worker]
+
+
+def test_the_workers_are_quiet_unless_the_user_wants_otherwise(load: Load) -> None:
+    found = launch.worker_environment(
+        hardware(load, "hardware.threads=3"), {"TOKENIZERS_PARALLELISM": "true", "HOME": "/h"}
+    )
+    assert found["HF_HUB_DISABLE_TELEMETRY"] == "1"
+    assert found["TRL_EXPERIMENTAL_SILENCE"] == "1"
+    assert found["TOKENIZERS_PARALLELISM"] == "true"
+    assert found["DS_ACCELERATOR"] == "cpu"
+    assert found["OMP_NUM_THREADS"] == "3"
+    assert found["HOME"] == "/h"
+    assert "HF_HUB_OFFLINE" not in found
+
+
+def test_a_gpu_run_is_not_bent_to_the_cpu(load: Load) -> None:
+    found = launch.worker_environment(hardware(load, "hardware=gpu"), {})
+    assert "DS_ACCELERATOR" not in found
+    assert "CUDA_VISIBLE_DEVICES" not in found
+
+
+def test_the_exit_code_is_handed_on() -> None:
+    assert launch.supervise([*PYTHON, "raise SystemExit(7)"], os.environ) == 7
+    killed = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    assert launch.supervise([*PYTHON, killed], os.environ) == 137
+
+
+@pytest.fixture
+def started(load: Load, tmp_path: Path) -> tuple[Settings, RunDir]:
+    settings = load("method=sft")
+    return settings, launch.prepare(settings, ["hybrid-rl"], tmp_path)
+
+
+def test_a_worker_that_dies_without_a_word_leaves_a_failed_status(
+    started: tuple[Settings, RunDir], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, run = started
+    monkeypatch.setattr(launch, "command", lambda *_: [*PYTHON, "import os; os.abort()"])
+    assert launch.start(settings, run) == 128 + signal.SIGABRT
+    status = run.read_status()
+    assert (status["state"], status["error"]) == ("failed", "ended by SIGABRT")
+
+
+def test_a_worker_that_exits_0_without_a_word_has_failed(
+    started: tuple[Settings, RunDir], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, run = started
+    monkeypatch.setattr(launch, "command", lambda *_: [*PYTHON, "pass"])
+    assert launch.start(settings, run) == 1
+    assert run.read_status()["state"] == "failed"
+
+
+def test_what_a_worker_said_stands_and_its_code_survives_torchrun(
+    started: tuple[Settings, RunDir], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, run = started
+    run.write_status("failed", error="stopped by SIGTERM", exit_code=143)
+    monkeypatch.setattr(launch, "command", lambda *_: [*PYTHON, "raise SystemExit(1)"])
+    assert launch.start(settings, run) == 143
+    assert run.read_status()["error"] == "stopped by SIGTERM"
+
+
+def test_what_the_user_can_fix_is_raised_with_all_its_lines(
+    started: tuple[Settings, RunDir], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, run = started
+    run.write_status("failed", error="a = 1: no; b\nc = 2: no; d", exit_code=2)
+    monkeypatch.setattr(launch, "command", lambda *_: [*PYTHON, "raise SystemExit(1)"])
+    with pytest.raises(SettingsError) as error:
+        launch.start(settings, run)
+    assert str(error.value) == "a = 1: no; b\nc = 2: no; d"
+
+
+FAMILY = """
+    import os, subprocess, sys, time
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    print(os.getpid(), child.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_reaches_the_worker_and_leaves_no_orphan(number: int, tmp_path: Path) -> None:
+    parent = f"""
+        import os, sys
+        from hybrid_rl.launch import supervise
+        sys.exit(supervise([sys.executable, "-c", {textwrap.dedent(FAMILY)!r}], os.environ))
+    """
+    process = subprocess.Popen(
+        [*PYTHON, textwrap.dedent(parent)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=Path(launch.__file__).parent.parent,
+    )
+    assert process.stdout is not None
+    pids = [int(pid) for pid in process.stdout.readline().split()]
+    process.send_signal(number)
+    assert process.wait(timeout=30) == 128 + number
+    assert len(pids) == 2
+    assert [pid for pid in pids if _runs(pid)] == []
+
+
+def test_a_worker_that_ends_leaves_no_child_behind(tmp_path: Path) -> None:
+    leaving = (
+        "import subprocess, sys; from pathlib import Path;"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']);"
+        f"Path({str(tmp_path / 'pid')!r}).write_text(str(child.pid))"
+    )
+    assert launch.supervise([*PYTHON, leaving], os.environ) == 0
+    assert not _runs(int((tmp_path / "pid").read_text()))
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process is there and no zombie that waits for init."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        done = subprocess.run(
+            ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
+        )
+        if not done.stdout.strip() or done.stdout.startswith("Z"):
+            return False
+    return True
+
+
+def _checkpoint(run: RunDir) -> None:
+    folder = run.checkpoints / "checkpoint-2"
+    folder.mkdir(parents=True)
+    (folder / "hybrid_state.json").write_text("{}")
+
+
+def test_a_resume_takes_the_settings_of_the_run(started: tuple[Settings, RunDir]) -> None:
+    settings, run = started
+    run.write_status("failed", error="x", exit_code=1)
+    _checkpoint(run)
+    resumed = resuming.load(run.path, ["resume", "train.steps"], 200, False)
+    assert resumed.train.steps == 200
+    assert resumed.resume == resumed.run_dir == str(run.path)
+    assert resumed.method == settings.method
+    launch.prepare(resumed, ["hybrid-rl", f"resume={run.path}"], run.path)
+    assert run.read_status()["resumed"] is True
+    assert Settings.load_json(run.settings) == resumed
+    assert len(run.overrides.read_text().splitlines()) == 2
+
+
+def _refusal(run: RunDir, typed: list[str], steps: int | None = None) -> str:
+    with pytest.raises(SettingsError) as error:
+        resuming.load(run.path, typed, steps, False)
+    return str(error.value).replace(str(run.path), "RUN")
+
+
+def test_a_resume_refuses_other_settings(started: tuple[Settings, RunDir]) -> None:
+    _, run = started
+    run.write_status("failed")
+    _checkpoint(run)
+    assert _refusal(run, ["resume", "seed", "method"]) == (
+        "method: cannot change in a resumed run, which keeps its settings; leave it out, or start a new run\n"
+        "seed: cannot change in a resumed run, which keeps its settings; leave it out, or start a new run"
+    )
+
+
+def test_a_resume_refuses_what_is_done_or_was_never_saved(started: tuple[Settings, RunDir]) -> None:
+    _, run = started
+    assert _refusal(run, ["resume"]) == (
+        "resume = RUN: has no complete checkpoint; start it again with the command in overrides.txt"
+    )
+    run.write_status("done")
+    assert _refusal(run, ["resume"]) == (
+        "resume = RUN: is done; to train on, give train.steps above 140"
+    )
+    run.settings.unlink()
+    assert _refusal(run, ["resume"]) == (
+        "resume = RUN: has no settings.json; give a run directory, not one of its checkpoints"
+    )
+
+
+def test_a_run_that_is_still_running_is_not_resumed(started: tuple[Settings, RunDir]) -> None:
+    _, run = started
+    _checkpoint(run)
+    status = run.read_status()
+    run.status.write_text(json.dumps({**status, "pid": os.getppid()}))
+    assert _refusal(run, ["resume"]) == (
+        f"resume = RUN: is still running as process {os.getppid()}; stop that first"
+    )

@@ -1,0 +1,144 @@
+"""How a rank says that it ended; the run itself is a fake."""
+
+import json
+import logging
+import os
+import signal
+import sys
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Load
+
+from hybrid_rl import launch, worker
+from hybrid_rl.questions import DataError
+from hybrid_rl.rundir import RunDir
+from hybrid_rl.settings import Settings, SettingsError
+
+Fake = Callable[[Callable[[Settings], None]], RunDir]
+
+
+@pytest.fixture
+def fake(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
+    """A prepared run directory whose run is the given function."""
+
+    def build(run: Callable[[Settings], None]) -> RunDir:
+        module = types.ModuleType("hybrid_rl.run")
+        module.run = run  # type: ignore[attr-defined] # a module takes any name
+        monkeypatch.setitem(sys.modules, "hybrid_rl.run", module)
+        return launch.prepare(load("method=sft"), ["hybrid-rl"], tmp_path)
+
+    return build
+
+
+def _raising(error: BaseException) -> Callable[[Settings], None]:
+    def run(settings: Settings) -> None:
+        raise error
+
+    return run
+
+
+def test_a_run_that_returns_is_done(fake: Fake) -> None:
+    seen: list[Settings] = []
+    run = fake(seen.append)
+    assert worker.work(run, rank=0) == 0
+    assert run.read_status()["state"] == "done"
+    assert seen == [Settings.load_json(run.settings)]
+
+
+MISTAKES = ["a = 1: no; b", "c = 2: no; d"]
+
+
+@pytest.mark.parametrize("error", [SettingsError("\n".join(MISTAKES)), DataError(MISTAKES)])
+def test_what_the_user_can_fix_has_no_traceback(
+    fake: Fake, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = fake(_raising(error))
+    assert worker.work(run, rank=0) == 2
+    assert caplog.text == ""
+    status = run.read_status()
+    assert (status["state"], status["exit_code"]) == ("failed", 2)
+    assert status["error"].splitlines() == MISTAKES
+
+
+def test_a_bug_keeps_its_traceback(fake: Fake, caplog: pytest.LogCaptureFixture) -> None:
+    run = fake(_raising(KeyError("x")))
+    assert worker.work(run, rank=0) == 1
+    assert run.read_status()["error"] == "KeyError: 'x'"
+    assert "Traceback" in caplog.text
+
+
+def test_the_first_rank_to_fail_says_why(fake: Fake) -> None:
+    run = fake(_raising(RuntimeError("connection closed by peer")))
+    run.write_status("failed", error="out of memory", exit_code=1)
+    assert worker.work(run, rank=0) == 1
+    assert run.read_status()["error"] == "out of memory"
+
+
+def test_the_end_of_a_run_is_for_rank_0_to_tell(fake: Fake) -> None:
+    run = fake(lambda settings: None)
+    assert worker.work(run, rank=1) == 0
+    assert run.read_status()["state"] == "running"
+
+
+@pytest.fixture
+def signals() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_a_signal_unwinds_the_run(fake: Fake, signals: None) -> None:
+    closed = []
+
+    def run(settings: Settings) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            closed.append(True)
+
+    directory = fake(run)
+    worker.catch_signals()
+    assert worker.work(directory, rank=0) == 128 + signal.SIGTERM
+    assert closed == [True]
+    assert directory.read_status()["error"] == "stopped by SIGTERM"
+
+
+@pytest.fixture
+def root_logger() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+    logging.captureWarnings(False)
+
+
+def test_rank_0_logs_to_the_run_directory_and_others_beside_it(
+    tmp_path: Path, root_logger: None
+) -> None:
+    for rank in (0, 1):
+        worker.set_up_logging(RunDir(tmp_path), rank)
+        logging.getLogger("hybrid_rl.test").info("rank %d", rank)
+        logging.getLogger("elsewhere").info("not ours")
+    assert (tmp_path / "log.txt").read_text().endswith("INFO rank0 hybrid_rl.test: rank 0\n")
+    assert (tmp_path / "logs" / "rank_1.txt").read_text().count("\n") == 1
+
+
+def test_a_gpu_that_is_not_there_is_the_users_to_fix(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch = types.ModuleType("torch")
+    torch.cuda = types.SimpleNamespace(device_count=lambda: 1, get_device_name=lambda i: "H")  # type: ignore[attr-defined] # fake
+    torch.__version__ = "2"  # type: ignore[attr-defined] # fake
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    run = launch.prepare(load("hardware=gpu"), ["hybrid-rl"], tmp_path)
+    worker.check_devices(load("hardware=gpu").hardware, run, rank=0)
+    assert json.loads(run.environment.read_text())["devices"] == ["H"]
+    with pytest.raises(SettingsError) as error:
+        worker.check_devices(load("hardware=gpu", "hardware.processes=4").hardware, run, rank=0)
+    assert str(error.value) == (
+        "hardware.processes = 4: this machine has 1 GPUs that torch 2 can use; choose fewer, or hardware=cpu"
+    )
