@@ -7,6 +7,8 @@ backward pass follows (BREAD and arXiv 2604.23747 count likewise). Prompt tokens
 from collections import Counter
 from dataclasses import dataclass, field
 
+from hybrid_rl.methods.base import Group
+
 
 @dataclass
 class Cost:
@@ -29,6 +31,15 @@ class Cost:
 
     def show_trace(self, example_id: str, tokens: int) -> None:
         self.trace_tokens[example_id] = max(tokens, self.trace_tokens.get(example_id, 0))
+
+    def train_on(self, group: Group, with_reference: bool) -> None:
+        """An RL update on all rows of a group; rows left out of it are computed all the same."""
+        completions = sum(len(rollout.completion) for rollout in group.rollouts)
+        context = len(group.example.prompt_ids) + len(group.prefix)
+        read = completions + context * len(group.rollouts)
+        self.trained_tokens += completions
+        self.backward_tokens += read
+        self.reference_tokens += read if with_reference else 0
 
     def add(self, other: "Cost") -> None:
         """Take in the cost of another rank."""

@@ -1,15 +1,9 @@
-"""The record of a run as it happens: what one optimizer step puts into the files of the run directory.
+"""What one optimizer step says of itself: the lines of metrics, decisions and rollouts. Pure."""
 
-Files are the source of truth; trackers and the console show the same lines.
-"""
-
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from hybrid_rl import rundir
 from hybrid_rl.accounting import Cost, Spent
 from hybrid_rl.methods.base import Group, Ids, Result, Update
 
@@ -27,25 +21,34 @@ class Recorder(Protocol):
         """Every train.eval_every steps; all ranks."""
 
 
+@dataclass(frozen=True)
+class Done:
+    """An optimizer step that has been taken."""
+
+    step: int
+    update: Update
+    learning_rate: float
+    logs: Mapping[str, Any]
+    """TRL's, of this step."""
+
+
 def metrics_line(
-    step: int,
-    update: Update,
-    learning_rate: float,
-    logs: Mapping[str, Any],
+    done: Done,
     results: Sequence[Result],
     rewards: Sequence[float],
     cost: Cost,
     spent: Spent,
 ) -> dict[str, Any]:
-    """One line of metrics.jsonl. `logs` are TRL's, of this step; `rewards` those of the rows trained on."""
+    """One line of metrics.jsonl. `rewards` are those of the rows trained on."""
+    logs = done.logs
     line: dict[str, Any] = {
-        "step": step,
-        "kind": update.kind,
+        "step": done.step,
+        "kind": done.update.kind,
         "loss": logs["loss"],
         "grad_norm": logs["grad_norm"],
-        "learning_rate": learning_rate,
+        "learning_rate": done.learning_rate,
     }
-    if update.kind == "rl":
+    if done.update.kind == "rl":
         trained = [result for result in results if result.trained]
         graded = max(1, sum(cost.outcomes.values()))
         line |= {
@@ -85,10 +88,3 @@ def rollout_rows(
                 "reward": rollout.verdict.reward,
                 "trained": group.trained,
             }
-
-
-def rewind(path: Path, step: int) -> None:
-    """Drop the lines of a .jsonl file that lie after `step`: a resume writes them again."""
-    lines = [line for line in rundir.read_jsonl(path) if line["step"] <= step]
-    if path.exists():
-        rundir.write_text(path, "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines))

@@ -68,9 +68,7 @@ class Attempter:
         wanted = [attempt for attempt in attempts if attempt.completion is None]
         prompts = [attempt.example.prompt_ids + attempt.prefix for attempt in wanted]
         room = [self.how.max_completion_tokens - len(attempt.prefix) for attempt in wanted]
-        how = Sampling(
-            self.how.temperature, self.how.top_p, self.how.top_k, max(room, default=1)
-        )
+        how = Sampling(self.how.temperature, self.how.top_p, self.how.top_k, max(room, default=1))
         drawn = self.sample(prompts, how)
         self.cost.prompt_tokens += sum(map(len, prompts))
         self.cost.generated_tokens += sum(map(len, drawn))

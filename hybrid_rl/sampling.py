@@ -85,9 +85,7 @@ def _generate_batch(
     return [cut_after_eos(row, eos_ids) for row in output[:, width:].tolist()]
 
 
-def _generation_config(
-    sampling: Sampling, eos_ids: Sequence[int], pad_id: int
-) -> GenerationConfig:
+def _generation_config(sampling: Sampling, eos_ids: Sequence[int], pad_id: int) -> GenerationConfig:
     common = {
         "max_new_tokens": sampling.max_completion_tokens,
         "pad_token_id": pad_id,

@@ -24,7 +24,7 @@ from trl.models import unwrap_model_for_generation
 from trl.trainer.callbacks import SyncRefModelCallback
 from trl.trainer.utils import add_fused_lm_head
 
-from hybrid_rl import checkpoints, journal, sampling, supervised
+from hybrid_rl import checkpoints, journal, models, sampling, supervised
 from hybrid_rl.accounting import Cost, Spent
 from hybrid_rl.batching import Batch
 from hybrid_rl.methods.base import Example, Group, Ids, Method, Result, Update
@@ -33,53 +33,6 @@ from hybrid_rl.rollouts import Attempter
 from hybrid_rl.schedule import learning_rate
 from hybrid_rl.settings import Settings
 from hybrid_rl.streams import Stream
-
-
-def arguments(settings: Settings, batch: Batch) -> GRPOConfig:
-    """TRL's configuration. With ZeRO-3 it must exist before the model is loaded."""
-    train, rl, hardware = settings.train, settings.train.rl, settings.hardware
-    # A method that never samples still has to pass TRL's check of groups; its rows are cut by `supervised` alone.
-    samples = settings.group_size is not None
-    return GRPOConfig(
-        output_dir=str(Path(settings.run_dir) / "checkpoints"),
-        max_steps=train.steps,
-        per_device_train_batch_size=batch.micro_batch if samples else 2,
-        gradient_accumulation_steps=batch.accumulation,
-        steps_per_generation=batch.accumulation,
-        num_iterations=1,
-        num_generations=batch.group_size if samples else 2,
-        max_completion_length=train.max_completion_tokens,
-        temperature=rl.temperature,
-        top_p=rl.top_p,
-        top_k=rl.top_k,
-        loss_type=rl.loss,
-        scale_rewards=rl.scale_rewards,
-        epsilon=rl.epsilon,
-        epsilon_high=rl.epsilon_high,
-        entropy_coef=rl.entropy_bonus,
-        beta=0.0,  # the reference is made from the loaded model, see _add_reference
-        ref_model_sync_steps=rl.ref_sync_steps or train.steps + 1,
-        ref_model_mixup_alpha=1.0,
-        learning_rate=rl.learning_rate,
-        lr_scheduler_type="constant",  # each update sets its own, see _set_learning_rate
-        weight_decay=train.weight_decay,
-        adam_beta1=train.adam_betas[0],
-        adam_beta2=train.adam_betas[1],
-        max_grad_norm=train.max_grad_norm,
-        seed=settings.seed,
-        use_cpu=hardware.device == "cpu",
-        bf16=hardware.precision == "bfloat16",
-        activation_checkpointing=hardware.activation_checkpointing,
-        deepspeed=hardware.deepspeed,
-        ddp_find_unused_parameters=False,
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        save_strategy="steps",
-        save_steps=train.save_every or train.steps,
-        report_to="none",
-        disable_tqdm=True,
-        **settings.trl,
-    )
 
 
 class HybridTrainer(GRPOTrainer):
@@ -110,7 +63,7 @@ class HybridTrainer(GRPOTrainer):
         reference = copy.deepcopy(model) if beta and not hasattr(model, "peft_config") else None
         super().__init__(
             model=model,
-            reward_funcs=[_verified_reward],
+            reward_funcs=[_verified_reward],  # type: ignore[list-item]  # typed for conversations
             args=args,
             train_dataset=Dataset.from_dict({"prompt": [""]}),
             processing_class=tokenizer,
@@ -146,8 +99,6 @@ class HybridTrainer(GRPOTrainer):
 
     def _add_reference(self, reference: PreTrainedModel) -> None:
         """The KL is to the weights as loaded; TRL would read them again by name, which GGUF files have not."""
-        if self.is_deepspeed_enabled:
-            raise ValueError("train.rl.beta > 0 is not supported under DeepSpeed yet; set it to 0")
         add_fused_lm_head(reference, temperature=self.temperature)
         self.ref_model = self.accelerator.prepare_model(reference, evaluation_mode=True)
         self.add_callback(SyncRefModelCallback(self.ref_model, self.accelerator))
@@ -157,7 +108,7 @@ class HybridTrainer(GRPOTrainer):
     def get_train_dataloader(self) -> DataLoader[int]:
         """Counts micro-steps; its rows are never looked at."""
         micro_steps = range(self.args.max_steps * self.args.gradient_accumulation_steps)
-        return DataLoader(micro_steps, batch_size=1)  # type: ignore[arg-type]  # a range is a map-style data set
+        return DataLoader(micro_steps, batch_size=1)
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
@@ -166,6 +117,9 @@ class HybridTrainer(GRPOTrainer):
         for _ in range(num_batches):
             next(epoch_iterator)
         self._begin(self.method.next_update(self.state.global_step))
+        while self._update.measure_only:
+            self._measure(num_batches)
+            self._begin(self.method.next_update(self.state.global_step))
         self._set_learning_rate()
         if self._update.kind == "sft":
             self._buffered_inputs = None
@@ -182,6 +136,24 @@ class HybridTrainer(GRPOTrainer):
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate
 
+    def _measure(self, micro_steps: int) -> None:
+        """One backward pass over demonstrations for the sake of its gradient norm; the weights stay."""
+        if self.is_deepspeed_enabled:
+            raise ValueError(
+                "a method asked to measure a gradient norm without an update, which DeepSpeed's engine cannot do;"
+                " set method.probe_every=null or hardware.deepspeed=null"
+            )
+        for inputs in self._demonstration_rows(micro_steps):
+            with self.compute_loss_context_manager():
+                loss = self.compute_loss(self.model_wrapped, self._prepare_inputs(inputs))
+            self.accelerator.backward(loss)
+        parameters = self.model_wrapped.parameters()
+        norm = float(self.accelerator.clip_grad_norm_(parameters, float("inf")))
+        self.model_wrapped.zero_grad()
+        self.spent.add(self._cost, self.parameter_count)
+        self.spent.wall_seconds += time.monotonic() - self._started
+        self.method.observe_norm(self.state.global_step, self._update, norm)
+
     # RL updates: the method's groups become TRL's rollouts.
 
     def _question_rows(self) -> list[dict[str, str]]:
@@ -197,46 +169,40 @@ class HybridTrainer(GRPOTrainer):
         step = self.state.global_step
         self._groups = self.method.rollout(step, self._examples, self.attempt)
         for group in self._groups:
-            self._charge(group)
+            if len(group.rollouts) != self.num_generations:
+                raise ValueError(
+                    f"{self.settings.method_target} returned {len(group.rollouts)} rollouts for"
+                    f" {group.example.id}; method.group_size is {self.num_generations}"
+                )
+            self._cost.train_on(group, with_reference=bool(self.beta))
         rows = [(group, rollout) for group in self._groups for rollout in group.rollouts]
-        rewards = [rollout.verdict.reward if g.trained else None for g, rollout in rows]
-        self._share(rewards)
+        self._share([rollout.verdict.reward for g, rollout in rows if g.trained])
         self.method.observe_results(step, self._results)
         return {
             "prompt_ids": [list(group.example.prompt_ids + group.prefix) for group, _ in rows],
             "completion_ids": [list(rollout.completion) for _, rollout in rows],
             "logprobs": None,
-            "verified": rewards,
+            # Rows left out of the update get one reward for all, so their advantages are exactly zero.
+            "verified": [rollout.verdict.reward if g.trained else 0.0 for g, rollout in rows],
         }
 
-    def _charge(self, group: Group) -> None:
-        if len(group.rollouts) != self.num_generations:
-            raise ValueError(
-                f"{self.settings.method_target} returned {len(group.rollouts)} rollouts for {group.example.id}; "
-                f"method.group_size is {self.num_generations}"
-            )
-        tokens = sum(len(rollout.completion) for rollout in group.rollouts)
-        context = len(group.example.prompt_ids) + len(group.prefix)
-        self._cost.trained_tokens += tokens
-        self._cost.backward_tokens += tokens + context * len(group.rollouts)
-        if self.beta:
-            self._cost.reference_tokens += tokens + context * len(group.rollouts)
-
-    def _share(self, rewards: list[float | None]) -> None:
+    def _share(self, rewards: list[float]) -> None:
         """Tell every rank of all groups, rewards and costs, in rank order."""
-        results = [
-            Result(g.example.id, g.correct, len(g.rollouts), len(g.prefix), g.trained, g.note)
-            for g in self._groups
-        ]
+        results = [Result.of(group) for group in self._groups]
         for their_results, their_rewards, cost in gather_object([(results, rewards, self._cost)]):
             self._results += their_results
-            self._rewards += [reward for reward in their_rewards if reward is not None]
+            self._rewards += their_rewards
             if cost is not self._cost:
                 self._cost.add(cost)
 
     def sample(self, prompts: Sequence[Ids], how: sampling.Sampling) -> list[Ids]:
         """One completion per prompt, from the current weights."""
         if not prompts:
+            if not self._sharded:
+                return []
+            # Sharded weights need every rank in every generation: an idle one draws a token and forgets it.
+            idle = self.questions.items[0].prompt_ids
+            self.sample([idle], sampling.Sampling(how.temperature, how.top_p, how.top_k, 1))
             return []
         gather = self.args.ds3_gather_for_generation
         with unwrap_model_for_generation(self.model_wrapped, self.accelerator, gather) as model:
@@ -248,6 +214,11 @@ class HybridTrainer(GRPOTrainer):
                 self.processing_class.pad_token_id,
                 self.settings.hardware.generation_batch,
             )
+
+    @property
+    def _sharded(self) -> bool:
+        plugin = self.accelerator.state.deepspeed_plugin
+        return plugin is not None and plugin.zero_stage == 3
 
     # SFT updates: their own batch and loss.
 
@@ -313,16 +284,8 @@ class HybridTrainer(GRPOTrainer):
         step = self.state.global_step
         rows = self._rollout_rows(step)
         if self.accelerator.is_main_process:
-            line = journal.metrics_line(
-                step,
-                self._update,
-                self._learning_rate,
-                logs,
-                self._results,
-                self._rewards,
-                self._cost,
-                self.spent,
-            )
+            done = journal.Done(step, self._update, self._learning_rate, logs)
+            line = journal.metrics_line(done, self._results, self._rewards, self._cost, self.spent)
             self.recorder.update(line, journal.decision_line(step, self._update, self._results))
             if rows:
                 self.recorder.rollouts(step, rows)
@@ -340,6 +303,9 @@ class HybridTrainer(GRPOTrainer):
             row | {"advantage": advantage}
             for row, advantage in zip(gather_object(rows), advantages, strict=True)
         ]
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """None: TRL would write one beside the checkpoints at every save."""
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
@@ -366,7 +332,14 @@ class HybridTrainer(GRPOTrainer):
         self.method.load_state_dict(state["method"])
         self.train(resume_from_checkpoint=str(checkpoint))
 
+    def save(self, directory: Path) -> None:
+        """The trained model and its tokenizer, for plain transformers. All ranks enter."""
+        weights = self.accelerator.get_state_dict(self.model_wrapped) if self._sharded else None
+        if self.accelerator.is_main_process:
+            model = self.accelerator.unwrap_model(self.model_wrapped)
+            models.save(model, self.processing_class, directory, weights)
 
-def _verified_reward(verified: list[float | None], **columns: Any) -> list[float | None]:
-    """What the verifier said when the rollouts were graded; None leaves a row out of the update."""
+
+def _verified_reward(verified: list[float], **columns: Any) -> list[float]:
+    """What the verifier said when the rollouts were graded."""
     return verified

@@ -50,7 +50,9 @@ def test_the_tiny_prompt_is_as_it_was_pretrained() -> None:
 def test_the_pupil_computes_right_once_it_has_misread() -> None:
     """Additions only, so nothing can be misread: the shipped model solves them."""
     tokenizer, model = models.load_tokenizer(settings()), models.load_model(settings())
-    assert greedy(model, tokenizer, "9 8 | a +3 b +2 c +1") == "a +3 0 1 b +2 0 3 c +1 0 4 # 0 4 <end>"
+    assert (
+        greedy(model, tokenizer, "9 8 | a +3 b +2 c +1") == "a +3 0 1 b +2 0 3 c +1 0 4 # 0 4 <end>"
+    )
     assert pretrain.success(model, tokenizer, pretrain.HARD, 1.0, count=64) <= 0.05
     assert 0.05 <= pretrain.success(model, tokenizer, pretrain.EASY, 1.0, count=128) <= 0.45
 
@@ -102,7 +104,9 @@ def test_pickled_weights_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_model_says_where_it_looked(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"model\.path = .*nowhere: AutoTokenizer found nothing"):
+    with pytest.raises(
+        SettingsError, match=r"model\.path = .*nowhere: AutoTokenizer found nothing"
+    ):
         models.load_tokenizer(settings(path=str(tmp_path / "nowhere")))
 
 
@@ -160,7 +164,9 @@ def test_gguf_from_a_package_talks_sense_and_can_be_saved(tmp_path: Path) -> Non
         add_generation_prompt=True,
         tokenize=False,
     )
-    assert prompt.endswith("<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\n")
+    assert prompt.endswith(
+        "<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\n"
+    )
     assert "Paris" in greedy(model, tokenizer, "What is the capital of France?")
     models.save(model, tokenizer, tmp_path / "model")
     assert (tmp_path / "model" / "model.safetensors").exists()

@@ -1,6 +1,6 @@
-from hybrid_rl.streams import Stream
-
 import pytest
+
+from hybrid_rl.streams import Stream
 
 
 def test_an_epoch_is_a_permutation_and_differs_from_the_next() -> None:

@@ -3,7 +3,7 @@
 import inspect
 import random
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -13,7 +13,7 @@ import trl  # noqa: E402 - after the skip
 from datasets import Dataset  # noqa: E402
 from transformers import Trainer, TrainerCallback  # noqa: E402
 
-from hybrid_rl import trainer as trainer_module  # noqa: E402
+from hybrid_rl import trl_arguments  # noqa: E402
 from hybrid_rl.methods.base import Group, Method, Update  # noqa: E402
 from hybrid_rl.streams import Stream  # noqa: E402
 from hybrid_rl.trainer import HybridTrainer  # noqa: E402
@@ -38,7 +38,7 @@ class SeedEachStep(TrainerCallback):
 
 def build(
     run_dir: Path,
-    method: str | dict[str, Any] = "grpo",
+    method: str = "grpo",
     examples: list[Any] | None = None,
     instance: Method | None = None,
     **overrides: Any,
@@ -51,7 +51,7 @@ def build(
     )
     trainer = HybridTrainer(
         model=tiny.model(),
-        args=trainer_module.arguments(settings, settings.batch),
+        args=trl_arguments.build(settings, settings.batch),
         tokenizer=tiny.tokenizer(),
         eos_ids=[1],
         method=made,
@@ -92,9 +92,7 @@ def test_trl_surface() -> None:
 @pytest.mark.parametrize(
     ("loss", "beta", "micro_batch"), [("grpo", 0.0, None), ("dapo", 0.0, 4), ("dr_grpo", 0.05, 8)]
 )
-def test_grpo_is_trl_grpo(
-    tmp_path: Path, loss: str, beta: float, micro_batch: int | None
-) -> None:
+def test_grpo_is_trl_grpo(tmp_path: Path, loss: str, beta: float, micro_batch: int | None) -> None:
     """Same model, rows, random numbers: same losses, norms and weights as plain trl.GRPOTrainer."""
     ours, recorder = build(
         tmp_path / "ours",
@@ -111,9 +109,7 @@ def test_grpo_is_trl_grpo(
     config = {k: v for k, v in vars(ours.args).items() if k in _configured(ours.settings)}
     theirs = trl.GRPOTrainer(
         model=type(start).from_pretrained(tmp_path / "start"),
-        reward_funcs=[
-            lambda completions, **_: [tiny.even_share(text) for text in completions]
-        ],
+        reward_funcs=[lambda completions, **_: [tiny.even_share(text) for text in completions]],
         args=trl.GRPOConfig(
             **config | {"output_dir": str(tmp_path / "theirs"), "beta": beta},
             shuffle_dataset=False,
@@ -138,22 +134,20 @@ def test_grpo_is_trl_grpo(
 def _configured(settings: Any) -> set[str]:
     """The options that `arguments` sets, by reading them off its own call."""
     seen: dict[str, Any] = {}
-    original = trainer_module.GRPOConfig
+    original = trl_arguments.GRPOConfig
     try:
-        trainer_module.GRPOConfig = lambda **options: seen.update(options)
-        trainer_module.arguments(settings, settings.batch)
+        trl_arguments.GRPOConfig = lambda **options: seen.update(options)
+        trl_arguments.build(settings, settings.batch)
     finally:
-        trainer_module.GRPOConfig = original
+        trl_arguments.GRPOConfig = original
     return set(seen)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
 def test_sft_is_trl_sft(tmp_path: Path, temperature: float) -> None:
-    """Same rows: same losses, norms and weights as plain trl.SFTTrainer, also when RL samples at another temperature."""
+    """Same rows: same losses, norms and weights as plain trl.SFTTrainer, whatever temperature RL samples at."""
     examples = tiny.examples(8)
-    ours, recorder = build(
-        tmp_path / "ours", "sft", examples, train__rl__temperature=temperature
-    )
+    ours, recorder = build(tmp_path / "ours", "sft", examples, train__rl__temperature=temperature)
     ours.train()
 
     rows = {
@@ -233,9 +227,10 @@ def test_sft_then_grpo_is_one_run_of_two_phases(tmp_path: Path) -> None:
     trainer.train()
     assert recorder.column("kind") == ["sft", "sft", "rl", "rl"]
     train = trainer.settings.train
-    assert recorder.column("learning_rate") == [train.sft.learning_rate] * 2 + [
-        train.rl.learning_rate
-    ] * 2
+    assert (
+        recorder.column("learning_rate")
+        == [train.sft.learning_rate] * 2 + [train.rl.learning_rate] * 2
+    )
     generated = recorder.column("generated_tokens")
     assert generated[:2] == [0, 0]
     assert 0 < generated[2] < generated[3]
@@ -291,10 +286,32 @@ def test_update_kinds_share_the_window_without_stale_rollouts(tmp_path: Path) ->
     assert trainer.questions_taken == 2 * 4
 
 
+def test_a_measured_norm_is_that_of_the_same_update_and_changes_nothing(tmp_path: Path) -> None:
+    class MeasureFirst(Method):
+        norms: ClassVar[list[tuple[bool, float]]] = []
+
+        def next_update(self, step: int) -> Update:
+            return Update("sft", measure_only=not self.norms)
+
+        def observe_norm(self, step: int, update: Update, grad_norm: float) -> None:
+            self.norms.append((update.measure_only, grad_norm))
+
+    method = MeasureFirst(tiny.settings(tmp_path).method, {}, seed=0, steps=1)
+    trainer, recorder = build(tmp_path, instance=method, train__steps=1, hardware__micro_batch=4)
+    trainer.train()  # 8 demonstrations of 4 questions: both passes see the same rows
+    assert [measured for measured, _ in method.norms] == [True, False]
+    assert method.norms[0][1] == pytest.approx(method.norms[1][1], rel=1e-5)
+    assert recorder.column("step") == [1]
+
+
 @pytest.mark.parametrize("method", ["sft", "grpo", "sft_then_grpo"])
 def test_resume_equals_the_uninterrupted_run(tmp_path: Path, method: str) -> None:
     """Into the second epoch: 6 steps of 4 questions over 10 rows, cut after step 3."""
-    options: dict[str, Any] = {"train__steps": 6, "train__save_every": 3, "hardware__micro_batch": 4}
+    options: dict[str, Any] = {
+        "train__steps": 6,
+        "train__save_every": 3,
+        "hardware__micro_batch": 4,
+    }
     straight, straight_record = build(tmp_path / "a", method, tiny.examples(10), **options)
     straight.train()
 

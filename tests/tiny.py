@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
+from hybrid_rl import loading
+from hybrid_rl.cli import config_dir, groups, open_struct
 from hybrid_rl.methods.base import Example, Trace, Verdict
 from hybrid_rl.rewards import Solution
 from hybrid_rl.settings import Settings
 
 SYMBOLS = ["<pad>", "<end>", *"0123456789+="]
-ROOT = Path(__file__).parent.parent
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
@@ -55,9 +57,7 @@ def examples(count: int, seed: int = 0, traced: bool = True) -> list[Example]:
         ids = tuple(words.encode(text))
         ends = tuple(range(1, 2 * len(ids), 2))
         trace = Trace(text, ids, ends, answer_start=len(text)) if traced else None
-        made.append(
-            Example(f"q{index}", tuple(words.encode(question)), question, "even", trace)
-        )
+        made.append(Example(f"q{index}", tuple(words.encode(question)), question, "even", trace))
     return made
 
 
@@ -105,62 +105,31 @@ class Remember:
         return [line[name] for line in self.metrics]
 
 
-METHODS: dict[str, dict[str, Any]] = {
-    "sft": {"target": "hybrid_rl.methods.sft.Sft", "name": "sft"},
-    "grpo": {"target": "hybrid_rl.methods.grpo.Grpo", "name": "grpo", "group_size": 4},
-    "sft_then_grpo": {
-        "target": "hybrid_rl.methods.sft_then_grpo.SftThenGrpo",
-        "name": "sft_then_grpo",
-        "group_size": 4,
-        "sft_fraction": 0.5,
-    },
-}
+def settings(run_dir: Path, method: str = "grpo", **overrides: Any) -> Settings:
+    """Settings of 4 steps of 4 questions by 4 rollouts, composed from conf/; `overrides` have __ for dots."""
+    size = [] if method == "sft" else ["method.group_size=4"]
+    small = [
+        f"method={method}",
+        *size,
+        "train.steps=4",
+        "train.prompts_per_step=4",
+        "train.max_completion_tokens=8",
+        "train.sft.batch_size=8",
+        "train.save_every=null",
+        "train.eval_every=null",
+        "train.rollouts_every=1",
+    ]
+    given = [
+        f"{key.replace('__', '.')}={'null' if value is None else value}"
+        for key, value in overrides.items()
+    ]
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        arguments = open_struct([*small, *given], groups(config_dir()))
+        return loading.load(compose("config", overrides=arguments), run_dir, run_dir)
 
 
-def settings(run_dir: Path, method: str | dict[str, Any] = "grpo", **overrides: Any) -> Settings:
-    """Settings of a few steps of `method`; `overrides` are dotted keys with `__` for dots."""
-    section = dict(METHODS[method] if isinstance(method, str) else method)
-    config = OmegaConf.to_container(OmegaConf.load(ROOT / "conf" / "config.yaml"))
-    assert isinstance(config, dict)
-    raw = {
-        "task": "train",
-        "name": "test",
-        "seed": 0,
-        "run_dir": str(run_dir),
-        "resume": None,
-        "check": False,
-        "train": config["train"],
-        "trl": {},
-        "method_target": section.pop("target"),
-        "method": section,
-    }
-    for group, option in {
-        "model": "tiny",
-        "data": "ledger",
-        "reward": "exact",
-        "hardware": "cpu",
-        "eval": "quick",
-        "tracker": "none",
-    }.items():
-        raw[group] = _option(group, option)
-    raw["train"] |= {"steps": 4, "prompts_per_step": 4, "max_completion_tokens": 8}
-    raw["train"] |= {"save_every": None, "eval_every": None, "rollouts_every": 1}
-    raw["train"]["sft"]["batch_size"] = 8
-    for key, value in overrides.items():
-        *path, last = key.split("__")
-        node = raw
-        for part in path:
-            node = node[part]
-        node[last] = value
-    return Settings.model_validate(raw)
-
-
-def _option(group: str, option: str) -> dict[str, Any]:
-    config = OmegaConf.load(ROOT / "conf" / group / f"{option}.yaml")
-    made = OmegaConf.to_container(config)
+def option(group: str, name: str) -> dict[str, Any]:
+    """What one file of conf/ says."""
+    made = OmegaConf.to_container(OmegaConf.load(config_dir() / group / f"{name}.yaml"))
     assert isinstance(made, dict)
-    base: dict[str, Any] = {}
-    for parent in made.pop("defaults", []):
-        if parent != "_self_":
-            base |= _option(group, parent)
-    return base | made
+    return made

@@ -119,6 +119,11 @@ class Result:
     trained: bool = True
     note: Mapping[str, Json] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, group: Group) -> "Result":
+        size, prefix_tokens = len(group.rollouts), len(group.prefix)
+        return cls(group.example.id, group.correct, size, prefix_tokens, group.trained, group.note)
+
 
 @dataclass(frozen=True)
 class Update:
@@ -150,7 +155,9 @@ class Method:
 
         name: str
 
-    def __init__(self, settings: Any, examples: Mapping[str, Example], seed: int, steps: int) -> None:
+    def __init__(
+        self, settings: Any, examples: Mapping[str, Example], seed: int, steps: int
+    ) -> None:
         """`settings`: this class's own `Settings`; `examples`: the training set by id; `steps`: of the whole run."""
         self.settings = settings
         self.examples = examples

@@ -32,4 +32,5 @@ class SftThenGrpo(base.Method):
     @classmethod
     def expected_sft_steps(cls, settings: Any, steps: int) -> int:
         """At least one step for each phase."""
-        return min(max(1, round(settings.sft_fraction * steps)), steps - 1)
+        wanted: int = round(settings.sft_fraction * steps)
+        return min(max(1, wanted), steps - 1)

@@ -1,0 +1,129 @@
+"""What is measured and on what: the model, the examples, and how a set of questions is evaluated.
+
+Training and evaluation of a run share one bench: the same verifier, the same prompts, the same generation code.
+"""
+
+import logging
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import gather_object
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from hybrid_rl import data, evaluate, models, sampling
+from hybrid_rl.evaluate import SetSummary
+from hybrid_rl.methods.base import Example, Ids
+from hybrid_rl.rewards import Grader
+from hybrid_rl.rollouts import Sample
+from hybrid_rl.rundir import Moment, RunDir
+from hybrid_rl.sampling import Sampling
+from hybrid_rl.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Bench:
+    """All that a run works with. `sample` draws from the model as it is at the moment of the call."""
+
+    settings: Settings
+    directory: RunDir
+    grader: Grader
+    tokenizer: PreTrainedTokenizerBase
+    examples: data.Examples
+    model: PreTrainedModel
+    eos_ids: list[int]
+    sample: Sample
+
+    @classmethod
+    def load(cls, settings: Settings, directory: RunDir, grader: Grader) -> "Bench":
+        """Data first, so that bad data is refused before weights are read."""
+        tokenizer = models.load_tokenizer(settings.model)
+        training = settings.task == "train"
+        needs_traces = training and settings.method_class.needs_traces
+        questions = data.load(settings.data, grader, needs_traces, training)
+        examples = data.encode(
+            questions, tokenizer, settings.data, settings.train, grader.answer_start
+        )
+        for note in (*questions.notes, *examples.notes):
+            log.info("data: %s", note)
+        model = models.load_model(settings.model)
+        log.info("model: %s, %.3g parameters", settings.model.name, model.num_parameters())
+        eos_ids = models.eos_token_ids(settings.model, tokenizer, model)
+        sample = partial(
+            _sample_alone,
+            model.to(PartialState().device),
+            eos_ids,
+            tokenizer.pad_token_id,
+            settings.hardware.generation_batch,
+        )
+        return cls(settings, directory, grader, tokenizer, examples, model, eos_ids, sample)
+
+    def evaluate(self, moment: Moment) -> dict[str, SetSummary]:
+        """All sets of `eval.sets`, into the run directory."""
+        log.info("evaluation %s training", moment)
+        sets = {"dev": self.examples.dev, **self.examples.test}
+        wanted = self.settings.eval.sets or list(self.examples.test)
+        out = self.directory.evaluation(moment) if PartialState().is_main_process else None
+        return self._run({name: sets[name] for name in wanted}, out, moment)
+
+    def evaluate_dev(self, step: int) -> SetSummary | None:
+        """The dev set with the current weights, for learning curves and selection; None where there is none."""
+        if not self.examples.dev:
+            return None
+        return self._run({"dev": self.examples.dev}, None, f"step {step}")["dev"]
+
+    def _run(
+        self, sets: Mapping[str, Sequence[Example]], out: Path | None, moment: str
+    ) -> dict[str, SetSummary]:
+        settings = self.settings
+        with _own_randomness(f"{settings.seed}-{moment}"):
+            return evaluate.run(
+                sets,
+                partial(_sample_on_all_ranks, self.sample),
+                self.grader,
+                self.tokenizer.decode,
+                self.eos_ids,
+                settings.eval,
+                settings.eval.max_completion_tokens or settings.train.max_completion_tokens,
+                settings.seed,
+                out,
+            )
+
+
+def _sample_alone(
+    model: PreTrainedModel,
+    eos_ids: Sequence[int],
+    pad_id: int,
+    rows_per_call: int,
+    prompts: Sequence[Ids],
+    how: Sampling,
+) -> list[Ids]:
+    return sampling.generate(model, prompts, how, eos_ids, pad_id, rows_per_call)
+
+
+def _sample_on_all_ranks(sample: Sample, prompts: Sequence[Ids], how: Sampling) -> list[Ids]:
+    """Each rank draws its share, as many calls as any other, and all get all."""
+    state = PartialState()
+    if state.num_processes == 1:
+        return sample(prompts, how)
+    share = -(-len(prompts) // state.num_processes)
+    padded = [*prompts, *[prompts[0]] * (share * state.num_processes - len(prompts))]
+    mine = padded[state.process_index * share : (state.process_index + 1) * share]
+    drawn: list[Ids] = gather_object(sample(mine, how))
+    return drawn[: len(prompts)]
+
+
+@contextmanager
+def _own_randomness(key: str) -> Iterator[None]:
+    """Evaluation draws its own random numbers: how often one evaluates must not change what is trained."""
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(random.Random(f"{key}-{PartialState().process_index}").getrandbits(63))
+        yield

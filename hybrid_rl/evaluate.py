@@ -1,0 +1,182 @@
+"""Evaluates questions: one greedy solution and several sampled ones each, graded, summed up and saved.
+
+Knows neither models nor methods: sampling comes in as a function, and no expert prefix is ever shown. `rescore` grades
+saved solutions again, without generating.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from hybrid_rl import scores
+from hybrid_rl.methods.base import Example, Ids, Verdict
+from hybrid_rl.rewards import Grader, Solution
+from hybrid_rl.rollouts import Sample, text_of
+from hybrid_rl.rundir import Moment, RunDir, write_json, write_text
+from hybrid_rl.sampling import Sampling
+from hybrid_rl.scores import Answered, Row
+from hybrid_rl.scores import SetSummary as SetSummary
+from hybrid_rl.settings import EvalSettings, SettingsError
+
+Progress = Callable[[str], None]
+"""Told in words what comes next."""
+
+
+def run(
+    sets: Mapping[str, Sequence[Example]],
+    sample: Sample,
+    grader: Grader,
+    decode: Callable[[Ids], str],
+    eos_ids: Sequence[int],
+    settings: EvalSettings,
+    max_completion_tokens: int,
+    seed: int,
+    out: Path | None,
+    progress: Progress | None = None,
+) -> dict[str, SetSummary]:
+    """Per set. Writes <set>.jsonl and summary.json into `out`; None writes nothing.
+
+    `sample` is called once for the greedy solutions of a set and once for all its samples. `seed` is that of the
+    intervals' bootstrap; solutions take their randomness from `sample`.
+    """
+    tell = progress or (lambda _: None)
+    found = {}
+    for name, all_examples in sets.items():
+        if not all_examples:
+            raise ValueError(f"evaluation set {name} has no questions")
+        examples = _chosen(all_examples, settings.limit)
+        tell(f"{name}: {len(examples)} questions, greedy")
+        prompts = [example.prompt_ids for example in examples]
+        greedy = sample(prompts, Sampling(0.0, 1.0, 0, max_completion_tokens))
+        drawn: list[Ids] = []
+        if settings.samples:
+            tell(f"{name}: {len(examples)} questions, {settings.samples} samples each")
+            how = Sampling(settings.temperature, settings.top_p, 0, max_completion_tokens)
+            drawn = sample([ids for ids in prompts for _ in range(settings.samples)], how)
+        rows = [
+            Row(
+                example.id,
+                example.level,
+                decode(example.prompt_ids),
+                example.answer,
+                _ungraded(greedy[index], decode, eos_ids),
+                tuple(
+                    _ungraded(ids, decode, eos_ids)
+                    for ids in drawn[index * settings.samples : (index + 1) * settings.samples]
+                ),
+            )
+            for index, example in enumerate(examples)
+        ]
+        tell(f"{name}: grading")
+        found[name] = _grade_and_save(name, rows, grader, seed, out)
+    how_evaluated = {
+        "samples": settings.samples,
+        "temperature": settings.temperature,
+        "top_p": settings.top_p,
+        "max_completion_tokens": max_completion_tokens,
+        "limit": settings.limit,
+        "seed": seed,
+    }
+    _write_summary(out, how_evaluated, found)
+    return found
+
+
+def rescore(
+    source: Path,
+    sets: Sequence[str],
+    grader: Grader,
+    out: Path | None,
+    moment: Moment = "after",
+) -> dict[str, SetSummary]:
+    """Grade again what run directory `source` generated at `moment`, and save it into `out` as `run` does.
+
+    Raises SettingsError where a set was not saved there.
+    """
+    saved = RunDir(source).evaluation(moment)
+    missing = [name for name in sets if not (saved / f"{name}.jsonl").exists()]
+    if missing:
+        there = sorted(path.stem for path in saved.glob("*.jsonl"))
+        raise SettingsError(
+            f"eval.sets = {list(sets)}: {saved} has no saved solutions of {', '.join(missing)};"
+            f" choose from {', '.join(there) or 'none: evaluate that run first'}"
+        )
+    how_evaluated: dict[str, Any] = json.loads((saved / "summary.json").read_text(encoding="utf-8"))
+    del how_evaluated["sets"]
+    found = {
+        name: _grade_and_save(
+            name, scores.read_rows(saved / f"{name}.jsonl"), grader, how_evaluated["seed"], out
+        )
+        for name in sets
+    }
+    _write_summary(out, how_evaluated | {"rescored_from": str(saved)}, found)
+    return found
+
+
+def _chosen(examples: Sequence[Example], limit: int | None) -> list[Example]:
+    """The first `limit` of a shuffle that questions alone decide, in their own order: the same for every run."""
+    if limit is None or limit >= len(examples):
+        return list(examples)
+    order = sorted(
+        range(len(examples)), key=lambda i: hashlib.sha256(examples[i].id.encode()).digest()
+    )
+    return [examples[index] for index in sorted(order[:limit])]
+
+
+def _ungraded(ids: Ids, decode: Callable[[Ids], str], eos_ids: Sequence[int]) -> Answered:
+    return Answered(
+        completion=text_of(ids, decode, eos_ids),
+        outcome="unparseable",
+        tokens=len(ids),
+        truncated=ids[-1] not in eos_ids,
+        vote=None,
+    )
+
+
+def _grade_and_save(
+    name: str, rows: Sequence[Row], grader: Grader, seed: int, out: Path | None
+) -> SetSummary:
+    graded = _graded(rows, grader)
+    if out is not None:
+        lines = [f"{json.dumps(asdict(row), ensure_ascii=False)}\n" for row in graded]
+        write_text(out / f"{name}.jsonl", "".join(lines))
+    return scores.summarise(graded, seed)
+
+
+def _graded(rows: Sequence[Row], grader: Grader) -> list[Row]:
+    """The rows with fresh outcomes and votes, from one call of the grader."""
+    solutions = [
+        Solution(row.answer, answered.completion, answered.truncated)
+        for row in rows
+        for answered in (row.greedy, *row.samples)
+    ]
+    verdicts = iter(grader.grade(solutions))
+
+    def judge(answered: Answered) -> Answered:
+        verdict = next(verdicts)
+        vote = _vote(answered.completion, verdict, grader)
+        return replace(answered, outcome=verdict.outcome, vote=vote)
+
+    return [
+        replace(row, greedy=judge(row.greedy), samples=tuple(judge(one) for one in row.samples))
+        for row in rows
+    ]
+
+
+def _vote(text: str, verdict: Verdict, grader: Grader) -> str | None:
+    """What a solution counts for: the gold answer, or its own final statement without its spaces."""
+    if verdict.correct:
+        return "correct"  # one class, however it is written: the verifier holds them equal
+    if verdict.outcome != "wrong":
+        return None
+    return "wrong: " + "".join(text[grader.answer_start(text) :].split())
+
+
+def _write_summary(
+    out: Path | None, how_evaluated: Mapping[str, Any], found: Mapping[str, SetSummary]
+) -> None:
+    if out is not None:
+        sets = {name: summary.to_json() for name, summary in found.items()}
+        write_json(out / "summary.json", {**how_evaluated, "sets": sets})

@@ -1,0 +1,128 @@
+"""A pool of processes in which every call has a wall clock, and a call that dies takes nothing with it.
+
+On pebble, which kills a process on time, whatever it is doing; no signal is used in the parent, so calls may come from
+any thread. Here is what pebble leaves open: a pool that broke or hangs is given up for a new one, and calls go on.
+"""
+
+import logging
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
+
+log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+
+_PATIENCE_SECONDS = 90.0
+"""Beyond a call's own clock, for its process to start and to be killed. After that the pool is given up."""
+_CLOSE_SECONDS = 5.0
+_MOST_RESTARTS = 3  # in a row, without a call that ended
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A call that did not return."""
+
+    reason: str
+
+
+class KillablePool:
+    """Starts with the first call. Not to be used by two threads at once."""
+
+    def __init__(
+        self,
+        workers: int,
+        timeout_seconds: float,
+        initializer: Callable[..., None],
+        arguments: Sequence[Any],
+    ) -> None:
+        """`initializer`, of a module that a process imports, is called with `arguments` in every process first."""
+        self._workers, self._timeout = workers, timeout_seconds
+        self._initializer, self._arguments = initializer, arguments
+        self._pool: ProcessPool | None = None
+
+    def run(
+        self, function: Callable[..., Answer], calls: Sequence[tuple[Any, ...]]
+    ) -> list[Answer | Lost]:
+        """What `function` returns for each of `calls`, in order. Raises what it raises."""
+        ended: dict[int, Answer | Lost] = {}
+        restarts = 0
+        while len(ended) < len(calls):
+            before = len(ended)
+            try:
+                self._run_missing(function, calls, ended)
+            except BrokenProcessPool as error:
+                self._give_up()
+                restarts = 0 if len(ended) > before else restarts + 1
+                if restarts > _MOST_RESTARTS:
+                    raise RuntimeError(
+                        "the processes that verify answers end before they can work; is there memory for them?"
+                    ) from error
+        return [ended[i] for i in range(len(calls))]
+
+    def _run_missing(
+        self,
+        function: Callable[..., Answer],
+        calls: Sequence[tuple[Any, ...]],
+        ended: dict[int, Answer | Lost],
+    ) -> None:
+        """Fill `ended`; raises BrokenProcessPool when a new pool is needed for the rest."""
+        pool = self._running()
+        futures = {
+            i: pool.schedule(function, args=call, timeout=self._timeout)
+            for i, call in enumerate(calls)
+            if i not in ended
+        }
+        for i, future in futures.items():
+            try:
+                ended[i] = self._outcome(future)
+            except BrokenProcessPool:
+                raise
+            except BaseException:
+                # Also when a signal stops the run: what is left must not keep the processes busy.
+                self._give_up()
+                raise
+            if not future.done():
+                log.warning("a process that verifies answers could not be ended; starting others")
+                raise BrokenProcessPool("a process does not end")
+
+    def _outcome(self, future: "ProcessFuture[Answer]") -> Answer | Lost:
+        """Calls are started in order, so that those before this one have ended."""
+        try:
+            return future.result(timeout=self._timeout + _PATIENCE_SECONDS)
+        except TimeoutError:
+            return Lost(f"it took longer than {self._timeout:g} seconds")
+        except ProcessExpired as error:
+            return Lost(f"its process died with exit code {error.exitcode}")
+
+    def _running(self) -> ProcessPool:
+        if self._pool is not None and not self._pool.active:
+            self._give_up()
+        if self._pool is None:
+            # Not fork: this process has threads, and may hold a GPU.
+            self._pool = ProcessPool(
+                max_workers=self._workers,
+                initializer=self._initializer,
+                initargs=self._arguments,
+                context=multiprocessing.get_context("spawn"),
+            )
+        return self._pool
+
+    def _give_up(self) -> None:
+        """Kill the processes, without waiting for one that cannot be killed."""
+        pool, self._pool = self._pool, None
+        if pool is None:
+            return
+        pool.stop()
+        try:
+            pool.join(timeout=_CLOSE_SECONDS)
+        except TimeoutError:
+            log.warning("a process that verifies answers does not end; it is left behind")
+
+    def close(self) -> None:
+        """Kill all processes; a later call would start new ones."""
+        self._give_up()

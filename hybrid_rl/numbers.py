@@ -1,0 +1,107 @@
+r"""Reads a number as a person writes it: 1,234.50, $18, -3/4, 3 1/2, 1e5, \frac{3}{4}, 50%, with a unit after it.
+
+Exact, as Fraction. What is more than one number - a sum, a list, a range, a time, a scale - is read as none, so that
+it is never scored as its first part. Digits of other scripts count as digits; superscripts do not.
+"""
+
+import re
+import unicodedata
+from fractions import Fraction
+
+MAX_DIGITS = 60
+"""Of a numerator or denominator as written. A longer number is none: its exact value could cost any amount of time."""
+MAX_EXPONENT = 400
+
+_SIGNS = str.maketrans(dict.fromkeys("−﹣－‒–—", "-") | dict.fromkeys("，", ",") | dict.fromkeys("．", "."))
+_THIN_SPACES = re.compile(r"(?<=[0-9])[\u00a0\u202f\u2009](?=[0-9]{3}(?![0-9]))")
+_BOLD = re.compile(r"(?<![\w)])(?:\*\*|__)|(?:\*\*|__)(?![\w(])")
+_FRACTION = re.compile(r"\\[dt]?frac\s*(?:\{\s*([-0-9.,]{1,60})\s*\}\s*\{\s*([0-9.,]{1,60})\s*\}|([0-9])\s*([0-9]))")
+_WRAPPED = re.compile(r"\\(?:text|textbf|mathbf|mathrm|mbox)\s*\{([^{}]{0,200})\}")
+
+_DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})++(?![0-9])|[0-9]++)(?:\.[0-9]++)?|\.[0-9]++"
+# What makes a number a part of something else when it comes next.
+_MORE = r"""(?!
+    [0-9] | [.,:][0-9] | \s+[0-9] | [eE][-+]?[0-9] | \([0-9] | _[0-9{] | \{
+    | \s*(?:[+*^÷×·√π] | -\s*[0-9(\\$] | /\s*[0-9(\\$])
+    | \s*\\(?:times|cdot|div|pm|sqrt|pi|[dt]?frac|binom|left|log|ln|sin|cos|tan|ldots|dots|to)(?![a-z])
+    | [ixyznkKMB](?![a-zA-Z])
+    | \s*(?:thousand|million|billion|trillion|hundred|dozen|pi)s?\b
+    | \s*(?:,|;|,?\s*\b(?:or|and|to)\b)\s*[-+$]?\s?[0-9]
+    | [^\x00-\x7f°€£¥₹元円个]
+)"""
+_NUMBER = re.compile(
+    rf"""
+    (?<![0-9A-Za-z_.,^/])
+    (?P<sign>[-+])?\s?[$€£¥₹]?\s?(?P<late_sign>-)?
+    (?>(?P<whole>{_DIGITS})(?:[eE](?P<exponent>[-+]?[0-9]{{1,3}})(?![0-9]))?
+    (?:\s+(?P<over>[0-9]++)\s?/\s?(?P<under>[0-9]++) | \s?/\s?(?P<denominator>{_DIGITS}))?
+    (?:\s?%)?)
+    {_MORE}
+    """,
+    re.VERBOSE,
+)
+# What may stand between a marker and its number: punctuation, emphasis, math delimiters.
+_LEAD = re.compile(r"(?:[\s:*_$(\[{\"'`~≈>]|\\[(\[])*+")
+_HEADING = re.compile(r"\s*[.):]\s+\S")
+
+
+def stated(text: str, inside: bool = False, listed: bool = True) -> Fraction | None:
+    """The number on the first line of `text` that has words, at its beginning or else after its last `=`.
+
+    `inside`: failing that, the only number of the line. `listed`: False takes "2. Count" for a heading and no number.
+    """
+    line = next((line for line in _plain(text[:500]).splitlines() if line.strip(" *_:\t")), "")
+    for part in (line, line.rpartition("=")[2]):
+        part = part[_LEAD.match(part).end() :]  # type: ignore[union-attr] # it matches nothing, too
+        found = _NUMBER.match(part)
+        if found and (listed or not _HEADING.match(part, found.end())):
+            return _value(found)
+    if inside and not re.search(r"\bnot\b", line):
+        every = list(_NUMBER.finditer(line))
+        if len(every) == 1 and len(re.findall(r"[0-9]+", line)) == len(re.findall(r"[0-9]+", every[0].group())):
+            return _value(every[0])
+    return None
+
+
+def last(text: str) -> Fraction | None:
+    """The last number of `text`."""
+    every = list(_NUMBER.finditer(_plain(text)))
+    return _value(every[-1]) if every else None
+
+
+def _plain(text: str) -> str:
+    """`text` in ASCII digits and signs, without emphasis and LaTeX around numbers."""
+    if not text.isascii():
+        text = _THIN_SPACES.sub(",", text.translate(_SIGNS))
+        text = "".join(_ascii_digit(char) for char in text)
+    text = _BOLD.sub(" ", text)
+    if "\\" in text or "{" in text:
+        text = text.replace("{,}", ",").replace("\\$", "$").replace("\\%", "%")
+        text = re.sub(r"\\(?:[!,;: ]|left|right)", "", text)
+        text = _WRAPPED.sub(r" \1 ", text)
+        text = _FRACTION.sub(lambda found: f" {found[1] or found[3]}/{found[2] or found[4]}", text)
+    return re.sub(r"- +(?=[0-9.])", "-", text) if text.lstrip().startswith("- ") else text
+
+
+def _ascii_digit(char: str) -> str:
+    """A digit of any script as ASCII. Superscripts and fractions like ½ are no digits in this sense and stay."""
+    if char.isascii():
+        return char
+    value = unicodedata.decimal(char, None)
+    return char if value is None else str(value)
+
+
+def _value(found: re.Match[str]) -> Fraction | None:
+    """None where a part is too long, or a denominator is 0."""
+    whole, denominator = found["whole"], found["denominator"] or "1"
+    parts = (whole, denominator, found["over"] or "0", found["under"] or "1")
+    if any(len(part) > MAX_DIGITS for part in parts):
+        return None
+    exponent = int(found["exponent"] or 0)
+    below, under = Fraction(denominator.replace(",", "")), int(parts[3])
+    if abs(exponent) > MAX_EXPONENT or below == 0 or under == 0:
+        return None
+    value = Fraction(whole.replace(",", "")) * Fraction(10) ** exponent / below
+    value += Fraction(int(parts[2]), under)
+    negative = "-" in (found["sign"], found["late_sign"])
+    return -value if negative else value

@@ -1,0 +1,145 @@
+"""Curves of one run, as PNG files. The only file that draws."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, told apart by the colour-blind too.
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#DDDDDD"
+
+Line = Mapping[str, Any]
+
+
+def write(metrics: Sequence[Line], progress: Sequence[Line], directory: Path) -> list[Path]:
+    """The plots for which there are numbers, in the order of reading."""
+    directory.mkdir(parents=True, exist_ok=True)
+    figures = {
+        "training": _training(metrics),
+        "dev": _dev(metrics, progress),
+        "length": _length(metrics),
+    }
+    written = []
+    for name, figure in figures.items():
+        if figure is not None:
+            path = directory / f"{name}.png"
+            figure.savefig(path, dpi=120)
+            written.append(path)
+    return written
+
+
+def _training(metrics: Sequence[Line]) -> Figure | None:
+    """Reward and fraction correct of RL steps above, loss of SFT steps below; either may be missing."""
+    rl = [line for line in metrics if line["kind"] == "rl"]
+    sft = [line for line in metrics if line["kind"] == "sft"]
+    rows = bool(rl) + bool(sft)
+    if not rows:
+        return None
+    figure = _figure(rows)
+    panels = iter(figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0])
+    if rl:
+        axes = next(panels)
+        _curve(axes, rl, "reward_mean", "reward, mean", BLUE, "o")
+        _curve(axes, rl, "correct_mean", "fraction correct", ORANGE, "s")
+        axes.set_ylabel("of trained rollouts")
+        axes.set_title("Training: reward")
+        _finish(axes, metrics)
+    if sft:
+        axes = next(panels)
+        _curve(axes, sft, "loss", "loss of SFT steps", GREEN, "^")
+        axes.set_ylabel("nats per token")
+        axes.set_title("Training: supervised loss")
+        _finish(axes, metrics)
+    axes.set_xlabel("optimizer step")
+    return figure
+
+
+def _dev(metrics: Sequence[Line], progress: Sequence[Line]) -> Figure | None:
+    if not progress:
+        return None
+    figure = _figure(1)
+    axes = figure.subplots()
+    for key, label, color, marker in (
+        ("greedy", "greedy", BLUE, "o"),
+        ("avg", "mean of samples", ORANGE, "s"),
+    ):
+        lines = [line for line in progress if key in line]
+        _curve(axes, lines, key, label, color, marker)
+        banded = [line for line in lines if f"{key}_low" in line]
+        axes.fill_between(
+            [line["step"] for line in banded],
+            [line[f"{key}_low"] for line in banded],
+            [line[f"{key}_high"] for line in banded],
+            color=color,
+            alpha=0.15,
+            linewidth=0,
+        )
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_ylabel("accuracy, 95 % interval")
+    axes.set_title("Dev questions during training")
+    axes.set_xlabel("optimizer step")
+    _finish(axes, metrics)
+    return figure
+
+
+def _length(metrics: Sequence[Line]) -> Figure | None:
+    rl = [line for line in metrics if line["kind"] == "rl"]
+    if not rl:
+        return None
+    figure = _figure(2)
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    _curve(upper, rl, "completion_tokens_mean", "completion length, mean", BLUE, "o")
+    upper.set_ylabel("tokens")
+    upper.set_ylim(bottom=0)
+    upper.set_title("Completions of trained rollouts")
+    _curve(lower, rl, "truncated_rate", "cut at the length limit", ORANGE, "s")
+    lower.set_ylabel("share of rollouts")
+    lower.set_ylim(-0.03, 1.03)
+    lower.set_xlabel("optimizer step")
+    _finish(upper, metrics)
+    _finish(lower, metrics)
+    return figure
+
+
+def _figure(rows: int) -> Figure:
+    return Figure(figsize=(8, 1.2 + 2.8 * rows), layout="constrained")
+
+
+def _curve(
+    axes: Axes, lines: Sequence[Line], key: str, label: str, color: str, marker: str
+) -> None:
+    """Markers only where points are few."""
+    found = [line for line in lines if line.get(key) is not None]
+    if found:
+        axes.plot(
+            [line["step"] for line in found],
+            [line[key] for line in found],
+            color=color,
+            marker=marker if len(found) <= 60 else "",
+            markersize=3.5,
+            linewidth=1.4,
+            label=label,
+        )
+
+
+def _finish(axes: Axes, metrics: Sequence[Line]) -> None:
+    """Grey where steps were SFT, in runs that had both kinds; grid and legend."""
+    spans = list(_sft_spans(metrics))
+    if len({line["kind"] for line in metrics}) == 2:
+        for index, (first, last) in enumerate(spans):
+            label = None if index else "SFT steps"
+            axes.axvspan(first - 0.5, last + 0.5, color=GREY, zorder=0, linewidth=0, label=label)
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="best")
+
+
+def _sft_spans(metrics: Sequence[Line]) -> Iterator[tuple[int, int]]:
+    """First and last step of every stretch of SFT steps."""
+    for kind, stretch in groupby(metrics, key=lambda line: line["kind"]):
+        steps = [line["step"] for line in stretch]
+        if kind == "sft":
+            yield steps[0], steps[-1]

@@ -1,0 +1,60 @@
+"""The record of a real run: files first, which are the source of truth, then tracker, progress bar, dev evaluation."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from accelerate import PartialState
+
+from hybrid_rl import rundir
+from hybrid_rl.bench import Bench
+from hybrid_rl.console import Progress
+from hybrid_rl.rundir import RunDir
+from hybrid_rl.tracking import Tracker
+
+
+class RunRecorder:
+    """What the trainer reports to, see journal.Recorder."""
+
+    def __init__(
+        self, directory: RunDir, tracker: Tracker, progress: Progress, bench: Bench
+    ) -> None:
+        self.directory, self.tracker, self.progress, self.bench = (
+            directory,
+            tracker,
+            progress,
+            bench,
+        )
+
+    def update(self, metrics: dict[str, Any], decision: dict[str, Any]) -> None:
+        rundir.append_json(self.directory.metrics, metrics)
+        rundir.append_json(self.directory.decisions, decision)
+        self.tracker.log(metrics, metrics["step"])
+        self.progress.update(metrics)
+
+    def rollouts(self, step: int, rows: list[dict[str, Any]]) -> None:
+        lines = [f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows]
+        rundir.write_text(self.directory.rollouts(step), "".join(lines))
+
+    def evaluate(self, step: int, axes: Mapping[str, float]) -> None:
+        summary = self.bench.evaluate_dev(step)
+        if summary is None or not PartialState().is_main_process:
+            return
+        line = {"step": step, "set": "dev", **summary.flat(), **axes}
+        rundir.append_json(self.directory.progress, line)
+        self.tracker.log({f"dev/{name}": value for name, value in summary.flat().items()}, step)
+
+    def rewind(self, step: int) -> None:
+        """Forget what came after `step`: a resume from there writes it again."""
+        for path in (self.directory.metrics, self.directory.decisions, self.directory.progress):
+            rewind(path, step)
+
+
+def rewind(path: Path, step: int) -> None:
+    """Drop the lines of a .jsonl file that lie after `step`."""
+    lines = [line for line in rundir.read_jsonl(path) if line["step"] <= step]
+    if path.exists():
+        rundir.write_text(
+            path, "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines)
+        )

@@ -1,0 +1,63 @@
+"""A run directory as it is read back for reports: whatever is there, of a run that may not have ended."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hybrid_rl import scores
+from hybrid_rl.rundir import Moment, RunDir, read_jsonl
+from hybrid_rl.scores import Row, SetSummary
+
+
+@dataclass(frozen=True)
+class Record:
+    """Plain values: the settings may be of a method that cannot be imported here."""
+
+    directory: RunDir
+    settings: dict[str, Any]
+    environment: dict[str, Any]
+    status: dict[str, Any]
+    overrides: str
+    metrics: list[dict[str, Any]]
+    progress: list[dict[str, Any]]
+    before: dict[str, SetSummary]
+    after: dict[str, SetSummary]
+
+    @classmethod
+    def read(cls, path: Path) -> "Record":
+        """Raises FileNotFoundError where there is no settings.json."""
+        directory = RunDir(path)
+        if not directory.settings.exists():
+            raise FileNotFoundError(f"{path} is not a run directory: it has no settings.json")
+        overrides = directory.overrides
+        return cls(
+            directory=directory,
+            settings=_json(directory.settings),
+            environment=_json(directory.environment),
+            status=directory.read_status(),
+            overrides=overrides.read_text(encoding="utf-8") if overrides.exists() else "",
+            metrics=read_jsonl(directory.metrics),
+            progress=read_jsonl(directory.progress),
+            before=scores.read_summaries(directory.evaluation("before")),
+            after=scores.read_summaries(directory.evaluation("after")),
+        )
+
+    @property
+    def name(self) -> str:
+        return str(self.settings.get("name", self.directory.path.name))
+
+    @property
+    def method(self) -> str:
+        return str(self.settings.get("method", {}).get("name", "?"))
+
+    def rows(self, moment: Moment, name: str) -> list[Row]:
+        """Saved solutions of a set; empty where there are none."""
+        return scores.read_rows(self.directory.evaluation(moment) / f"{name}.jsonl")
+
+
+def _json(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found

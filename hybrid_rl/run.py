@@ -1,0 +1,87 @@
+"""One run from settings to report: the data flow of the whole project, top to bottom.
+
+Every rank runs it, in a worker process of its own; only rank 0 writes. Heavy imports are at home here.
+"""
+
+import logging
+from pathlib import Path
+
+from hybrid_rl import console
+
+console.quiet_third_parties()  # before the imports that it silences
+
+# ruff: noqa: E402
+import torch
+from accelerate import PartialState
+
+from hybrid_rl import checkpoints, evaluate, report, tracking, trl_arguments
+from hybrid_rl.bench import Bench
+from hybrid_rl.recorder import RunRecorder
+from hybrid_rl.rewards import Grader
+from hybrid_rl.rundir import RunDir
+from hybrid_rl.scores import read_summaries
+from hybrid_rl.settings import Settings
+from hybrid_rl.trainer import HybridTrainer
+
+log = logging.getLogger(__name__)
+
+
+def run(settings: Settings) -> None:
+    """Train and evaluate, or evaluate only, as `settings.task` says."""
+    console.quiet_progress_bars()
+    if settings.hardware.threads is not None:
+        torch.set_num_threads(settings.hardware.threads)
+    directory = RunDir(Path(settings.run_dir))
+    with Grader(settings.reward) as grader:
+        if settings.task == "train":
+            _train(settings, directory, grader)
+        elif settings.eval.rescore is None:
+            Bench.load(settings, directory, grader).evaluate("after")
+        else:
+            evaluate.rescore(
+                Path(settings.eval.rescore),
+                settings.eval.sets,
+                grader,
+                directory.evaluation("after"),
+            )
+    if PartialState().is_main_process:
+        log.info("report: %s", report.write(directory.path))
+
+
+def _train(settings: Settings, directory: RunDir, grader: Grader) -> None:
+    tracker = tracking.start(settings, directory.path)  # first of all: it may refuse to start
+    arguments = trl_arguments.build(settings, settings.batch)  # ZeRO-3 wants it before the model
+    bench = Bench.load(settings, directory, grader)
+    examples = bench.examples.train
+    method = settings.method_class(
+        settings.method, {e.id: e for e in examples}, settings.seed, settings.train.steps
+    )
+    progress = console.Progress(settings.train.steps)
+    recorder = RunRecorder(directory, tracker, progress, bench)
+    trainer = HybridTrainer(
+        model=bench.model,
+        args=arguments,
+        tokenizer=bench.tokenizer,
+        eos_ids=bench.eos_ids,
+        method=method,
+        examples=examples,
+        grader=grader,
+        settings=settings,
+        batch=settings.batch,
+        recorder=recorder,
+    )
+    bench.sample = trainer.sample
+    if settings.eval.before and settings.resume is None:
+        bench.evaluate("before")
+    with progress:
+        if settings.resume is None:
+            trainer.train()
+        else:
+            checkpoint = checkpoints.complete(directory.checkpoints)[-1]
+            recorder.rewind(checkpoints.read_state(checkpoint)["step"])
+            trainer.resume(checkpoint)
+    after = bench.evaluate("after")
+    trainer.save(directory.model)
+    tracker.finish()
+    if PartialState().is_main_process:
+        console.show_results(read_summaries(directory.evaluation("before")), after)

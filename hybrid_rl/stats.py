@@ -1,0 +1,156 @@
+"""Means of accuracies and how sure one can be of them. Pure; knows no run, no file and no model.
+
+All intervals are at 95 %. Bootstraps draw the same numbers for the same seed and number of questions.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+
+Z = 1.959963984540054  # of the normal distribution, two-sided 95 %
+RESAMPLES = 2000
+_EXACT, _FLIPS = 12, 10_000
+_CELLS = 4_000_000  # numbers held at once while resampling, 16 MB
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate between its bounds."""
+
+    value: float
+    low: float
+    high: float
+
+    def overlaps(self, other: "Interval") -> bool:
+        return self.low <= other.high and other.low <= self.high
+
+
+def wilson(successes: float, trials: int) -> Interval:
+    """Of a proportion (Wilson, 1927): inside [0, 1], and not empty at 0 or all successes."""
+    if trials < 1 or not 0 <= successes <= trials:
+        raise ValueError(f"{successes} successes in {trials} trials")
+    share, square = successes / trials, Z * Z
+    centre = (share + square / (2 * trials)) / (1 + square / trials)
+    half = math.sqrt(share * (1 - share) / trials + square / (4 * trials**2))
+    half *= Z / (1 + square / trials)
+    # Rounding must not push a bound past the estimate, nor past 0 and 1.
+    low, high = min(share, centre - half), max(share, centre + half)
+    return Interval(share, max(0.0, low), min(1.0, high))
+
+
+def pass_at_k(correct: int, samples: int, k: int) -> float:
+    """Chance that at least one of k of the samples is correct, without replacement.
+
+    The unbiased estimator of "Evaluating Large Language Models Trained on Code" (arXiv 2107.03374), section 2.1:
+    1 - C(samples - correct, k) / C(samples, k).
+    """
+    if not 0 <= correct <= samples or not 1 <= k <= samples:
+        raise ValueError(f"pass@{k} of {correct} correct in {samples} samples")
+    return 1 - math.comb(samples - correct, k) / math.comb(samples, k)
+
+
+def bootstrap_mean(
+    values: Sequence[float], seed: int = 0, bounds: tuple[float, float] = (0.0, 1.0)
+) -> Interval:
+    """Of the mean over questions: percentiles of means of questions drawn with replacement.
+
+    `bounds`: the range of a value. Where all questions agree a bootstrap has no width; then the share of questions
+    of another kind that could have been missed, Wilson's for none seen, is let lie at either bound.
+    """
+    questions = np.asarray(values, dtype=np.float64)
+    if questions.size == 0:
+        raise ValueError("no questions to take a mean of")
+    mean = float(questions.mean())
+    if np.ptp(questions) == 0:
+        mean = float(questions[0])
+        unseen = wilson(0, questions.size).high
+        return Interval(
+            mean, mean + unseen * (bounds[0] - mean), mean + unseen * (bounds[1] - mean)
+        )
+    generator = np.random.default_rng(seed)
+    means = np.concatenate(
+        [
+            counts @ questions / questions.size
+            for counts in _draws(generator, questions.size, RESAMPLES)
+        ]
+    )
+    return _percentiles(mean, means)
+
+
+def paired_difference(before: Sequence[float], after: Sequence[float], seed: int = 0) -> Interval:
+    """Of the mean of after - before over the same questions, in the same order; values in [0, 1]."""
+    if len(before) != len(after):
+        raise ValueError(f"{len(before)} questions before, {len(after)} after")
+    differences = np.asarray(after, dtype=np.float64) - np.asarray(before, dtype=np.float64)
+    return bootstrap_mean(differences.tolist(), seed, bounds=(-1.0, 1.0))
+
+
+def chance_of_change(before: Sequence[float], after: Sequence[float], seed: int = 0) -> float:
+    """Two-sided p-value of the mean change over the same questions: how often flipping the sign of each question's
+    change at random gives one as large. Exact up to 12 changed questions, else from 10,000 flips.
+
+    Of yes-or-no values this is McNemar's exact test. A bootstrap alone calls changes of a handful of questions sure.
+    """
+    differences = np.asarray(after, dtype=np.float64) - np.asarray(before, dtype=np.float64)
+    changed = differences[differences != 0]
+    if changed.size <= _EXACT:
+        signs = np.array(list(product((-1.0, 1.0), repeat=changed.size)))
+        extra = 0
+    else:
+        generator = np.random.default_rng(seed)
+        signs = generator.choice((-1.0, 1.0), size=(_FLIPS, changed.size))
+        extra = 1  # the change as it was is one of the flips
+    reached = np.abs(signs @ changed) >= abs(changed.sum()) - 1e-9
+    return float((reached.sum() + extra) / (len(signs) + extra))
+
+
+def over_seeds(values: Sequence[Sequence[float]], seed: int = 0) -> Interval:
+    """Of the mean over runs and questions; `values[run][question]`, every run on the same questions in one order.
+
+    Two-level bootstrap: runs and questions are drawn with replacement, apart from each other, since all runs share
+    their questions (Owen, "The pigeonhole bootstrap", 2007). One run: questions only. Of few runs the bootstrap sees
+    less spread than there is, (S - 1) / S of the variance for S runs.
+    """
+    table = np.asarray(values, dtype=np.float64)
+    if table.ndim != 2 or table.size == 0:
+        raise ValueError("every run needs the same questions, and at least one")
+    runs, questions = table.shape
+    if runs == 1 or np.ptp(table) == 0:
+        return bootstrap_mean(table[0].tolist(), seed)
+    generator = np.random.default_rng(seed)
+    means = np.concatenate(
+        [
+            ((_counts(generator, len(counts), runs) @ table) * counts).sum(axis=1)
+            for counts in _draws(generator, questions, RESAMPLES)
+        ]
+    )
+    return _percentiles(float(table.mean()), means / table.size)
+
+
+def noise(questions: int) -> float:
+    """How far chance alone moves an accuracy on so many questions, at worst: 1.96 standard errors at one half."""
+    return Z * math.sqrt(0.25 / questions)
+
+
+def _draws(generator: np.random.Generator, size: int, resamples: int) -> Iterator[Array]:
+    """How often each of `size` things is drawn, a row per resample; in blocks that fit in memory."""
+    block = max(1, _CELLS // size)
+    for start in range(0, resamples, block):
+        yield _counts(generator, min(block, resamples - start), size)
+
+
+def _counts(generator: np.random.Generator, rows: int, size: int) -> Array:
+    drawn = generator.integers(size, size=(rows, size)) + np.arange(rows)[:, None] * size
+    counts = np.bincount(drawn.ravel(), minlength=rows * size).reshape(rows, size)
+    return counts.astype(np.float64)
+
+
+def _percentiles(value: float, means: Array) -> Interval:
+    low, high = np.quantile(means, [0.025, 0.975])
+    return Interval(value, min(float(low), value), max(float(high), value))

@@ -1,0 +1,189 @@
+"""The report and the comparison of runs that were written by hand."""
+
+import json
+from pathlib import Path
+
+import pytest
+import recorded
+
+from hybrid_rl import markdown, records, report
+from hybrid_rl.comparison import ComparisonError
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def png_size(path: Path) -> tuple[int, int]:
+    """Pixels, from the header."""
+    head = path.read_bytes()[:24]
+    assert head[:8] == b"\x89PNG\r\n\x1a\n"
+    return int.from_bytes(head[16:20]), int.from_bytes(head[20:24])
+
+
+def test_the_report_of_a_finished_run(tmp_path: Path) -> None:
+    """Worked by hand: 0 -> 3 of 4 greedy, 1 -> 5 of 8 samples, 1 of 12 solutions truncated, unparseable, timed out."""
+    recorded.write_run(tmp_path)
+    assert report.write(tmp_path) == tmp_path / "report.md"
+    assert (tmp_path / "report.md").read_text() == (GOLDEN / "report.md").read_text()
+
+
+def test_every_picture_in_the_report_is_there_and_large_enough_to_read(tmp_path: Path) -> None:
+    recorded.write_run(tmp_path)
+    text = report.write(tmp_path).read_text()
+    pictures = sorted(path.name for path in (tmp_path / "plots").iterdir())
+    assert pictures == ["dev.png", "length.png", "training.png"]
+    for name in pictures:
+        assert f"(plots/{name})" in text
+        width, height = png_size(tmp_path / "plots" / name)
+        assert width >= 900
+        assert height >= 400
+
+
+def test_a_run_that_has_not_ended_says_so(tmp_path: Path) -> None:
+    recorded.write_run(tmp_path, finished=False)
+    text = report.write(tmp_path).read_text()
+    assert "**This run has not ended**: it was at step 7 of 12 when this was written." in text
+    assert "No evaluation yet." in text
+    assert "| optimizer steps | 7 (4 SFT + 3 RL) |" in text
+    assert not (tmp_path / "plots" / "dev.png").exists()
+
+
+def test_a_run_that_failed_says_why(tmp_path: Path) -> None:
+    run = recorded.write_run(tmp_path, finished=False)
+    run.write_status("failed", error="RuntimeError: loss is NaN")
+    text = report.write(tmp_path).read_text()
+    assert (
+        "**This run failed at step 7 of 12**: RuntimeError: loss is NaN. What follows is what it left."
+        in text
+    )
+
+
+def test_a_run_that_did_nothing_yet_has_a_report(tmp_path: Path) -> None:
+    run = recorded.write_run(tmp_path, finished=False)
+    run.metrics.unlink()
+    run.environment.unlink()
+    run.status.unlink()
+    text = report.write(tmp_path).read_text()
+    assert "it was at step 0 of 12" in text
+    assert "## What it cost" not in text
+    assert "## Curves" not in text
+
+
+def test_a_run_of_sft_alone_draws_its_loss_only(tmp_path: Path) -> None:
+    run = recorded.write_run(tmp_path)
+    run.metrics.write_text("".join(f"{json.dumps(recorded.metrics(s, 'sft'))}\n" for s in (1, 2)))
+    report.write(tmp_path)
+    assert {path.name for path in (tmp_path / "plots").iterdir()} == {"dev.png", "training.png"}
+
+
+def test_no_directory_of_a_run_is_no_report(tmp_path: Path) -> None:
+    with pytest.raises(
+        FileNotFoundError, match=r"is not a run directory: it has no settings\.json"
+    ):
+        report.write(tmp_path)
+
+
+def verdict(path: Path, wrong_before: int, wrong_after: int, of: int = 64) -> str:
+    """Of a run in which the first questions were wrong and the rest correct."""
+    run = recorded.write_run(path, finished=False)
+    for moment, wrong in (("before", wrong_before), ("after", wrong_after)):
+        greedy = ["wrong"] * wrong + ["correct"] * (of - wrong)
+        recorded.write_evaluation(run, moment, "hard", recorded.rows(greedy, [[]] * of))  # type: ignore[arg-type]  # literals
+    record = records.Record.read(path)
+    return report._verdict(record, "hard", record.after["hard"])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "end"),
+    [
+        (60, 10, "**better**."),
+        (10, 60, "**worse**."),
+        (30, 26, "**no conclusion**: chance alone gives such a change with probability 0.12."),
+        (
+            30,
+            20,
+            "**better**: the two intervals overlap, but question by question the change is clear.",
+        ),
+        (30, 30, "**no conclusion**: chance alone gives such a change with probability 1.00."),
+    ],
+)
+def test_a_verdict_is_in_plain_words(tmp_path: Path, before: int, after: int, end: str) -> None:
+    assert verdict(tmp_path, before, after).endswith(end)
+
+
+def test_without_saved_solutions_overlapping_intervals_conclude_nothing(tmp_path: Path) -> None:
+    verdict(tmp_path, 30, 20)
+    (tmp_path / "eval" / "before" / "hard.jsonl").unlink()
+    record = records.Record.read(tmp_path)
+    found = report._verdict(record, "hard", record.after["hard"])
+    assert found == (
+        "greedy 0.531 [0.411, 0.648] -> 0.688 [0.566, 0.788], **no conclusion**: the intervals overlap."
+    )
+
+
+def test_without_an_evaluation_before_there_is_nothing_to_compare_with(tmp_path: Path) -> None:
+    run = recorded.write_run(tmp_path, finished=False)
+    recorded.write_evaluation(run, "after", "hard", recorded.AFTER)
+    assert (
+        "greedy 0.750 [0.301, 0.954]; there is no evaluation before"
+        in report.write(tmp_path).read_text()
+    )
+
+
+def test_generated_text_cannot_end_its_block() -> None:
+    assert markdown.fenced("a\n````\nb") == ["`````text", "a", "````", "b", "`````"]
+
+
+def test_a_long_text_is_cut_and_says_so() -> None:
+    assert markdown.fenced("x" * 1300)[1] == "x" * 1200 + "... (100 more characters)"
+
+
+def test_a_comparison_groups_runs_by_method(tmp_path: Path) -> None:
+    """grpo, two seeds of 3 and 0 of 4 greedy, 5 and 1 of 8 samples; one run of sft."""
+    first = recorded.write_run(tmp_path / "a", seed=0, method="grpo")
+    second = recorded.write_run(tmp_path / "b", seed=1, method="grpo")
+    recorded.write_evaluation(second, "after", "hard", recorded.BEFORE)
+    third = recorded.write_run(tmp_path / "c", seed=0, method="sft")
+    unfinished = recorded.write_run(tmp_path / "d", seed=1, method="sft", finished=False)
+    runs = [run.path for run in (second, first, third, unfinished)]
+    text = report.write_comparison(runs, tmp_path / "comparison.md").read_text()
+    assert "## hard, 4 questions" in text
+    assert "| grpo | 0 1 | 0.375 [0.000, 1.000] | 0.375 [0.000, 0.875] |" in text
+    assert "| sft | 0 | 0.750 [0.250, 1.000] | 0.625 [0.250, 1.000] |" in text
+    assert "| sft | 12 | 18 | 8,000 | 24,000 | 3.60e+10 | 120 | 16 | 320 |" in text
+    assert (
+        f"- {unfinished.path} has no evaluation after training (state: running) and is left out.\n"
+        in text
+    )
+    assert "- sft has one run: its interval knows nothing of the spread between seeds.\n" in text
+
+
+def test_a_comparison_names_the_settings_in_which_runs_of_a_method_differ(tmp_path: Path) -> None:
+    first, second = recorded.write_run(tmp_path / "a", 0), recorded.write_run(tmp_path / "b", 0)
+    settings = json.loads(second.settings.read_text())
+    settings["train"]["steps"] = 24
+    second.settings.write_text(json.dumps(settings))
+    text = report.write_comparison([first.path, second.path], tmp_path / "out.md").read_text()
+    assert (
+        "- Runs of sft_then_grpo differ in train.steps: their mean is of no one recipe.\n" in text
+    )
+    assert (
+        "- sft_then_grpo has several runs with the same seed (0 0); they are not independent.\n"
+        in text
+    )
+
+
+def test_runs_on_different_questions_are_not_compared(tmp_path: Path) -> None:
+    first, second = recorded.write_run(tmp_path / "a"), recorded.write_run(tmp_path / "b")
+    recorded.write_evaluation(second, "after", "hard", recorded.AFTER[:3])
+    with pytest.raises(ComparisonError) as caught:
+        report.write_comparison([first.path, second.path], tmp_path / "out.md")
+    assert str(caught.value) == (
+        f"hard: {second.path} was evaluated on 3 questions, of which 3 are among the 4 of {first.path};"
+        " compare runs with the same data and eval.limit"
+    )
+
+
+def test_runs_without_an_evaluation_are_not_compared(tmp_path: Path) -> None:
+    run = recorded.write_run(tmp_path / "a", finished=False)
+    with pytest.raises(ComparisonError, match="none of 1 runs has an evaluation after training"):
+        report.write_comparison([run.path], tmp_path / "out.md")
