@@ -16,7 +16,7 @@ from accelerate import PartialState
 from accelerate.utils import gather_object
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from hybrid_rl import data, evaluate, models, sampling
+from hybrid_rl import console, data, evaluate, models, sampling
 from hybrid_rl.evaluate import SetSummary
 from hybrid_rl.methods.base import Example, Ids
 from hybrid_rl.rewards import Grader
@@ -26,6 +26,9 @@ from hybrid_rl.sampling import Sampling
 from hybrid_rl.settings import Settings
 
 log = logging.getLogger(__name__)
+
+SMALL = 10_000_000
+"""Parameters below which threads wait for each other longer than they work."""
 
 
 @dataclass
@@ -51,10 +54,11 @@ class Bench:
         examples = data.encode(
             questions, tokenizer, settings.data, settings.train, grader.answer_start
         )
-        for note in (*questions.notes, *examples.notes):
-            log.info("data: %s", note)
         model = models.load_model(settings.model)
-        log.info("model: %s, %.3g parameters", settings.model.name, model.num_parameters())
+        count = model.num_parameters()
+        log.info("model: %s, %.3g parameters", settings.model.name, count)
+        if settings.hardware.device == "cpu" and settings.hardware.threads is None and count < SMALL:
+            torch.set_num_threads(1)
         eos_ids = models.eos_token_ids(settings.model, tokenizer, model)
         sample = partial(
             _sample_alone,
@@ -67,11 +71,13 @@ class Bench:
 
     def evaluate(self, moment: Moment) -> dict[str, SetSummary]:
         """All sets of `eval.sets`, into the run directory."""
-        log.info("evaluation %s training", moment)
         sets = {"dev": self.examples.dev, **self.examples.test}
         wanted = self.settings.eval.sets or list(self.examples.test)
         out = self.directory.evaluation(moment) if PartialState().is_main_process else None
-        return self._run({name: sets[name] for name in wanted}, out, moment)
+        with console.phase(f"evaluation {moment} training") as phase:
+            found = self._run({name: sets[name] for name in wanted}, out, moment)
+            phase.result = console.in_words(found)
+        return found
 
     def evaluate_dev(self, step: int) -> SetSummary | None:
         """The dev set with the current weights, for learning curves and selection; None where there is none."""

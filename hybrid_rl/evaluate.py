@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from hybrid_rl import scores
+from hybrid_rl import scores, votes
 from hybrid_rl.methods.base import Example, Ids, Verdict
 from hybrid_rl.rewards import Grader, Solution
 from hybrid_rl.rollouts import Sample, text_of
@@ -154,24 +154,28 @@ def _graded(rows: Sequence[Row], grader: Grader) -> list[Row]:
     ]
     verdicts = iter(grader.grade(solutions))
 
-    def judge(answered: Answered) -> Answered:
+    def judge(row: Row, answered: Answered) -> Answered:
         verdict = next(verdicts)
-        vote = _vote(answered.completion, verdict, grader)
+        vote = _vote(row.answer, answered.completion, verdict, grader)
         return replace(answered, outcome=verdict.outcome, vote=vote)
 
     return [
-        replace(row, greedy=judge(row.greedy), samples=tuple(judge(one) for one in row.samples))
+        replace(
+            row,
+            greedy=judge(row, row.greedy),
+            samples=tuple(judge(row, sample) for sample in row.samples),
+        )
         for row in rows
     ]
 
 
-def _vote(text: str, verdict: Verdict, grader: Grader) -> str | None:
-    """What a solution counts for: the gold answer, or its own final statement without its spaces."""
+def _vote(answer: str, text: str, verdict: Verdict, grader: Grader) -> str | None:
+    """What a solution counts for in the majority; all that are correct count for the same."""
     if verdict.correct:
-        return "correct"  # one class, however it is written: the verifier holds them equal
+        return "correct"
     if verdict.outcome != "wrong":
         return None
-    return "wrong: " + "".join(text[grader.answer_start(text) :].split())
+    return f"wrong: {votes.stated(answer, text, grader._settings)}"
 
 
 def _write_summary(

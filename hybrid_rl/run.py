@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 def run(settings: Settings) -> None:
     """Train and evaluate, or evaluate only, as `settings.task` says."""
     console.quiet_progress_bars()
+    PartialState(cpu=settings.hardware.device == "cpu")
     if settings.hardware.threads is not None:
         torch.set_num_threads(settings.hardware.threads)
     directory = RunDir(Path(settings.run_dir))
@@ -49,7 +50,10 @@ def run(settings: Settings) -> None:
 
 
 def _train(settings: Settings, directory: RunDir, grader: Grader) -> None:
-    tracker = tracking.start(settings, directory.path)  # first of all: it may refuse to start
+    # First of all: it may refuse to start. One view of a run is enough.
+    tracker = tracking.Tracker()
+    if PartialState().is_main_process:
+        tracker = tracking.start(settings, directory.path)
     arguments = trl_arguments.build(settings, settings.batch)  # ZeRO-3 wants it before the model
     bench = Bench.load(settings, directory, grader)
     examples = bench.examples.train

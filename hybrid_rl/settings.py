@@ -278,7 +278,7 @@ class HardwareSettings(Checked):
     """Of the forward and backward pass; weights keep model.dtype."""
     activation_checkpointing: bool
     threads: int | None = Field(ge=1)
-    """CPU threads per process; null: torch's own choice."""
+    """CPU threads per process; null: one for models under 10 M parameters on a CPU, else torch's own choice."""
     deepspeed: dict[str, Any] | None
     """DeepSpeed configuration, passed on as it is; null: none."""
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from hybrid_rl import evaluate, scores, stats
+from hybrid_rl import evaluate, scores, stats, votes
 from hybrid_rl.methods.base import Example, Ids, Outcome, Verdict
 from hybrid_rl.rewards import Solution
 from hybrid_rl.sampling import Sampling
 from hybrid_rl.scores import Answered, Row, SetSummary
-from hybrid_rl.settings import EvalSettings, SettingsError
+from hybrid_rl.settings import EvalSettings, RewardSettings, SettingsError
 from hybrid_rl.stats import Interval
 
 END = 0
@@ -30,6 +30,8 @@ def ids(text: str, ended: bool = True) -> Ids:
 class LastLetter:
     """Correct: the text after `#` is the answer. Without `#` it is unparseable."""
 
+    _settings = RewardSettings.model_construct(verifier="exact", answer_after=None, unmarked=False)
+
     def grade(self, solutions: Sequence[Solution]) -> list[Verdict]:
         return [Verdict(self._outcome(solution), 0.0) for solution in solutions]
 
@@ -38,11 +40,8 @@ class LastLetter:
             return "truncated"
         if "#" not in solution.text:
             return "unparseable"
-        given = solution.text[self.answer_start(solution.text) + 1 :].strip().casefold()
+        given = solution.text.partition("#")[2].strip().casefold()
         return "correct" if given == solution.answer else "wrong"
-
-    def answer_start(self, text: str) -> int:
-        return text.find("#")
 
 
 class Script:
@@ -174,7 +173,7 @@ def test_saved_rows_say_what_was_asked_answered_and_judged(tmp_path: Path) -> No
         },
     }
     assert [sample["outcome"] for sample in samples] == ["wrong", "wrong", "correct", "unparseable"]
-    assert [sample["vote"] for sample in samples] == ["wrong: #c", "wrong: #c", "correct", None]
+    assert [sample["vote"] for sample in samples] == ["wrong: c", "wrong: c", "correct", None]
 
 
 def test_a_summary_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -291,3 +290,41 @@ def test_a_flat_summary_has_each_number_with_its_bounds() -> None:
         "timeout_rate": 0.0,
         "completion_tokens_mean": 4.0,
     }
+
+
+@pytest.mark.parametrize(
+    ("verifier", "answer", "texts", "key"),
+    [
+        ("exact", "2 5", ["a 1 # 2 6", "#  2 6 "], "26"),
+        (
+            "numeric",
+            "42",
+            ["So it is 7.\n#### 7", "The answer is 7.0 apples.", "\\boxed{7} I hope"],
+            "7",
+        ),
+        ("symbolic", "x", ["so \\boxed{x^2 + 1}", "\\boxed{ x^2+1 }. Done"], "x^2+1"),
+        (
+            "roles",
+            "(1) Ada is a knight\n(2) Bo is a knave",
+            [
+                "Answer:\n(1) Ada is a knave\n(2) Bo is a knave",
+                "Answer:\nBo is a knave.\nAda is a knave.",
+            ],
+            "[('Ada','knave'),('Bo','knave')]",
+        ),
+    ],
+)
+def test_solutions_that_state_one_answer_vote_alike(
+    verifier: str, answer: str, texts: list[str], key: str
+) -> None:
+    how = RewardSettings.model_construct(verifier=verifier, answer_after=None, unmarked=False)
+    assert {votes.stated(answer, text, how) for text in texts} == {key}
+
+
+def test_answers_of_a_users_verifier_vote_as_they_are_written() -> None:
+    how = RewardSettings.model_construct(
+        verifier="my.judge", answer_after="</think>", unmarked=False
+    )
+    assert votes.stated("x", "hm. The answer is y.", how) == votes.stated(
+        "x", "The answer is y.", how
+    )
