@@ -57,7 +57,11 @@ class Bench:
         model = models.load_model(settings.model)
         count = model.num_parameters()
         log.info("model: %s, %.3g parameters", settings.model.name, count)
-        if settings.hardware.device == "cpu" and settings.hardware.threads is None and count < SMALL:
+        if (
+            settings.hardware.device == "cpu"
+            and settings.hardware.threads is None
+            and count < SMALL
+        ):
             torch.set_num_threads(1)
         eos_ids = models.eos_token_ids(settings.model, tokenizer, model)
         sample = partial(
@@ -72,10 +76,9 @@ class Bench:
     def evaluate(self, moment: Moment) -> dict[str, SetSummary]:
         """All sets of `eval.sets`, into the run directory."""
         sets = {"dev": self.examples.dev, **self.examples.test}
-        wanted = self.settings.eval.sets or list(self.examples.test)
         out = self.directory.evaluation(moment) if PartialState().is_main_process else None
         with console.phase(f"evaluation {moment} training") as phase:
-            found = self._run({name: sets[name] for name in wanted}, out, moment)
+            found = self._run({name: sets[name] for name in self.settings.eval.sets}, out, moment)
             phase.result = console.in_words(found)
         return found
 

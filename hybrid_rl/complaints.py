@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from hybrid_rl.settings import Settings, Source
+from hybrid_rl.data_settings import Source
+from hybrid_rl.settings import Settings
 
 _LIMITS = {
     "greater_than_equal": "at least",

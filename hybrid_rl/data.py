@@ -11,11 +11,11 @@ from dataclasses import replace
 from typing import Literal
 
 from hybrid_rl import sources
+from hybrid_rl.data_settings import DataSettings, Source
 from hybrid_rl.encoding import Examples, encode
 from hybrid_rl.mapping import BadRow, Found, RowMapping, shown
 from hybrid_rl.questions import DataError, Message, Question, Questions, digest, fingerprint
 from hybrid_rl.rewards import Grader, Solution
-from hybrid_rl.settings import DataSettings, Source
 from hybrid_rl.sources import Row
 
 __all__ = ["DataError", "Examples", "Message", "Question", "Questions", "encode", "load"]

@@ -12,9 +12,10 @@ from typing import Any, Literal
 
 import jinja2
 
+from hybrid_rl.data_settings import DataSettings
 from hybrid_rl.methods.base import Example, Ids, Trace
 from hybrid_rl.questions import DataError, Question, Questions
-from hybrid_rl.settings import DataSettings, TrainSettings
+from hybrid_rl.settings import TrainSettings
 
 log = logging.getLogger(__name__)
 

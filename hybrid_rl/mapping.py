@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hybrid_rl.data_settings import Columns
 from hybrid_rl.questions import Message, Question, digest, normalise
-from hybrid_rl.settings import Columns
 from hybrid_rl.sources import Row, Values
 
 

@@ -7,14 +7,18 @@ import copy
 import importlib.metadata
 import os
 import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import jinja2
 import torch
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
+    GenerationConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -51,12 +55,16 @@ def location(settings: ModelSettings) -> str:
 
 
 def load_tokenizer(settings: ModelSettings) -> PreTrainedTokenizerBase:
-    """With a chat template and a padding token; raises SettingsError where the former is missing."""
-    path = settings.tokenizer or location(settings)
-    options: dict[str, Any] = {}
-    if settings.gguf_file is not None and settings.tokenizer is None:
-        options["gguf_file"] = settings.gguf_file
-    tokenizer = _found(AutoTokenizer, settings, path, options)
+    """With a chat template and a padding token; raises SettingsError where the former is missing or unusable.
+
+    The padding token may be one that also ends a completion, as SmolLM2's is: whoever pads must mask by length.
+    """
+    if settings.tokenizer is not None:
+        tokenizer = _found(AutoTokenizer, settings, settings.tokenizer, {}, "tokenizer")
+        path = settings.tokenizer
+    else:
+        path = location(settings)
+        tokenizer = _found(AutoTokenizer, settings, path, _gguf(settings))
     if settings.chat_template is not None:
         tokenizer.chat_template = _template(settings.chat_template)
     if not tokenizer.chat_template:
@@ -64,6 +72,7 @@ def load_tokenizer(settings: ModelSettings) -> PreTrainedTokenizerBase:
             f"model.chat_template = null: the tokenizer of {path} has none either;"
             " give Jinja text, or the path of a .jinja file"
         )
+    _check_template(settings, tokenizer)
     if tokenizer.pad_token_id is None:
         # Padding is masked everywhere, so any token may serve; a new one would enlarge the vocabulary.
         tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
@@ -71,16 +80,20 @@ def load_tokenizer(settings: ModelSettings) -> PreTrainedTokenizerBase:
 
 
 def load_model(settings: ModelSettings) -> PreTrainedModel:
-    """In the given dtype, with LoRA adapters if there are any. Raises SettingsError where it cannot be had."""
+    """In the given dtype, with LoRA adapters if there are any.
+
+    Raises SettingsError where it cannot be had whole: transformers would make up weights that the files lack.
+    """
     options: dict[str, Any] = {
         "dtype": getattr(torch, settings.dtype),
         "attn_implementation": settings.attention,
+        "output_loading_info": True,
+        "ignore_mismatched_sizes": True,  # they are refused below, with the others
+        **(_gguf(settings) or {"use_safetensors": True}),
     }
-    if settings.gguf_file is None:
-        options["use_safetensors"] = True
-    else:
-        options["gguf_file"] = settings.gguf_file
-    model = _found(AutoModelForCausalLM, settings, location(settings), options)
+    path = location(settings)
+    model, report = _found(AutoModelForCausalLM, settings, path, options)
+    _refuse_gaps(settings, path, report)
     if settings.gguf_file is not None:
         _forget_quantization(model)
     return model if settings.lora is None else _with_lora(model, settings.lora)
@@ -99,9 +112,7 @@ def eos_token_ids(
                 f" completion; give tokens of the vocabulary, such as {tokenizer.eos_token}"
             )
         return [known[token] for token in settings.eos_tokens]
-    own = model.generation_config.eos_token_id if model is not None else None
-    found = [tokenizer.eos_token_id, *([own] if isinstance(own, int) else own or [])]
-    ids = list(dict.fromkeys(token for token in found if token is not None))
+    ids = _own_eos_ids(tokenizer, model)
     if not ids:
         raise SettingsError(
             "model.eos_tokens = null: neither tokenizer nor model names a token that ends a completion; give one"
@@ -114,17 +125,28 @@ def save(
     tokenizer: PreTrainedTokenizerBase,
     directory: Path,
     weights: dict[str, torch.Tensor] | None = None,
+    eos_ids: Sequence[int] | None = None,
 ) -> None:
     """A directory that plain transformers loads, LoRA merged in; whole or not there at all.
 
-    `weights`: gathered from all ranks, where the model itself holds only a shard.
+    `weights`: gathered from all ranks, where the model itself holds only a shard. `eos_ids`: what ended a completion
+    in training; None: what the tokenizer and the model name. Plain `generate` then answers as evaluation did: sampling
+    defaults of the model's makers, such as a repetition penalty, are not saved.
     """
     partial = directory.with_name(f"{directory.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     if hasattr(model, "merge_and_unload"):
-        # Of a copy: merging takes the adapters out of the model, which may still be trained or evaluated.
-        model = copy.deepcopy(model).merge_and_unload()
-    model.save_pretrained(partial, state_dict=weights)
+        model, weights = _merged(model, weights), None
+    own_config = model.generation_config
+    model.generation_config = GenerationConfig(
+        bos_token_id=own_config.bos_token_id,
+        eos_token_id=list(eos_ids or _own_eos_ids(tokenizer, model)),
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    try:
+        model.save_pretrained(partial, state_dict=weights)
+    finally:
+        model.generation_config = own_config
     tokenizer.save_pretrained(partial)
     if directory.exists():
         shutil.rmtree(directory)
@@ -133,31 +155,93 @@ def save(
 
 def parameters(settings: ModelSettings) -> int | None:
     """How many parameters the model has, from its configuration alone; None where that cannot be read."""
-    options = {} if settings.gguf_file is None else {"gguf_file": settings.gguf_file}
     try:
-        config = _found(AutoConfig, settings, location(settings), options)
+        config = _found(AutoConfig, settings, location(settings), _gguf(settings))
     except SettingsError:
         return None
     with torch.device("meta"):
-        return int(AutoModelForCausalLM.from_config(config).num_parameters())
+        model = AutoModelForCausalLM.from_config(
+            config, trust_remote_code=settings.trust_remote_code
+        )
+    return int(model.num_parameters())
 
 
-def _found(loader: Any, settings: ModelSettings, path: str, options: dict[str, Any]) -> Any:
-    """What `loader` finds; transformers' many exceptions for "not there" become one line."""
+def _gguf(settings: ModelSettings) -> dict[str, Any]:
+    return {} if settings.gguf_file is None else {"gguf_file": settings.gguf_file}
+
+
+def _found(
+    loader: Any,
+    settings: ModelSettings,
+    path: str,
+    options: Mapping[str, Any],
+    setting: Literal["path", "tokenizer"] = "path",
+) -> Any:
+    """What `loader` finds; transformers' many exceptions for "not there" become one line that names `setting`."""
     try:
         return loader.from_pretrained(
             path,
-            revision=settings.revision or "main",
+            # A tokenizer from elsewhere has other revisions than the model.
+            revision=(settings.revision if setting == "path" else None) or "main",
             trust_remote_code=settings.trust_remote_code,
             **options,
         )
-    except (OSError, ValueError, ImportError) as error:
-        first = str(error).strip().splitlines()[0]
+    except (OSError, ValueError, ImportError, SafetensorError) as error:
         raise SettingsError(
-            f"model.path = {settings.path}: {loader.__name__} found nothing it can load at {path} ({first});"
-            " give a hub id that can be reached or is in the cache, or a local directory with config.json and"
-            " safetensors weights"
+            f"model.{setting} = {getattr(settings, setting)}: {loader.__name__} found nothing it can load at {path}"
+            f" ({_first_line(error)}); {_remedy(error, settings, path)}"
         ) from error
+
+
+def _remedy(error: Exception, settings: ModelSettings, path: str) -> str:
+    if isinstance(error, ImportError):
+        otherwise = ""
+        if settings.attention == "flash_attention_2":
+            otherwise = ", or set model.attention=sdpa"
+        elif settings.gguf_file is not None:
+            otherwise = ", as pip install 'hybrid-rl[gguf]' does"
+        return f"install the package that it needs{otherwise}"
+    if "trust_remote_code" in str(error):
+        return "set model.trust_remote_code=true if you trust the code that comes with it"
+    directory = Path(path)
+    if directory.is_dir() and not [*directory.glob("*.safetensors"), *directory.glob("*.gguf")]:
+        pickled = sorted(
+            f.name for kind in ("bin", "pt", "pth") for f in directory.glob(f"*.{kind}")
+        )
+        if pickled:
+            return (
+                f"{pickled[0]} is pickled, which can run code and is never read;"
+                " give safetensors weights, which save_pretrained writes"
+            )
+    return (
+        "give a hub id that can be reached or is in the cache, or a local directory with config.json and"
+        " safetensors weights"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def _refuse_gaps(settings: ModelSettings, path: str, report: Mapping[str, Iterable[Any]]) -> None:
+    """`report`: transformers' own, on what did not fit."""
+    missing = sorted(report["missing_keys"])
+    misfits = sorted(name for name, *_ in report["mismatched_keys"])
+    for names, what in (
+        (missing, "has no weights for"),
+        (misfits, "has weights of another size for"),
+    ):
+        if names:
+            raise SettingsError(
+                f"model.path = {settings.path}: {path} {what} {len(names)} tensors, such as {names[0]};"
+                " give the whole model, with the config.json that it was saved with"
+            )
+
+
+def _own_eos_ids(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel | None) -> list[int]:
+    own = model.generation_config.eos_token_id if model is not None else None
+    found = [tokenizer.eos_token_id, *([own] if isinstance(own, int) else own or [])]
+    return list(dict.fromkeys(token for token in found if token is not None))
 
 
 def _template(text_or_path: str) -> str:
@@ -167,6 +251,25 @@ def _template(text_or_path: str) -> str:
     if not path.is_file():
         raise SettingsError(f"model.chat_template = {text_or_path}: there is no such file")
     return path.read_text(encoding="utf-8")
+
+
+def _check_template(settings: ModelSettings, tokenizer: PreTrainedTokenizerBase) -> None:
+    """A mistyped path is valid Jinja too: a template that leaves the question out asks the same of every row."""
+    given = settings.chat_template or "null"
+    probe = "the question"
+    try:
+        text = tokenizer.apply_chat_template([{"role": "user", "content": probe}], tokenize=False)
+    except jinja2.TemplateSyntaxError as error:
+        raise SettingsError(
+            f"model.chat_template = {given[:60]}: is not Jinja ({error.message}, line {error.lineno}); mend it"
+        ) from error
+    except jinja2.TemplateError:
+        return  # it may want a system message, which only the data can tell
+    if probe not in str(text):
+        raise SettingsError(
+            f"model.chat_template = {given[:60]}: leaves the user's message out;"
+            " give Jinja text that writes it, or the path of a .jinja file"
+        )
 
 
 def _forget_quantization(model: PreTrainedModel) -> None:
@@ -184,14 +287,33 @@ def _with_lora(model: PreTrainedModel, settings: LoraSettings) -> PreTrainedMode
         raise SettingsError(
             "model.lora: needs the package peft; pip install 'hybrid-rl[peft]'"
         ) from error
-    adapted: PreTrainedModel = peft.get_peft_model(
-        model,
-        peft.LoraConfig(
-            r=settings.rank,
-            lora_alpha=settings.alpha,
-            lora_dropout=settings.dropout,
-            target_modules=settings.target_modules,
-            task_type="CAUSAL_LM",
-        ),
+    wanted = peft.LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules=settings.target_modules,
+        task_type="CAUSAL_LM",
     )
+    try:
+        adapted: PreTrainedModel = peft.get_peft_model(model, wanted)
+    except ValueError as error:
+        raise SettingsError(
+            f"model.lora.target_modules = {settings.target_modules}: {_first_line(error)};"
+            " give names of the model's linear layers, or all-linear"
+        ) from error
     return adapted
+
+
+def _merged(adapted: Any, weights: Mapping[str, torch.Tensor] | None) -> PreTrainedModel:
+    """The base model with its adapters merged in, a copy: `adapted` may still be trained or evaluated.
+
+    `weights`: see `save`; a shard cannot be copied, so they go into a fresh model.
+    """
+    if weights is None:
+        merged: PreTrainedModel = copy.deepcopy(adapted).merge_and_unload()
+        return merged
+    base = adapted.get_base_model()
+    fresh = type(adapted)(type(base)(base.config), adapted.peft_config[adapted.active_adapter])
+    fresh.load_state_dict(weights)
+    merged = fresh.merge_and_unload()
+    return merged

@@ -12,10 +12,14 @@ MAX_DIGITS = 60
 """Of a numerator or denominator as written. A longer number is none: its exact value could cost any amount of time."""
 MAX_EXPONENT = 400
 
-_SIGNS = str.maketrans(dict.fromkeys("−﹣－‒–—", "-") | dict.fromkeys("，", ",") | dict.fromkeys("．", "."))
+_SIGNS = str.maketrans(
+    dict.fromkeys("−﹣－‒–—", "-") | dict.fromkeys("，", ",") | dict.fromkeys("．", ".")
+)
 _THIN_SPACES = re.compile(r"(?<=[0-9])[\u00a0\u202f\u2009](?=[0-9]{3}(?![0-9]))")
 _BOLD = re.compile(r"(?<![\w)])(?:\*\*|__)|(?:\*\*|__)(?![\w(])")
-_FRACTION = re.compile(r"\\[dt]?frac\s*(?:\{\s*([-0-9.,]{1,60})\s*\}\s*\{\s*([0-9.,]{1,60})\s*\}|([0-9])\s*([0-9]))")
+_FRACTION = re.compile(
+    r"\\[dt]?frac\s*(?:\{\s*([-0-9.,]{1,60})\s*\}\s*\{\s*([0-9.,]{1,60})\s*\}|([0-9])\s*([0-9]))"
+)
 _WRAPPED = re.compile(r"\\(?:text|textbf|mathbf|mathrm|mbox)\s*\{([^{}]{0,200})\}")
 
 _DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})++(?![0-9])|[0-9]++)(?:\.[0-9]++)?|\.[0-9]++"
@@ -58,7 +62,9 @@ def stated(text: str, inside: bool = False, listed: bool = True) -> Fraction | N
             return _value(found)
     if inside and not re.search(r"\bnot\b", line):
         every = list(_NUMBER.finditer(line))
-        if len(every) == 1 and len(re.findall(r"[0-9]+", line)) == len(re.findall(r"[0-9]+", every[0].group())):
+        if len(every) == 1 and len(re.findall(r"[0-9]+", line)) == len(
+            re.findall(r"[0-9]+", every[0].group())
+        ):
             return _value(every[0])
     return None
 
@@ -73,7 +79,7 @@ def _plain(text: str) -> str:
     """`text` in ASCII digits and signs, without emphasis and LaTeX around numbers."""
     if not text.isascii():
         text = _THIN_SPACES.sub(",", text.translate(_SIGNS))
-        text = "".join(_ascii_digit(char) for char in text)
+        text = ascii_digits(text)
     text = _BOLD.sub(" ", text)
     if "\\" in text or "{" in text:
         text = text.replace("{,}", ",").replace("\\$", "$").replace("\\%", "%")
@@ -83,12 +89,16 @@ def _plain(text: str) -> str:
     return re.sub(r"- +(?=[0-9.])", "-", text) if text.lstrip().startswith("- ") else text
 
 
-def _ascii_digit(char: str) -> str:
-    """A digit of any script as ASCII. Superscripts and fractions like ½ are no digits in this sense and stay."""
-    if char.isascii():
-        return char
-    value = unicodedata.decimal(char, None)
-    return char if value is None else str(value)
+def ascii_digits(text: str) -> str:
+    """`text` with the digits of every script in ASCII; superscripts and fractions like ½ are no digits in this sense."""
+    if text.isascii():
+        return text
+    return "".join(
+        char
+        if char.isascii() or unicodedata.decimal(char, None) is None
+        else str(unicodedata.decimal(char))
+        for char in text
+    )
 
 
 def _value(found: re.Match[str]) -> Fraction | None:

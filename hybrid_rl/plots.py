@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 # Okabe and Ito's colours, told apart by the colour-blind too.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#DDDDDD"
@@ -42,7 +43,8 @@ def _training(metrics: Sequence[Line]) -> Figure | None:
     panels = iter(figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0])
     if rl:
         axes = next(panels)
-        _curve(axes, rl, "reward_mean", "reward, mean", BLUE, "o")
+        # Wide: where the reward is 0 or 1 the two curves are one, and both must be seen.
+        _curve(axes, rl, "reward_mean", "reward, mean", BLUE, "o", width=4.5)
         _curve(axes, rl, "correct_mean", "fraction correct", ORANGE, "s")
         axes.set_ylabel("of trained rollouts")
         axes.set_title("Training: reward")
@@ -109,7 +111,13 @@ def _figure(rows: int) -> Figure:
 
 
 def _curve(
-    axes: Axes, lines: Sequence[Line], key: str, label: str, color: str, marker: str
+    axes: Axes,
+    lines: Sequence[Line],
+    key: str,
+    label: str,
+    color: str,
+    marker: str,
+    width: float = 1.4,
 ) -> None:
     """Markers only where points are few."""
     found = [line for line in lines if line.get(key) is not None]
@@ -119,8 +127,8 @@ def _curve(
             [line[key] for line in found],
             color=color,
             marker=marker if len(found) <= 60 else "",
-            markersize=3.5,
-            linewidth=1.4,
+            markersize=2.1 + width,
+            linewidth=width,
             label=label,
         )
 
@@ -132,6 +140,7 @@ def _finish(axes: Axes, metrics: Sequence[Line]) -> None:
         for index, (first, last) in enumerate(spans):
             label = None if index else "SFT steps"
             axes.axvspan(first - 0.5, last + 0.5, color=GREY, zorder=0, linewidth=0, label=label)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="best")

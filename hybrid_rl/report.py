@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from hybrid_rl import stats
+from hybrid_rl import decisions, stats
 from hybrid_rl.comparison import write_comparison as write_comparison
 from hybrid_rl.markdown import AXES, amount, between, fenced, table
 from hybrid_rl.records import Record
-from hybrid_rl.rundir import write_text
+from hybrid_rl.rundir import read_jsonl, write_text
 from hybrid_rl.scores import Row, SetSummary
 from hybrid_rl.stats import Interval
 
@@ -35,6 +35,7 @@ def write(run_dir: Path) -> Path:
         _result(record),
         _levels(record),
         _cost(record),
+        _decisions(record),
         _curves(pictures, run_dir),
         _examples(record),
         _what_ran(record),
@@ -186,6 +187,11 @@ def _cost(record: Record) -> list[str]:
     rows += [[label, amount(axis, last[axis])] for axis, label in AXES.items() if axis in last]
     note = "Of training, evaluation not charged. A fair comparison is at equal generated tokens, not equal steps."
     return ["## What it cost", "", *table(["budget", "spent"], rows), "", note]
+
+
+def _decisions(record: Record) -> list[str]:
+    summary = decisions.summary(read_jsonl(record.directory.decisions))
+    return ["## What the method decided", "", *summary] if summary else []
 
 
 def _curves(pictures: Sequence[Path], run_dir: Path) -> list[str]:

@@ -190,9 +190,7 @@ class Grader:
         outcome = found.outcome
         if solution.truncated and outcome != "correct":
             outcome = "truncated"
-        return Verdict(
-            outcome, self._settings.correct * found.score + self._settings.format * form
-        )
+        return Verdict(outcome, self._settings.correct * found.score + self._settings.format * form)
 
     def _count_error(self, error: str | None) -> None:
         if error is None:

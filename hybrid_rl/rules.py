@@ -10,7 +10,8 @@ from pathlib import Path
 
 from hybrid_rl import batching, trl_options
 from hybrid_rl.complaints import as_typed
-from hybrid_rl.settings import FileSource, HubSource, LoraSettings, Settings
+from hybrid_rl.data_settings import FileSource, HubSource
+from hybrid_rl.settings import LoraSettings, Settings
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.+=,-]*")
 _TRACKER_PACKAGES = {

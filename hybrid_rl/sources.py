@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from hybrid_rl.data_settings import FileSource, HubSource, KnightsSource, LedgerSource, Source
 from hybrid_rl.questions import DataError
-from hybrid_rl.settings import FileSource, HubSource, KnightsSource, LedgerSource, Source
 from hybrid_rl.tasks import knights, ledger
 
 Values = Mapping[str, Any]  # a row of a data set: whatever JSON or parquet holds

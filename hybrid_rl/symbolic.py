@@ -13,7 +13,7 @@ from typing import Any
 
 from math_verify import parse, verify
 
-from hybrid_rl import grading
+from hybrid_rl import grading, numbers
 from hybrid_rl.grading import Judgement
 
 MAX_STATEMENT = 2_000
@@ -24,6 +24,7 @@ _LINK = re.compile(r"(?:[\s,;.$]|\\[()\[\]]|\b(?:and|or)\b|\\(?:text|quad|,|;))*
 _SCIENTIFIC = re.compile(r"(?<![\w.\\])(-?[0-9]+(?:\.[0-9]+)?)[eE]([-+]?[0-9]{1,3})(?![\w.])")
 _DOLLAR = re.compile(r"(?<!\\)\$")
 _MATH = re.compile(r"(?<!\\)\$|\\\(|\\\[|\\boxed")
+_PERCENT = re.compile(r"\\?%")
 _IN_DOLLARS = re.compile(r"(?<!\\)\$([^$]+)(?<!\\)\$")
 # Several formulas with words between; a single one, or a stray dollar, is read without its dollars.
 _FORMULAS = re.compile(r"[^$]*(?:\$[^$]+\$[^$]*){2,}")
@@ -48,7 +49,13 @@ def symbolic(answer: str, text: str, unmarked: bool = False) -> Judgement:
     problem: Exception | None = None
     for one, other in product(gold, found):
         try:
-            if verify(one, other, timeout_seconds=None, raise_on_error=True):
+            if verify(
+                one,
+                other,
+                allow_set_relation_comp=True,
+                timeout_seconds=None,
+                raise_on_error=True,
+            ):
                 return "correct"
         except Exception as error:  # noqa: BLE001 - sympy may fail on absurd input; another reading may still fit
             problem = error
@@ -93,7 +100,9 @@ def _boxes(text: str) -> str | None:
     # Where this box's own command begins.
     starts = {span.start: text.rfind("\\", 0, span.start - 1) for span in spans}
     for span in reversed(spans[:-1]):
-        between = text[span.stop : starts[first.start]] if span.stop <= starts[first.start] else None
+        between = (
+            text[span.stop : starts[first.start]] if span.stop <= starts[first.start] else None
+        )
         if between is None or len(between) > 40 or not _LINK.fullmatch(between):
             break
         first = span
@@ -106,24 +115,25 @@ def _boxes(text: str) -> str | None:
 @lru_cache(maxsize=1024)
 def _parsed_gold(answer: str) -> tuple[Any, ...]:
     """The gold answer as math-verify reads it, bare or with its math delimiters."""
-    written = answer.strip().rstrip(" .")
+    written = answer.strip()
     if len(written) > MAX_STATEMENT:
         return ()
     return tuple(_parsed(_boxes(written) or _formula(written)))
 
 
 def _formula(written: str) -> str:
-    """A statement without a box, ready to be parsed."""
+    """A statement without a box, ready to be parsed. A percent sign is a unit, as in `numeric`."""
     if "\\(" in written or "\\[" in written:
         return written
     if _FORMULAS.fullmatch(written) and not re.search(r"\$\s+\$", written):
         return written
-    return f"\\boxed{{{_DOLLAR.sub('', written)}}}"
+    bare = _PERCENT.sub("", _DOLLAR.sub("", written)).rstrip(" .")
+    return f"\\boxed{{{bare}}}"
 
 
 def _parsed(text: str) -> Sequence[Any]:
     """Readings of an expression: a sympy object, and its text. Raises what the parser raises."""
-    text = _SCIENTIFIC.sub(r"\1 \\times 10^{\2}", text)
+    text = _SCIENTIFIC.sub(r"\1 \\times 10^{\2}", numbers.ascii_digits(text))
     found: list[Any] = parse(text, parsing_timeout=None, raise_on_error=True)
     return [one for one in found if not (isinstance(one, str) and not one.strip())]
 

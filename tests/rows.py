@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hybrid_rl.rewards import Solution
 
 from hybrid_rl import data
 from hybrid_rl.data import DataError, Questions
+from hybrid_rl.data_settings import DataSettings
 from hybrid_rl.methods.base import Verdict
-from hybrid_rl.settings import DataSettings
+from hybrid_rl.rewards import Solution
 
 
 class LastWord:

@@ -8,8 +8,8 @@ import pytest
 from rows import BASE, TRACED, jsonl, load, numbered, refusal, settings
 
 from hybrid_rl.data import Questions
+from hybrid_rl.data_settings import DataSettings
 from hybrid_rl.questions import normalise
-from hybrid_rl.settings import DataSettings
 
 
 def test_a_missing_column_is_named_once_with_the_nearest(tmp_path: Path) -> None:

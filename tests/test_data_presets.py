@@ -10,7 +10,7 @@ from rows import Lenient, jsonl, load, settings
 from hybrid_rl import data
 from hybrid_rl.cli import config_dir
 from hybrid_rl.data import Question
-from hybrid_rl.settings import DataSettings
+from hybrid_rl.data_settings import DataSettings
 
 PUBLISHED = Path(__file__).parents[2] / "shared" / "data"
 needs_published = pytest.mark.skipif(

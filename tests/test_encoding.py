@@ -7,8 +7,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from hybrid_rl.data import DataError, Examples, Message, Question, Questions, encode
+from hybrid_rl.data_settings import DataSettings
 from hybrid_rl.methods.base import Trace
-from hybrid_rl.settings import DataSettings, TrainSettings
+from hybrid_rl.settings import TrainSettings
 
 WORDS = ["<pad>", "<end>", "<unknown>", "user:", "system:", "expert:", "1", "2", "3", "+", "#"]
 TEMPLATE = (

@@ -6,7 +6,8 @@ import pytest
 from conftest import Compose, Load
 
 from hybrid_rl import loading, rules, trl_options
-from hybrid_rl.settings import FileSource, Settings, SettingsError
+from hybrid_rl.data_settings import FileSource
+from hybrid_rl.settings import Settings, SettingsError
 
 HUB = "{kind:hub,path:org/set,config:null,split:train,revision:null,limit:null}"
 

@@ -1,0 +1,34 @@
+"""Verifiers as a user might write them; worker processes import them by dotted path."""
+
+import os
+import time
+
+NOT_A_FUNCTION = 3
+
+
+def share_of_words(answer: str, text: str) -> float | None:
+    """How many words of the answer are in the text; None for an empty text."""
+    words = answer.split()
+    return sum(word in text.split() for word in words) / len(words) if text else None
+
+
+def obeys(answer: str, text: str) -> object:
+    """Does what the text says."""
+    match text:
+        case "sleep":
+            time.sleep(1e6)
+        case "allocate":
+            hoard = []
+            while True:
+                hoard.append(bytearray(2**24))
+        case "exit":
+            os._exit(3)
+        case "abort":
+            os.abort()
+        case "raise":
+            raise KeyError("broken")
+        case "three":
+            return 3.0
+        case "text":
+            return "yes"
+    return text == answer
