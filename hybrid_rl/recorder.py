@@ -11,6 +11,7 @@ from hybrid_rl import rundir
 from hybrid_rl.bench import Bench
 from hybrid_rl.console import Progress
 from hybrid_rl.rundir import RunDir
+from hybrid_rl.scores import SetSummary
 from hybrid_rl.tracking import Tracker
 
 
@@ -43,7 +44,12 @@ class RunRecorder:
             return
         line = {"step": step, "set": "dev", **summary.flat(), **axes}
         rundir.append_json(self.directory.progress, line)
-        self.tracker.log({f"dev/{name}": value for name, value in summary.flat().items()}, step)
+        self.tracker.log(line, step)
+
+    def report(self, step: int, found: Mapping[str, SetSummary]) -> None:
+        """Show an evaluation, which has its own files, in the tracker too."""
+        for name, summary in found.items():
+            self.tracker.log({"set": name, **summary.flat()}, step)
 
     def rewind(self, step: int) -> None:
         """Forget what came after `step`: a resume from there writes it again."""

@@ -75,17 +75,20 @@ def _train(settings: Settings, directory: RunDir, grader: Grader) -> None:
         recorder=recorder,
     )
     bench.sample = trainer.sample
-    if settings.eval.before and settings.resume is None:
-        bench.evaluate("before")
-    with progress:
-        if settings.resume is None:
-            trainer.train()
-        else:
-            checkpoint = checkpoints.complete(directory.checkpoints)[-1]
-            recorder.rewind(checkpoints.read_state(checkpoint)["step"])
-            trainer.resume(checkpoint)
-    after = bench.evaluate("after")
-    trainer.save(directory.model)
-    tracker.finish()
+    try:
+        if settings.eval.before and settings.resume is None:
+            recorder.report(0, bench.evaluate("before"))
+        with progress:
+            if settings.resume is None:
+                trainer.train()
+            else:
+                checkpoint = checkpoints.complete(directory.checkpoints)[-1]
+                recorder.rewind(checkpoints.read_state(checkpoint)["step"])
+                trainer.resume(checkpoint)
+        trainer.save(directory.model)
+        after = bench.evaluate("after")
+        recorder.report(settings.train.steps, after)
+    finally:
+        tracker.finish()
     if PartialState().is_main_process:
         console.show_results(read_summaries(directory.evaluation("before")), after)
