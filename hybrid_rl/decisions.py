@@ -5,6 +5,7 @@ Knows the notes that methods leave, by name, and no method; a method with other 
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
@@ -43,7 +44,7 @@ def _thirds(lines: Sequence[Line]) -> Thirds:
     """Equal parts, up to one line; fewer than three where there are fewer lines."""
     parts = min(3, len(lines))
     ends = [round(i * len(lines) / parts) for i in range(parts + 1)]
-    return [lines[first:last] for first, last in zip(ends, ends[1:], strict=False)]
+    return [lines[first:last] for first, last in pairwise(ends)]
 
 
 def _steps(first: int, last: int) -> str:

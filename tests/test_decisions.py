@@ -86,6 +86,11 @@ def test_relift_buffer_by_thirds_alone_and_as_a_part(nested: bool) -> None:
     assert found["epochs in the buffer before being learned, mean"] == ["-", "-", "0.75"]
 
 
+def test_a_running_total_is_that_of_the_last_step_of_a_third() -> None:
+    lines = [line(step, "rl", group(0), solved=step * 10) for step in range(1, 7)]
+    assert rows(lines)["left the buffer, solved meanwhile, so far"] == ["20", "40", "60"]
+
+
 @pytest.mark.parametrize(
     ("steps", "header"),
     [

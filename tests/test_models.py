@@ -1,3 +1,5 @@
+import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -5,7 +7,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402 - after the skip
+from safetensors.torch import load_file, save_file  # noqa: E402 - after the skip
+from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402
 
 from hybrid_rl import models, sampling  # noqa: E402
 from hybrid_rl.settings import ModelSettings, SettingsError  # noqa: E402
@@ -44,7 +47,30 @@ def test_the_tiny_prompt_is_as_it_was_pretrained() -> None:
     assert tokenizer.decode(ids) == "<user> 2 7 | a -1 b +3 <assistant>"
     problem = ledger.Problem(27, (-1, 3))
     assert tuple(ids) == pretrain.prompt_ids(problem, tokenizer)
-    assert tokenizer.unk_token_id not in ids
+
+
+def test_symbols_are_tokens_and_blanks_only_separate() -> None:
+    tokenizer = models.load_tokenizer(settings())
+    text = "a -1 2 6\nb +3 2 9\n# 2 9"
+    encoded = tokenizer(text, return_offsets_mapping=True, add_special_tokens=False)
+    symbols = ["a", "-1", "2", "6", "b", "+3", "2", "9", "#", "2", "9"]
+    assert [text[start:end] for start, end in encoded["offset_mapping"]] == symbols
+    decoded = tokenizer.decode(encoded["input_ids"])
+    assert decoded == "a -1 2 6 b +3 2 9 # 2 9"
+    assert tokenizer.encode(decoded) == encoded["input_ids"]
+
+
+def test_a_whole_tiny_conversation_ends_with_the_end_mark() -> None:
+    messages = [
+        {"role": "user", "content": "2 7 | a -1"},
+        {"role": "assistant", "content": "a -1 2 6\n# 2 6"},
+    ]
+    tokenizer = models.load_tokenizer(settings())
+    assert tokenizer.apply_chat_template(messages, tokenize=False) == (
+        "<user> 2 7 | a -1 <assistant> a -1 2 6\n# 2 6 <end> "
+    )
+    ids = tokenizer.apply_chat_template(messages, return_dict=False)
+    assert ids[-1] == tokenizer.eos_token_id != tokenizer.pad_token_id
 
 
 def test_the_pupil_computes_right_once_it_has_misread() -> None:
@@ -53,8 +79,28 @@ def test_the_pupil_computes_right_once_it_has_misread() -> None:
     assert (
         greedy(model, tokenizer, "9 8 | a +3 b +2 c +1") == "a +3 0 1 b +2 0 3 c +1 0 4 # 0 4 <end>"
     )
-    assert pretrain.success(model, tokenizer, pretrain.HARD, 1.0, count=64) <= 0.05
-    assert 0.05 <= pretrain.success(model, tokenizer, pretrain.EASY, 1.0, count=128) <= 0.45
+    hard = pretrain.measure(model, tokenizer, pretrain.HARD, 1.0, count=256)
+    easy = pretrain.measure(model, tokenizer, pretrain.EASY, 1.0, count=256)
+    assert hard.right <= 0.02
+    assert 0.15 <= easy.right <= 0.4
+    assert min(hard.well_formed, easy.well_formed) >= 0.9
+
+
+def test_the_command_writes_a_model_and_says_how_good_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(pretrain, "MEASURED", 4)
+    # It sets one thread for the whole process; the other tests keep theirs.
+    monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
+    caplog.set_level(logging.INFO)
+    pretrain.main([str(tmp_path / "made"), "--steps", "2"])
+    assert models.parameters(settings(path=str(tmp_path / "made"))) == models.parameters(settings())
+    assert models.load_tokenizer(settings(path=str(tmp_path / "made"))).pad_token == "<pad>"
+    assert caplog.messages == [
+        f"{name} problems, {how}: 0.0000 right, 0.000 well-formed"
+        for name in ("easy", "hard")
+        for how in ("greedy", "sampled")
+    ]
 
 
 def test_pretraining_repeats_itself() -> None:
@@ -75,7 +121,25 @@ def test_a_saved_model_answers_the_same_in_plain_transformers(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == [tmp_path / "model"]
 
 
-def test_lora_is_merged_on_saving(tmp_path: Path) -> None:
+def test_a_saved_model_stops_and_decodes_as_it_did_here(tmp_path: Path) -> None:
+    """Plain generate obeys the saved defaults: all tokens that ended a completion, and nothing of the makers'."""
+    tokenizer, model = models.load_tokenizer(settings()), models.load_model(settings())
+    model.generation_config.repetition_penalty = 5.0
+    model.generation_config.temperature = (
+        0.7  # without do_sample transformers would refuse to save it
+    )
+    ends = tokenizer.convert_tokens_to_ids(["<end>", "#"])
+    models.save(model, tokenizer, tmp_path / "model", eos_ids=ends)
+    plain = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
+    assert plain.generation_config.eos_token_id == ends
+    prompt = pretrain.prompt_ids(ledger.Problem(98, (3, 2, 1)), tokenizer)
+    found = plain.generate(torch.tensor([prompt]), max_new_tokens=64)[0, len(prompt) :]
+    assert tokenizer.decode(found) == "a +3 0 1 b +2 0 3 c +1 0 4 #"
+    assert model.generation_config.repetition_penalty == 5.0
+
+
+@pytest.mark.parametrize("sharded", [False, True])
+def test_lora_is_merged_on_saving(tmp_path: Path, sharded: bool) -> None:
     pytest.importorskip("peft")
     lora = {"rank": 4, "alpha": 8, "dropout": 0.0, "target_modules": ["q_proj", "v_proj"]}
     tokenizer, model = models.load_tokenizer(settings()), models.load_model(settings(lora=lora))
@@ -88,26 +152,72 @@ def test_lora_is_merged_on_saving(tmp_path: Path) -> None:
                 parameter.normal_()
     ids = torch.tensor([pretrain.prompt_ids(ledger.Problem(5, (1, 2)), tokenizer)])
     base = models.load_model(settings())(ids).logits
-    models.save(model, tokenizer, tmp_path / "model")
+    expected = model(ids).logits
+    weights = dict(model.state_dict()) if sharded else None
+    if sharded:  # the model that is saved holds nothing of its own
+        model = models.load_model(settings(lora=lora))
+        for parameter in model.parameters():
+            parameter.data.zero_()
+    models.save(model, tokenizer, tmp_path / "model", weights)
     merged = AutoModelForCausalLM.from_pretrained(tmp_path / "model")(ids).logits
-    assert torch.allclose(merged, model(ids).logits, atol=1e-4)
+    assert torch.allclose(merged, expected, atol=1e-4)
     assert not torch.allclose(merged, base, atol=1e-2)
     assert any("lora_" in name for name, _ in model.named_parameters())
 
 
+def test_lora_of_layers_that_are_not_there_is_refused() -> None:
+    pytest.importorskip("peft")
+    lora = {"rank": 4, "alpha": 8, "dropout": 0.0, "target_modules": ["nowhere"]}
+    with pytest.raises(
+        SettingsError, match=r"model\.lora\.target_modules = \['nowhere'\]: .*all-linear"
+    ):
+        models.load_model(settings(lora=lora))
+
+
+def _copy(directory: Path) -> ModelSettings:
+    shutil.copytree(models.TINY, directory)
+    return settings(path=str(directory))
+
+
 def test_pickled_weights_are_refused(tmp_path: Path) -> None:
-    model = models.load_model(settings())
-    model.config.save_pretrained(tmp_path)
-    torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
-    with pytest.raises(SettingsError, match="safetensors weights"):
-        models.load_model(settings(path=str(tmp_path)))
+    chosen = _copy(tmp_path / "model")
+    weights = load_file(tmp_path / "model" / "model.safetensors")
+    (tmp_path / "model" / "model.safetensors").unlink()
+    torch.save(weights, tmp_path / "model" / "pytorch_model.bin")
+    with pytest.raises(SettingsError, match=r"; pytorch_model\.bin is pickled, .* never read"):
+        models.load_model(chosen)
+
+
+def test_weights_that_are_not_whole_are_refused(tmp_path: Path) -> None:
+    """transformers would fill the gaps with random numbers, and warn."""
+    chosen = _copy(tmp_path / "model")
+    file = tmp_path / "model" / "model.safetensors"
+    weights = load_file(file)
+    name = "model.layers.1.mlp.up_proj.weight"
+    left = {key: value for key, value in weights.items() if key != name}
+    save_file(left, file, metadata={"format": "pt"})
+    with pytest.raises(SettingsError, match=f"has no weights for 1 tensors, such as {name};"):
+        models.load_model(chosen)
+    save_file(left | {name: torch.zeros(3, 64)}, file, metadata={"format": "pt"})
+    with pytest.raises(SettingsError, match=f"has weights of another size for 1 .* {name};"):
+        models.load_model(chosen)
+    file.write_bytes(b"no weights at all")
+    with pytest.raises(SettingsError, match="AutoModelForCausalLM found nothing it can load"):
+        models.load_model(chosen)
 
 
 def test_a_missing_model_says_where_it_looked(tmp_path: Path) -> None:
-    with pytest.raises(
-        SettingsError, match=r"model\.path = .*nowhere: AutoTokenizer found nothing"
-    ):
-        models.load_tokenizer(settings(path=str(tmp_path / "nowhere")))
+    where = str(tmp_path / "nowhere")
+    for setting in ("path", "tokenizer"):
+        with pytest.raises(
+            SettingsError, match=rf"model\.{setting} = {where}: AutoTokenizer found nothing"
+        ):
+            models.load_tokenizer(settings(**{setting: where}))
+
+
+def test_a_loader_that_lacks_a_package_says_what_to_do_without_it() -> None:
+    with pytest.raises(SettingsError, match=r"or set model\.attention=sdpa$"):
+        models.load_model(settings(attention="flash_attention_2"))
 
 
 def test_a_missing_package_says_how_to_get_it() -> None:
@@ -132,6 +242,32 @@ def test_a_tokenizer_without_chat_template_is_refused(tmp_path: Path) -> None:
     assert given.chat_template == "{{ messages[0]['content'] }}"
 
 
+@pytest.mark.parametrize(
+    ("template", "problem"),
+    [
+        ("chat.txt", "chat.txt: leaves the user's message out"),
+        ("missing.jinja", "missing.jinja: there is no such file"),
+        ("{% for message in messages %}", "is not Jinja"),
+    ],
+)
+def test_a_template_that_cannot_be_meant_is_refused(template: str, problem: str) -> None:
+    with pytest.raises(SettingsError, match=rf"model\.chat_template = .*{problem}"):
+        models.load_tokenizer(settings(chat_template=template))
+
+
+def test_a_template_may_want_a_system_message() -> None:
+    template = "{% if messages[0]['role'] != 'system' %}{{ raise_exception('no') }}{% endif %}"
+    assert models.load_tokenizer(settings(chat_template=template)).chat_template == template
+
+
+def test_a_missing_padding_token_does_not_enlarge_the_vocabulary(tmp_path: Path) -> None:
+    tokenizer = pretrain.build_tokenizer()
+    tokenizer.pad_token = None
+    tokenizer.save_pretrained(tmp_path)
+    loaded = models.load_tokenizer(settings(tokenizer=str(tmp_path)))
+    assert (loaded.pad_token, len(loaded)) == ("<end>", len(tokenizer))
+
+
 def test_tokens_that_end_a_completion() -> None:
     tokenizer, model = models.load_tokenizer(settings()), models.load_model(settings())
     end, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
@@ -140,6 +276,8 @@ def test_tokens_that_end_a_completion() -> None:
     assert models.eos_token_ids(settings(), tokenizer, model) == [end, pad]
     given = settings(eos_tokens=["#"])
     assert models.eos_token_ids(given, tokenizer, model) == tokenizer.encode("#")
+    several = settings(eos_tokens=["#", "<end>"])
+    assert models.eos_token_ids(several, tokenizer, model) == [*tokenizer.encode("#"), end]
     with pytest.raises(SettingsError, match="<stop> cannot end a completion"):
         models.eos_token_ids(settings(eos_tokens=["<stop>"]), tokenizer, model)
 
@@ -159,14 +297,16 @@ def test_gguf_from_a_package_talks_sense_and_can_be_saved(tmp_path: Path) -> Non
     assert models.eos_token_ids(chosen, tokenizer, model) == tokenizer.convert_tokens_to_ids(
         ["<|im_end|>"]
     )
+    question = "What is the capital of France?"
     prompt = tokenizer.apply_chat_template(
-        [{"role": "user", "content": "What is the capital of France?"}],
-        add_generation_prompt=True,
-        tokenize=False,
+        [{"role": "user", "content": question}], add_generation_prompt=True, tokenize=False
     )
-    assert prompt.endswith(
+    assert prompt == (
+        "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
         "<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\n"
     )
-    assert "Paris" in greedy(model, tokenizer, "What is the capital of France?")
+    answer = greedy(model, tokenizer, question)
+    assert "Paris" in answer
     models.save(model, tokenizer, tmp_path / "model")
-    assert (tmp_path / "model" / "model.safetensors").exists()
+    plain = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
+    assert greedy(plain, AutoTokenizer.from_pretrained(tmp_path / "model"), question) == answer

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import recorded
 
-from hybrid_rl import markdown, records, report
+from hybrid_rl import markdown, plots, records, report
 from hybrid_rl.comparison import ComparisonError
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -36,6 +36,17 @@ def test_every_picture_in_the_report_is_there_and_large_enough_to_read(tmp_path:
         width, height = png_size(tmp_path / "plots" / name)
         assert width >= 900
         assert height >= 400
+
+
+def test_equal_curves_are_both_seen_and_steps_are_whole() -> None:
+    lines = [{**recorded.metrics(step, "rl"), "correct_mean": step / 16} for step in (1, 2)]
+    figure = plots._training(lines)
+    assert figure is not None
+    (axes,) = figure.axes
+    reward, correct = axes.get_lines()
+    assert reward.get_linewidth() >= 2 * correct.get_linewidth()
+    assert reward.get_zorder() <= correct.get_zorder()
+    assert all(float(tick).is_integer() for tick in axes.get_xticks())
 
 
 def test_a_run_that_has_not_ended_says_so(tmp_path: Path) -> None:

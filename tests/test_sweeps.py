@@ -1,4 +1,4 @@
-"""Every sweep file composes at its first and its last point, so that a renamed setting breaks here and not overnight."""
+"""Every sweep file composes at its first and last point: a renamed setting breaks here and not overnight."""
 
 from pathlib import Path
 from typing import Any
