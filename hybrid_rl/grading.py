@@ -31,7 +31,8 @@ _CONCLUSION = re.compile(r"\bconclusion\b", re.IGNORECASE)
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{(?!\s*\})")
 # "(1) Ada is a knave" on a line of its own.
 _ROLE_LINE = re.compile(
-    r"^[^\w\n]{0,6}\d{1,2}[ \t]*[).:][^\w\n]{0,4}[^\W\d_][\w'-]*(?: [A-Z][\w'-]*)?\W{1,4}(?:is\s+an?|[:=-])\W{1,4}(?:knight|knave)",
+    r"^[^\w\n]{0,6}\d{1,2}[ \t]*[).:][^\w\n]{0,4}[^\W\d_][\w'-]*(?: [A-Z][\w'-]*)?"
+    r"\W{1,4}(?:is\s+an?|[:=-])\W{1,4}(?:knight|knave)",
     re.IGNORECASE | re.MULTILINE,
 )
 
@@ -44,7 +45,7 @@ def answer_part(text: str, after: str | None) -> str:
 
 
 def exact(answer: str, text: str) -> Judgement:
-    """All that follows the last `#` equals the answer, whatever the spaces. No `#`, or nothing after it: unparseable."""
+    """All that follows the last `#` equals the answer, whatever the spaces; nothing there is unparseable."""
     stated = exact_answer(text)
     if stated is None:
         return "unparseable"

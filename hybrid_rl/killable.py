@@ -90,8 +90,8 @@ class KillablePool:
                 log.warning("a process that verifies answers could not be ended; starting others")
                 raise BrokenProcessPool("a process does not end")
 
-    def _outcome(self, future: "ProcessFuture[Answer]") -> Answer | Lost:
-        """Calls are started in order, so that those before this one have ended."""
+    def _outcome(self, future: "ProcessFuture[Any]") -> Any:
+        """What the call returned, or Lost. Calls start in order, so that those before this one have ended."""
         try:
             return future.result(timeout=self._timeout + _PATIENCE_SECONDS)
         except TimeoutError:
@@ -117,7 +117,7 @@ class KillablePool:
         pool, self._pool = self._pool, None
         if pool is None:
             return
-        pool.stop()
+        pool.stop()  # type: ignore[no-untyped-call] # pebble leaves this one open
         try:
             pool.join(timeout=_CLOSE_SECONDS)
         except TimeoutError:

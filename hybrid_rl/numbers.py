@@ -12,8 +12,9 @@ MAX_DIGITS = 60
 """Of a numerator or denominator as written. A longer number is none: its exact value could cost any amount of time."""
 MAX_EXPONENT = 400
 
+# Minus and dashes; full-width comma and full stop.
 _SIGNS = str.maketrans(
-    dict.fromkeys("−﹣－‒–—", "-") | dict.fromkeys("，", ",") | dict.fromkeys("．", ".")
+    dict.fromkeys("\u2212\ufe63\uff0d\u2012\u2013\u2014", "-") | {"\uff0c": ",", "\uff0e": "."}
 )
 _THIN_SPACES = re.compile(r"(?<=[0-9])[\u00a0\u202f\u2009](?=[0-9]{3}(?![0-9]))")
 _BOLD = re.compile(r"(?<![\w)])(?:\*\*|__)|(?:\*\*|__)(?![\w(])")
@@ -26,7 +27,7 @@ _DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})++(?![0-9])|[0-9]++)(?:\.[0-9]++)?|\.[0-9]
 # What makes a number a part of something else when it comes next.
 _MORE = r"""(?!
     [0-9] | [.,:][0-9] | \s+[0-9] | [eE][-+]?[0-9] | \([0-9] | _[0-9{] | \{
-    | \s*(?:[+*^÷×·√π] | -\s*[0-9(\\$] | /\s*[0-9(\\$])
+    | \s*(?:[+*^\xf7\xd7\xb7\u221a\u03c0] | -\s*[0-9(\\$] | /\s*[0-9(\\$])
     | \s*\\(?:times|cdot|div|pm|sqrt|pi|[dt]?frac|binom|left|log|ln|sin|cos|tan|ldots|dots|to)(?![a-z])
     | [ixyznkKMB](?![a-zA-Z])
     | \s*(?:thousand|million|billion|trillion|hundred|dozen|pi)s?\b
@@ -90,7 +91,7 @@ def _plain(text: str) -> str:
 
 
 def ascii_digits(text: str) -> str:
-    """`text` with the digits of every script in ASCII; superscripts and fractions like ½ are no digits in this sense."""
+    """`text` with the digits of every script in ASCII. Superscripts and ½ are no digits in this sense."""
     if text.isascii():
         return text
     return "".join(

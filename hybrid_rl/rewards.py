@@ -90,7 +90,8 @@ class Grader:
             formatted = self._find_format(solutions)
             verdicts = []
             for solution in solutions:
-                found = judged.get(self._key(solution), Judged("truncated"))
+                key = self._key(solution)
+                found = Judged("truncated") if key is None else judged[key]
                 form = formatted.get(solution.text, Judged("unparseable"))
                 verdicts.append(self._verdict(solution, found, form.score))
                 self._count_error(found.error or form.error)
@@ -137,11 +138,11 @@ class Grader:
         part = grading.answer_part(solution.text, self._settings.answer_after)
         return solution.answer, part
 
-    def _judge(self, solutions: Sequence[Solution]) -> dict[tuple[str, str] | None, Judged]:
+    def _judge(self, solutions: Sequence[Solution]) -> dict[tuple[str, str], Judged]:
         if solutions and self._settings.verifier not in _IN_PROCESS:
             self._check_verifier()
         keys = dict.fromkeys(key for one in solutions if (key := self._key(one)) is not None)
-        return dict(self._run(list(keys)))
+        return self._run(list(keys))
 
     def _run(self, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Judged]:
         """(gold answer, text) -> what the verifier says."""

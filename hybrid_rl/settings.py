@@ -36,7 +36,7 @@ class ModelSettings(Checked):
     chat_template: str | None
     """Jinja text, or the path of a .jinja file; null: the tokenizer's own. A model with neither is refused."""
     eos_tokens: list[str] | None
-    """Tokens that end a completion; null: those of the model's generation config."""
+    """Tokens that end a completion; null: those of the tokenizer and of the model's generation config."""
     trust_remote_code: bool
     lora: "LoraSettings | None"
 

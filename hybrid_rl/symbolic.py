@@ -12,12 +12,15 @@ from itertools import product
 from typing import Any
 
 from math_verify import parse, verify
+from sympy import Expr, Integral, Limit, Product, Sum, nan, oo, zoo
 
 from hybrid_rl import grading, numbers
 from hybrid_rl.grading import Judgement
 
-MAX_STATEMENT = 2_000
+MAX_STATEMENT = 1_000
 """A longer statement of an answer, in characters, is unparseable."""
+MAX_DEPTH = 50
+"""So is one whose brackets are nested deeper, which the parser would take minutes for."""
 
 # A box is followed by another one: "\boxed{1} and \boxed{2}".
 _LINK = re.compile(r"(?:[\s,;.$]|\\[()\[\]]|\b(?:and|or)\b|\\(?:text|quad|,|;))*")
@@ -43,11 +46,14 @@ def symbolic(answer: str, text: str, unmarked: bool = False) -> Judgement:
     if not gold:
         raise ValueError(f"the gold answer {answer[:80]!r} is not an expression")
     statement = stated(text, unmarked)
-    found = _parsed(statement) if statement else []
+    readable = statement is not None and _depth(statement) <= MAX_DEPTH
+    found = _parsed(statement) if statement and readable else []
     if not found or (_only_text(found) and not _only_text(gold)):
         return "unparseable"
     problem: Exception | None = None
     for one, other in product(gold, found):
+        if _is_infinite(one) != _is_infinite(other):
+            continue  # sympy simplifies 7 - oo**oo to 0 in one process of three
         try:
             if verify(
                 one,
@@ -129,6 +135,25 @@ def _formula(written: str) -> str:
         return written
     bare = _PERCENT.sub("", _DOLLAR.sub("", written)).rstrip(" .")
     return f"\\boxed{{{bare}}}"
+
+
+def _is_infinite(reading: Any) -> bool:
+    """Whether it is a value with an infinity or nan in it; bounds of intervals, sums and limits are none."""
+    if not isinstance(reading, Expr) or reading.has(Sum, Product, Integral, Limit):
+        return False
+    return bool(reading.has(oo, -oo, zoo, nan))
+
+
+def _depth(text: str) -> int:
+    """How deep brackets are nested, closed or not."""
+    depth = deepest = 0
+    for char in text:
+        if char in "([{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif char in ")]}":
+            depth = max(0, depth - 1)
+    return deepest
 
 
 def _parsed(text: str) -> Sequence[Any]:

@@ -95,7 +95,7 @@ def judge(answer: str, text: str) -> Judged:
 
 
 def judge_by(verifier: Verifier, answer: str, text: str) -> Judged:
-    """The verdict of a verifier; what it raises makes the text unparseable. Raises VerifierError for what it returns."""
+    """The verdict of a verifier; unparseable where it raises. Raises VerifierError for what it must not return."""
     try:
         said = verifier(answer, text)
     except Exception as error:  # noqa: BLE001 - absurd model output may break a verifier; it is counted

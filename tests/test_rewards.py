@@ -1,6 +1,7 @@
 """The grader: outcomes, rewards and counts, and that nothing a model or a user writes can hang or kill it."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -136,6 +137,19 @@ def test_expressions_are_equal_when_sympy_says_so(
     symbolic: Grader, answer: str, text: str, outcome: str
 ) -> None:
     assert symbolic.grade([Solution(answer, text)])[0].outcome == outcome
+
+
+def test_infinity_is_no_number_whatever_sympy_makes_of_it() -> None:
+    # With this seed of the hash, sympy simplifies 7 - oo**oo to 0.
+    code = (
+        "from hybrid_rl.symbolic import symbolic\n"
+        r"print(symbolic('7', r'\boxed{\infty^{\infty}}'), symbolic(r'\infty', r'\boxed{\infty}'))"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "4"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout == "wrong correct\n"
 
 
 def test_a_grader_works_in_a_thread_and_verifies_equal_solutions_once(symbolic: Grader) -> None:
