@@ -77,7 +77,8 @@ class Bench:
         """All sets of `eval.sets`, into the run directory."""
         sets = {"dev": self.examples.dev, **self.examples.test}
         out = self.directory.evaluation(moment) if PartialState().is_main_process else None
-        with console.phase(f"evaluation {moment} training") as phase:
+        name = f"evaluation {moment} training" if self.settings.task == "train" else "evaluation"
+        with console.phase(name) as phase:
             found = self._run({name: sets[name] for name in self.settings.eval.sets}, out, moment)
             phase.result = console.in_words(found)
         return found

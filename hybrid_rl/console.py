@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -41,6 +42,13 @@ _WARNINGS = (
     (FutureWarning, r"`is_gradient_checkpointing` is deprecated"),  # TRL reads it, at every step
     (FutureWarning, r"`gradient_checkpointing_(en|dis)able` is deprecated"),  # TRL and peft call it
 )
+_LOG_LINES = (
+    # (logger, beginning of the message): why a user cannot act on it
+    (
+        "transformers.trainer",  # tied weights are saved once; a resume finds them all the same
+        "There were missing keys in the checkpoint model loaded: ['lm_head.weight']",
+    ),
+)
 
 
 def quiet_third_parties() -> None:
@@ -49,6 +57,12 @@ def quiet_third_parties() -> None:
         os.environ.setdefault(name, value)
     for category, message in _WARNINGS:
         warnings.filterwarnings("ignore", message=message, category=category)
+    for logger, message in _LOG_LINES:
+        logging.getLogger(logger).addFilter(partial(_unlike, message))
+
+
+def _unlike(message: str, record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(message)
 
 
 def quiet_progress_bars() -> None:
