@@ -39,10 +39,15 @@ class KillablePool:
         timeout_seconds: float,
         initializer: Callable[..., None],
         arguments: Sequence[Any],
+        preload: Sequence[str] = (),
     ) -> None:
-        """`initializer`, of a module that a process imports, is called with `arguments` in every process first."""
+        """`initializer`, of a module that a process imports, is called with `arguments` in every process first.
+
+        `preload`: modules that are imported once, so that a process that replaces a killed one has them at once.
+        """
         self._workers, self._timeout = workers, timeout_seconds
         self._initializer, self._arguments = initializer, arguments
+        self._preload = list(preload)
         self._pool: ProcessPool | None = None
 
     def run(
@@ -73,7 +78,7 @@ class KillablePool:
         """Fill `ended`; raises BrokenProcessPool when a new pool is needed for the rest."""
         pool = self._running()
         futures = {
-            i: pool.schedule(function, args=call, timeout=self._timeout)
+            i: pool.schedule(function, args=call, timeout=None)
             for i, call in enumerate(calls)
             if i not in ended
         }
@@ -103,12 +108,14 @@ class KillablePool:
         if self._pool is not None and not self._pool.active:
             self._give_up()
         if self._pool is None:
-            # Not fork: this process has threads, and may hold a GPU.
+            # Not fork: this process has threads, and may hold a GPU. The server has neither.
+            context = multiprocessing.get_context("forkserver")
+            context.set_forkserver_preload(self._preload)
             self._pool = ProcessPool(
                 max_workers=self._workers,
                 initializer=self._initializer,
                 initargs=self._arguments,
-                context=multiprocessing.get_context("spawn"),
+                context=context,
             )
         return self._pool
 

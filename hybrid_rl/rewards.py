@@ -20,6 +20,7 @@ from hybrid_rl.verifying import Judged, VerifierError
 log = logging.getLogger(__name__)
 
 _IN_PROCESS = ("exact", "numeric", "roles")
+_PRELOAD = ("hybrid_rl.settings", "hybrid_rl.symbolic")
 _BUILT_IN = (*_IN_PROCESS, "symbolic")
 
 
@@ -49,6 +50,7 @@ class Grader:
                 settings.timeout_seconds,
                 settings.memory_mb,
             ),
+            preload=_PRELOAD if settings.verifier == "symbolic" else _PRELOAD[:1],
         )
         self._checked_verifier = False
         self._golds: dict[str, str | None] = {}

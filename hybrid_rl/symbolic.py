@@ -12,7 +12,7 @@ from itertools import product
 from typing import Any
 
 from math_verify import parse, verify
-from sympy import Expr, Integral, Limit, Product, Sum, nan, oo, zoo
+from sympy import Expr, Integral, Limit, Product, Sum, nan, oo, zoo  # type: ignore[import-untyped] # it has none
 
 from hybrid_rl import grading, numbers
 from hybrid_rl.grading import Judgement

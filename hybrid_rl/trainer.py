@@ -337,7 +337,9 @@ class HybridTrainer(GRPOTrainer):
         weights = self.accelerator.get_state_dict(self.model_wrapped) if self._sharded else None
         if self.accelerator.is_main_process:
             model = self.accelerator.unwrap_model(self.model_wrapped)
-            models.save(model, self.processing_class, directory, weights)
+            models.save(
+                model, self.processing_class, directory, weights, eos_ids=self.eos_token_ids
+            )
 
 
 def _verified_reward(verified: list[float], **columns: Any) -> list[float]:

@@ -1,0 +1,104 @@
+"""Whole runs of a few steps on the embedded task, in this process: every method that conf/method holds."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402 - after the skip
+
+from hybrid_rl import launch, run  # noqa: E402
+from hybrid_rl.cli import config_dir  # noqa: E402
+from hybrid_rl.rundir import RunDir, read_jsonl  # noqa: E402
+from hybrid_rl.scores import read_summaries  # noqa: E402
+from hybrid_rl.settings import Settings  # noqa: E402
+from tests.conftest import Load  # noqa: E402
+
+pytestmark = pytest.mark.slow
+METHODS = sorted(file.stem for file in (config_dir() / "method").glob("*.yaml"))
+
+
+def carried_out(settings: Settings) -> RunDir:
+    directory = launch.prepare(settings, ["hybrid-rl"], Path.cwd())
+    run.run(settings)
+    return directory
+
+
+def smoke(load: Load, path: Path, *overrides: str) -> RunDir:
+    return carried_out(load("experiment=smoke", f"run_dir={path}", *overrides))
+
+
+def without_clock(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{k: v for k, v in line.items() if k != "wall_seconds"} for line in lines]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_runs_from_settings_to_report(method: str, load: Load, tmp_path: Path) -> None:
+    directory = smoke(load, tmp_path / "run", f"method={method}")
+    metrics, decisions = read_jsonl(directory.metrics), read_jsonl(directory.decisions)
+    assert [line["step"] for line in metrics] == [1, 2, 3, 4]
+    assert [line["kind"] for line in decisions] == [line["kind"] for line in metrics]
+    for line, decision in zip(metrics, decisions, strict=True):
+        assert len(decision["groups"]) == (2 if line["kind"] == "rl" else 0)
+        assert directory.rollouts(line["step"]).exists() == (line["kind"] == "rl")
+    for axis in ("wall_seconds", "generated_tokens", "trained_tokens", "flops", "traces_used"):
+        spent = [line[axis] for line in metrics]
+        assert spent == sorted(spent)
+    assert [line["step"] for line in read_jsonl(directory.progress)] == [2, 4]
+    for moment in ("before", "after"):
+        assert set(read_summaries(directory.evaluation(moment))) == {"hard", "easy"}
+    assert "plots/training.png" in directory.report.read_text()
+
+
+def test_the_saved_model_answers_in_plain_transformers_as_it_was_evaluated(
+    load: Load, tmp_path: Path
+) -> None:
+    directory = smoke(load, tmp_path / "run", "method=sft", "eval.sets=[easy]")
+    model = AutoModelForCausalLM.from_pretrained(directory.model)
+    tokenizer = AutoTokenizer.from_pretrained(directory.model)
+    for row in read_jsonl(directory.evaluation("after") / "easy.jsonl"):
+        prompt = tokenizer(row["prompt"], return_tensors="pt")
+        ids = model.generate(**prompt, max_new_tokens=64)[0, prompt["input_ids"].shape[1] :]
+        assert tokenizer.decode(ids, skip_special_tokens=True) == row["greedy"]["completion"]
+
+
+def test_scoring_again_gives_the_same_figures(load: Load, tmp_path: Path) -> None:
+    first = smoke(load, tmp_path / "run", "method=grpo", "train.steps=2")
+    again = smoke(load, tmp_path / "again", "task=evaluate", f"eval.rescore={first.path}")
+    figures = read_summaries(first.evaluation("after"))
+    assert read_summaries(again.evaluation("after")) == figures
+    assert figures["easy"].samples == 2
+
+
+def test_how_often_dev_is_evaluated_changes_no_training(load: Load, tmp_path: Path) -> None:
+    often = smoke(load, tmp_path / "often", "method=grpo", "train.eval_every=1")
+    never = smoke(load, tmp_path / "never", "method=grpo", "train.eval_every=null")
+    assert without_clock(read_jsonl(often.metrics)) == without_clock(read_jsonl(never.metrics))
+    assert not never.progress.exists()
+
+
+@pytest.mark.parametrize("method", ["sft_then_grpo", "bread", "sasr", "relift"])
+def test_a_resumed_run_ends_as_if_it_had_never_stopped(
+    method: str, load: Load, tmp_path: Path
+) -> None:
+    straight = smoke(load, tmp_path / "straight", f"method={method}", "eval.before=false")
+    path = tmp_path / "cut"
+    shutil.copytree(straight.path, path)
+    cut = RunDir(path)
+    shutil.rmtree(cut.checkpoints / "checkpoint-4")
+    settings = Settings.load_json(straight.settings)
+    resumed = carried_out(
+        settings.model_copy(update={"run_dir": str(path), "resume": str(path)})
+    )
+    assert without_clock(read_jsonl(resumed.metrics)) == without_clock(
+        read_jsonl(straight.metrics)
+    )
+    assert read_jsonl(resumed.decisions) == read_jsonl(straight.decisions)
+    saved = [directory.model / "model.safetensors" for directory in (resumed, straight)]
+    assert saved[0].read_bytes() == saved[1].read_bytes()
+    history = json.loads(resumed.status.read_text())["history"]
+    assert history[-1]["resumed"] is True
