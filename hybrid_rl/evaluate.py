@@ -175,7 +175,7 @@ def _vote(answer: str, text: str, verdict: Verdict, grader: Grader) -> str | Non
         return "correct"
     if verdict.outcome != "wrong":
         return None
-    return f"wrong: {votes.stated(answer, text, grader._settings)}"
+    return f"wrong: {votes.stated(answer, text, grader.settings)}"
 
 
 def _write_summary(

@@ -78,7 +78,7 @@ class KillablePool:
         """Fill `ended`; raises BrokenProcessPool when a new pool is needed for the rest."""
         pool = self._running()
         futures = {
-            i: pool.schedule(function, args=call, timeout=None)
+            i: pool.schedule(function, args=call, timeout=self._timeout)
             for i, call in enumerate(calls)
             if i not in ended
         }

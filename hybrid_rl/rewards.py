@@ -38,7 +38,7 @@ class Grader:
     """Grades by the settings and counts. May be called from any thread; close it, or use it in a `with`."""
 
     def __init__(self, settings: RewardSettings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._lock = Lock()
         self._pool = KillablePool(
             settings.workers,
@@ -112,11 +112,11 @@ class Grader:
     def check_golds(self, answers: Sequence[str]) -> list[str | None]:
         """`check_gold` of each; many at a time are much faster with `symbolic`."""
         with self._lock:
-            if self._settings.verifier not in _IN_PROCESS:
+            if self.settings.verifier not in _IN_PROCESS:
                 self._check_verifier()
             new = [answer for answer in dict.fromkeys(answers) if answer not in self._golds]
-            if self._settings.verifier in _BUILT_IN:
-                pairs = [(answer, _stating(answer, self._settings.verifier)) for answer in new]
+            if self.settings.verifier in _BUILT_IN:
+                pairs = [(answer, _stating(answer, self.settings.verifier)) for answer in new]
                 found = self._run(pairs)
                 for answer, pair in zip(new, pairs, strict=True):
                     self._golds[answer] = _objection(answer, found[pair])
@@ -126,22 +126,22 @@ class Grader:
 
     def answer_start(self, text: str) -> int:
         """Where the statement of the final answer begins, in characters; len(text) where there is none."""
-        return grading.answer_start(text, self._settings.verifier)
+        return grading.answer_start(text, self.settings.verifier)
 
     def _is_verified(self, solution: Solution) -> bool:
-        return self._settings.credit_truncated or not solution.truncated
+        return self.settings.credit_truncated or not solution.truncated
 
     def _key(self, solution: Solution) -> tuple[str, str] | None:
         """What the verifier is given; None where it is not asked."""
         if not self._is_verified(solution):
             return None
-        if self._settings.verifier not in _BUILT_IN:
+        if self.settings.verifier not in _BUILT_IN:
             return solution.answer, solution.text
-        part = grading.answer_part(solution.text, self._settings.answer_after)
+        part = grading.answer_part(solution.text, self.settings.answer_after)
         return solution.answer, part
 
     def _judge(self, solutions: Sequence[Solution]) -> dict[tuple[str, str], Judged]:
-        if solutions and self._settings.verifier not in _IN_PROCESS:
+        if solutions and self.settings.verifier not in _IN_PROCESS:
             self._check_verifier()
         keys = dict.fromkeys(key for one in solutions if (key := self._key(one)) is not None)
         return self._run(list(keys))
@@ -149,13 +149,13 @@ class Grader:
     def _run(self, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Judged]:
         """(gold answer, text) -> what the verifier says."""
         try:
-            if self._settings.verifier in _IN_PROCESS:
-                verifier = verifying.find(self._settings.verifier, self._settings.unmarked)
+            if self.settings.verifier in _IN_PROCESS:
+                verifier = verifying.find(self.settings.verifier, self.settings.unmarked)
                 return {pair: verifying.judge_by(verifier, *pair) for pair in pairs}
             found = self._pool.run(verifying.judge, pairs)
         except VerifierError as error:
             raise SettingsError(
-                f"reward.verifier = {self._settings.verifier}: {error}; correct the function"
+                f"reward.verifier = {self.settings.verifier}: {error}; correct the function"
             ) from error
         return {
             pair: Judged("timeout", error=one.reason) if isinstance(one, Lost) else one
@@ -169,7 +169,7 @@ class Grader:
         [problem] = self._pool.run(verifying.ready, [()])
         if problem is not None:
             raise SettingsError(
-                f"reward.verifier = {self._settings.verifier}: cannot be used"
+                f"reward.verifier = {self.settings.verifier}: cannot be used"
                 f" ({problem.reason if isinstance(problem, Lost) else problem});"
                 " give exact, numeric, symbolic, roles, or the dotted path of a function that can be imported"
             )
@@ -177,8 +177,8 @@ class Grader:
 
     def _find_format(self, solutions: Sequence[Solution]) -> dict[str, Judged]:
         """Text -> 1 where it has the format; nothing where no format is rewarded."""
-        pattern = self._settings.format_pattern
-        if pattern is None or self._settings.format == 0:
+        pattern = self.settings.format_pattern
+        if pattern is None or self.settings.format == 0:
             return {}
         texts = list(dict.fromkeys(one.text for one in solutions))
         found = self._pool.run(verifying.has_format, [(pattern, text) for text in texts])
@@ -193,7 +193,7 @@ class Grader:
         outcome = found.outcome
         if solution.truncated and outcome != "correct":
             outcome = "truncated"
-        return Verdict(outcome, self._settings.correct * found.score + self._settings.format * form)
+        return Verdict(outcome, self.settings.correct * found.score + self.settings.format * form)
 
     def _count_error(self, error: str | None) -> None:
         if error is None:
@@ -201,7 +201,7 @@ class Grader:
         if not self.errors:
             log.warning(
                 "reward.verifier = %s: a verification failed (%s); further ones are only counted",
-                self._settings.verifier,
+                self.settings.verifier,
                 error,
             )
         self.errors += 1

@@ -53,8 +53,8 @@ def _task(settings: Settings) -> Iterator[str]:
         return
     if settings.task != "evaluate":
         yield f"eval.rescore = {settings.eval.rescore}: needs task=evaluate"
-    if not (Path(settings.eval.rescore) / "eval").is_dir():
-        yield f"eval.rescore = {settings.eval.rescore}: must be a run directory with a folder eval/ in it"
+    if not list((Path(settings.eval.rescore) / "eval").glob("*/summary.json")):
+        yield f"eval.rescore = {settings.eval.rescore}: must be a run directory with an evaluation in its eval/"
 
 
 def _names(settings: Settings) -> Iterator[str]:

@@ -18,7 +18,7 @@ from hybrid_rl import checkpoints, evaluate, report, tracking, trl_arguments
 from hybrid_rl.bench import Bench
 from hybrid_rl.recorder import RunRecorder
 from hybrid_rl.rewards import Grader
-from hybrid_rl.rundir import RunDir
+from hybrid_rl.rundir import Moment, RunDir
 from hybrid_rl.scores import read_summaries
 from hybrid_rl.settings import Settings
 from hybrid_rl.trainer import HybridTrainer
@@ -38,15 +38,20 @@ def run(settings: Settings) -> None:
             _train(settings, directory, grader)
         elif settings.eval.rescore is None:
             Bench.load(settings, directory, grader).evaluate("after")
-        else:
-            evaluate.rescore(
-                Path(settings.eval.rescore),
-                settings.eval.sets,
-                grader,
-                directory.evaluation("after"),
-            )
+        elif PartialState().is_main_process:
+            _rescore(settings, directory, grader)
     if PartialState().is_main_process:
         log.info("report: %s", report.write(directory.path))
+
+
+def _rescore(settings: Settings, directory: RunDir, grader: Grader) -> None:
+    """Grade again what another run generated, at every moment that it was evaluated."""
+    source = RunDir(Path(str(settings.eval.rescore)))
+    moments: tuple[Moment, ...] = ("before", "after")
+    for moment in moments:
+        if source.evaluation(moment).exists():
+            out = directory.evaluation(moment)
+            evaluate.rescore(source.path, settings.eval.sets, grader, out, moment)
 
 
 def _train(settings: Settings, directory: RunDir, grader: Grader) -> None:

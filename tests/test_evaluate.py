@@ -30,7 +30,7 @@ def ids(text: str, ended: bool = True) -> Ids:
 class LastLetter:
     """Correct: the text after `#` is the answer. Without `#` it is unparseable."""
 
-    _settings = RewardSettings.model_construct(verifier="exact", answer_after=None, unmarked=False)
+    settings = RewardSettings.model_construct(verifier="exact", answer_after=None, unmarked=False)
 
     def grade(self, solutions: Sequence[Solution]) -> list[Verdict]:
         return [Verdict(self._outcome(solution), 0.0) for solution in solutions]
@@ -176,6 +176,13 @@ def test_saved_rows_say_what_was_asked_answered_and_judged(tmp_path: Path) -> No
     assert [sample["vote"] for sample in samples] == ["wrong: c", "wrong: c", "correct", None]
 
 
+def test_a_completion_is_saved_with_its_blanks(tmp_path: Path) -> None:
+    answers = {**ANSWERS, "p": [ids(" x\n#a \n"), *ANSWERS["p"][1:]]}
+    run(tmp_path, Script(answers))
+    (first, _) = scores.read_rows(tmp_path / "hard.jsonl")
+    assert first.greedy.completion == " x\n#a \n"
+
+
 def test_a_summary_is_read_as_it_was_written(tmp_path: Path) -> None:
     summary = run(tmp_path)
     assert scores.read_summaries(tmp_path) == {"hard": summary}
@@ -319,6 +326,12 @@ def test_solutions_that_state_one_answer_vote_alike(
 ) -> None:
     how = RewardSettings.model_construct(verifier=verifier, answer_after=None, unmarked=False)
     assert {votes.stated(answer, text, how) for text in texts} == {key}
+
+
+def test_where_no_mark_is_needed_the_last_number_votes() -> None:
+    how = RewardSettings.model_construct(verifier="numeric", answer_after=None, unmarked=True)
+    texts = ["Half of 14, so 7", "From 3 and 4 I get 7.0 in all."]
+    assert {votes.stated("42", text, how) for text in texts} == {"7"}
 
 
 def test_answers_of_a_users_verifier_vote_as_they_are_written() -> None:

@@ -1,7 +1,6 @@
 """The grader: outcomes, rewards and counts, and that nothing a model or a user writes can hang or kill it."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from hybrid_rl import symbolic as expressions
 from hybrid_rl.cli import config_dir
 from hybrid_rl.methods.base import Verdict
 from hybrid_rl.rewards import Grader, Solution
@@ -139,17 +139,15 @@ def test_expressions_are_equal_when_sympy_says_so(
     assert symbolic.grade([Solution(answer, text)])[0].outcome == outcome
 
 
-def test_infinity_is_no_number_whatever_sympy_makes_of_it() -> None:
-    # With this seed of the hash, sympy simplifies 7 - oo**oo to 0.
-    code = (
-        "from hybrid_rl.symbolic import symbolic\n"
-        r"print(symbolic('7', r'\boxed{\infty^{\infty}}'), symbolic(r'\infty', r'\boxed{\infty}'))"
+def test_infinity_is_no_number_whatever_sympy_makes_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    # In some processes sympy simplifies 7 - oo**oo to 0, and then holds them equal.
+    monkeypatch.setattr(
+        expressions,
+        "verify",
+        lambda *both, **options: not any(isinstance(one, str) for one in both),
     )
-    environment = {**os.environ, "PYTHONHASHSEED": "4"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
-    )
-    assert done.stdout == "wrong correct\n"
+    assert expressions.symbolic("7", r"\boxed{\infty^{\infty}}") == "wrong"
+    assert expressions.symbolic(r"\infty", r"\boxed{\infty}") == "correct"
 
 
 def test_a_grader_works_in_a_thread_and_verifies_equal_solutions_once(symbolic: Grader) -> None:

@@ -71,6 +71,7 @@ def test_scoring_again_gives_the_same_figures(load: Load, tmp_path: Path) -> Non
     again = smoke(load, tmp_path / "again", "task=evaluate", f"eval.rescore={first.path}")
     figures = read_summaries(first.evaluation("after"))
     assert read_summaries(again.evaluation("after")) == figures
+    assert read_summaries(again.evaluation("before")) == read_summaries(first.evaluation("before"))
     assert figures["easy"].samples == 2
 
 
@@ -91,12 +92,8 @@ def test_a_resumed_run_ends_as_if_it_had_never_stopped(
     cut = RunDir(path)
     shutil.rmtree(cut.checkpoints / "checkpoint-4")
     settings = Settings.load_json(straight.settings)
-    resumed = carried_out(
-        settings.model_copy(update={"run_dir": str(path), "resume": str(path)})
-    )
-    assert without_clock(read_jsonl(resumed.metrics)) == without_clock(
-        read_jsonl(straight.metrics)
-    )
+    resumed = carried_out(settings.model_copy(update={"run_dir": str(path), "resume": str(path)}))
+    assert without_clock(read_jsonl(resumed.metrics)) == without_clock(read_jsonl(straight.metrics))
     assert read_jsonl(resumed.decisions) == read_jsonl(straight.decisions)
     saved = [directory.model / "model.safetensors" for directory in (resumed, straight)]
     assert saved[0].read_bytes() == saved[1].read_bytes()

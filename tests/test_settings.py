@@ -78,7 +78,7 @@ RULES = [
     ),
     (
         ["eval.rescore=/nowhere"],
-        "eval.rescore = /nowhere: must be a run directory with a folder eval/ in it\n"
+        "eval.rescore = /nowhere: must be a run directory with an evaluation in its eval/\n"
         "eval.rescore = /nowhere: needs task=evaluate",
     ),
     (

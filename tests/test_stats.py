@@ -134,6 +134,11 @@ def test_the_chance_of_a_change_is_that_of_mcnemar(worse: int, better: int) -> N
     assert stats.chance_of_change(before, after) == pytest.approx(2 * tail, abs=0.003)
 
 
+def test_a_drawn_chance_is_never_zero() -> None:
+    """Thirty changes one way: no flip of 10,000 is as large, and the change itself counts as one."""
+    assert stats.chance_of_change([0.0] * 30, [1.0] * 30) == 1 / 10_001
+
+
 def test_runs_that_differ_widen_the_interval() -> None:
     alike = stats.over_seeds([[0.0, 1.0] * 50] * 3)
     apart = stats.over_seeds([[0.0] * 100, [0.0, 1.0] * 50, [1.0] * 100])
