@@ -117,8 +117,10 @@ def test_what_the_user_can_fix_is_raised_with_all_its_lines(
     assert str(error.value) == "a = 1: no; b\nc = 2: no; d"
 
 
+# A shell starts background jobs with SIGINT ignored, and children inherit that; a worker sets its own handlers.
 FAMILY = """
-    import os, subprocess, sys, time
+    import os, signal, subprocess, sys, time
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     print(os.getpid(), child.pid, flush=True)
     time.sleep(60)
