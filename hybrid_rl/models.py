@@ -14,6 +14,8 @@ from typing import Any, Literal
 import jinja2
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import load_model as load_safetensors
+from safetensors.torch import save_model as save_safetensors
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -25,6 +27,7 @@ from transformers import (
 
 from hybrid_rl.settings import LoraSettings, ModelSettings, SettingsError
 
+REFERENCE_FILE = "reference.safetensors"
 TINY = Path(__file__).parent / "tiny"
 
 
@@ -151,6 +154,18 @@ def save(
     if directory.exists():
         shutil.rmtree(directory)
     os.replace(partial, directory)
+
+
+def save_reference(reference: PreTrainedModel | None, checkpoint: Path) -> None:
+    """Keep the reference model of the KL with a checkpoint, where it follows the policy; None: it does not."""
+    if reference is not None:
+        save_safetensors(reference, str(checkpoint / REFERENCE_FILE))
+
+
+def load_reference(reference: PreTrainedModel | None, checkpoint: Path) -> None:
+    """Undo `save_reference`."""
+    if reference is not None:
+        load_safetensors(reference, checkpoint / REFERENCE_FILE)
 
 
 def parameters(settings: ModelSettings) -> int | None:

@@ -59,8 +59,8 @@ class HybridTrainer(GRPOTrainer):
         self.questions_taken = self.demonstrations_taken = 0
         self.spent = Spent()
         self.parameter_count = model.num_parameters()
-        beta = settings.train.rl.beta
-        reference = copy.deepcopy(model) if beta and not hasattr(model, "peft_config") else None
+        rl = settings.train.rl
+        reference = copy.deepcopy(model) if rl.beta and not hasattr(model, "peft_config") else None
         super().__init__(
             model=model,
             reward_funcs=[_verified_reward],  # type: ignore[list-item]  # typed for conversations
@@ -70,13 +70,13 @@ class HybridTrainer(GRPOTrainer):
             rollout_func=self._rollout,
         )
         self.remove_callback(PrinterCallback)
-        self.beta = beta
+        self.beta = rl.beta
+        self._moving_reference = reference if rl.ref_sync_steps else None
         if reference is not None:
             self._add_reference(reference)
         self.eos_token_ids = list(eos_ids)
         # Of several tokens that may end a completion, demonstrations end with the tokenizer's own.
         self.end_id = tokenizer.eos_token_id if tokenizer.eos_token_id in eos_ids else eos_ids[0]
-        rl = settings.train.rl
         self.attempt = Attempter(
             sample=self.sample,
             how=sampling.Sampling(
@@ -320,7 +320,9 @@ class HybridTrainer(GRPOTrainer):
             "spent": asdict(self.spent),
             "method": self.method.state_dict(),
         }
-        checkpoints.write_state(directory / f"checkpoint-{self.state.global_step}", state)
+        checkpoint = directory / f"checkpoint-{self.state.global_step}"
+        models.save_reference(self._moving_reference, checkpoint)
+        checkpoints.write_state(checkpoint, state)
         checkpoints.keep_newest(directory, self.settings.train.keep_checkpoints)
 
     def resume(self, checkpoint: Path) -> None:
@@ -330,6 +332,7 @@ class HybridTrainer(GRPOTrainer):
         self.demonstrations_taken = state["demonstrations_taken"]
         self.spent = Spent(**state["spent"])
         self.method.load_state_dict(state["method"])
+        models.load_reference(self._moving_reference, checkpoint)
         self.train(resume_from_checkpoint=str(checkpoint))
 
     def save(self, directory: Path) -> None:

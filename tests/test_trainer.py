@@ -304,13 +304,22 @@ def test_a_measured_norm_is_that_of_the_same_update_and_changes_nothing(tmp_path
     assert recorder.column("step") == [1]
 
 
-@pytest.mark.parametrize("method", ["sft", "grpo", "sft_then_grpo"])
-def test_resume_equals_the_uninterrupted_run(tmp_path: Path, method: str) -> None:
+MOVING_REFERENCE = {"train__rl__beta": 0.1, "train__rl__ref_sync_steps": 2}
+
+
+@pytest.mark.parametrize(
+    ("method", "more"),
+    [("sft", {}), ("grpo", {}), ("sft_then_grpo", {}), ("grpo", MOVING_REFERENCE)],
+)
+def test_resume_equals_the_uninterrupted_run(
+    tmp_path: Path, method: str, more: dict[str, Any]
+) -> None:
     """Into the second epoch: 6 steps of 4 questions over 10 rows, cut after step 3."""
     options: dict[str, Any] = {
         "train__steps": 6,
         "train__save_every": 3,
         "hardware__micro_batch": 4,
+        **more,
     }
     straight, straight_record = build(tmp_path / "a", method, tiny.examples(10), **options)
     straight.train()
