@@ -4,6 +4,7 @@ Hydra runs in this process only; workers read RUN_DIR/settings.json. What a user
 ends with exit code 2, anything else is a bug and keeps its traceback.
 """
 
+import errno
 import logging
 import os
 import re
@@ -26,6 +27,12 @@ from hybrid_rl.settings import SettingsError
 log = logging.getLogger(__name__)
 
 _SETTING = re.compile(r"[A-Za-z_][\w.]*=")
+
+
+DISK_FULL = (
+    "run_dir: no space is left on its disk, so not even status.json could be written; free some,"
+    " and resume=RUN_DIR goes on from the last complete checkpoint"
+)
 
 
 class JobFailedError(CompactHydraException):
@@ -90,6 +97,12 @@ def _job(config: DictConfig) -> None:
         if multirun:
             raise JobFailedError(str(error)) from error
         _exit_with(str(error))
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        if multirun:
+            raise JobFailedError(DISK_FULL) from error
+        _exit_with(DISK_FULL)
     stopped = code in (128 + signal.SIGINT, 128 + signal.SIGTERM)  # ends a multirun too
     if code and multirun and not stopped:
         raise JobFailedError(

@@ -59,6 +59,15 @@ def _train(settings: Settings, directory: RunDir, grader: Grader) -> None:
     tracker = tracking.Tracker()
     if PartialState().is_main_process:
         tracker = tracking.start(settings, directory.path)
+    try:
+        _train_and_evaluate(settings, directory, grader, tracker)
+    finally:
+        tracker.finish()
+
+
+def _train_and_evaluate(
+    settings: Settings, directory: RunDir, grader: Grader, tracker: tracking.Tracker
+) -> None:
     arguments = trl_arguments.build(settings, settings.batch)  # ZeRO-3 wants it before the model
     bench = Bench.load(settings, directory, grader)
     examples = bench.examples.train
@@ -80,20 +89,17 @@ def _train(settings: Settings, directory: RunDir, grader: Grader) -> None:
         recorder=recorder,
     )
     bench.sample = trainer.sample
-    try:
-        if settings.eval.before and settings.resume is None:
-            recorder.report(0, bench.evaluate("before"))
-        with progress:
-            if settings.resume is None:
-                trainer.train()
-            else:
-                checkpoint = checkpoints.complete(directory.checkpoints)[-1]
-                recorder.rewind(checkpoints.read_state(checkpoint)["step"])
-                trainer.resume(checkpoint)
-        trainer.save(directory.model)
-        after = bench.evaluate("after")
-        recorder.report(settings.train.steps, after)
-    finally:
-        tracker.finish()
+    if settings.eval.before and settings.resume is None:
+        recorder.report(0, bench.evaluate("before"))
+    with progress:
+        if settings.resume is None:
+            trainer.train()
+        else:
+            checkpoint = checkpoints.complete(directory.checkpoints)[-1]
+            recorder.rewind(checkpoints.read_state(checkpoint)["step"])
+            trainer.resume(checkpoint)
+    trainer.save(directory.model)
+    after = bench.evaluate("after")
+    recorder.report(settings.train.steps, after)
     if PartialState().is_main_process:
         console.show_results(read_summaries(directory.evaluation("before")), after)

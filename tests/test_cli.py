@@ -1,13 +1,18 @@
 """The command line as a user types it, in processes of its own; no model is loaded."""
 
+import errno
 import os
 import subprocess
 import sys
 import venv
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from hydra.types import RunMode
+from omegaconf import OmegaConf
 
+from hybrid_rl import cli
 from hybrid_rl.cli import config_dir, groups, open_struct
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -172,3 +177,21 @@ def test_an_installed_wheel_brings_its_configs(tmp_path: Path) -> None:
         [command, "train.steps=0"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert wrong.stderr == "train.steps = 0: must be at least 1; e.g. train.steps=1\n"
+
+
+@pytest.mark.parametrize(("code", "raised"), [(errno.ENOSPC, SystemExit), (errno.EACCES, OSError)])
+def test_a_full_disk_is_said_in_a_line_and_other_failures_keep_their_traceback(
+    code: int,
+    raised: type[BaseException],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(code, "no")
+
+    single = SimpleNamespace(get=lambda: SimpleNamespace(mode=RunMode.RUN))
+    monkeypatch.setattr(cli, "HydraConfig", single)
+    monkeypatch.setattr(cli, "_run", full)
+    with pytest.raises(raised):
+        cli._job(OmegaConf.create())
+    assert (cli.DISK_FULL in capsys.readouterr().err) == (code == errno.ENOSPC)
