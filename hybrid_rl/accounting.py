@@ -5,6 +5,7 @@ backward pass follows (BREAD and arXiv 2604.23747 count likewise). Prompt tokens
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hybrid_rl.methods.base import Group
@@ -64,11 +65,16 @@ class Spent:
 
     wall_seconds: float = 0.0
     """Of training; evaluation is not charged."""
+    device_seconds: float = 0.0
     generated_tokens: int = 0
     trained_tokens: int = 0
     flops: float = 0.0
     verifier_calls: int = 0
     trace_tokens: dict[str, int] = field(default_factory=dict)
+
+    def clock(self, seconds: float, devices: int) -> None:
+        self.wall_seconds += seconds
+        self.device_seconds += seconds * devices
 
     def add(self, cost: Cost, parameters: int) -> None:
         self.generated_tokens += cost.generated_tokens
@@ -82,6 +88,7 @@ class Spent:
         """The budget axes of a metrics line; `traces_used` counts distinct questions."""
         return {
             "wall_seconds": round(self.wall_seconds, 3),
+            "device_seconds": round(self.device_seconds, 3),
             "generated_tokens": self.generated_tokens,
             "trained_tokens": self.trained_tokens,
             "flops": self.flops,
@@ -89,3 +96,11 @@ class Spent:
             "traces_used": len(self.trace_tokens),
             "trace_tokens_used": sum(self.trace_tokens.values()),
         }
+
+
+def reached(limits: Mapping[str, float | None], axes: Mapping[str, float]) -> str | None:
+    """The limit that is used up, as `budget.generated_tokens = 1,000`; None while all have something left."""
+    for axis, limit in limits.items():
+        if limit is not None and axes.get(axis, 0) >= limit:
+            return f"budget.{axis} = {limit:,}"
+    return None

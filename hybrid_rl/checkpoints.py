@@ -8,10 +8,41 @@ import json
 import os
 import re
 import shutil
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from hybrid_rl.accounting import Spent
+from hybrid_rl.methods.base import Example, Method
+from hybrid_rl.streams import Stream
+
 STATE_FILE = "hybrid_state.json"
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a run stands, apart from what transformers saves; its parts are changed in place."""
+
+    questions: Stream[Example]
+    demonstrations: Stream[Example] | None
+    spent: Spent
+    method: Method
+
+    def state_dict(self, step: int) -> dict[str, Any]:
+        return {
+            "step": step,
+            "questions_taken": self.questions.taken,
+            "demonstrations_taken": self.demonstrations.taken if self.demonstrations else 0,
+            "spent": asdict(self.spent),
+            "method": self.method.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.questions.taken = state["questions_taken"]
+        if self.demonstrations is not None:
+            self.demonstrations.taken = state["demonstrations_taken"]
+        vars(self.spent).update(state["spent"])
+        self.method.load_state_dict(state["method"])
 
 
 def complete(directory: Path) -> list[Path]:

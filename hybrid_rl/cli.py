@@ -119,8 +119,7 @@ def _run(config: DictConfig, multirun: bool) -> int:
     typed = [_key(override) for override in overrides]
     if config.get("resume") is not None:
         resume = Path(str(config.resume)).expanduser().resolve()
-        steps = config.train.steps if "train.steps" in typed else None
-        settings = resuming.load(resume, typed, steps, bool(config.check))
+        settings = resuming.load(resume, typed, config)
     else:
         run_dir = Path(chosen.runtime.output_dir) if multirun else None
         settings = loading.load(config, Path.cwd(), run_dir, chosen.runtime.choices, typed)

@@ -70,7 +70,8 @@ def check(settings: Settings) -> None:
     parameters = models.parameters(settings.model)
     table = Table("quantity", "value", "how it comes about", title=settings.name)
     if settings.task == "train":
-        for row in _work_rows(settings, work(settings, lengths, parameters)):
+        most = work(settings, lengths, parameters)
+        for row in [*_work_rows(settings, most), *budget_rows(settings, most)]:
             table.add_row(*row)
     for row in [*_evaluation_rows(settings, sizes), *_memory_rows(settings, parameters)]:
         table.add_row(*row)
@@ -180,6 +181,28 @@ def _work_rows(settings: Settings, work: Work) -> Iterator[Row]:
     yield "traces", f"{work.traces:,}", f"distinct, at most; {work.trace_tokens:,} tokens"
     if work.flops is not None:
         yield "FLOPs", f"{work.flops:.2e}", "at most: 2 per parameter and token forward, 4 backward"
+
+
+def budget_rows(settings: Settings, work: Work) -> Iterator[Row]:
+    """What each limit buys, were every completion of full length."""
+    steps = settings.train.steps
+    totals = {
+        "generated_tokens": work.generated_tokens,
+        "trained_tokens": work.trained_tokens,
+        "flops": work.flops,
+    }
+    for axis, limit in settings.budget.model_dump().items():
+        if limit is None:
+            continue
+        value = f"{limit:.2e}" if axis == "flops" else f"{limit:,}"
+        total = totals.get(axis)
+        if axis not in totals or total is None:
+            bought = "not known beforehand"
+        elif total < limit:
+            bought = f"not reached in {steps:,} steps"
+        else:
+            bought = f"about {max(1, round(limit / total * steps)):,} of {steps:,} steps, more if completions are short"
+        yield f"budget.{axis}", value, bought
 
 
 def _evaluation_rows(settings: Settings, sizes: Mapping[str, int]) -> Iterator[Row]:

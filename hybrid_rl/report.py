@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from hybrid_rl import decisions, stats
+from hybrid_rl import accounting, decisions, stats
 from hybrid_rl.comparison import write_comparison as write_comparison
 from hybrid_rl.markdown import AXES, amount, between, fenced, table
 from hybrid_rl.records import Record
@@ -59,11 +59,17 @@ def _state(record: Record) -> str:
         return f"**This run failed{at}**: {record.status.get('error', 'no message')}. What follows is what it left."
     if record.after:
         return (
-            f"Evaluated after training{at.replace(' at', ',')}."
+            f"Evaluated after training{at.replace(' at', ',')}{_budget(record)}."
             if at
             else "Evaluated, not trained."
         )
     return f"**This run has not ended**: it was{at or ' starting'} when this was written."
+
+
+def _budget(record: Record) -> str:
+    spent = record.metrics[-1] if record.metrics else {}
+    limit = accounting.reached(record.settings.get("budget", {}), spent)
+    return f", where {limit} was reached" if limit else ""
 
 
 def _result(record: Record) -> list[str]:

@@ -2,23 +2,30 @@
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
-from hybrid_rl import checkpoints, rules
+from hybrid_rl import accounting, checkpoints, complaints, rules, rundir
+from hybrid_rl.complaints import Origin
 from hybrid_rl.rundir import RunDir
-from hybrid_rl.settings import Settings, SettingsError
+from hybrid_rl.settings import BudgetSettings, Settings, SettingsError
 
-ALLOWED = ("resume", "train.steps", "check")
+ALLOWED = (
+    "resume",
+    "train.steps",
+    "check",
+    *(f"budget.{axis}" for axis in BudgetSettings.model_fields),
+)
 
 
-def load(resume: Path, typed: Sequence[str], steps: int | None, check: bool) -> Settings:
+def load(resume: Path, typed: Sequence[str], given: Mapping[str, Any]) -> Settings:
     """The settings of the run in the directory `resume`.
 
-    `typed`: keys given on the command line; `steps`: a new number of optimizer steps, None to keep it. Raises
-    SettingsError, with every reason why it cannot be resumed.
+    `typed`: keys on the command line; `given`: what Hydra composed, of which only the `typed` ones of ALLOWED are
+    taken. Raises SettingsError, with every reason why it cannot be resumed.
     """
     run = RunDir(resume)
     name = f"resume = {resume}"
@@ -38,25 +45,37 @@ def load(resume: Path, typed: Sequence[str], steps: int | None, check: bool) -> 
         for key in typed
         if key not in ALLOWED and not key.startswith("hydra.")
     ]
-    lines += [f"{name}: {problem}" for problem in _obstacles(run, settings.train.steps, steps)]
-    train = settings.train.model_copy(update={} if steps is None else {"steps": steps})
-    if train.steps < 1:
-        lines.append(f"train.steps = {train.steps}: must be at least 1; give a value that is")
-    resumed = settings.model_copy(
-        update={"resume": str(resume), "run_dir": str(resume), "check": check, "train": train}
-    )
+    changed = settings.model_dump() | {"resume": str(resume), "run_dir": str(resume)}
+    changed["check"] = bool(given.get("check"))
+    for key in typed:
+        section, _, field = key.partition(".")
+        if key in ALLOWED and field:
+            changed[section] = changed[section] | {field: given[section][field]}
+    try:
+        resumed = Settings.model_validate(changed)
+    except ValidationError as error:
+        found = complaints.lines(error, changed, type(settings.method), Origin({}, typed))
+        lines += found.values()
+        raise SettingsError("\n".join(sorted(lines))) from error
+    lines += [f"{name}: {problem}" for problem in _obstacles(run, settings, resumed)]
     lines = lines or rules.problems(resumed)
     if lines:
         raise SettingsError("\n".join(sorted(lines)))
     return resumed
 
 
-def _obstacles(run: RunDir, planned: int, steps: int | None) -> list[str]:
+def _obstacles(run: RunDir, before: Settings, now: Settings) -> list[str]:
     status = run.read_status()
     if status.get("state") == "running" and _alive(status):
         return [f"is still running as process {status['pid']}; stop that first"]
-    if status.get("state") == "done" and (steps or 0) <= planned:
-        return [f"is done; to train on, give train.steps above {planned}"]
+    if status.get("state") == "done":
+        lines = rundir.read_jsonl(run.metrics)
+        spent = lines[-1] if lines else {}
+        limit = accounting.reached(now.budget.model_dump(), spent)
+        if limit is not None:
+            return [f"is done: it has used up {limit}; to train on, give more, or null"]
+        if now.train.steps <= spent.get("step", before.train.steps):
+            return [f"is done; to train on, give train.steps above {before.train.steps}"]
     if not checkpoints.complete(run.checkpoints):
         return [
             f"has no complete checkpoint; start it again with the command in {run.overrides.name}"

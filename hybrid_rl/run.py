@@ -14,7 +14,7 @@ console.quiet_third_parties()  # before the imports that it silences
 import torch
 from accelerate import PartialState
 
-from hybrid_rl import checkpoints, evaluate, report, tracking, trl_arguments
+from hybrid_rl import accounting, checkpoints, evaluate, report, tracking, trl_arguments
 from hybrid_rl.bench import Bench
 from hybrid_rl.recorder import RunRecorder
 from hybrid_rl.rewards import Grader
@@ -98,8 +98,11 @@ def _train_and_evaluate(
             checkpoint = checkpoints.complete(directory.checkpoints)[-1]
             recorder.rewind(checkpoints.read_state(checkpoint)["step"])
             trainer.resume(checkpoint)
+    limit = accounting.reached(settings.budget.model_dump(), trainer.spent.axes())
+    if limit is not None and PartialState().is_main_process:
+        log.info("%s: reached after %d optimizer steps", limit, trainer.state.global_step)
     trainer.save(directory.model)
     after = bench.evaluate("after")
-    recorder.report(settings.train.steps, after)
+    recorder.report(trainer.state.global_step, after)
     if PartialState().is_main_process:
         console.show_results(read_summaries(directory.evaluation("before")), after)

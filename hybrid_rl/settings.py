@@ -143,6 +143,17 @@ class TrainSettings(Checked):
     """Optimizer steps between files of rollouts."""
 
 
+class BudgetSettings(Checked):
+    """Limits on what training spends; the names are those of the axes on every metrics line."""
+
+    generated_tokens: int | None = Field(ge=1)
+    trained_tokens: int | None = Field(ge=1)
+    flops: float | None = Field(gt=0)
+    wall_seconds: float | None = Field(gt=0)
+    device_seconds: float | None = Field(gt=0)
+    traces_used: int | None = Field(ge=1)
+
+
 class HardwareSettings(Checked):
     name: str
     device: Literal["cpu", "cuda"]
@@ -196,6 +207,8 @@ class Settings(Checked):
     resume: str | None
     check: bool
     train: TrainSettings
+    budget: BudgetSettings
+    """A share of the run in a method's settings, or a learning-rate schedule, still counts train.steps."""
     trl: dict[str, Any]
     """Passed to trl.GRPOConfig as it is; may not repeat what other settings decide."""
     method_target: str

@@ -1,6 +1,6 @@
 """Endless shuffled passes over the training set, addressed by position. Pure.
 
-The trainer keeps one position for questions and one for demonstrations. Rows follow from (seed, position) alone, so a
+There is one stream of questions and one of demonstrations. Rows follow from (seed, position) alone, so a
 resume at any position, in any epoch, continues exactly, and every rank sees the same rows.
 """
 
@@ -22,8 +22,15 @@ class Stream(Generic[Item]):
             raise ValueError(f"nothing to draw {name} from")
         self.items = items
         self.key = f"{seed}-{name}"
+        self.taken = 0
+        """How many items `following` has given out."""
         self._epoch = -1
         self._order: list[int] = []
+
+    def following(self, count: int) -> list[Item]:
+        """The next `count` items."""
+        self.taken += count
+        return self.take(self.taken - count, count)
 
     def take(self, position: int, count: int) -> list[Item]:
         """`count` items from `position` on; may run over the end of an epoch."""

@@ -20,7 +20,14 @@ log = logging.getLogger(__name__)
 
 _BUDGET = frozenset(
     [
-        *("wall_seconds", "generated_tokens", "trained_tokens", "flops", "verifier_calls"),
+        *(
+            "wall_seconds",
+            "device_seconds",
+            "generated_tokens",
+            "trained_tokens",
+            "flops",
+            "verifier_calls",
+        ),
         *("traces_used", "trace_tokens_used"),
     ]
 )

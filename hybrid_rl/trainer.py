@@ -10,12 +10,11 @@ TRL's data loader only counts steps here; rows come from `streams`, which makes 
 import copy
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.utils import gather_object
+from accelerate.utils import broadcast_object_list, gather_object
 from datasets import Dataset
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
@@ -25,12 +24,12 @@ from trl.trainer.callbacks import SyncRefModelCallback
 from trl.trainer.utils import add_fused_lm_head
 
 from hybrid_rl import checkpoints, journal, models, sampling, supervised
-from hybrid_rl.accounting import Cost, Spent
+from hybrid_rl.accounting import Cost, Spent, reached
 from hybrid_rl.batching import Batch
 from hybrid_rl.methods.base import Example, Group, Ids, Method, Result, Update
 from hybrid_rl.rewards import Grader
 from hybrid_rl.rollouts import Attempter
-from hybrid_rl.schedule import learning_rate
+from hybrid_rl.schedule import of_update
 from hybrid_rl.settings import Settings
 from hybrid_rl.streams import Stream
 
@@ -56,8 +55,10 @@ class HybridTrainer(GRPOTrainer):
         self.questions = Stream(examples, settings.seed, "questions")
         traced = [example for example in examples if example.trace]
         self.demonstrations = Stream(traced, settings.seed, "demonstrations") if traced else None
-        self.questions_taken = self.demonstrations_taken = 0
         self.spent = Spent()
+        self._position = checkpoints.Position(
+            self.questions, self.demonstrations, self.spent, method
+        )
         self.parameter_count = model.num_parameters()
         rl = settings.train.rl
         reference = copy.deepcopy(model) if rl.beta and not hasattr(model, "peft_config") else None
@@ -127,12 +128,8 @@ class HybridTrainer(GRPOTrainer):
         return [self._question_rows()] * num_batches, None
 
     def _set_learning_rate(self) -> None:
-        train = self.settings.train
-        progress = self._update.progress
-        if progress is None:
-            progress = self.state.global_step / train.steps
-        phase = train.sft if self._update.kind == "sft" else train.rl
-        self._learning_rate = learning_rate(phase, progress)
+        step = self.state.global_step
+        self._learning_rate = of_update(self._update, step, self.settings.train)
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate
 
@@ -150,17 +147,14 @@ class HybridTrainer(GRPOTrainer):
         parameters = self.model_wrapped.parameters()
         norm = float(self.accelerator.clip_grad_norm_(parameters, float("inf")))
         self.model_wrapped.zero_grad()
-        self.spent.add(self._cost, self.parameter_count)
-        self.spent.wall_seconds += time.monotonic() - self._started
+        self._charge()
         self.method.observe_norm(self.state.global_step, self._update, norm)
 
     # RL updates: the method's groups become TRL's rollouts.
 
     def _question_rows(self) -> list[dict[str, str]]:
         """This rank's questions, each repeated for its group, the way TRL expects them."""
-        count = self.settings.train.prompts_per_step
-        examples = self.questions.take(self.questions_taken, count)
-        self.questions_taken += count
+        examples = self.questions.following(self.settings.train.prompts_per_step)
         first = self.accelerator.process_index * self.batch.prompts_per_device
         self._examples = examples[first : first + self.batch.prompts_per_device]
         return [{"prompt": e.question} for e in self._examples for _ in range(self.num_generations)]
@@ -227,9 +221,7 @@ class HybridTrainer(GRPOTrainer):
         if not examples:
             if self.demonstrations is None:
                 raise ValueError("an SFT update was asked for, but no question has an expert trace")
-            count = self.settings.train.sft.batch_size
-            examples = self.demonstrations.take(self.demonstrations_taken, count)
-            self.demonstrations_taken += count
+            examples = self.demonstrations.following(self.settings.train.sft.batch_size)
         rows: list[supervised.Row] = []
         for example in examples:
             if example.trace is None:
@@ -279,8 +271,7 @@ class HybridTrainer(GRPOTrainer):
         super().log(logs, start_time)
         if "loss" not in logs:
             return
-        self.spent.wall_seconds += time.monotonic() - self._started
-        self.spent.add(self._cost, self.parameter_count)
+        self._charge()
         step = self.state.global_step
         rows = self._rollout_rows(step)
         if self.accelerator.is_main_process:
@@ -292,6 +283,17 @@ class HybridTrainer(GRPOTrainer):
         every = self.settings.train.eval_every
         if every and step % every == 0:
             self.recorder.evaluate(step, self.spent.axes())
+        if self._budget_reached():
+            self.control.should_training_stop = self.control.should_save = True
+
+    def _charge(self) -> None:
+        """Add what this update cost to what the run has spent, by the clock of rank 0: ranks must agree."""
+        seconds = broadcast_object_list([time.monotonic() - self._started])[0]
+        self.spent.clock(seconds, self.accelerator.num_processes)
+        self.spent.add(self._cost, self.parameter_count)
+
+    def _budget_reached(self) -> bool:
+        return reached(self.settings.budget.model_dump(), self.spent.axes()) is not None
 
     def _rollout_rows(self, step: int) -> list[dict[str, Any]]:
         if self._update.kind == "sft" or step % self.settings.train.rollouts_every:
@@ -313,26 +315,20 @@ class HybridTrainer(GRPOTrainer):
         if not self.accelerator.is_main_process:
             return
         directory = Path(self.args.output_dir)
-        state = {
-            "step": self.state.global_step,
-            "questions_taken": self.questions_taken,
-            "demonstrations_taken": self.demonstrations_taken,
-            "spent": asdict(self.spent),
-            "method": self.method.state_dict(),
-        }
         checkpoint = directory / f"checkpoint-{self.state.global_step}"
         models.save_reference(self._moving_reference, checkpoint)
-        checkpoints.write_state(checkpoint, state)
+        checkpoints.write_state(checkpoint, self._position.state_dict(self.state.global_step))
         checkpoints.keep_newest(directory, self.settings.train.keep_checkpoints)
 
     def resume(self, checkpoint: Path) -> None:
         """Train on from `checkpoint`."""
         state = checkpoints.read_state(checkpoint)
-        self.questions_taken = state["questions_taken"]
-        self.demonstrations_taken = state["demonstrations_taken"]
-        self.spent = Spent(**state["spent"])
-        self.method.load_state_dict(state["method"])
+        self._position.load_state_dict(state)
         models.load_reference(self._moving_reference, checkpoint)
+        if self._budget_reached():
+            self.args.max_steps = state[
+                "step"
+            ]  # it was stopped between its last step and its evaluation
         self.train(resume_from_checkpoint=str(checkpoint))
 
     def save(self, directory: Path) -> None:

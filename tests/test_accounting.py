@@ -1,4 +1,4 @@
-from hybrid_rl.accounting import Cost, Spent
+from hybrid_rl.accounting import Cost, Spent, reached
 
 
 def test_flops_count_two_per_token_read_and_six_per_token_learned_from() -> None:
@@ -26,3 +26,18 @@ def test_costs_of_two_ranks_add_up() -> None:
     assert (one.generated_tokens, one.verifier_calls) == (12, 3)
     assert one.outcomes == {"correct": 3, "wrong": 3}
     assert one.trace_tokens == {"a": 4, "b": 1}
+
+
+def test_a_limit_is_reached_when_it_is_met_and_null_never_is() -> None:
+    limits = {"generated_tokens": 1000, "flops": None, "wall_seconds": 2.5}
+    spent = {"generated_tokens": 999, "flops": 1e18, "wall_seconds": 2.4}
+    assert reached(limits, spent) is None
+    assert reached(limits, spent | {"wall_seconds": 2.5}) == "budget.wall_seconds = 2.5"
+    assert reached(limits, spent | {"generated_tokens": 1000}) == "budget.generated_tokens = 1,000"
+
+
+def test_device_seconds_count_every_device() -> None:
+    spent = Spent()
+    spent.clock(2.0, devices=4)
+    spent.clock(1.0, devices=4)
+    assert (spent.axes()["wall_seconds"], spent.axes()["device_seconds"]) == (3.0, 12.0)

@@ -52,6 +52,23 @@ def test_work_of_both_is_the_sum(load: Load) -> None:
     assert found.flops == 1000 * (8 * 96 * 84 + 6 * 16 * 70)
 
 
+def test_what_a_budget_buys(load: Load) -> None:
+    from hybrid_rl.estimate import Lengths, budget_rows, work  # noqa: PLC0415 - heavy: transformers
+
+    limits = [
+        "budget.generated_tokens=2048",
+        "budget.trained_tokens=20000",
+        "budget.wall_seconds=9.5",
+    ]
+    settings = load("method=grpo", "method.group_size=8", *FIXED, *limits)
+    found = work(settings, Lengths(prompt=20, trace=50, traces=64), parameters=1000)
+    assert list(budget_rows(settings, found)) == [
+        ("budget.generated_tokens", "2,048", "about 2 of 10 steps, more if completions are short"),
+        ("budget.trained_tokens", "20,000", "not reached in 10 steps"),
+        ("budget.wall_seconds", "9.5", "not known beforehand"),
+    ]
+
+
 def test_memory_by_what_it_holds(load: Load) -> None:
     from hybrid_rl.estimate import Shape, memory  # noqa: PLC0415 - heavy: transformers
 

@@ -6,6 +6,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Load
@@ -181,7 +182,7 @@ def test_a_resume_takes_the_settings_of_the_run(started: tuple[Settings, RunDir]
     settings, run = started
     run.write_status("failed", error="x", exit_code=1)
     _checkpoint(run)
-    resumed = resuming.load(run.path, ["resume", "train.steps"], 200, False)
+    resumed = resuming.load(run.path, ["resume", "train.steps"], {"train": {"steps": 200}})
     assert resumed.train.steps == 200
     assert resumed.resume == resumed.run_dir == str(run.path)
     assert resumed.method == settings.method
@@ -191,9 +192,9 @@ def test_a_resume_takes_the_settings_of_the_run(started: tuple[Settings, RunDir]
     assert len(run.overrides.read_text().splitlines()) == 2
 
 
-def _refusal(run: RunDir, typed: list[str], steps: int | None = None) -> str:
+def _refusal(run: RunDir, typed: list[str], given: dict[str, Any] | None = None) -> str:
     with pytest.raises(SettingsError) as error:
-        resuming.load(run.path, typed, steps, False)
+        resuming.load(run.path, typed, given or {})
     return str(error.value).replace(str(run.path), "RUN")
 
 
@@ -216,10 +217,33 @@ def test_a_resume_refuses_what_is_done_or_was_never_saved(started: tuple[Setting
     assert _refusal(run, ["resume"]) == (
         "resume = RUN: is done; to train on, give train.steps above 140"
     )
+    fewer = {"train": {"steps": 0}}
+    assert _refusal(run, ["resume", "train.steps"], fewer) == (
+        "train.steps = 0: must be at least 1; e.g. train.steps=1"
+    )
     run.settings.unlink()
     assert _refusal(run, ["resume"]) == (
         "resume = RUN: has no settings.json; give a run directory, not one of its checkpoints"
     )
+
+
+def test_a_run_that_used_up_its_budget_is_resumed_with_a_larger_one(
+    started: tuple[Settings, RunDir],
+) -> None:
+    settings, run = started
+    _checkpoint(run)
+    budget = settings.budget.model_copy(update={"generated_tokens": 1000})
+    limited = settings.model_copy(update={"budget": budget})
+    run.settings.write_text(limited.model_dump_json())
+    run.metrics.write_text('{"step": 7, "generated_tokens": 1010}\n')
+    run.write_status("done")
+    assert _refusal(run, ["resume"]) == (
+        "resume = RUN: is done: it has used up budget.generated_tokens = 1,000; to train on, give more, or null"
+    )
+    more = {"budget": {"generated_tokens": 2000}}
+    resumed = resuming.load(run.path, ["resume", "budget.generated_tokens"], more)
+    assert resumed.budget.generated_tokens == 2000
+    assert resumed.train.steps == settings.train.steps
 
 
 def test_a_run_that_is_still_running_is_not_resumed(started: tuple[Settings, RunDir]) -> None:

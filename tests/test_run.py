@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402 - after the skip
 
-from hybrid_rl import launch, run  # noqa: E402
+from hybrid_rl import checkpoints, launch, run  # noqa: E402
 from hybrid_rl.cli import config_dir  # noqa: E402
 from hybrid_rl.rundir import RunDir, read_jsonl  # noqa: E402
 from hybrid_rl.scores import read_summaries  # noqa: E402
@@ -33,7 +33,7 @@ def smoke(load: Load, path: Path, *overrides: str) -> RunDir:
 
 
 def without_clock(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{k: v for k, v in line.items() if k != "wall_seconds"} for line in lines]
+    return [{k: v for k, v in line.items() if not k.endswith("_seconds")} for line in lines]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -73,6 +73,28 @@ def test_scoring_again_gives_the_same_figures(load: Load, tmp_path: Path) -> Non
     assert read_summaries(again.evaluation("after")) == figures
     assert read_summaries(again.evaluation("before")) == read_summaries(first.evaluation("before"))
     assert figures["easy"].samples == 2
+
+
+@pytest.mark.parametrize(
+    ("method", "budget"),
+    [
+        ("grpo", "budget.generated_tokens=2000"),
+        ("sft", "budget.traces_used=20"),
+        ("bread", "budget.flops=6e9"),
+        ("sft_then_grpo", "budget.trained_tokens=700"),
+    ],
+)
+def test_a_budget_ends_training_within_one_step(
+    method: str, budget: str, load: Load, tmp_path: Path
+) -> None:
+    directory = smoke(load, tmp_path / "run", f"method={method}", "train.steps=40", budget)
+    axis, limit = budget.removeprefix("budget.").split("=")
+    metrics = read_jsonl(directory.metrics)
+    assert 1 < len(metrics) < 40
+    assert metrics[-2][axis] < float(limit) <= metrics[-1][axis]
+    assert checkpoints.complete(directory.checkpoints)[-1].name == f"checkpoint-{len(metrics)}"
+    assert read_summaries(directory.evaluation("after"))
+    assert f"where budget.{axis} = " in directory.report.read_text()
 
 
 def test_how_often_dev_is_evaluated_changes_no_training(load: Load, tmp_path: Path) -> None:
