@@ -179,6 +179,9 @@ def _hardware(settings: Settings) -> Iterator[str]:
         value = hardware.deepspeed.get(key, "auto")
         if value != "auto":
             yield f"hardware.deepspeed.{key} = {value}: decided by {owner}; leave it out, or set it to auto"
+    beyond = settings.method_class.beyond_deepspeed(settings.method)
+    if beyond is not None:
+        yield f"{beyond[0]}: DeepSpeed's engine cannot do that; set {beyond[1]}, or hardware.deepspeed=null"
     if settings.train.rl.beta > 0:
         yield (
             f"train.rl.beta = {settings.train.rl.beta}: a reference model is not supported under DeepSpeed;"
@@ -231,7 +234,7 @@ _RULES: dict[Callable[[Settings], Iterator[str]], str] = {
     _traces: "task data method",
     _sets: "task data eval train",
     _patterns: "data reward",
-    _hardware: "hardware model train",
+    _hardware: "hardware model train method",
     _trl: "trl",
     _installed: "tracker model hardware",
 }

@@ -27,6 +27,7 @@ from hybrid_rl import checkpoints, journal, models, sampling, supervised
 from hybrid_rl.accounting import Cost, Spent, reached
 from hybrid_rl.batching import Batch
 from hybrid_rl.methods.base import Example, Group, Ids, Method, Result, Update
+from hybrid_rl.moments import OwnMoments
 from hybrid_rl.rewards import Grader
 from hybrid_rl.rollouts import Attempter
 from hybrid_rl.schedule import of_update
@@ -56,6 +57,7 @@ class HybridTrainer(GRPOTrainer):
         traced = [example for example in examples if example.trace]
         self.demonstrations = Stream(traced, settings.seed, "demonstrations") if traced else None
         self.spent = Spent()
+        self._own_moments = OwnMoments()
         self._position = checkpoints.Position(
             self.questions, self.demonstrations, self.spent, method
         )
@@ -93,6 +95,8 @@ class HybridTrainer(GRPOTrainer):
     def _begin(self, update: Update) -> None:
         self._started = time.monotonic()
         self._update = update
+        if self.is_deepspeed_enabled and (update.measure_only or update.own_moments):
+            raise ValueError(f"DeepSpeed cannot do {update}; Method.beyond_deepspeed must say so")
         self._cost = self.attempt.cost = Cost()
         self._results: list[Result] = []
         self._groups: list[Group] = []
@@ -121,6 +125,8 @@ class HybridTrainer(GRPOTrainer):
         while self._update.measure_only:
             self._measure(num_batches)
             self._begin(self.method.next_update(self.state.global_step))
+        if self._update.own_moments:
+            self._own_moments.enter(self.optimizer)
         self._set_learning_rate()
         if self._update.kind == "sft":
             self._buffered_inputs = None
@@ -128,18 +134,12 @@ class HybridTrainer(GRPOTrainer):
         return [self._question_rows()] * num_batches, None
 
     def _set_learning_rate(self) -> None:
-        step = self.state.global_step
-        self._learning_rate = of_update(self._update, step, self.settings.train)
+        self._learning_rate = of_update(self._update, self.state.global_step, self.settings.train)
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate
 
     def _measure(self, micro_steps: int) -> None:
         """One backward pass over demonstrations for the sake of its gradient norm; the weights stay."""
-        if self.is_deepspeed_enabled:
-            raise ValueError(
-                "a method asked to measure a gradient norm without an update, which DeepSpeed's engine cannot do;"
-                " set method.probe_every=null or hardware.deepspeed=null"
-            )
         for inputs in self._demonstration_rows(micro_steps):
             with self.compute_loss_context_manager():
                 loss = self.compute_loss(self.model_wrapped, self._prepare_inputs(inputs))
@@ -271,6 +271,7 @@ class HybridTrainer(GRPOTrainer):
         super().log(logs, start_time)
         if "loss" not in logs:
             return
+        self._own_moments.leave(self.optimizer)
         self._charge()
         step = self.state.global_step
         rows = self._rollout_rows(step)
@@ -280,8 +281,7 @@ class HybridTrainer(GRPOTrainer):
             self.recorder.update(line, journal.decision_line(step, self._update, self._results))
             if rows:
                 self.recorder.rollouts(step, rows)
-        every = self.settings.train.eval_every
-        if every and step % every == 0:
+        if step % (self.settings.train.eval_every or step + 1) == 0:
             self.recorder.evaluate(step, self.spent.axes())
         if self._budget_reached():
             self.control.should_training_stop = self.control.should_save = True
@@ -316,6 +316,7 @@ class HybridTrainer(GRPOTrainer):
             return
         directory = Path(self.args.output_dir)
         checkpoint = directory / f"checkpoint-{self.state.global_step}"
+        self._own_moments.save(self.optimizer, checkpoint)
         models.save_reference(self._moving_reference, checkpoint)
         checkpoints.write_state(checkpoint, self._position.state_dict(self.state.global_step))
         checkpoints.keep_newest(directory, self.settings.train.keep_checkpoints)
@@ -325,11 +326,14 @@ class HybridTrainer(GRPOTrainer):
         state = checkpoints.read_state(checkpoint)
         self._position.load_state_dict(state)
         models.load_reference(self._moving_reference, checkpoint)
-        if self._budget_reached():
-            self.args.max_steps = state[
-                "step"
-            ]  # it was stopped between its last step and its evaluation
+        if self._budget_reached():  # it was cut off between its last step and its evaluation
+            self.args.max_steps = state["step"]
         self.train(resume_from_checkpoint=str(checkpoint))
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint is not None:
+            self._own_moments.load(self.optimizer, Path(checkpoint))
 
     def save(self, directory: Path) -> None:
         """The trained model and its tokenizer, for plain transformers. All ranks enter."""

@@ -138,6 +138,8 @@ class Update:
     """For "sft": weight of the mean token entropy that is subtracted from the loss."""
     measure_only: bool = False
     """For "sft": take the gradient norm and leave the weights as they are; then `next_update` is asked again."""
+    own_moments: bool = False
+    """For "sft": Adam's moments apart from those of all other updates. Not with DeepSpeed."""
     note: Mapping[str, Json] = field(default_factory=dict)
     """Why this update was chosen, for the decision log."""
 
@@ -189,6 +191,11 @@ class Method:
 
     def load_state_dict(self, state: Mapping[str, Json]) -> None:
         """Undo `state_dict`."""
+
+    @classmethod
+    def beyond_deepspeed(cls, settings: Any) -> tuple[str, str] | None:
+        """The setting that needs what DeepSpeed's engine cannot do, as (`name = value`, `name=remedy`); else None."""
+        return None
 
     @classmethod
     def expected_sft_steps(cls, settings: Any, steps: int) -> int:

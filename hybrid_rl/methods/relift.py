@@ -14,7 +14,8 @@ Deviations from the authors' code (github TheRoadQaQ/ReLIFT, eb95454), undone by
 - One optimizer step per batch of rollouts instead of two.
 - The SFT loss is the mean over all tokens of the batch; the code makes it smaller by the number of
   devices.
-- Learning rates and the RL loss are settings of `train`, and all updates share one optimizer.
+- Learning rates and the RL loss are settings of `train`. SFT updates have Adam moments of their own
+  where `own_moments` says so; the code has a second optimizer.
 """
 
 import random
@@ -50,6 +51,8 @@ class ReliftSettings(base.Method.Settings):
     """Most SFT batches that may wait; beyond it the longest wait is dropped. null: no limit."""
     select: Literal["hardest", "random"]
     """`random` is a control: as many questions as are hardest, drawn from the same RL batch."""
+    own_moments: bool
+    """SFT updates keep Adam moments of their own, as the authors' second optimizer; not with DeepSpeed."""
     every: int | None = Field(ge=1)
     """null: SFT when the buffer holds a batch. A number is a control: SFT after so many RL updates,
     on what the buffer holds, or on the latest RL batch when it holds nothing."""
@@ -165,6 +168,7 @@ class Relift(base.Method):
             "sft",
             examples=tuple(self.examples[example_id] for example_id in ids),
             entropy_bonus=self.settings.entropy_bonus,
+            own_moments=self.settings.own_moments,
             note={**note, "ids": ids, "ages_epochs": [self._age_epochs(entry) for entry in served]},
         )
 
@@ -203,6 +207,11 @@ class Relift(base.Method):
         self.rl_updates = state["rl_updates"]
         self.latest = list(state["latest"])
         self.left = Counter(state["left"])
+
+    @classmethod
+    def beyond_deepspeed(cls, settings: ReliftSettings) -> tuple[str, str] | None:
+        own = ("method.own_moments = true", "method.own_moments=false")
+        return own if settings.own_moments else None
 
     @classmethod
     def expected_sft_steps(cls, settings: ReliftSettings, steps: int) -> int:

@@ -209,6 +209,13 @@ class Sasr(base.Method):
         self.sft_updates = state["sft_updates"]
 
     @classmethod
+    def beyond_deepspeed(cls, settings: SasrSettings) -> tuple[str, str] | None:
+        """A probe takes a norm without an update."""
+        if settings.probe_every is None:
+            return None
+        return f"method.probe_every = {settings.probe_every}", "method.probe_every=null"
+
+    @classmethod
     def expected_sft_steps(cls, settings: SasrSettings, steps: int) -> int:
         """The warm-up, then the share at equal norms, 1/(1+gamma), or that of a control."""
         warmup = cls._warmup_length(settings, steps)

@@ -44,6 +44,7 @@ def build(examples: dict[str, Example], seed: int = 0, steps: int = 100, **chang
         "drop_solved": True,
         "max_age_epochs": None,
         "capacity_batches": None,
+        "own_moments": False,
         "select": "hardest",
         "every": None,
     }
