@@ -8,7 +8,7 @@ from hybrid_rl.settings import PhaseSettings, TrainSettings
 
 def of_update(update: Update, step: int, train: TrainSettings) -> float:
     """For optimizer step `step`, from 0: where the method gives no progress of its own, that of the whole run."""
-    phase = train.sft if update.kind == "sft" else train.rl
+    phase = train.sft if (update.schedule or update.kind) == "sft" else train.rl
     return learning_rate(phase, step / train.steps if update.progress is None else update.progress)
 
 

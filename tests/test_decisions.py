@@ -124,6 +124,7 @@ def test_relift_leaves_the_notes_that_are_read() -> None:
         drop_solved=True,
         max_age_epochs=1.0,
         capacity_batches=1,
+        own_moments=False,
         select="hardest",
         every=None,
     )
@@ -141,6 +142,7 @@ def test_sasr_leaves_the_notes_that_are_read() -> None:
         gamma=1.0,
         smoothing=0.0,
         probe_every=None,
+        sft_schedule="sft",
         control=None,
         fixed_probability=0.5,
         sft_steps=None,

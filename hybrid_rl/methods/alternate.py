@@ -21,6 +21,8 @@ class AlternateSettings(base.Method.Settings):
     """Rollouts per question in RL updates."""
     every: int = Field(ge=2)
     """k: one SFT update in so many steps."""
+    sft_schedule: base.Kind
+    """Learning rate of SFT updates after the warm-up: that of `train.sft`, or of `train.rl` for one rate in all."""
     warmup_steps: int | float = Field(ge=0)
     """SFT updates before the alternation: a count, or below 1 a share of train.steps; 0: none."""
 
@@ -55,9 +57,11 @@ class Alternate(base.Method):
         if step < self.warmup_steps:
             return base.Update("sft", progress=step / self.warmup_steps, note={"phase": "warmup"})
         since = step - self.warmup_steps
+        kind = kind_of(since, self.settings.every)
         return base.Update(
-            kind_of(since, self.settings.every),
+            kind,
             progress=since / (self.steps - self.warmup_steps),
+            schedule=self.settings.sft_schedule if kind == "sft" else "rl",
             note={"phase": "alternate"},
         )
 

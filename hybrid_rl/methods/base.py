@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 Ids = tuple[int, ...]
 Json = Any  # whatever json.dumps takes; a recursive alias would cost more than it tells
+Kind = Literal["rl", "sft"]
 Outcome = Literal["correct", "wrong", "unparseable", "timeout", "truncated"]
 
 
@@ -129,11 +130,13 @@ class Result:
 class Update:
     """The next optimizer step."""
 
-    kind: Literal["rl", "sft"]
+    kind: Kind
     examples: tuple[Example, ...] = ()
     """For "sft": what to learn from. Empty: the next batch of the shuffled demonstrations."""
     progress: float | None = None
     """Position in [0, 1] on the learning-rate schedule of this kind. None: that of the whole run."""
+    schedule: Kind | None = None
+    """Whose learning rate and schedule, `train.rl` or `train.sft`. None: that of its kind."""
     entropy_bonus: float = 0.0
     """For "sft": weight of the mean token entropy that is subtracted from the loss."""
     measure_only: bool = False

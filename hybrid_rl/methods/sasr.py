@@ -12,7 +12,7 @@ there is no code. Where we had to choose:
 - G_warmup is the mean norm of the last `reference_steps` warm-up updates, G_last one norm.
 - Norms are global, of the token-mean loss, and before clipping: after it both would saturate.
 - One optimizer serves both kinds. The warm-up has a learning-rate schedule of its own, the hybrid
-  phase one over both kinds.
+  phase one over both kinds, whose SFT updates take the rate of RL or their own (`sft_schedule`).
 - Divergence from the initial distribution does not enter p. It is the KL term of the RL loss
   (`train.rl.beta`), against the reference model that the trainer holds.
 - An RL step without signal (every group uniform) stays an RL step.
@@ -34,6 +34,8 @@ Control = Literal["fixed", "shuffled", "no_warmup"]
 class SasrSettings(base.Method.Settings):
     group_size: int = Field(ge=2)
     """Rollouts per question in RL updates."""
+    sft_schedule: base.Kind
+    """Learning rate of SFT updates after the warm-up: that of `train.sft`, or of `train.rl` for one rate in all."""
     warmup_steps: int | float = Field(gt=0)
     """SFT updates before the hybrid phase: a count, or below 1 a share of train.steps."""
     reference_steps: int = Field(ge=1)
@@ -167,6 +169,7 @@ class Sasr(base.Method):
         return base.Update(
             kind,
             progress=progress,
+            schedule=self.settings.sft_schedule if kind == "sft" else "rl",
             note={
                 "phase": "hybrid",
                 "p": probability,

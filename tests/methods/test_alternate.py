@@ -6,11 +6,18 @@ import pytest
 from pydantic import ValidationError
 
 from hybrid_rl.methods.alternate import Alternate, kind_of
+from hybrid_rl.methods.base import Kind
 
 
-def settings(every: int = 3, warmup_steps: int | float = 0) -> Alternate.Settings:
+def settings(
+    every: int = 3, warmup_steps: int | float = 0, sft_schedule: Kind = "sft"
+) -> Alternate.Settings:
     return Alternate.Settings(
-        name="alternate", group_size=4, every=every, warmup_steps=warmup_steps
+        name="alternate",
+        group_size=4,
+        every=every,
+        warmup_steps=warmup_steps,
+        sft_schedule=sft_schedule,
     )
 
 
@@ -31,6 +38,16 @@ def test_each_phase_runs_through_its_own_schedule() -> None:
     method = Alternate(settings(warmup_steps=0.5), {}, seed=0, steps=8)
     progress = [method.next_update(step).progress for step in range(8)]
     assert progress == [0, 0.25, 0.5, 0.75, 0, 0.25, 0.5, 0.75]
+
+
+@pytest.mark.parametrize("schedule", ["sft", "rl"])
+def test_sft_after_the_warmup_may_take_the_rate_of_rl(schedule: Kind) -> None:
+    method = Alternate(settings(2, 2, schedule), {}, seed=0, steps=6)
+    updates = [method.next_update(step) for step in range(6)]
+    assert [update.schedule or update.kind for update in updates] == [
+        *("sft", "sft"),
+        *("rl", schedule, "rl", schedule),
+    ]
 
 
 @pytest.mark.parametrize("warmup_steps", [0, 4, 0.1])

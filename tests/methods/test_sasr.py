@@ -25,6 +25,7 @@ def settings(**changes: Any) -> Sasr.Settings:
         "gamma": 1.0,
         "smoothing": 0.0,
         "probe_every": None,
+        "sft_schedule": "sft",
         "control": None,
         "fixed_probability": 0.5,
         "sft_steps": None,
@@ -291,3 +292,11 @@ def test_without_warmup_the_first_sft_norm_is_the_reference() -> None:
 )
 def test_expected_sft_steps(changes: dict[str, Any], expected: int) -> None:
     assert Sasr.expected_sft_steps(settings(**changes), steps=100) == expected
+
+
+def test_sft_after_the_warmup_may_take_the_rate_of_rl() -> None:
+    method = build(steps=40, warmup_steps=2, reference_steps=2, sft_schedule="rl", control="fixed")
+    updates = [method.next_update(step) for step in range(40)]
+    assert [update.schedule or update.kind for update in updates[:2]] == ["sft", "sft"]
+    assert {update.kind for update in updates[2:]} == {"sft", "rl"}
+    assert {update.schedule for update in updates[2:]} == {"rl"}
