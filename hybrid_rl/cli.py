@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import NoReturn
 
 import hydra
+from hydra import compose
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import CompactHydraException
+from hydra.errors import CompactHydraException, HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from hybrid_rl import checkpoints, launch, loading, resuming
+from hybrid_rl import checkpoints, launch, loading, resuming, study, study_settings
 from hybrid_rl.rundir import USER_ERROR, UsedDirectoryError
-from hybrid_rl.settings import SettingsError
+from hybrid_rl.settings import Settings, SettingsError
+from hybrid_rl.study_settings import key_of
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +84,7 @@ def open_struct(arguments: Sequence[str], groups: set[str]) -> list[str]:
         f"++{argument}"
         if _SETTING.match(argument)
         and not argument.startswith("hydra.")
-        and _key(argument) not in groups
+        and key_of(argument) not in groups
         else argument
         for argument in arguments
     ]
@@ -116,7 +118,11 @@ def _run(config: DictConfig, multirun: bool) -> int:
     """The exit code."""
     chosen = HydraConfig.get()
     overrides = [override.removeprefix("++") for override in chosen.overrides.task]
-    typed = [_key(override) for override in overrides]
+    typed = [key_of(override) for override in overrides]
+    if config.get("study") is not None:
+        if multirun:
+            raise SettingsError("study: is a multirun of its own; leave out -m")
+        return _study(config, overrides)
     if config.get("resume") is not None:
         resume = Path(str(config.resume)).expanduser().resolve()
         settings = resuming.load(resume, typed, config)
@@ -137,16 +143,35 @@ def _run(config: DictConfig, multirun: bool) -> int:
     return code
 
 
+def _study(config: DictConfig, overrides: Sequence[str]) -> int:
+    """The exit code of a study; see `study`."""
+    own = ("run_dir", "check")
+    extra = [o for o in overrides if key_of(o).partition(".")[0] not in ("study", *own)]
+    definition = study_settings.load(OmegaConf.to_container(config.study, resolve=True), extra)
+    where = config.run_dir or Path("runs", "studies", definition.name)
+    planned = study.plan(definition, extra, Path(where).expanduser().resolve(), _composed)
+    if config.check:
+        logging.getLogger("hybrid_rl").setLevel(logging.WARNING)  # the tables say it all
+        study.check(planned)
+        return 0
+    return study.run(planned, ["hybrid-rl", *_own_configs()], overrides, Path.cwd())
+
+
+def _composed(overrides: Sequence[str]) -> Settings:
+    """The settings of one job of a study."""
+    try:
+        config = compose("config", open_struct(overrides, groups(config_dir())))
+    except HydraException as error:
+        raise SettingsError(" ".join(str(error).split())) from error
+    return loading.load(config, Path.cwd(), typed=[key_of(override) for override in overrides])
+
+
 def _own_configs() -> list[str]:
     """The --config-dir that was given, for the command line in overrides.txt."""
     sources = HydraConfig.get().runtime.config_sources
     return [
         f"--config-dir={source.path}" for source in sources if source.provider == "command-line"
     ]
-
-
-def _key(override: str) -> str:
-    return override.lstrip("+~").partition("=")[0].partition("@")[0]
 
 
 def _exit_with(message: str) -> NoReturn:

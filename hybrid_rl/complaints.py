@@ -51,10 +51,14 @@ class Origin:
 
 
 def lines(
-    error: ValidationError, values: Any, method: type[BaseModel], origin: Origin
+    error: ValidationError,
+    values: Any,
+    method: type[BaseModel],
+    origin: Origin,
+    schema: type[BaseModel] = Settings,
 ) -> dict[str, str]:
     """Setting -> `setting = value: rule; remedy`. `method`: the schema of the method's section."""
-    known = _known(method, "method.") + _known(Settings, "")
+    known = _known(method, "method.") + _known(schema, "")
     by_name: dict[str, list[tuple[str, str]]] = {}
     shown: dict[str, str] = {}
     for detail in error.errors(include_url=False):

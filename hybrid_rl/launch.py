@@ -40,6 +40,11 @@ def start(settings: Settings, run: RunDir) -> int:
     code = supervise(
         command(settings.hardware, run.path), worker_environment(settings.hardware, os.environ)
     )
+    return settle(run, code)
+
+
+def settle(run: RunDir, code: int) -> int:
+    """The exit code of a run whose workers ended with `code`; see `start`."""
     status = run.read_status()
     if status.get("state") == "running" and code == 0:
         code = 1  # a worker that ends well says so; a silent exit 0 is not an end
@@ -93,7 +98,7 @@ def supervise(command: Sequence[str], environment: Mapping[str, str]) -> int:
     signals: list[int] = []
 
     def pass_on(number: int, frame: FrameType | None) -> None:
-        _signal_group(process.pid, number if not signals else signal.SIGKILL)
+        signal_group(process.pid, number if not signals else signal.SIGKILL)
         signals.append(number)
 
     previous = {
@@ -108,10 +113,10 @@ def supervise(command: Sequence[str], environment: Mapping[str, str]) -> int:
         try:
             process.wait(timeout=GRACE_SECONDS)
         except subprocess.TimeoutExpired:
-            _signal_group(process.pid, signal.SIGKILL)
+            signal_group(process.pid, signal.SIGKILL)
         code = process.wait()
     finally:
-        _signal_group(process.pid, signal.SIGKILL)
+        signal_group(process.pid, signal.SIGKILL)
         for number, handler in previous.items():
             signal.signal(number, handler)
     if signals:
@@ -119,7 +124,8 @@ def supervise(command: Sequence[str], environment: Mapping[str, str]) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _signal_group(group: int, number: int) -> None:
+def signal_group(group: int, number: int) -> None:
+    """Signal a process group, if any of it is left."""
     try:
         os.killpg(group, number)
     except (ProcessLookupError, PermissionError):

@@ -66,7 +66,7 @@ def load(resume: Path, typed: Sequence[str], given: Mapping[str, Any]) -> Settin
 
 def _obstacles(run: RunDir, before: Settings, now: Settings) -> list[str]:
     status = run.read_status()
-    if status.get("state") == "running" and _alive(status):
+    if is_running(status):
         return [f"is still running as process {status['pid']}; stop that first"]
     if status.get("state") == "done":
         lines = rundir.read_jsonl(run.metrics)
@@ -83,10 +83,15 @@ def _obstacles(run: RunDir, before: Settings, now: Settings) -> list[str]:
     return []
 
 
-def _alive(status: dict[str, object]) -> bool:
-    """Whether the process that wrote this status lives on this machine."""
+def is_running(status: dict[str, Any]) -> bool:
+    """Whether the run of this status.json has not ended, and the process that wrote it lives on this machine."""
     pid = status.get("pid")
-    if status.get("host") != platform.node() or not isinstance(pid, int) or pid == os.getpid():
+    if (
+        status.get("state") != "running"
+        or status.get("host") != platform.node()
+        or not isinstance(pid, int)
+        or pid == os.getpid()
+    ):
         return False
     try:
         os.kill(pid, 0)

@@ -1,0 +1,317 @@
+"""study=NAME: arms x seeds as ordinary runs under one directory, then their comparison.
+
+The same command again goes on: a job that is done is left alone, one that was cut off resumes from its last complete
+checkpoint, one without a checkpoint starts anew. Jobs are composed and checked before the first one starts.
+"""
+
+import fcntl
+import json
+import logging
+import os
+import shlex
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from hybrid_rl import checkpoints, comparison, launch, resuming, study_jobs
+from hybrid_rl.console import in_words
+from hybrid_rl.rundir import USER_ERROR, RunDir, UsedDirectoryError, write_json
+from hybrid_rl.scores import read_summaries
+from hybrid_rl.settings import Settings, SettingsError
+from hybrid_rl.study_settings import StudySettings, differences, flat
+
+log = logging.getLogger(__name__)
+
+Compose = Callable[[Sequence[str]], Settings]
+"""From what is typed for a run to its checked settings; raises SettingsError."""
+State = Literal["new", "done", "cut off", "no checkpoint"]
+# In which a resumed run, or a moved directory, may differ from what a job was composed as.
+_LOCK = ".lock"
+_FREE = ("resume", "check", "run_dir")
+# Parts of the data that arms may differ in: what is learned from, not what is measured.
+_LEARNED = ("data.name", "data.train.", "data.traces", "data.traces_seed", "data.columns.trace")
+
+
+@dataclass(frozen=True)
+class Job:
+    arm: str
+    seed: int
+    settings: Settings
+    typed: tuple[str, ...]
+    """The overrides that make this run, for overrides.txt."""
+
+    @property
+    def run(self) -> RunDir:
+        return RunDir(Path(self.settings.run_dir))
+
+    @property
+    def label(self) -> str:
+        return f"{self.arm} seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Study:
+    definition: StudySettings
+    extra: tuple[str, ...]
+    """Overrides of the command line, for all arms."""
+    directory: Path
+    jobs: tuple[Job, ...]
+
+    @property
+    def report(self) -> Path:
+        return self.directory / "report.md"
+
+
+def plan(
+    definition: StudySettings, extra: Sequence[str], directory: Path, compose: Compose
+) -> Study:
+    """All jobs, composed and checked; seed by seed, so that a study cut short has whole comparisons.
+
+    Raises SettingsError with the problems of every arm.
+    """
+    made: dict[tuple[str, int], Job] = {}
+    problems: list[str] = []
+    for arm, own in definition.arms.items():
+        for seed in definition.seeds:
+            where = directory / arm / f"seed_{seed}"
+            fixed = [f"name={definition.name}-{arm}", f"seed={seed}", f"run_dir={_quoted(where)}"]
+            typed = (*definition.common, *own, *extra, *fixed)
+            try:
+                made[arm, seed] = Job(arm, seed, compose(typed), typed)
+            except SettingsError as error:
+                problems += [f"study.arms.{arm}: {line}" for line in str(error).splitlines()]
+                break
+    problems += _unequal(
+        definition, [job for (_, s), job in made.items() if s == definition.seeds[0]]
+    )
+    if problems:
+        raise SettingsError("\n".join(problems))
+    jobs = tuple(made[arm, seed] for seed in definition.seeds for arm in definition.arms)
+    return Study(definition, tuple(extra), directory, jobs)
+
+
+def check(study: Study) -> None:
+    """Print the estimate of every arm; raises SettingsError."""
+    from hybrid_rl import estimate  # noqa: PLC0415 - heavy: reads the data and starts the verifier
+
+    first = study.definition.seeds[0]
+    for job in study.jobs:
+        if job.seed == first:
+            estimate.check(job.settings)
+
+
+def run(study: Study, program: Sequence[str], typed: Sequence[str], launch_dir: Path) -> int:
+    """Run what is not done yet, then compare; the exit code. `program` and `typed`: how the study itself was started.
+
+    Raises SettingsError or UsedDirectoryError where the directory holds another study, or a job that is running.
+    """
+    with _locked(study.directory) as lock:
+        _claim(study)
+        states = [_state(job) for job in study.jobs]
+        _log_plan(study, states)
+        pending = [
+            (job, state) for job, state in zip(study.jobs, states, strict=True) if state != "done"
+        ]
+        runner = _Runner(study, pending, program, launch_dir, lock)
+        stopped = study_jobs.run(len(pending), study.definition.jobs, runner.begin, runner.ended)
+        if stopped is not None:
+            again = shlex.join([*program, *typed])
+            log.warning("stopped; continue with the same command: %s", again)
+            return 128 + stopped
+        _compare(study)
+    for job, error in runner.failed:
+        log.error("%s failed: %s; see %s", job.label, error, job.run.log)
+    return 1 if runner.failed else 0
+
+
+class _Runner:
+    """What happens when a job begins and ends."""
+
+    def __init__(
+        self,
+        study: Study,
+        pending: Sequence[tuple[Job, State]],
+        program: Sequence[str],
+        launch_dir: Path,
+        lock: int,
+    ) -> None:
+        self.study, self.pending = study, pending
+        self.program, self.launch_dir, self.lock = program, launch_dir, lock
+        self.failed: list[tuple[Job, str]] = []
+        self._seconds: list[float] = []
+
+    def begin(self, index: int, slot: int) -> study_jobs.Command:
+        job, state = self.pending[index]
+        settings, typed = job.settings, [*self.program, *job.typed]
+        if state == "cut off":
+            settings = resuming.load(job.run.path, ["resume"], {})
+            typed = [*self.program, f"resume={_quoted(job.run.path)}"]
+        elif state == "no checkpoint":
+            shutil.rmtree(job.run.path)
+        directory = launch.prepare(settings, typed, self.launch_dir)
+        hardware = settings.hardware
+        return study_jobs.Command(
+            launch.command(hardware, directory.path),
+            study_jobs.environment(
+                hardware, slot, self.study.definition.jobs, os.environ, study_jobs.cores()
+            ),
+            directory.path / "console.txt",
+            held=(self.lock,),
+        )
+
+    def ended(self, index: int, code: int, seconds: float) -> None:
+        job, _ = self.pending[index]
+        try:
+            code = launch.settle(job.run, code)
+        except SettingsError:
+            code = USER_ERROR
+        self._seconds.append(seconds)
+        if code:
+            error = str(job.run.read_status().get("error", "without a word"))
+            self.failed.append((job, error))
+            result = f"failed: {error}"
+        else:
+            result = in_words(read_summaries(job.run.evaluation("after"))) or "done"
+        left = len(self.pending) - len(self._seconds)
+        slots = self.study.definition.jobs
+        rest = sum(self._seconds) / len(self._seconds) * -(-left // slots)
+        log.info(
+            "%s: %s; %s; %s",
+            job.label,
+            result,
+            _clock(seconds),
+            f"{left} left, about {_clock(rest)}" if left else "none left",
+        )
+
+
+def _unequal(definition: StudySettings, jobs: Sequence[Job]) -> Iterator[str]:
+    """Where arms would not be measured alike, or spend alike."""
+    if not jobs:
+        return
+    name = definition.reference or next(iter(definition.arms))
+    reference = next((job for job in jobs if job.arm == name), jobs[0])
+    expected = flat(_measured(reference.settings))
+    for job in jobs:
+        found = flat(_measured(job.settings))
+        for key in dict.fromkeys([*expected, *found]):
+            if key.startswith(_LEARNED) or found.get(key) == expected.get(key):
+                continue
+            yield (
+                f"study.arms.{job.arm}: {key} = {found.get(key)}, where {reference.arm} has {expected.get(key)};"
+                " all arms are measured alike, at equal budgets: give it to all, in study.common or on the command line"
+            )
+
+
+def _measured(settings: Settings) -> dict[str, Any]:
+    """What decides how a run is measured, which questions it meets, and how much it may spend."""
+    whole = settings.model_dump(mode="json")
+    shown = {key: whole[key] for key in ("data", "reward", "eval")}
+    model = {key: whole["model"][key] for key in ("chat_template", "tokenizer", "eos_tokens")}
+    train = {key: whole["train"][key] for key in ("eval_every", "max_completion_tokens")}
+    if not any(whole["budget"].values()):
+        train["steps"] = whole["train"]["steps"]  # the one limit that there is
+    return {**shown, "model": model, "train": train, "budget": whole["budget"]}
+
+
+def _claim(study: Study) -> None:
+    """Write study.json, or see that it is of this study."""
+    path = study.directory / "study.json"
+    definition = json.loads(json.dumps(study.definition.definition(study.extra)))
+    if path.exists():
+        changed = differences(json.loads(path.read_text(encoding="utf-8")), definition)
+        if changed:
+            raise SettingsError(
+                f"run_dir = {study.directory}: holds another definition of a study; give a new run_dir, or"
+                " go on with the old definition. What differs:\n" + "\n".join(changed)
+            )
+        return
+    others = sorted(entry.name for entry in study.directory.iterdir() if entry.name != _LOCK)
+    if others:
+        raise UsedDirectoryError(
+            f"run_dir = {study.directory}: is not empty (it holds {', '.join(others[:5])}) and has no study.json;"
+            " give a new run_dir for the study"
+        )
+    write_json(path, definition)
+
+
+def _state(job: Job) -> State:
+    """What there is of a job; raises SettingsError where its settings are others, or it is running."""
+    run = job.run
+    if not run.path.exists() or not any(run.path.iterdir()):
+        return "new"
+    if not run.settings.exists():
+        if run.status.exists() or [entry.name for entry in run.path.iterdir()] != ["console.txt"]:
+            raise UsedDirectoryError(
+                f"{run.path}: is not empty, and has no settings.json; move it away, or give a new run_dir"
+            )
+        return "no checkpoint"
+    old, new = (
+        json.loads(run.settings.read_text(encoding="utf-8")),
+        job.settings.model_dump(mode="json"),
+    )
+    changed = differences(*({k: v for k, v in one.items() if k not in _FREE} for one in (old, new)))
+    if changed:
+        raise SettingsError(
+            f"{run.path}: was started with other settings; give a new run_dir, or go back to them."
+            " What differs:\n" + "\n".join(changed)
+        )
+    status = run.read_status()
+    if status.get("state") == "done":
+        return "done"
+    if resuming.is_running(status):
+        raise SettingsError(f"{run.path}: is running as process {status['pid']}; stop that first")
+    return "cut off" if checkpoints.complete(run.checkpoints) else "no checkpoint"
+
+
+def _log_plan(study: Study, states: Sequence[State]) -> None:
+    counts = {state: states.count(state) for state in dict.fromkeys(states)}
+    words = {"new": "to run", "done": "done", "cut off": "to resume", "no checkpoint": "to restart"}
+    log.info(
+        "study %s: %d arms x %d seeds: %s; in %s",
+        study.definition.name,
+        len(study.definition.arms),
+        len(study.definition.seeds),
+        ", ".join(f"{count} {words[state]}" for state, count in counts.items()),
+        study.directory,
+    )
+
+
+def _compare(study: Study) -> None:
+    done = [job.run.path for job in study.jobs if job.run.read_status().get("state") == "done"]
+    try:
+        log.info("comparison: %s", comparison.write_comparison(done, study.report))
+    except comparison.ComparisonError as error:
+        log.warning("no comparison: %s", error)
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[int]:
+    """One study at a time in a directory, and none while a job of a killed one is still ending.
+
+    Yields the lock, for jobs to inherit; the system frees it however they end.
+    """
+    if directory.exists() and not directory.is_dir():
+        raise UsedDirectoryError(f"run_dir = {directory}: is a file; give the path of a directory")
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / _LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SettingsError(
+                f"run_dir = {directory}: a study is running there, or its last jobs are ending; wait, or stop it first"
+            ) from error
+        yield file.fileno()
+
+
+def _quoted(path: Path) -> str:
+    """A path as a value of an override; Hydra's grammar takes few characters unquoted."""
+    return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
