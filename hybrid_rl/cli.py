@@ -4,6 +4,7 @@ Hydra runs in this process only; workers read RUN_DIR/settings.json. What a user
 ends with exit code 2, anything else is a bug and keeps its traceback.
 """
 
+import copy
 import errno
 import logging
 import os
@@ -12,14 +13,17 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import hydra
 from hydra import compose
+from hydra._internal.callbacks import Callbacks
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from hydra.errors import CompactHydraException, HydraException
-from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from hydra.types import HydraContext, RunMode
+from omegaconf import DictConfig, OmegaConf, read_write
 
 from hybrid_rl import checkpoints, launch, loading, resuming, study, study_settings
 from hybrid_rl.rundir import USER_ERROR, UsedDirectoryError
@@ -154,7 +158,8 @@ def _study(config: DictConfig, overrides: Sequence[str]) -> int:
         logging.getLogger("hybrid_rl").setLevel(logging.WARNING)  # the tables say it all
         study.check(planned)
         return 0
-    return study.run(planned, ["hybrid-rl", *_own_configs()], overrides, Path.cwd())
+    program = ["hybrid-rl", *_own_configs()]
+    return study.run(planned, program, overrides, Path.cwd(), _chosen_launcher(planned.directory))
 
 
 def _composed(overrides: Sequence[str]) -> Settings:
@@ -164,6 +169,35 @@ def _composed(overrides: Sequence[str]) -> Settings:
     except HydraException as error:
         raise SettingsError(" ".join(str(error).split())) from error
     return loading.load(config, Path.cwd(), typed=[key_of(override) for override in overrides])
+
+
+def _chosen_launcher(directory: Path) -> study.Launcher | None:
+    """What runs the jobs of a study by Hydra's launcher, where one is chosen; None: the study runs them itself.
+
+    Hydra's own sweepers vary one setting per axis, while an arm is several; a launcher takes any list of overrides.
+    """
+    if HydraConfig.get().launcher._target_.endswith(".BasicLauncher"):
+        return None
+    config: Any = copy.deepcopy(
+        HydraConfig.instance().cfg
+    )  # typed as its `hydra` section, which it holds
+    with read_write(config.hydra):
+        config.hydra.sweep.dir = str(directory)
+    context = HydraContext(GlobalHydra.instance().config_loader(), Callbacks(config))
+    launcher = Plugins.instance().instantiate_launcher(context, _job, config)
+
+    def launch_all(jobs: Sequence[study.Launched]) -> None:
+        typed = [
+            [
+                *open_struct(job.typed, groups(config_dir())),
+                f"hydra.sweep.subdir={job.directory.relative_to(directory)}",
+                "hydra.mode=MULTIRUN",
+            ]
+            for job in jobs
+        ]
+        launcher.launch(typed, initial_job_idx=0)
+
+    return launch_all
 
 
 def _own_configs() -> list[str]:

@@ -27,6 +27,18 @@ log = logging.getLogger(__name__)
 
 Compose = Callable[[Sequence[str]], Settings]
 """From what is typed for a run to its checked settings; raises SettingsError."""
+
+
+@dataclass(frozen=True)
+class Launched:
+    """A job as it is handed to a launcher: what would be typed after `hybrid-rl`."""
+
+    typed: tuple[str, ...]
+    directory: Path
+
+
+Launcher = Callable[[Sequence[Launched]], None]
+"""Runs jobs elsewhere, joblib's processes or a cluster's, and comes back when all have ended."""
 State = Literal["new", "done", "cut off", "no checkpoint"]
 # In which a resumed run, or a moved directory, may differ from what a job was composed as.
 _LOCK = ".lock"
@@ -103,9 +115,16 @@ def check(study: Study) -> None:
             estimate.check(job.settings)
 
 
-def run(study: Study, program: Sequence[str], typed: Sequence[str], launch_dir: Path) -> int:
+def run(
+    study: Study,
+    program: Sequence[str],
+    typed: Sequence[str],
+    launch_dir: Path,
+    launcher: Launcher | None = None,
+) -> int:
     """Run what is not done yet, then compare; the exit code. `program` and `typed`: how the study itself was started.
 
+    `launcher`: None runs study.jobs at a time here, which a signal stops cleanly.
     Raises SettingsError or UsedDirectoryError where the directory holds another study, or a job that is running.
     """
     with _locked(study.directory) as lock:
@@ -116,7 +135,12 @@ def run(study: Study, program: Sequence[str], typed: Sequence[str], launch_dir: 
             (job, state) for job, state in zip(study.jobs, states, strict=True) if state != "done"
         ]
         runner = _Runner(study, pending, program, launch_dir, lock)
-        stopped = study_jobs.run(len(pending), study.definition.jobs, runner.begin, runner.ended)
+        if launcher is not None:
+            runner.hand_to(launcher)
+            stopped = None
+        else:
+            jobs = study.definition.jobs
+            stopped = study_jobs.run(len(pending), jobs, runner.begin, runner.ended)
         if stopped is not None:
             again = shlex.join([*program, *typed])
             log.warning("stopped; continue with the same command: %s", again)
@@ -161,6 +185,19 @@ class _Runner:
             directory.path / "console.txt",
             held=(self.lock,),
         )
+
+    def hand_to(self, launcher: Launcher) -> None:
+        jobs = []
+        for job, state in self.pending:
+            if state == "no checkpoint":
+                shutil.rmtree(job.run.path)
+            resume = (f"resume={_quoted(job.run.path)}",)
+            jobs.append(Launched(resume if state == "cut off" else job.typed, job.run.path))
+        launcher(jobs)
+        for job, _ in self.pending:
+            status = job.run.read_status()
+            if status.get("state") != "done":
+                self.failed.append((job, str(status.get("error", "it has not ended"))))
 
     def ended(self, index: int, code: int, seconds: float) -> None:
         job, _ = self.pending[index]
