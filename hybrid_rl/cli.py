@@ -26,7 +26,7 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf, read_write
 
 from hybrid_rl import checkpoints, launch, loading, resuming, study, study_settings
-from hybrid_rl.rundir import USER_ERROR, UsedDirectoryError
+from hybrid_rl.rundir import USER_ERROR, RunDir, UsedDirectoryError, read_jsonl
 from hybrid_rl.settings import Settings, SettingsError
 from hybrid_rl.study_settings import key_of
 
@@ -94,8 +94,8 @@ def open_struct(arguments: Sequence[str], groups: set[str]) -> list[str]:
     ]
 
 
-def _job(config: DictConfig) -> None:
-    """One run, or one job of a multirun."""
+def _job(config: DictConfig) -> float | None:
+    """One run, or one job of a multirun. Sweepers that search read the result: the last greedy accuracy on dev."""
     multirun = HydraConfig.get().mode == RunMode.MULTIRUN
     try:
         code = _run(config, multirun)
@@ -116,6 +116,10 @@ def _job(config: DictConfig) -> None:
         )
     if code:
         sys.exit(code)
+    if not multirun:
+        return None
+    evaluated = read_jsonl(RunDir(Path(HydraConfig.get().runtime.output_dir)).progress)
+    return float(evaluated[-1]["greedy"]) if evaluated else None
 
 
 def _run(config: DictConfig, multirun: bool) -> int:

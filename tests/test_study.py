@@ -218,6 +218,29 @@ def test_a_second_study_waits_for_the_first(tmp_path: Path) -> None:
         pass
 
 
+def test_jobs_can_be_handed_to_a_launcher(tmp_path: Path, job_settings: study.Compose) -> None:
+    """A launcher that does all jobs but one; what was cut off is handed over as a resume, what is done is not."""
+    made = planned(tmp_path, job_settings)
+    study._claim(made)
+    begun(made.jobs[0]).write_status("done")
+    resumed = begun(made.jobs[1])
+    resumed.write_status("failed", error="stopped")
+    (resumed.checkpoints / "checkpoint-2").mkdir(parents=True)
+    (resumed.checkpoints / "checkpoint-2" / "hybrid_state.json").write_text("{}")
+    handed: list[study.Launched] = []
+
+    def launcher(jobs: Sequence[study.Launched]) -> None:
+        handed.extend(jobs)
+        resumed.write_status("done")
+        begun(made.jobs[3]).write_status("failed", error="no disk")
+
+    code = study.run(made, ["hybrid-rl"], ["study=two"], tmp_path, launcher)
+    assert [job.typed for job in handed] == [
+        (f"resume='{resumed.path}'",), made.jobs[2].typed, made.jobs[3].typed
+    ]  # fmt: skip
+    assert code == 1
+
+
 def test_there_are_studies() -> None:
     assert "smoke" in SHIPPED
 

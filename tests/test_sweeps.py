@@ -20,9 +20,15 @@ def test_there_are_sweeps() -> None:
 @pytest.mark.parametrize("end", [0, -1], ids=["first", "last"])
 def test_a_sweep_composes(file: Path, end: int, load: Load) -> None:
     sweep: dict[str, Any] = yaml.safe_load(file.read_text())
-    overrides = [f"{name}={given['values'][end]}" for name, given in sweep["parameters"].items()]
-    settings = load(*overrides)
-    assert settings.seed == sweep["parameters"]["seed"]["values"][end]
+    fixed = [part for part in sweep["command"] if part.partition("=")[0] in ("method", "tracker")]
+    points = {name: _points(given)[end] for name, given in sweep["parameters"].items()}
+    settings = load(*fixed, *(f"{name}={value}" for name, value in points.items()))
+    assert settings.seed == points["seed"]
     _, evaluated, measure = sweep["metric"]["name"].split("/")
-    assert evaluated in settings.eval.sets
+    assert evaluated in [*settings.eval.sets, "dev"]
     assert sweep["metric"]["name"] in named({"set": evaluated, measure: 0.5})
+
+
+def _points(given: dict[str, Any]) -> list[Any]:
+    """The values of a grid, or the ends of a distribution."""
+    return given["values"] if "values" in given else [given["min"], given["max"]]
