@@ -5,6 +5,7 @@ Training and evaluation of a run share one bench: the same verifier, the same pr
 
 import logging
 import random
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,11 +78,43 @@ class Bench:
         """All sets of `eval.sets`, into the run directory."""
         sets = {"dev": self.examples.dev, **self.examples.test}
         out = self.directory.evaluation(moment) if PartialState().is_main_process else None
-        name = f"evaluation {moment} training" if self.settings.task == "train" else "evaluation"
+        when = "best on dev" if moment == "best" else f"{moment} training"
+        name = f"evaluation {when}" if self.settings.task == "train" else "evaluation"
         with console.phase(name) as phase:
             found = self._run({name: sets[name] for name in self.settings.eval.sets}, out, moment)
             phase.result = console.in_words(found)
         return found
+
+    def evaluate_best(
+        self, step: int | None, last_step: int, last: dict[str, SetSummary]
+    ) -> dict[str, SetSummary]:
+        """All sets of `eval.sets`, with best_model, the weights of `step`; to be called when training is over.
+
+        `last`: what was found with those of `last_step`, which may be the same.
+        """
+        if step is None:
+            log.warning("eval.best: no evaluation on dev was made, so no weights were chosen")
+            return {}
+        if step == last_step:
+            log.info("best on dev: the last weights, step %d", step)
+            if PartialState().is_main_process:
+                after, best = (self.directory.evaluation(m) for m in ("after", "best"))
+                shutil.copytree(after, best, dirs_exist_ok=True)
+            return last
+        log.info("best on dev: the weights of step %d", step)
+        self.model.to("cpu")
+        own = {"gguf_file": None, "package": None, "lora": None, "revision": None}
+        path = {"path": str(self.directory.best_model), "tokenizer": None}
+        model = models.load_model(self.settings.model.model_copy(update=own | path))
+        generation_batch = self.settings.hardware.generation_batch
+        self.sample = partial(
+            _sample_alone,
+            model.to(PartialState().device),
+            self.eos_ids,
+            self.tokenizer.pad_token_id,
+            generation_batch,
+        )
+        return self.evaluate("best")
 
     def evaluate_dev(self, step: int) -> SetSummary | None:
         """The dev set with the current weights, for learning curves and selection; None where there is none."""

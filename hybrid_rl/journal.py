@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from hybrid_rl.accounting import Cost, Spent
@@ -16,6 +17,9 @@ class Recorder(Protocol):
 
     def rollouts(self, step: int, rows: list[dict[str, Any]]) -> None:
         """Every train.rollouts_every steps; rank 0 only."""
+
+    def checkpoint(self, directory: Path) -> None:
+        """While a checkpoint is being written; rank 0 only."""
 
     def evaluate(self, step: int, axes: Mapping[str, float]) -> None:
         """Every train.eval_every steps; all ranks."""

@@ -7,8 +7,9 @@ from typing import Any
 
 from accelerate import PartialState
 
-from hybrid_rl import rundir
+from hybrid_rl import checkpoints, rundir
 from hybrid_rl.bench import Bench
+from hybrid_rl.best import Best
 from hybrid_rl.console import Progress
 from hybrid_rl.rundir import RunDir
 from hybrid_rl.scores import SetSummary
@@ -27,6 +28,8 @@ class RunRecorder:
             progress,
             bench,
         )
+        self.best: Best | None = None
+        """With eval.best; it needs the trainer, which needs this."""
 
     def update(self, metrics: dict[str, Any], decision: dict[str, Any]) -> None:
         rundir.append_json(self.directory.metrics, metrics)
@@ -40,19 +43,29 @@ class RunRecorder:
 
     def evaluate(self, step: int, axes: Mapping[str, float]) -> None:
         summary = self.bench.evaluate_dev(step)
-        if summary is None or not PartialState().is_main_process:
+        if summary is None:
             return
-        line = {"step": step, "set": "dev", **summary.flat(), **axes}
-        rundir.append_json(self.directory.progress, line)
-        self.tracker.log(line, step)
+        if PartialState().is_main_process:
+            line = {"step": step, "set": "dev", **summary.flat(), **axes}
+            rundir.append_json(self.directory.progress, line)
+            self.tracker.log(line, step)
+        if self.best is not None:
+            self.best.consider(step, summary.greedy.value)
+
+    def checkpoint(self, directory: Path) -> None:
+        if self.best is not None:
+            self.best.keep_with(directory)
 
     def report(self, step: int, found: Mapping[str, SetSummary]) -> None:
         """Show an evaluation, which has its own files, in the tracker too."""
         for name, summary in found.items():
             self.tracker.log({"set": name, **summary.flat()}, step)
 
-    def rewind(self, step: int) -> None:
-        """Forget what came after `step`: a resume from there writes it again."""
+    def rewind(self, checkpoint: Path) -> None:
+        """Forget what came after `checkpoint`: a resume from there writes it again."""
+        step = checkpoints.read_state(checkpoint)["step"]
+        if self.best is not None:
+            self.best.restore(checkpoint)
         for path in (self.directory.metrics, self.directory.decisions, self.directory.progress):
             rewind(path, step)
 

@@ -23,6 +23,8 @@ class Record:
     progress: list[dict[str, Any]]
     before: dict[str, SetSummary]
     after: dict[str, SetSummary]
+    best: dict[str, SetSummary]
+    """Of the checkpoint that was best on dev; empty where none was chosen."""
 
     @classmethod
     def read(cls, path: Path) -> "Record":
@@ -41,6 +43,7 @@ class Record:
             progress=read_jsonl(directory.progress),
             before=scores.read_summaries(directory.evaluation("before")),
             after=scores.read_summaries(directory.evaluation("after")),
+            best=scores.read_summaries(directory.evaluation("best")),
         )
 
     @property

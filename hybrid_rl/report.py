@@ -87,10 +87,12 @@ def _result(record: Record) -> list[str]:
         f" {fewest:,} questions chance alone moves an accuracy by up to ±{stats.noise(fewest):.2f}."
     )
     if record.after and record.metrics:
-        lines.append(
-            "No checkpoint was selected: the model after the last step was evaluated. Test questions played no part"
-            " in training."
+        chosen = (
+            "`after` is the model of the last step, `best on dev` that of the highest greedy accuracy on dev."
+            if record.best
+            else "No checkpoint was selected: the model after the last step was evaluated."
         )
+        lines.append(f"{chosen} Test questions played no part in training.")
     return lines
 
 
@@ -141,8 +143,9 @@ def _accuracy_table(record: Record) -> Iterator[str]:
     columns += [f"avg@{k}", f"maj@{k}", f"pass@{k}"] if k else []
     columns += ["truncated", "unparseable", "timed out", "tokens"]
     rows = []
+    moments = (("before", record.before), ("after", record.after), ("best on dev", record.best))
     for name in dict.fromkeys([*record.before, *record.after]):
-        for when, found in (("before", record.before), ("after", record.after)):
+        for when, found in moments:
             if name not in found:
                 continue
             summary = found[name]

@@ -140,6 +140,8 @@ def _sets(settings: Settings) -> Iterator[str]:
             f"train.eval_every = {settings.train.eval_every}: data={data.name} has no dev questions;"
             " give data.dev a count, or set train.eval_every=null"
         )
+    if settings.eval.best and settings.task == "train" and settings.train.eval_every is None:
+        yield "eval.best = true: weights are chosen on dev during training; give train.eval_every, or eval.best=false"
     for name in data.test_columns:
         if name not in data.test:
             yield (
@@ -188,6 +190,11 @@ def _hardware(settings: Settings) -> Iterator[str]:
             " set train.rl.beta=0, or hardware.deepspeed=null"
         )
     stage = (hardware.deepspeed.get("zero_optimization") or {}).get("stage")
+    if stage == 3 and settings.eval.best:
+        yield (
+            "eval.best = true: sharded weights (ZeRO-3) cannot be swapped for others in the run;"
+            " set eval.best=false, or hardware=gpu_zero2"
+        )
     if stage not in (1, 2, 3):
         yield (
             f"hardware.deepspeed.zero_optimization.stage = {stage}: must be 1, 2 or 3;"

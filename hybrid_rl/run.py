@@ -16,6 +16,7 @@ from accelerate import PartialState
 
 from hybrid_rl import accounting, checkpoints, evaluate, report, tracking, trl_arguments
 from hybrid_rl.bench import Bench
+from hybrid_rl.best import Best
 from hybrid_rl.recorder import RunRecorder
 from hybrid_rl.rewards import Grader
 from hybrid_rl.rundir import Moment, RunDir
@@ -47,7 +48,7 @@ def run(settings: Settings) -> None:
 def _rescore(settings: Settings, directory: RunDir, grader: Grader) -> None:
     """Grade again what another run generated, at every moment that it was evaluated."""
     source = RunDir(Path(str(settings.eval.rescore)))
-    moments: tuple[Moment, ...] = ("before", "after")
+    moments: tuple[Moment, ...] = ("before", "after", "best")
     for moment in moments:
         if source.evaluation(moment).exists():
             out = directory.evaluation(moment)
@@ -89,6 +90,8 @@ def _train_and_evaluate(
         recorder=recorder,
     )
     bench.sample = trainer.sample
+    if settings.eval.best:
+        recorder.best = Best(directory.best_model, trainer.save)
     if settings.eval.before and settings.resume is None:
         recorder.report(0, bench.evaluate("before"))
     with progress:
@@ -96,7 +99,7 @@ def _train_and_evaluate(
             trainer.train()
         else:
             checkpoint = checkpoints.complete(directory.checkpoints)[-1]
-            recorder.rewind(checkpoints.read_state(checkpoint)["step"])
+            recorder.rewind(checkpoint)
             trainer.resume(checkpoint)
     limit = accounting.reached(settings.budget.model_dump(), trainer.spent.axes())
     if limit is not None and PartialState().is_main_process:
@@ -104,5 +107,9 @@ def _train_and_evaluate(
     trainer.save(directory.model)
     after = bench.evaluate("after")
     recorder.report(trainer.state.global_step, after)
+    if recorder.best is not None:
+        step = recorder.best.step
+        best = bench.evaluate_best(step, trainer.state.global_step, after)
+        recorder.report(step or 0, {f"{name}_best": summary for name, summary in best.items()})
     if PartialState().is_main_process:
         console.show_results(read_summaries(directory.evaluation("before")), after)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-Moment = Literal["before", "after"]
+Moment = Literal["before", "after", "best"]
 State = Literal["running", "done", "failed"]
 USER_ERROR = 2
 """Exit code, in status.json and of the command, for what the user can fix."""
@@ -69,6 +69,11 @@ class RunDir:
     @property
     def model(self) -> Path:
         return self.path / "model"
+
+    @property
+    def best_model(self) -> Path:
+        """The weights that were best on dev, with eval.best."""
+        return self.path / "best_model"
 
     def evaluation(self, moment: Moment) -> Path:
         """Directory of one evaluation: a .jsonl per set and summary.json."""

@@ -185,6 +185,8 @@ class EvalSettings(Checked):
     """Questions per set, the first of a shuffle that depends on the questions alone; null: all."""
     before: bool
     """Evaluate the untrained model too."""
+    best: bool
+    """Keep the weights that were best on dev as RUN_DIR/best_model, and evaluate them too, beside the last ones."""
     rescore: str | None
     """With task=evaluate: a run directory whose saved generations are graded again; nothing is generated."""
 

@@ -314,12 +314,12 @@ class HybridTrainer(GRPOTrainer):
         self.accelerator.wait_for_everyone()
         if not self.accelerator.is_main_process:
             return
-        directory = Path(self.args.output_dir)
-        checkpoint = directory / f"checkpoint-{self.state.global_step}"
+        checkpoint = Path(self.args.output_dir, f"checkpoint-{self.state.global_step}")
+        self.recorder.checkpoint(checkpoint)
         self._own_moments.save(self.optimizer, checkpoint)
         models.save_reference(self._moving_reference, checkpoint)
         checkpoints.write_state(checkpoint, self._position.state_dict(self.state.global_step))
-        checkpoints.keep_newest(directory, self.settings.train.keep_checkpoints)
+        checkpoints.keep_newest(checkpoint.parent, self.settings.train.keep_checkpoints)
 
     def resume(self, checkpoint: Path) -> None:
         """Train on from `checkpoint`."""

@@ -98,6 +98,9 @@ class Remember:
     def rollouts(self, step: int, rows: list[dict[str, Any]]) -> None:
         self.rows += rows
 
+    def checkpoint(self, directory: Path) -> None:
+        pass
+
     def evaluate(self, step: int, axes: Mapping[str, float]) -> None:
         self.evaluated.append(step)
 
