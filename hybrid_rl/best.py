@@ -20,7 +20,7 @@ _IN_CHECKPOINT = "best_model"
 
 
 class Best:
-    """`save` writes the model as it is into a directory. All ranks call `consider` and `restore`, rank 0 `keep_with`."""
+    """`save` writes the model into a directory. All ranks call `consider` and `restore`, rank 0 `keep_with`."""
 
     def __init__(self, directory: Path, save: Callable[[Path], None]) -> None:
         self.directory, self.save = directory, save

@@ -4,24 +4,22 @@ The same command again goes on: a job that is done is left alone, one that was c
 checkpoint, one without a checkpoint starts anew. Jobs are composed and checked before the first one starts.
 """
 
-import fcntl
-import json
 import logging
 import os
 import shlex
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from hybrid_rl import checkpoints, comparison, launch, resuming, study_jobs
+from hybrid_rl import comparison, launch, resuming, study_jobs
 from hybrid_rl.console import in_words
-from hybrid_rl.rundir import USER_ERROR, RunDir, UsedDirectoryError, write_json
+from hybrid_rl.rundir import USER_ERROR, RunDir
 from hybrid_rl.scores import read_summaries
 from hybrid_rl.settings import Settings, SettingsError
-from hybrid_rl.study_settings import StudySettings, differences, flat
+from hybrid_rl.study_directory import State, claim, locked, state_of
+from hybrid_rl.study_settings import StudySettings, flat
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +37,6 @@ class Launched:
 
 Launcher = Callable[[Sequence[Launched]], None]
 """Runs jobs elsewhere, joblib's processes or a cluster's, and comes back when all have ended."""
-State = Literal["new", "done", "cut off", "no checkpoint"]
-# In which a resumed run, or a moved directory, may differ from what a job was composed as.
-_LOCK = ".lock"
-_FREE = ("resume", "check", "run_dir")
 # Parts of the data that arms may differ in: what is learned from, not what is measured.
 _LEARNED = ("data.name", "data.train.", "data.traces", "data.traces_seed", "data.columns.trace")
 
@@ -127,9 +121,9 @@ def run(
     `launcher`: None runs study.jobs at a time here, which a signal stops cleanly.
     Raises SettingsError or UsedDirectoryError where the directory holds another study, or a job that is running.
     """
-    with _locked(study.directory) as lock:
-        _claim(study)
-        states = [_state(job) for job in study.jobs]
+    with locked(study.directory) as lock:
+        claim(study.directory, study.definition.definition(study.extra))
+        states = [state_of(job.run, job.settings) for job in study.jobs]
         _log_plan(study, states)
         pending = [
             (job, state) for job, state in zip(study.jobs, states, strict=True) if state != "done"
@@ -253,56 +247,6 @@ def _measured(settings: Settings) -> dict[str, Any]:
     return {**shown, "model": model, "train": train, "budget": whole["budget"]}
 
 
-def _claim(study: Study) -> None:
-    """Write study.json, or see that it is of this study."""
-    path = study.directory / "study.json"
-    definition = json.loads(json.dumps(study.definition.definition(study.extra)))
-    if path.exists():
-        changed = differences(json.loads(path.read_text(encoding="utf-8")), definition)
-        if changed:
-            raise SettingsError(
-                f"run_dir = {study.directory}: holds another definition of a study; give a new run_dir, or"
-                " go on with the old definition. What differs:\n" + "\n".join(changed)
-            )
-        return
-    others = sorted(entry.name for entry in study.directory.iterdir() if entry.name != _LOCK)
-    if others:
-        raise UsedDirectoryError(
-            f"run_dir = {study.directory}: is not empty (it holds {', '.join(others[:5])}) and has no study.json;"
-            " give a new run_dir for the study"
-        )
-    write_json(path, definition)
-
-
-def _state(job: Job) -> State:
-    """What there is of a job; raises SettingsError where its settings are others, or it is running."""
-    run = job.run
-    if not run.path.exists() or not any(run.path.iterdir()):
-        return "new"
-    if not run.settings.exists():
-        if run.status.exists() or [entry.name for entry in run.path.iterdir()] != ["console.txt"]:
-            raise UsedDirectoryError(
-                f"{run.path}: is not empty, and has no settings.json; move it away, or give a new run_dir"
-            )
-        return "no checkpoint"
-    old, new = (
-        json.loads(run.settings.read_text(encoding="utf-8")),
-        job.settings.model_dump(mode="json"),
-    )
-    changed = differences(*({k: v for k, v in one.items() if k not in _FREE} for one in (old, new)))
-    if changed:
-        raise SettingsError(
-            f"{run.path}: was started with other settings; give a new run_dir, or go back to them."
-            " What differs:\n" + "\n".join(changed)
-        )
-    status = run.read_status()
-    if status.get("state") == "done":
-        return "done"
-    if resuming.is_running(status):
-        raise SettingsError(f"{run.path}: is running as process {status['pid']}; stop that first")
-    return "cut off" if checkpoints.complete(run.checkpoints) else "no checkpoint"
-
-
 def _log_plan(study: Study, states: Sequence[State]) -> None:
     counts = {state: states.count(state) for state in dict.fromkeys(states)}
     words = {"new": "to run", "done": "done", "cut off": "to resume", "no checkpoint": "to restart"}
@@ -322,25 +266,6 @@ def _compare(study: Study) -> None:
         log.info("comparison: %s", comparison.write_comparison(done, study.report))
     except comparison.ComparisonError as error:
         log.warning("no comparison: %s", error)
-
-
-@contextmanager
-def _locked(directory: Path) -> Iterator[int]:
-    """One study at a time in a directory, and none while a job of a killed one is still ending.
-
-    Yields the lock, for jobs to inherit; the system frees it however they end.
-    """
-    if directory.exists() and not directory.is_dir():
-        raise UsedDirectoryError(f"run_dir = {directory}: is a file; give the path of a directory")
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / _LOCK).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise SettingsError(
-                f"run_dir = {directory}: a study is running there, or its last jobs are ending; wait, or stop it first"
-            ) from error
-        yield file.fileno()
 
 
 def _quoted(path: Path) -> str:

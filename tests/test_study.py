@@ -14,7 +14,7 @@ import pytest
 from conftest import Compose, Load
 from omegaconf import OmegaConf
 
-from hybrid_rl import checkpoints, launch, study, study_settings
+from hybrid_rl import checkpoints, launch, study, study_directory, study_settings
 from hybrid_rl.cli import config_dir
 from hybrid_rl.rundir import RunDir, UsedDirectoryError, read_jsonl
 from hybrid_rl.settings import Settings, SettingsError
@@ -50,6 +50,14 @@ def job_settings(load: Load) -> study.Compose:
 
 def planned(directory: Path, compose: study.Compose, **changes: Any) -> study.Study:
     return study.plan(defined(**changes), [], directory, compose)
+
+
+def claim(made: study.Study) -> None:
+    study_directory.claim(made.directory, made.definition.definition(made.extra))
+
+
+def state_of(job: study.Job) -> study_directory.State:
+    return study_directory.state_of(job.run, job.settings)
 
 
 def test_jobs_are_ordinary_runs_seed_by_seed(tmp_path: Path, job_settings: study.Compose) -> None:
@@ -159,14 +167,14 @@ def test_study_json_is_the_definition_and_another_one_is_refused(
     tmp_path: Path, job_settings: study.Compose
 ) -> None:
     made = planned(tmp_path, job_settings)
-    study._claim(made)
+    claim(made)
     assert json.loads((tmp_path / "study.json").read_text()) == {
         "name": "two", "arms": TWO["arms"], "seeds": [0, 1], "reference": "base", "target": None,
         "common": ["method.group_size=4"], "extra": [],
     }  # fmt: skip
-    study._claim(made)
+    claim(made)
     with pytest.raises(SettingsError, match=r"seeds: was \[0, 1\], is \[2\]"):
-        study._claim(planned(tmp_path, job_settings, seeds=[2]))
+        claim(planned(tmp_path, job_settings, seeds=[2]))
 
 
 def test_a_directory_of_something_else_is_refused(
@@ -174,7 +182,7 @@ def test_a_directory_of_something_else_is_refused(
 ) -> None:
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(UsedDirectoryError, match=r"it holds thesis\.tex"):
-        study._claim(planned(tmp_path, job_settings))
+        claim(planned(tmp_path, job_settings))
     assert not (tmp_path / "study.json").exists()
 
 
@@ -186,16 +194,16 @@ def test_a_job_is_new_or_done_or_cut_off_or_without_a_checkpoint(
     tmp_path: Path, job_settings: study.Compose
 ) -> None:
     job = planned(tmp_path, job_settings).jobs[0]
-    assert study._state(job) == "new"
+    assert state_of(job) == "new"
     begun(job).write_status("failed", error="stopped")
-    assert study._state(job) == "no checkpoint"
+    assert state_of(job) == "no checkpoint"
     checkpoint = job.run.checkpoints / "checkpoint-2"
     checkpoint.mkdir(parents=True)
-    assert study._state(job) == "no checkpoint"
+    assert state_of(job) == "no checkpoint"
     (checkpoint / "hybrid_state.json").write_text("{}")
-    assert study._state(job) == "cut off"
+    assert state_of(job) == "cut off"
     job.run.write_status("done")
-    assert study._state(job) == "done"
+    assert state_of(job) == "done"
 
 
 def test_a_job_whose_settings_have_changed_is_refused(
@@ -204,24 +212,24 @@ def test_a_job_whose_settings_have_changed_is_refused(
     begun(planned(tmp_path, job_settings).jobs[0]).write_status("done")
     other = study.plan(defined(), ["train.rl.beta=0.5"], tmp_path, job_settings).jobs[0]
     with pytest.raises(SettingsError, match=r"train\.rl\.beta: was 0\.0, is 0\.5"):
-        study._state(other)
+        state_of(other)
 
 
 def test_a_second_study_waits_for_the_first(tmp_path: Path) -> None:
     with (
-        study._locked(tmp_path),
+        study_directory.locked(tmp_path),
         pytest.raises(SettingsError, match="a study is running there"),
-        study._locked(tmp_path),
+        study_directory.locked(tmp_path),
     ):
         pass
-    with study._locked(tmp_path):
+    with study_directory.locked(tmp_path):
         pass
 
 
 def test_jobs_can_be_handed_to_a_launcher(tmp_path: Path, job_settings: study.Compose) -> None:
     """A launcher that does all jobs but one; what was cut off is handed over as a resume, what is done is not."""
     made = planned(tmp_path, job_settings)
-    study._claim(made)
+    claim(made)
     begun(made.jobs[0]).write_status("done")
     resumed = begun(made.jobs[1])
     resumed.write_status("failed", error="stopped")
@@ -296,7 +304,7 @@ def test_a_stopped_study_goes_on_and_one_bad_job_does_not_end_it(tmp_path: Path)
     told = first.communicate()[1]
     assert first.returncode == 130, told
     assert "continue with the same command: hybrid-rl study=smoke run_dir=s" in told
-    with study._locked(tmp_path / "s"):
+    with study_directory.locked(tmp_path / "s"):
         pass  # every job held the lock: none is left
     assert runs["sft_then_grpo"].read_status()["state"] == "done"
     before = runs["sft_then_grpo"].status.read_bytes()

@@ -1,0 +1,85 @@
+"""The directory of a study: its lock, its definition, and what has become of each job in it."""
+
+import fcntl
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from hybrid_rl import checkpoints, resuming
+from hybrid_rl.rundir import RunDir, UsedDirectoryError, write_json
+from hybrid_rl.settings import Settings, SettingsError
+from hybrid_rl.study_settings import differences
+
+State = Literal["new", "done", "cut off", "no checkpoint"]
+_LOCK = ".lock"
+# In which a resumed run, or a moved directory, may differ from what a job was composed as.
+_FREE = ("resume", "check", "run_dir")
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[int]:
+    """One study at a time in a directory, and none while a job of a killed one is still ending.
+
+    Yields the lock, for jobs to inherit; the system frees it however they end.
+    """
+    if directory.exists() and not directory.is_dir():
+        raise UsedDirectoryError(f"run_dir = {directory}: is a file; give the path of a directory")
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / _LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SettingsError(
+                f"run_dir = {directory}: a study is running there, or its last jobs are ending; wait, or stop it first"
+            ) from error
+        yield file.fileno()
+
+
+def claim(directory: Path, definition: Mapping[str, Any]) -> None:
+    """Write study.json, or see that it is of this study."""
+    path = directory / "study.json"
+    if path.exists():
+        changed = differences(json.loads(path.read_text(encoding="utf-8")), definition)
+        if changed:
+            raise SettingsError(
+                f"run_dir = {directory}: holds another definition of a study; give a new run_dir, or"
+                " go on with the old definition. What differs:\n" + "\n".join(changed)
+            )
+        return
+    others = sorted(entry.name for entry in directory.iterdir() if entry.name != _LOCK)
+    if others:
+        raise UsedDirectoryError(
+            f"run_dir = {directory}: is not empty (it holds {', '.join(others[:5])}) and has no study.json;"
+            " give a new run_dir for the study"
+        )
+    write_json(path, definition)
+
+
+def state_of(run: RunDir, settings: Settings) -> State:
+    """What there is of a job; raises SettingsError where its settings are others, or it is running."""
+    if not run.path.exists() or not any(run.path.iterdir()):
+        return "new"
+    if not run.settings.exists():
+        if run.status.exists() or [entry.name for entry in run.path.iterdir()] != ["console.txt"]:
+            raise UsedDirectoryError(
+                f"{run.path}: is not empty, and has no settings.json; move it away, or give a new run_dir"
+            )
+        return "no checkpoint"
+    old, new = (
+        json.loads(run.settings.read_text(encoding="utf-8")),
+        settings.model_dump(mode="json"),
+    )
+    changed = differences(*({k: v for k, v in one.items() if k not in _FREE} for one in (old, new)))
+    if changed:
+        raise SettingsError(
+            f"{run.path}: was started with other settings; give a new run_dir, or go back to them."
+            " What differs:\n" + "\n".join(changed)
+        )
+    status = run.read_status()
+    if status.get("state") == "done":
+        return "done"
+    if resuming.is_running(status):
+        raise SettingsError(f"{run.path}: is running as process {status['pid']}; stop that first")
+    return "cut off" if checkpoints.complete(run.checkpoints) else "no checkpoint"
