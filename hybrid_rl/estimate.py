@@ -61,12 +61,18 @@ class Shape:
 
 
 def check(settings: Settings) -> None:
-    """Print the table; raises SettingsError for data that a run would refuse."""
+    """Print the table; raises SettingsError for data that a run would refuse, or that is out of reach.
+
+    The table then has the limits of the settings, and no evaluation, whose sizes are not known.
+    """
+    refused: data.DataError | None = None
     with Grader(settings.reward) as grader:
         try:
             lengths, sizes, notes = _read(settings, grader)
         except data.DataError as error:
-            raise SettingsError(str(error)) from error
+            refused, sizes = error, {}
+            lengths = _limits(settings, settings.train.steps * settings.train.prompts_per_step)
+            notes = ["the data could not be used: lengths are the limits of the settings"]
     parameters = models.parameters(settings.model)
     table = Table("quantity", "value", "how it comes about", title=settings.name)
     if settings.task == "train":
@@ -79,6 +85,8 @@ def check(settings: Settings) -> None:
     console.print(table)
     for note in notes:
         console.print(f"- {note}", markup=False)
+    if refused is not None:
+        raise SettingsError(str(refused)) from refused
     console.print("Settings and data are valid; nothing was run.")
 
 
@@ -155,17 +163,15 @@ def _read(settings: Settings, grader: Grader) -> tuple[Lengths, dict[str, int], 
         tokenizer = models.load_tokenizer(settings.model)
     except SettingsError as error:
         traces = sum(question.trace is not None for question in questions.train)
-        most = Lengths(
-            settings.data.max_prompt_tokens, settings.train.max_completion_tokens, traces
-        )
-        return (
-            most,
-            sizes,
-            [*questions.notes, f"lengths not checked, limits taken instead: {error}"],
-        )
+        notes = [*questions.notes, f"lengths not checked, limits taken instead: {error}"]
+        return _limits(settings, traces), sizes, notes
     examples = data.encode(questions, tokenizer, settings.data, settings.train, grader.answer_start)
     sizes = {name: len(rows) for name, rows in examples.test.items()} | {"dev": len(examples.dev)}
     return lengths_of(examples.train), sizes, [*questions.notes, *examples.notes]
+
+
+def _limits(settings: Settings, traces: int) -> Lengths:
+    return Lengths(settings.data.max_prompt_tokens, settings.train.max_completion_tokens, traces)
 
 
 def _work_rows(settings: Settings, work: Work) -> Iterator[Row]:
@@ -208,7 +214,7 @@ def budget_rows(settings: Settings, work: Work) -> Iterator[Row]:
 def _evaluation_rows(settings: Settings, sizes: Mapping[str, int]) -> Iterator[Row]:
     evaluation = settings.eval
     times = 1 + (settings.task == "train" and evaluation.before)
-    for name in evaluation.sets:
+    for name in (name for name in evaluation.sets if name in sizes):
         questions = min(sizes[name], evaluation.limit or sizes[name])
         solutions = questions * (1 + evaluation.samples) * times
         how = f"{questions:,} questions x (1 greedy + {evaluation.samples} sampled) x {times}"

@@ -100,13 +100,20 @@ def plan(
 
 
 def check(study: Study) -> None:
-    """Print the estimate of every arm; raises SettingsError."""
+    """Print the estimate of every arm; raises SettingsError with what any of them would refuse."""
     from hybrid_rl import estimate  # noqa: PLC0415 - heavy: reads the data and starts the verifier
 
     first = study.definition.seeds[0]
+    problems: list[str] = []
     for job in study.jobs:
-        if job.seed == first:
+        if job.seed != first:
+            continue
+        try:
             estimate.check(job.settings)
+        except SettingsError as error:
+            problems += [f"study.arms.{job.arm}: {line}" for line in str(error).splitlines()]
+    if problems:
+        raise SettingsError("\n".join(problems))
 
 
 def run(

@@ -115,3 +115,18 @@ def test_the_defaults_of_config_yaml_are_complete(composed: Compose) -> None:
 def test_a_preset_does_not_lose_to_the_primary_file(composed: Compose) -> None:
     assert composed("experiment=smoke").train.steps == 4
     assert composed("experiment=smoke", "train.steps=6").train.steps == 6
+
+
+@pytest.mark.parametrize(
+    ("preset", "method"),
+    [("relift", "relift"), ("bread", "bread"), ("sasr", "sasr"), ("sft_then_rl", "sft_then_grpo")],
+)
+def test_a_reproduction_card_names_its_source_and_what_differs(
+    load: Load, preset: str, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "_is_installed", lambda package: True)
+    file = config_dir() / "experiment" / f"reproduce_{preset}.yaml"
+    head = file.read_text().partition("defaults:")[0]
+    for word in ("arXiv", "Aims at", "xpect", "Known to differ" if preset != "bread" else "choice"):
+        assert word in head
+    assert load(f"experiment=reproduce_{preset}").method.name == method

@@ -118,10 +118,17 @@ def test_check_prints_a_table_and_runs_nothing(
     assert "Settings and data are valid; nothing was run." in printed
 
 
-def test_check_refuses_data_that_a_run_would_refuse(load: Load) -> None:
+def test_check_refuses_data_that_a_run_would_refuse_after_an_estimate_at_the_limits(
+    load: Load, capsys: pytest.CaptureFixture[str]
+) -> None:
     from hybrid_rl import estimate  # noqa: PLC0415 - heavy: transformers
     from hybrid_rl.settings import SettingsError  # noqa: PLC0415 - with it
 
-    settings = load("method=grpo", "~data.train", "+data.train={kind:file,path:nowhere.jsonl}")
+    train = ("~data.train", "+data.train={kind:file,path:nowhere.jsonl}")
+    settings = load("method=grpo", "train.steps=10", *train)
     with pytest.raises(SettingsError, match=r"nowhere\.jsonl"):
         estimate.check(settings)
+    told = capsys.readouterr().out
+    assert "1,280" in told  # rollouts: 10 steps x 8 prompts x 16
+    assert "lengths are the limits of the settings" in told
+    assert "are valid" not in told
