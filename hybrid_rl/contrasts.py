@@ -9,6 +9,7 @@ effects of seed, of question and the rest (two-way analysis of variance), and th
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import erfc, sqrt
 
 import mpmath
 import numpy as np
@@ -17,6 +18,7 @@ from hybrid_rl import stats
 from hybrid_rl.stats import Array, Interval
 
 LEVEL, POWER = 0.05, 0.8
+_NORMAL = 250  # degrees of freedom; a gamma function of more overflows
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,9 @@ def _variance_of_mean(table: Array) -> tuple[float, float]:
 
 
 def t_two_sided(value: float, freedom: float) -> float:
-    """Chance of a value of Student's t at least so far from 0."""
+    """Chance of a value of Student's t at least so far from 0; above 250 degrees of freedom, of a normal one."""
+    if freedom > _NORMAL:
+        return erfc(abs(value) / sqrt(2))
     share = freedom / (freedom + value * value)
     return float(mpmath.fp.betainc(freedom / 2, 0.5, 0, share, regularized=True))
 
