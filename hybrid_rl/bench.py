@@ -17,7 +17,7 @@ from accelerate import PartialState
 from accelerate.utils import gather_object
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from hybrid_rl import console, data, evaluate, models, sampling
+from hybrid_rl import console, data, environment, evaluate, models, sampling
 from hybrid_rl.evaluate import SetSummary
 from hybrid_rl.methods.base import Example, Ids
 from hybrid_rl.rewards import Grader
@@ -55,6 +55,8 @@ class Bench:
         examples = data.encode(
             questions, tokenizer, settings.data, settings.train, grader.answer_start
         )
+        if PartialState().is_main_process:
+            _record(directory, questions.fingerprint, examples)
         model = models.load_model(settings.model)
         count = model.num_parameters()
         log.info("model: %s, %.3g parameters", settings.model.name, count)
@@ -138,6 +140,14 @@ class Bench:
                 settings.seed,
                 out,
             )
+
+
+def _record(directory: RunDir, fingerprint: Mapping[str, str], examples: data.Examples) -> None:
+    """What the run reads, in environment.json."""
+    splits = {"train": examples.train, "dev": examples.dev, **examples.test}
+    questions = {name: len(found) for name, found in splits.items()}
+    traces = sum(example.trace is not None for example in examples.train)
+    environment.add_data(directory.environment, questions, traces, fingerprint)
 
 
 def _sample_alone(

@@ -1,150 +1,291 @@
-"""Several RUN_DIRs -> one Markdown table per set of questions, grouped by method, and what each method cost.
+"""Arms of runs -> every figure of their comparison. Files are read here; how figures look is not known.
 
-Only means over all runs of a method are compared; no best run or seed is picked.
+Only means over all runs of an arm are compared; no best run or seed is picked.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from statistics import fmean
 
-from hybrid_rl import stats
-from hybrid_rl.markdown import AXES, amount, between, table
+from hybrid_rl import spending, stats
+from hybrid_rl.arms import Arm, Arms, ComparisonError, Target, seed_of
+from hybrid_rl.contrasts import Contrast, contrast, corrected
+from hybrid_rl.markdown import AXES
 from hybrid_rl.records import Record
-from hybrid_rl.rundir import write_text
-from hybrid_rl.scores import Row
+from hybrid_rl.rundir import Moment
+from hybrid_rl.scores import Measure, Row, level_order
+from hybrid_rl.spending import Costs, Point
 from hybrid_rl.stats import Interval
 
-_OWN = {
-    "seed",
-    "run_dir",
-    "name",
-    "resume",
-    "check",
-    "tracker",
-}  # settings that runs of one group may differ in
+BUDGETS = {"step": "optimizer steps", **AXES}
+MEASURES: tuple[Measure, ...] = ("greedy", "avg", "maj")
+MOMENTS: tuple[Moment, ...] = ("after", "best")
+_UNEQUAL = 1.1  # of spending: further apart is told
+
+Scores = dict[int, list[float]]
+"""Seed -> score of every question, the questions in one order."""
 
 
-class ComparisonError(ValueError):
-    """The runs cannot be laid side by side."""
+@dataclass(frozen=True)
+class Figure:
+    """Accuracy of an arm: mean over seeds and questions, and how it differs from the reference."""
+
+    arm: str
+    seeds: list[int]
+    value: Interval
+    contrast: Contrast | None
+    """None for the reference, and without a seed in common with it."""
 
 
-def write_comparison(run_dirs: Sequence[Path], out: Path) -> Path:
-    """Write the comparison to `out`. Runs without an evaluation after training are named and left out.
+@dataclass(frozen=True)
+class Outcome:
+    """One measure on one set: a row per arm that was evaluated."""
 
-    Raises ComparisonError where runs were evaluated on different questions, or none was evaluated.
-    """
-    records = [Record.read(path) for path in run_dirs]
-    evaluated = [record for record in records if record.after]
+    set: str
+    measure: Measure
+    moment: Moment
+    questions: int
+    samples: int
+    figures: list[Figure]
+
+
+@dataclass(frozen=True)
+class LevelFigure:
+    set: str
+    level: str
+    arm: str
+    questions: int
+    value: Interval
+
+
+@dataclass(frozen=True)
+class Area:
+    """Mean accuracy on dev over spending from `first` to `last` of one budget: arm -> mean, least, most of its runs."""
+
+    first: float
+    last: float
+    arms: dict[str, Interval]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    arms: Arms
+    outcomes: list[Outcome]
+    levels: list[LevelFigure]
+    costs: dict[str, dict[str, Costs]]
+    """Budget axis -> arm -> cost of the target; empty without a target."""
+    areas: dict[str, Area]
+    notes: list[str]
+
+    @property
+    def main(self) -> Outcome:
+        """Greedy accuracy after training on the first set: what the verdict is about."""
+        return self.outcomes[0]
+
+
+def compare(arms: Arms) -> Comparison:
+    """Raises ComparisonError where runs were evaluated on different questions, or none was evaluated."""
+    evaluated = [record for record in arms.records if record.after]
     if not evaluated:
-        raise ComparisonError(f"none of {len(records)} runs has an evaluation after training")
-    groups: dict[str, list[Record]] = {}
-    for record in sorted(evaluated, key=lambda record: record.settings.get("seed", 0)):
-        groups.setdefault(record.method, []).append(record)
-    lines = ["# Comparison of runs", ""]
-    lines += [
-        "Means over the runs of a method, with 95 % intervals over seeds and questions (two-level bootstrap)."
-        " Few seeds make intervals too narrow: of S seeds they show (S - 1) / S of the variance between seeds."
-    ]
-    for name in evaluated[0].after:
-        lines += ["", *_accuracies(name, groups)]
-    lines += ["", "## Cost, mean per run", "", *_cost(groups)]
-    notes = [*_left_out(records), *_notes(groups)]
-    if notes:
-        lines += ["", "## To be kept in mind", "", *(f"- {note}" for note in notes)]
-    write_text(out, "\n".join(lines) + "\n")
-    return out
+        raise ComparisonError(f"none of {len(arms.records)} runs has an evaluation after training")
+    sets = dict.fromkeys(name for record in evaluated for name in record.after)
+    names = sorted(sets, key=lambda name: name == "dev")  # what was looked at while training: last
+    outcomes, levels = [], []
+    for name in names:
+        for moment in MOMENTS:
+            rows = _rows(arms, name, moment)
+            outcomes += _outcomes(arms, name, moment, rows)
+            if moment == "after":
+                levels += _levels(name, rows)
+    measure: Measure = arms.target.measure if arms.target else "greedy"
+    return Comparison(
+        arms=arms,
+        outcomes=outcomes,
+        levels=levels,
+        costs=_costs(arms, arms.target) if arms.target else {},
+        areas=_areas(arms, measure),
+        notes=[*_left_out(arms), *_notes(arms)],
+    )
 
 
-def _accuracies(name: str, groups: Mapping[str, Sequence[Record]]) -> Iterator[str]:
-    """Of one set, a row per method."""
-    rows, questions = [], 0
-    reference: tuple[Path, set[str]] | None = None
-    for method, records in groups.items():
-        tables = []
-        for record in records:
-            found = {row.id: row for row in record.rows("after", name)}
-            if reference is None:
-                reference = (record.directory.path, set(found))
-            _check_same(name, reference, record.directory.path, set(found))
-            tables.append([found[example_id] for example_id in sorted(found)])
-        questions = len(tables[0])
-        rows.append([method, _seeds(records), between(_greedy(tables)), *_sampled(tables)])
-    yield f"## {name}, {questions:,} questions"
-    yield ""
-    yield from table(["method", "seeds", "greedy", "avg@k", "maj@k", "k"], rows)
+def curve(record: Record, axis: str, measure: Measure, name: str = "dev") -> list[Point]:
+    """Accuracy of a run on a set during training; from 0, where the set was evaluated before training."""
+    before = getattr(record.before.get(name), measure, None)
+    points = [Point(0.0, before.value)] if before is not None else []
+    for line in record.progress:
+        if line.get("set") == name and axis in line and measure in line:
+            points.append(Point(float(line[axis]), float(line[measure])))
+    return points
 
 
-def _check_same(name: str, reference: tuple[Path, set[str]], path: Path, ids: set[str]) -> None:
-    if not ids or ids != reference[1]:
-        raise ComparisonError(
-            f"{name}: {path} was evaluated on {len(ids)} questions, of which {len(ids & reference[1])} are among the"
-            f" {len(reference[1])} of {reference[0]}; compare runs with the same data and eval.limit"
+def spent(record: Record, axis: str) -> float | None:
+    """All that a run spent on an axis."""
+    value = record.metrics[-1].get(axis) if record.metrics else None
+    return None if value is None else float(value)
+
+
+def _rows(arms: Arms, name: str, moment: Moment) -> dict[str, list[list[Row]]]:
+    """Arm -> run -> rows, all on the same questions in one order; a run without this evaluation is left out."""
+    found: dict[str, list[list[Row]]] = {}
+    first: tuple[Record, set[str]] | None = None
+    for arm in arms.arms:
+        for record in arm.evaluated:
+            rows = {row.id: row for row in record.rows(moment, name)}
+            if not rows:
+                if moment == "after":
+                    _refuse(name, record, set(), first or (record, set()))
+                continue
+            first = first or (record, set(rows))
+            if set(rows) != first[1]:
+                _refuse(name, record, set(rows), first)
+            found.setdefault(arm.name, []).append([rows[key] for key in sorted(rows)])
+    return found
+
+
+def _refuse(name: str, record: Record, ids: set[str], first: tuple[Record, set[str]]) -> None:
+    raise ComparisonError(
+        f"{name}: {record.directory.path} was evaluated on {len(ids)} questions, of which {len(ids & first[1])} are"
+        f" among the {len(first[1])} of {first[0].directory.path}; compare runs with the same data and eval.limit"
+    )
+
+
+def _outcomes(
+    arms: Arms, name: str, moment: Moment, rows: Mapping[str, list[list[Row]]]
+) -> Iterator[Outcome]:
+    if not rows:
+        return
+    counts = {len(row.samples) for tables in rows.values() for table in tables for row in table}
+    samples = counts.pop() if len(counts) == 1 else 0  # avg@2 and avg@8 are not one measure
+    seeds = {
+        arm.name: [seed_of(r) for r in arm.evaluated if moment == "after" or r.best]
+        for arm in arms.arms
+    }
+    for measure in MEASURES if samples else MEASURES[:1]:
+        tables = {
+            arm: [[row.score(measure) for row in table] for table in found]
+            for arm, found in rows.items()
+        }
+        by_seed = {arm: dict(zip(seeds[arm], table, strict=True)) for arm, table in tables.items()}
+        contrasts = _contrasts(arms.reference, by_seed)
+        figures = [
+            Figure(arm, seeds[arm], stats.over_seeds(table), contrasts.get(arm))
+            for arm, table in tables.items()
+        ]
+        questions = len(next(iter(tables.values()))[0])
+        yield Outcome(name, measure, moment, questions, samples, figures)
+
+
+def _contrasts(reference: str, by_seed: Mapping[str, Scores]) -> dict[str, Contrast]:
+    """Of every arm against the reference over their common seeds, corrected for how many there are."""
+    common = {
+        arm: [seed for seed in scores if seed in by_seed.get(reference, {})]
+        for arm, scores in by_seed.items()
+        if arm != reference
+    }
+    pairs = {arm: seeds for arm, seeds in common.items() if seeds}
+    made = [
+        contrast(
+            [by_seed[reference][seed] for seed in seeds],
+            [by_seed[arm][seed] for seed in seeds],
+            len(pairs),
         )
+        for arm, seeds in pairs.items()
+    ]
+    return dict(zip(pairs, corrected(made), strict=True))
 
 
-def _greedy(tables: Sequence[Sequence[Row]]) -> Interval:
-    return stats.over_seeds([[float(row.greedy.correct) for row in rows] for rows in tables])
+def _levels(name: str, rows: Mapping[str, list[list[Row]]]) -> Iterator[LevelFigure]:
+    """Greedy, where a set has more than one level."""
+    first = next(iter(rows.values()))[0] if rows else []
+    levels = dict.fromkeys(row.level for row in first if row.level is not None)
+    if len(levels) < 2:
+        return
+    for level in sorted(levels, key=level_order):
+        for arm, tables in rows.items():
+            scores = [
+                [row.score("greedy") for row in table if row.level == level] for table in tables
+            ]
+            yield LevelFigure(name, level, arm, len(scores[0]), stats.over_seeds(scores))
 
 
-def _sampled(tables: Sequence[Sequence[Row]]) -> list[str]:
-    """avg@k, maj@k and k; nothing where runs drew different numbers of samples, or none."""
-    counts = {len(row.samples) for rows in tables for row in rows}
-    if len(counts) > 1 or counts == {0}:
-        return ["-", "-", "-"]
-    avg = stats.over_seeds([[row.accuracy for row in rows] for rows in tables])
-    maj = stats.over_seeds([[float(row.majority_correct) for row in rows] for rows in tables])
-    return [between(avg), between(maj), str(*counts)]
+def _costs(arms: Arms, target: Target) -> dict[str, dict[str, Costs]]:
+    found: dict[str, dict[str, Costs]] = {}
+    for axis in BUDGETS:
+        for arm in arms.arms:
+            made = []
+            for record in arm.evaluated:
+                points, total = curve(record, axis, target.measure, target.set), spent(record, axis)
+                if points and total is not None:
+                    made.append(spending.cost_of(points, target.value, total))
+            if made:
+                found.setdefault(axis, {})[arm.name] = spending.costs(made)
+    return found
 
 
-def _cost(groups: Mapping[str, Sequence[Record]]) -> list[str]:
-    rows = []
-    for method, records in groups.items():
-        ends = [record.metrics[-1] for record in records if record.metrics]
-        cells = []
-        for axis in ("step", *AXES):
-            values = [end[axis] for end in ends if axis in end]
-            cells.append(amount(axis, sum(values) / len(values)) if values else "-")
-        rows.append([method, *cells])
-    return table(["method", "optimizer steps", *AXES.values()], rows)
+def _areas(arms: Arms, measure: Measure) -> dict[str, Area]:
+    """Over the range of spending that all arms which spend on an axis cover."""
+    found = {}
+    for axis in BUDGETS:
+        curves = {
+            arm.name: [
+                points
+                for record in arm.evaluated
+                if (points := curve(record, axis, measure)) and points[-1].spent > 0
+            ]
+            for arm in arms.arms
+        }
+        every = [points for runs in curves.values() for points in runs]
+        if not every:
+            continue
+        first, last = max(p[0].spent for p in every), min(p[-1].spent for p in every)
+        made = {}
+        for arm, runs in curves.items():
+            areas = [a for points in runs if (a := spending.area(points, first, last)) is not None]
+            if areas:
+                made[arm] = Interval(fmean(areas), min(areas), max(areas))
+        if made:
+            found[axis] = Area(first, last, made)
+    return found
 
 
-def _left_out(records: Sequence[Record]) -> Iterator[str]:
-    for record in records:
+def _left_out(arms: Arms) -> Iterator[str]:
+    for record in arms.records:
         if not record.after:
             state = record.status.get("state", "unknown")
             yield f"{record.directory.path} has no evaluation after training (state: {state}) and is left out."
 
 
-def _notes(groups: Mapping[str, Sequence[Record]]) -> Iterator[str]:
-    for method, records in groups.items():
-        seeds = [record.settings.get("seed") for record in records]
-        if len(records) == 1:
-            yield f"{method} has one run: its interval knows nothing of the spread between seeds."
-        elif len(set(seeds)) < len(seeds):
-            yield f"{method} has several runs with the same seed ({_seeds(records)}); they are not independent."
-        first = _flat(records[0].settings)
-        differing = {
-            key
-            for record in records[1:]
-            for key in first.keys() | _flat(record.settings).keys()
-            if first.get(key) != _flat(record.settings).get(key)
-        }
-        if differing:
-            yield f"Runs of {method} differ in {', '.join(sorted(differing))}: their mean is of no one recipe."
+def _notes(arms: Arms) -> Iterator[str]:
+    for arm in arms.arms:
+        if len(arm.evaluated) == 1:
+            yield f"{arm.name} has one run: its interval knows nothing of the spread between seeds."
+        if len(set(arm.seeds)) < len(arm.seeds):
+            shown = " ".join(map(str, arm.seeds))
+            yield (
+                f"{arm.name} has several runs with the same seed ({shown}); they are not independent, and only the last"
+                " of a seed is paired with the reference."
+            )
+    hashes = {json.dumps(record.data.get("fingerprint"), sort_keys=True) for record in arms.records}
+    if len(hashes) > 1:
+        yield "The runs did not see the same data: the hashes of their questions differ, see their environment.json."
+    yield from _spending_notes(arms.arms)
 
 
-def _seeds(records: Sequence[Record]) -> str:
-    return " ".join(str(record.settings.get("seed", "?")) for record in records)
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Settings by dotted key, without those in which runs of one recipe differ anyway."""
-    found: dict[str, Any] = {}
-    for key, value in settings.items():
-        if not prefix and key in _OWN:
+def _spending_notes(arms: Sequence[Arm]) -> Iterator[str]:
+    for axis in ("flops", "generated_tokens"):
+        means = {}
+        for arm in arms:
+            totals = [t for r in arm.evaluated if (t := spent(r, axis)) is not None]
+            if totals:
+                means[arm.name] = fmean(totals)
+        if len(means) < 2 or not max(means.values()) or axis not in BUDGETS:
             continue
-        if isinstance(value, dict):
-            found |= _flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = value
-    return found
+        low, high = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
+        if means[low] * _UNEQUAL < means[high]:
+            ratio = f"{means[high] / means[low]:.1f} times" if means[low] else "all, against none:"
+            yield (
+                f"Spending is not equal: {high} spent {ratio} the {BUDGETS[axis]} of {low}; compare curves against"
+                " that budget, or set budget.*."
+            )
+            return

@@ -53,7 +53,7 @@ def _steps(first: int, last: int) -> str:
 
 def _updates(thirds: Thirds) -> Iterator[list[str]]:
     yield ["SFT updates", *(_share([line["kind"] == "sft" for line in part]) for part in thirds)]
-    notes = [[_notes(line) for line in part] for part in thirds]
+    notes = [[noted(line) for line in part] for part in thirds]
     for key, label in _MEANS.items():
         found = [[n[key] for n in part if n.get(key) is not None] for part in notes]
         if any(found):
@@ -100,7 +100,7 @@ def _anchors(thirds: Thirds) -> Iterator[list[str]]:
     yield ["prefixes in which the answer appears", *map(_share, shown)]
 
 
-def _notes(line: Line) -> dict[str, Any]:
+def noted(line: Line) -> dict[str, Any]:
     """The note of an update; of a method made of two, those of both."""
     found: dict[str, Any] = {}
     for key, value in line["note"].items():

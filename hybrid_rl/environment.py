@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,22 @@ def describe(directory: Path) -> dict[str, Any]:
 
 def add_devices(path: Path, devices: list[str]) -> None:
     """Names of the GPUs, which only a worker knows."""
-    write_json(path, {**json.loads(path.read_text(encoding="utf-8")), "devices": devices})
+    _add(path, "devices", devices)
+
+
+def add_data(
+    path: Path, questions: Mapping[str, int], traces: int, fingerprint: Mapping[str, str]
+) -> None:
+    """What was read: questions of every split, training questions with a trace, sha256 of every split."""
+    _add(
+        path,
+        "data",
+        {"questions": {**questions}, "traces": traces, "fingerprint": {**fingerprint}},
+    )
+
+
+def _add(path: Path, key: str, value: Any) -> None:
+    write_json(path, {**json.loads(path.read_text(encoding="utf-8")), key: value})
 
 
 def git_state(directory: Path) -> dict[str, Any] | None:

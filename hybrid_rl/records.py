@@ -54,6 +54,22 @@ class Record:
     def method(self) -> str:
         return str(self.settings.get("method", {}).get("name", "?"))
 
+    @property
+    def data(self) -> dict[str, Any]:
+        """What the run read: counts and hashes; empty of a run that recorded none."""
+        found: dict[str, Any] = self.environment.get("data", {})
+        return found
+
+    @property
+    def traces(self) -> str | None:
+        """Distinct expert traces used, of how many there were; None before the first step."""
+        if not self.metrics or "traces_used" not in self.metrics[-1]:
+            return None
+        used, there = int(self.metrics[-1]["traces_used"]), self.data.get("traces")
+        if there is None:
+            return f"{used:,}"
+        return f"{used:,} of {there:,}" + (f" ({used / there:.0%})" if there else "")
+
     def rows(self, moment: Moment, name: str) -> list[Row]:
         """Saved solutions of a set; empty where there are none."""
         return scores.read_rows(self.directory.evaluation(moment) / f"{name}.jsonl")

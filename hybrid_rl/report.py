@@ -194,6 +194,10 @@ def _cost(record: Record) -> list[str]:
     rows = [["optimizer steps", f"{len(kinds):,} ({split})"]]
     last = record.metrics[-1]
     rows += [[label, amount(axis, last[axis])] for axis, label in AXES.items() if axis in last]
+    rows = [
+        [label, record.traces or "-"] if label == AXES["traces_used"] else [label, value]
+        for label, value in rows
+    ]
     note = "Of training, evaluation not charged. A fair comparison is at equal generated tokens, not equal steps."
     return ["## What it cost", "", *table(["budget", "spent"], rows), "", note]
 

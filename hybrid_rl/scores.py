@@ -9,12 +9,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from hybrid_rl import stats
 from hybrid_rl.methods.base import Outcome
 from hybrid_rl.rundir import read_jsonl
 from hybrid_rl.stats import Interval
+
+Measure = Literal["greedy", "avg", "maj"]
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,12 @@ class Row:
             0
         ]  # Counter keeps the order of first appearance among equals
         return any(sample.correct and sample.vote == winner for sample in self.samples)
+
+    def score(self, measure: Measure) -> float:
+        """In [0, 1]."""
+        if measure == "avg":
+            return self.accuracy
+        return float(self.greedy.correct if measure == "greedy" else self.majority_correct)
 
 
 @dataclass(frozen=True)
@@ -170,7 +178,7 @@ def summarise(rows: Sequence[Row], seed: int = 0) -> SetSummary:
         completion_tokens_mean=sum(answer.tokens for answer in answers) / len(answers),
         by_level={
             name: LevelSummary(len(levels[name]), _greedy(levels[name]), _avg(levels[name], seed))
-            for name in sorted(levels, key=_level_order)
+            for name in sorted(levels, key=level_order)
         },
     )
 
@@ -209,7 +217,7 @@ def _interval(values: Mapping[str, float] | None) -> Interval | None:
     return None if values is None else Interval(**values)
 
 
-def _level_order(level: str) -> tuple[bool, float, str]:
+def level_order(level: str) -> tuple[bool, float, str]:
     """Numbers by size, then words by letter."""
     try:
         return False, float(level), level

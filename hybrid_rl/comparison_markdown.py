@@ -1,0 +1,155 @@
+"""A comparison as Markdown: the twin of the HTML page, with the same figures."""
+
+from collections.abc import Iterator, Sequence
+
+from hybrid_rl.comparison import BUDGETS, Comparison, Outcome, spent
+from hybrid_rl.markdown import amount, between, table
+from hybrid_rl.setting_table import setting_table
+from hybrid_rl.spending import Cost, Costs
+from hybrid_rl.verdict import HOW, verdict
+
+
+def markdown(comparison: Comparison) -> str:
+    found = comparison
+    parts = [[f"# {found.arms.title}: comparison of runs", "", verdict(found), "", HOW]]
+    for name in dict.fromkeys(outcome.set for outcome in found.outcomes):
+        for moment in dict.fromkeys(outcome.moment for outcome in found.outcomes):
+            outcomes = [o for o in found.outcomes if (o.set, o.moment) == (name, moment)]
+            if outcomes:
+                parts.append(list(_accuracies(outcomes, found.arms.reference)))
+    parts += [
+        list(_levels(found)),
+        list(_costs(found)),
+        list(_areas(found)),
+        list(_spending(found)),
+    ]
+    rows = setting_table(found.arms)
+    if rows:
+        names = [arm.name for arm in found.arms.arms]
+        parts.append(["## Settings in which arms differ", "", *table(["setting", *names], rows)])
+    if found.notes:
+        parts.append(["## To be kept in mind", "", *(f"- {note}" for note in found.notes)])
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+
+
+def measure_name(outcome: Outcome) -> str:
+    return (
+        outcome.measure if outcome.measure == "greedy" else f"{outcome.measure}@{outcome.samples}"
+    )
+
+
+def _accuracies(outcomes: Sequence[Outcome], reference: str) -> Iterator[str]:
+    first = outcomes[0]
+    when = "after training" if first.moment == "after" else "checkpoint best on dev"
+    yield f"## {first.set}, {first.questions:,} questions, {when}"
+    yield ""
+    columns = ["arm", "seeds", *map(measure_name, outcomes)]
+    rows = [
+        [
+            figure.arm,
+            " ".join(map(str, figure.seeds)),
+            *(between(outcome.figures[index].value) for outcome in outcomes),
+        ]
+        for index, figure in enumerate(first.figures)
+    ]
+    yield from table(columns, rows)
+    contrasts = [
+        [
+            figure.arm,
+            measure_name(outcome),
+            between(figure.contrast.difference),
+            f"{figure.contrast.p_corrected:.3f}",
+            "-" if figure.contrast.detectable is None else f"{figure.contrast.detectable:.3f}",
+            str(figure.contrast.seeds),
+        ]
+        for outcome in outcomes
+        for figure in outcome.figures
+        if figure.contrast is not None
+    ]
+    if contrasts:
+        columns = ["arm", "measure", f"difference from {reference}", "p (Holm)"]
+        yield ""
+        yield from table([*columns, "detectable", "seeds in common"], contrasts)
+
+
+def _levels(found: Comparison) -> Iterator[str]:
+    for name in dict.fromkeys(figure.set for figure in found.levels):
+        figures = [figure for figure in found.levels if figure.set == name]
+        levels = list(dict.fromkeys(figure.level for figure in figures))
+        values = {(figure.arm, figure.level): figure.value for figure in figures}
+        yield f"## {name} by difficulty level, greedy"
+        yield ""
+        rows = [
+            [arm, *(between(values.get((arm, level))) for level in levels)]
+            for arm in dict.fromkeys(figure.arm for figure in figures)
+        ]
+        yield from table(["arm", *levels], rows)
+
+
+def _costs(found: Comparison) -> Iterator[str]:
+    target = found.arms.target
+    if target is None or not found.costs:
+        return
+    yield f"## Cost to reach {target.measure} {target.value:g} on {target.set}"
+    yield ""
+    yield COST_NOTE
+    yield ""
+    names = [arm.name for arm in found.arms.arms if arm.name in found.costs["step"]]
+    rows = []
+    for name in names:
+        of = {axis: by_arm[name] for axis, by_arm in found.costs.items() if name in by_arm}
+        first = next(iter(of.values()))
+        cells = [cost_text(axis, of[axis]) if axis in of else "-" for axis in found.costs]
+        rows.append([name, f"{first.reached} of {first.runs}", *cells])
+    yield from table(["arm", "reached", *(BUDGETS[axis] for axis in found.costs)], rows)
+
+
+COST_NOTE = (
+    "Median over seeds, at the first evaluation that was at the target; `>` stands before all that was spent by a run"
+    " that never got there. In brackets the seeds that bound the median; of fewer than 6 seeds all of them, and they"
+    " hold it less often than 95 % (3 seeds: 75 %)."
+)
+
+
+def cost_text(axis: str, costs: Costs) -> str:
+    """`1,200 [1,000, >2,000]`; a single run without brackets."""
+    if costs.runs == 1:
+        return _cost(axis, costs.median)
+    return f"{_cost(axis, costs.median)} [{_cost(axis, costs.low)}, {_cost(axis, costs.high)}]"
+
+
+def _cost(axis: str, cost: Cost) -> str:
+    return ("" if cost.reached else ">") + amount(axis, cost.spent)
+
+
+def _areas(found: Comparison) -> Iterator[str]:
+    if not found.areas:
+        return
+    yield "## Mean accuracy on dev while spending (area under the curve)"
+    yield ""
+    yield "Over the range that all arms cover, least and most of the seeds in brackets; of arms that spend on the axis."
+    yield ""
+    rows = [
+        [
+            BUDGETS[axis],
+            f"{amount(axis, area.first)} to {amount(axis, area.last)}",
+            *(between(area.arms.get(arm.name)) for arm in found.arms.arms),
+        ]
+        for axis, area in found.areas.items()
+    ]
+    yield from table(["budget", "range", *(arm.name for arm in found.arms.arms)], rows)
+
+
+def _spending(found: Comparison) -> Iterator[str]:
+    """Mean per run."""
+    rows = []
+    for arm in found.arms.arms:
+        cells = []
+        for axis in BUDGETS:
+            values = [v for r in arm.evaluated if (v := spent(r, axis)) is not None]
+            cells.append(amount(axis, sum(values) / len(values)) if values else "-")
+        shown = dict.fromkeys(r.traces or "-" for r in arm.evaluated)
+        rows.append([arm.name, *cells, "; ".join(shown)])
+    yield "## Cost, mean per run"
+    yield ""
+    yield from table(["arm", *BUDGETS.values(), "traces used, by run"], rows)

@@ -1,0 +1,89 @@
+"""hybrid-rl-report PATH...: a comparison of runs as one HTML page and its Markdown twin."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hybrid_rl import arms, comparison_markdown, page
+from hybrid_rl.arms import ComparisonError
+from hybrid_rl.comparison import compare
+from hybrid_rl.rundir import USER_ERROR, write_text
+from hybrid_rl.verdict import verdict
+
+ROLLOUTS = 20_000
+_EPILOG = """\
+examples:
+  hybrid-rl-report runs/studies/smoke
+  hybrid-rl-report runs/sweeps/20260101-120000 --reference grpo --target 0.5
+  hybrid-rl-report runs/grpo/* runs/bread/* --out comparison.html
+"""
+
+
+def main() -> None:
+    """Console script; exit code 2 for what the user can fix."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The exit code."""
+    typed = _parser().parse_args(arguments)
+    html = typed.out or typed.paths[0] / "report.html"
+    if html.suffix not in (".html", ".htm"):
+        sys.stderr.write(f"--out {html}: give a name that ends with .html; the .md is beside it\n")
+        return USER_ERROR
+    try:
+        told = write(typed.paths, html, typed.reference, typed.target, typed.rollouts)
+    except (ComparisonError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return USER_ERROR
+    sys.stdout.write(f"{told}\n{html}\n{html.with_suffix('.md')}\n")
+    return 0
+
+
+def write(
+    paths: Sequence[Path],
+    html: Path,
+    reference: str | None = None,
+    target: float | None = None,
+    rollouts: int = ROLLOUTS,
+) -> str:
+    """The verdict; writes `html`, and the same name with .md. Raises ComparisonError.
+
+    `target`: greedy accuracy on dev. `rollouts`: most that are put into the page, of whole steps and evenly spread.
+    """
+    comparison = compare(arms.read(paths, reference, target))
+    write_text(html, page.render(comparison, rollouts))
+    write_text(html.with_suffix(".md"), comparison_markdown.markdown(comparison))
+    return verdict(comparison)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hybrid-rl-report",
+        description="Compare runs: one HTML page that needs no network, and the same in Markdown.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("paths", metavar="PATH", nargs="+", type=Path, help="a study, a sweep, or run directories")
+    add("--out", type=Path, metavar="FILE.html", help="default: report.html in the first PATH")
+    default = "compare with this arm; default: the study's, else sft_then_grpo or grpo"
+    add("--reference", metavar="ARM", help=default)
+    add("--target", type=_share, metavar="ACCURACY", help="cost to reach this on dev, e.g. 0.5")
+    add("--rollouts", type=_count, default=ROLLOUTS, metavar="N", help="most to show (%(default)s)")
+    return parser
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be above 0 and at most 1")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text}: must not be negative")
+    return value

@@ -1,0 +1,102 @@
+"""A comparison in a sentence or two: what can be concluded, what cannot, and why not. Pure."""
+
+from collections.abc import Sequence
+
+from hybrid_rl.comparison import Comparison, Figure, Outcome
+from hybrid_rl.contrasts import LEVEL
+
+HOW = (
+    "Brackets are 95 % intervals. Means: bootstrap over seeds and questions (of S seeds it sees (S - 1) / S of the"
+    " variance between them). Differences: paired over the same seeds and questions, both taken as samples of more of"
+    " their kind; p-values are Holm's over all arms of a table. Detectable: the smallest true difference that a study"
+    " like this finds with 80 % power, at the error level divided by the number of comparisons."
+)
+
+
+def verdict(comparison: Comparison) -> str:
+    """Of the main outcome, in plain words."""
+    outcome, reference = comparison.main, comparison.arms.reference
+    others = [f for f in outcome.figures if f.contrast is not None]
+    own = next((f for f in outcome.figures if f.arm == reference), None)
+    if own is None:
+        return f"Nothing can be concluded: the reference, {reference}, has not been evaluated."
+    if not others:
+        return (
+            f"Nothing can be compared: no other arm shares a seed with {reference}, whose greedy accuracy on"
+            f" {outcome.set} is {own.value.value:.3f}."
+        )
+    where = f"On {outcome.set} ({outcome.questions:,} questions, {_seeds(others)}), greedy"
+    better = [f for f in others if _gain(f) > 0 and _concluded(f)]
+    worse = [f for f in others if _gain(f) < 0 and _concluded(f)]
+    open_ = [f for f in others if not _concluded(f)]
+    told = []
+    if better:
+        told.append(
+            f"{_list(better)} {_is(better)} better than {reference} ({own.value.value:.3f})"
+        )
+    if worse:
+        told.append(f"{_list(worse)} {_is(worse)} worse than {reference} ({own.value.value:.3f})")
+    sentences = [f"{where}: {'; '.join(told)}."] if told else []
+    if open_:
+        sentences.append(_open(outcome, open_, reference, bool(told), where))
+    return " ".join(sentences)
+
+
+def _open(
+    outcome: Outcome, figures: Sequence[Figure], reference: str, some: bool, where: str
+) -> str:
+    start = (
+        f"Of {_names(figures)} nothing can be concluded"
+        if some
+        else f"{where}: nothing can be concluded about {_names(figures)} against {reference}"
+    )
+    if all(f.contrast is not None and f.contrast.seeds == 1 for f in figures):
+        return f"{start}: one seed says nothing of how another would end."
+    smallest = [f.contrast.detectable for f in figures if f.contrast and f.contrast.detectable]
+    if not smallest:
+        return f"{start}: no difference was seen on any question."
+    low, high = min(smallest), max(smallest)
+    span = f"{low:.2f}" if high - low < 0.005 else f"{low:.2f} to {high:.2f}"
+    if high > 1:
+        span = f"{low:.2f}" if low <= 1 else "1"
+        return (
+            f"{start}: the seeds differ as much as the arms; with {_seeds(figures)} this study could not be sure to"
+            f" find a difference below {span}."
+        )
+    return f"{start}: the differences are within chance (p > {LEVEL}), and this study finds only those of {span} or more."
+
+
+def _concluded(figure: Figure) -> bool:
+    return figure.contrast is not None and figure.contrast.concluded
+
+
+def _gain(figure: Figure) -> float:
+    return figure.contrast.difference.value if figure.contrast else 0.0
+
+
+def _list(figures: Sequence[Figure]) -> str:
+    """Largest difference first."""
+    ordered = sorted(figures, key=lambda figure: -abs(_gain(figure)))
+    return ", ".join(
+        f"{f.arm} ({f.value.value:.3f}, {_gain(f):+.3f}, p {_p(f.contrast.p_corrected)})"
+        for f in ordered
+        if f.contrast
+    )
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"= {value:.3f}"
+
+
+def _is(figures: Sequence[Figure]) -> str:
+    return "is" if len(figures) == 1 else "are"
+
+
+def _names(figures: Sequence[Figure]) -> str:
+    return ", ".join(f.arm for f in figures)
+
+
+def _seeds(figures: Sequence[Figure]) -> str:
+    counts = sorted({f.contrast.seeds for f in figures if f.contrast})
+    shown = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    return f"{shown} seed{'' if counts == [1] else 's'}"

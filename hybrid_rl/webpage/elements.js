@@ -1,0 +1,72 @@
+"use strict";
+// Making elements. Text of runs is never markup: it becomes text nodes and attributes, nothing else.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function fill(element, attributes, children) {
+  for (const [key, value] of Object.entries(attributes || {})) {
+    if (value === null || value === undefined || value === false) continue;
+    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+    else element.setAttribute(key, value === true ? "" : value);
+  }
+  for (const child of children.flat(Infinity)) {
+    if (child === null || child === undefined || child === false) continue;
+    element.append(child.nodeType ? child : document.createTextNode(String(child)));
+  }
+  return element;
+}
+
+const h = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
+const s = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
+
+let lastId = 0;
+const newId = (stem) => `${stem}-${++lastId}`;
+
+const accuracy = (value) => (value === null || value === undefined ? "–" : value.toFixed(3));
+const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(3);
+const pValue = (value) => (value < 0.001 ? "< 0.001" : value.toFixed(3));
+
+function quantity(value) {
+  const size = Math.abs(value);
+  if (size >= 1e15) return value.toExponential(1).replace("e+", "e");
+  for (const [unit, name] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
+    if (size >= unit) return `${+(value / unit).toPrecision(3)} ${name}`;
+  }
+  return `${+value.toPrecision(3)}`;
+}
+
+// A labelled choice: options are [value, text].
+function choice(label, options, value, change) {
+  const id = newId("choice");
+  const select = h("select", { id }, options.map(([key, text]) => h("option", { value: key, selected: String(key) === String(value) }, text)));
+  select.addEventListener("change", () => change(select.value));
+  return h("span", { class: "control" }, h("label", { for: id }, label), select);
+}
+
+function tick(label, checked, change) {
+  const box = h("input", { type: "checkbox", checked });
+  box.addEventListener("change", () => change(box.checked));
+  return h("label", { class: "control" }, box, label);
+}
+
+// rows of cells; a cell is text, a node, or {text, class}. The first cell of a row heads it.
+function table(caption, columns, rows) {
+  const cell = (tag, value, more) => {
+    const special = value !== null && typeof value === "object" && !value.nodeType;
+    return h(tag, { ...more, class: special ? value.class : null }, special ? value.text : value);
+  };
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+    h("table", {}, h("caption", {}, caption),
+      h("thead", {}, h("tr", {}, columns.map((name) => h("th", { scope: "col" }, name)))),
+      h("tbody", {}, rows.map((row) => h("tr", {}, row.map((value, index) =>
+        index ? cell("td", value) : cell("th", value, { scope: "row" })))))));
+}
+
+// A section that redraws its body when a choice in it changes.
+function section(id, title, note, build) {
+  const body = h("div", {});
+  const element = h("section", { id, "aria-labelledby": `${id}-heading` },
+    h("h2", { id: `${id}-heading` }, title), note ? h("p", { class: "note" }, note) : null, body);
+  build(body);
+  return element;
+}

@@ -1,0 +1,20 @@
+// Puts the page together.
+
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const main = document.getElementById("main");
+  const sections = [accuracySection, curveSection, costSection, traceSection, panelSection, levelSection, rolloutSection, settingSection, environmentSection].map((make) => make(data)).filter(Boolean);
+  main.replaceChildren(...sections);
+  document.getElementById("contents").append(...sections.map((one) => h("a", { href: `#${one.id}` }, one.querySelector("h2").textContent)));
+  const runs = data.arms.reduce((sum, arm) => sum + arm.runs.length, 0);
+  const seeds = new Set(data.arms.flatMap((arm) => arm.runs.map((run) => run.seed)));
+  document.getElementById("facts").textContent = `${data.arms.length} arm${data.arms.length === 1 ? "" : "s"}, ${runs} run${runs === 1 ? "" : "s"}, seed${seeds.size === 1 ? "" : "s"} ${[...seeds].sort((a, b) => a - b).join(", ")}; reference: ${data.reference}`;
+
+  const button = document.getElementById("theme"), root = document.documentElement;
+  const isDark = () => (root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+  const label = () => { button.setAttribute("aria-pressed", String(isDark())); };
+  button.textContent = "Dark";
+  button.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; label(); });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", label);
+  label();
+})();

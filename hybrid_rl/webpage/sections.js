@@ -1,0 +1,214 @@
+// The sections with figures: accuracy, curves, costs, traces, panels, levels, settings, environment.
+
+function accuracySection(data) {
+  const sets = [...new Set(data.outcomes.map((o) => o.set))];
+  const state = { set: sets[0], measure: "greedy", moment: "after" };
+  return section("accuracy", "Accuracy", null, (body) => {
+    const draw = () => {
+      const of = data.outcomes.filter((o) => o.set === state.set);
+      const moments = [...new Set(of.map((o) => o.moment))];
+      if (!moments.includes(state.moment)) state.moment = moments[0];
+      const measures = [...new Set(of.filter((o) => o.moment === state.moment).map((o) => o.measure))];
+      if (!measures.includes(state.measure)) state.measure = measures[0];
+      const outcome = of.find((o) => o.measure === state.measure && o.moment === state.moment);
+      const change = (key) => (value) => { state[key] = value; draw(); };
+      const index = (arm) => data.arms.findIndex((one) => one.name === arm);
+      const words = { after: "after training", best: "checkpoint best on dev" };
+      const caption = `${outcome.measure} on ${outcome.set}, ${outcome.questions.toLocaleString("en")} questions, ${words[outcome.moment]}`;
+      const others = outcome.rows.filter((row) => row.contrast);
+      const rows = outcome.rows.map((row) => {
+        const c = row.contrast;
+        return [armName(data, row.arm), row.seeds.join(" "), { text: accuracy(row.value), class: "figure" }, `[${accuracy(row.low)}, ${accuracy(row.high)}]`,
+          c ? { text: signed(c.value), class: `figure ${c.concluded ? (c.value > 0 ? "better" : "worse") : ""}` } : "reference",
+          c ? `[${signed(c.low)}, ${signed(c.high)}]` : "", c ? pValue(c.p) : "", c ? accuracy(c.detectable) : "",
+          c ? (c.concluded ? (c.value > 0 ? "better" : "worse") : "no conclusion") : ""];
+      });
+      body.replaceChildren(
+        h("div", { class: "controls" },
+          choice("Questions", sets.map((name) => [name, name]), state.set, change("set")),
+          choice("Measure", measures.map((name) => [name, name]), state.measure, change("measure")),
+          moments.length > 1 ? choice("Model", moments.map((name) => [name, words[name]]), state.moment, change("moment")) : null),
+        h("div", { class: "pair" },
+          h("figure", {}, h("figcaption", {}, "Accuracy, mean and 95 % interval"),
+            intervalChart(`Accuracy of every arm: ${caption}`, outcome.rows.map((row) => ({ ...row, name: row.arm, index: index(row.arm), text: `${accuracy(row.value)} [${accuracy(row.low)}, ${accuracy(row.high)}]` })), { xLabel: outcome.measure })),
+          others.length ? h("figure", {}, h("figcaption", {}, `Difference from ${data.reference}, 95 % interval`),
+            intervalChart(`Difference of every arm from ${data.reference}`, others.map((row) => ({ ...row.contrast, name: row.arm, index: index(row.arm), text: `${signed(row.contrast.value)} [${signed(row.contrast.low)}, ${signed(row.contrast.high)}]` })), { zero: true, xLabel: `difference in ${outcome.measure}` })) : null),
+        table(caption, ["arm", "seeds", "accuracy", "95 % interval", "difference", "95 % interval", "p (Holm)", "detectable", "conclusion"], rows),
+        h("details", {}, h("summary", {}, "How these are computed"), h("p", {}, data.how)));
+    };
+    draw();
+  });
+}
+
+function armName(data, name) {
+  const index = data.arms.findIndex((arm) => arm.name === name);
+  return h("span", { class: "arm-name" }, h("i", { class: `swatch ${colour(index)}` }), name);
+}
+
+// Mean over seeds at the evaluations that all of them have; the band from the least to the most of them.
+function meanCurve(runs, axis, measure) {
+  const curves = runs.map((run) => run.curve.filter((p) => p[axis] !== undefined && p[measure] !== undefined)).filter((c) => c.length);
+  if (!curves.length) return { points: [], seeds: [] };
+  const points = [];
+  for (const first of curves[0]) {
+    const same = curves.map((curve) => curve.find((p) => p.step === first.step));
+    if (same.some((p) => !p)) continue;
+    const mean = (key) => same.reduce((sum, p) => sum + p[key], 0) / same.length;
+    const values = same.map((p) => p[measure]);
+    const alone = same.length === 1;
+    const low = alone ? first[`${measure}_low`] : Math.min(...values), high = alone ? first[`${measure}_high`] : Math.max(...values);
+    points.push(low === undefined ? [mean(axis), mean(measure)] : [mean(axis), mean(measure), low, high]);
+  }
+  return { points, seeds: curves.length > 1 ? curves.map((curve) => curve.map((p) => [p[axis], p[measure]])) : [] };
+}
+
+function curveSection(data) {
+  const measures = ["greedy", "avg", "maj"].filter((m) => data.arms.some((arm) => arm.runs.some((run) => run.curve.some((p) => p[m] !== undefined))));
+  if (!measures.length) return null;
+  const state = { axis: "step", measure: data.target && measures.includes(data.target.measure) ? data.target.measure : measures[0], seeds: false, hidden: new Set() };
+  const axes = Object.entries(data.axes).filter(([axis]) => data.arms.some((arm) => arm.runs.some((run) => run.curve.some((p) => p[axis]))));
+  return section("curves", "Learning curves", "Accuracy on dev during training: mean over seeds, the band from the lowest to the highest seed (of one seed, its 95 % interval over questions). An arm that spends nothing on a budget stands at 0 there. Arrow keys read values from a chart that has the focus.", (body) => {
+    const draw = () => {
+      const all = data.arms.map((arm, index) => ({ name: arm.name, index, ...meanCurve(arm.runs, state.axis, state.measure) }));
+      const series = all.filter((one) => !state.hidden.has(one.name)).map((one) => ({ ...one, seeds: state.seeds ? one.seeds : [] }));
+      const change = (key) => (value) => { state[key] = value; draw(); };
+      const focused = document.activeElement && document.activeElement.closest && body.contains(document.activeElement) ? [...body.querySelectorAll("button, select, input")].indexOf(document.activeElement) : -1;
+      body.replaceChildren(
+        h("div", { class: "controls" },
+          choice("Against", axes, state.axis, change("axis")),
+          choice("Measure", measures.map((m) => [m, m]), state.measure, change("measure")),
+          tick("every seed", state.seeds, change("seeds"))),
+        legend(all, state.hidden, draw),
+        lineChart(`Accuracy on dev against ${data.axes[state.axis]}, a line per arm`, series, {
+          xLabel: data.axes[state.axis], top: 1, target: data.target && data.target.set === "dev" && data.target.measure === state.measure ? data.target.value : null,
+          format: (p) => accuracy(p[1]) + (p[2] === undefined ? "" : ` [${accuracy(p[2])}, ${accuracy(p[3])}]`) }));
+      if (focused >= 0) body.querySelectorAll("button, select, input")[focused].focus();
+    };
+    draw();
+  });
+}
+
+function costSection(data) {
+  const names = data.arms.map((arm) => arm.name);
+  const axes = Object.keys(data.axes);
+  const parts = [];
+  if (data.target && Object.keys(data.costs).length) {
+    const caption = `Cost to reach ${data.target.measure} ${data.target.value} on ${data.target.set}`;
+    const shown = axes.filter((axis) => data.costs[axis]);
+    const rows = names.filter((name) => shown.some((axis) => data.costs[axis][name])).map((name) => {
+      const any = shown.map((axis) => data.costs[axis][name]).find(Boolean);
+      return [armName(data, name), { text: `${any.reached} of ${any.runs}`, class: any.reached < any.runs ? "worse" : "" },
+        ...shown.map((axis) => (data.costs[axis][name] ? data.costs[axis][name].text : "–"))];
+    });
+    parts.push(h("h3", {}, caption), h("p", { class: "note" }, data.costNote), table(caption, ["arm", "seeds there", ...shown.map((axis) => data.axes[axis])], rows));
+  }
+  const areas = axes.filter((axis) => data.areas[axis]);
+  if (areas.length) {
+    const caption = "Mean accuracy on dev while spending (area under the curve)";
+    parts.push(h("h3", {}, caption), h("p", { class: "note" }, "Over the range that all arms cover; in brackets the lowest and highest seed. Higher is sooner. – : the arm spends nothing there."),
+      table(caption, ["arm", ...areas.map((axis) => `${data.axes[axis]}: ${data.areas[axis].range}`)], names.map((name) => [armName(data, name),
+        ...areas.map((axis) => { const a = data.areas[axis].arms[name]; return a ? `${accuracy(a.value)} [${accuracy(a.low)}, ${accuracy(a.high)}]` : "–"; })])));
+  }
+  const mean = (values) => (values.length ? quantity(values.reduce((sum, v) => sum + v, 0) / values.length) : "–");
+  parts.push(h("h3", {}, "Spent in all, mean per run"), table("Spent in all, mean per run", ["arm", ...axes.map((axis) => data.axes[axis]), "traces used, by run"],
+    data.arms.map((arm) => [armName(data, arm.name), ...axes.map((axis) => mean(arm.runs.map((run) => run.spent[axis]).filter((v) => v !== null))),
+      [...new Set(arm.runs.map((run) => run.traces || "–"))].join("; ")])));
+  return section("cost", "Cost", null, (body) => body.append(...parts));
+}
+
+function traceSection(data) {
+  const sets = [...new Set(data.outcomes.map((o) => o.set))];
+  if (!data.arms.some((arm) => arm.runs.some((run) => run.spent.traces_used))) return null;
+  let set = sets[0];
+  return section("traces", "Accuracy against expert traces used", "A dot per run, greedy accuracy after training; the ring is the mean of an arm.", (body) => {
+    const draw = () => {
+      const series = data.arms.map((arm, index) => ({ name: arm.name, index, dots: arm.runs.filter((run) => run.final[set] && run.spent.traces_used !== null).map((run) => [run.spent.traces_used, run.final[set].greedy, run.seed]) })).filter((one) => one.dots.length);
+      body.replaceChildren(h("div", { class: "controls" }, choice("Questions", sets.map((name) => [name, name]), set, (value) => { set = value; draw(); })),
+        legendStill(series), scatter(`Greedy accuracy on ${set} against distinct traces used`, series, data.axes.traces_used));
+    };
+    draw();
+  });
+}
+
+const legendStill = (series) => h("div", { class: "legend still" }, series.map((one) => h("span", {}, h("i", { class: `swatch ${colour(one.index)}` }), one.name)));
+
+function scatter(name, series, xLabel) {
+  const right = Math.max(1, ...series.flatMap((one) => one.dots.map((p) => p[0])));
+  return responsive((width) => {
+    const { svg, x, y } = frame(width, width < 520 ? 260 : 320, name, { x: [-right * 0.03, right * 1.05], y: [0, 1], xLabel });
+    for (const one of series) {
+      for (const p of one.dots) svg.append(s("circle", { class: `dot ${colour(one.index)}`, cx: x(p[0]), cy: y(p[1]), r: 4, "fill-opacity": 0.6 },
+        s("title", {}, `${one.name} seed ${p[2]}: ${accuracy(p[1])} with ${p[0]} traces`)));
+      const mean = (i) => one.dots.reduce((sum, p) => sum + p[i], 0) / one.dots.length;
+      svg.append(s("circle", { class: `ring ${colour(one.index)}`, cx: x(mean(0)), cy: y(mean(1)), r: 9 }));
+    }
+    return svg;
+  });
+}
+
+function panelSection(data) {
+  if (!data.arms.some((arm) => arm.panels.length)) return null;
+  return section("methods", "What the methods did", "Means over the seeds of an arm, in bins of steps. Heat map: of the groups of a bin, the darker the more.", (body) => {
+    data.arms.forEach((arm, index) => {
+      if (!arm.panels.length) return;
+      body.append(h("h3", {}, armName(data, arm.name)), h("div", { class: "grid-panels" }, arm.panels.map((panel) => {
+        const name = `${arm.name}: ${panel.title} over training`;
+        const points = panel.kind === "line" ? panel.values.map((value, i) => [panel.steps[i], value]).filter((p) => p[1] !== null) : [];
+        return h("figure", {}, h("figcaption", {}, panel.title), panel.kind === "heat" ? heatChart(name, panel)
+          : lineChart(name, [{ name: panel.title, index, points }], { xLabel: "optimizer step", top: panel.top, height: 240 }));
+      })));
+    });
+  });
+}
+
+function levelSection(data) {
+  const sets = [...new Set(data.levels.map((row) => row.set))];
+  if (!sets.length) return null;
+  let set = sets[0];
+  return section("levels", "By difficulty level", "Greedy accuracy after training, mean over seeds with 95 % interval.", (body) => {
+    const draw = () => {
+      const rows = data.levels.filter((row) => row.set === set);
+      const levels = [...new Set(rows.map((row) => row.level))];
+      const of = (arm, level) => rows.find((row) => row.arm === arm && row.level === level);
+      const arms = data.arms.filter((arm) => rows.some((row) => row.arm === arm.name));
+      const questions = (level) => rows.find((row) => row.level === level).questions;
+      body.replaceChildren(h("div", { class: "controls" }, choice("Questions", sets.map((name) => [name, name]), set, (value) => { set = value; draw(); })),
+        legendStill(arms.map((arm) => ({ name: arm.name, index: data.arms.indexOf(arm) }))),
+        levelChart(`Greedy accuracy on ${set} by level`, arms.map((arm) => ({ name: arm.name, index: data.arms.indexOf(arm), values: levels.map((level) => of(arm.name, level)) })), levels),
+        table(`Greedy accuracy on ${set} by level`, ["arm", ...levels.map((level) => `level ${level} (${questions(level)})`)], arms.map((arm) => [armName(data, arm.name),
+          ...levels.map((level) => { const r = of(arm.name, level); return r ? `${accuracy(r.value)} [${accuracy(r.low)}, ${accuracy(r.high)}]` : "–"; })])));
+    };
+    draw();
+  });
+}
+
+function levelChart(name, series, levels) {
+  return responsive((width) => {
+    const height = width < 520 ? 260 : 320;
+    const { svg, x, y, margin } = frame(width, height, name, { x: [0, levels.length], y: [0, 1], xLabel: "level" });
+    svg.querySelectorAll("line.grid, text.tick").forEach((mark) => { if (mark.getAttribute("text-anchor") === "middle" || mark.getAttribute("x1") === mark.getAttribute("x2")) mark.remove(); });
+    levels.forEach((level, i) => {
+      svg.append(s("text", { class: "tick", x: x(i + 0.5), y: height - margin.bottom + 17, "text-anchor": "middle" }, clipped(level, Math.floor((width / levels.length) / 7))));
+      if (i) svg.append(s("line", { class: "grid", x1: x(i), x2: x(i), y1: margin.top, y2: height - margin.bottom }));
+      series.forEach((one, j) => {
+        const row = one.values[i], at = x(i + (j + 1) / (series.length + 1));
+        if (row) svg.append(s("g", {}, s("title", {}, `${one.name}, level ${level}: ${accuracy(row.value)} [${accuracy(row.low)}, ${accuracy(row.high)}]`),
+          s("line", { class: `whisker ${colour(one.index)}`, x1: at, x2: at, y1: y(row.low), y2: y(row.high) }), s("circle", { class: `dot ${colour(one.index)}`, cx: at, cy: y(row.value), r: 4 })));
+      });
+    });
+    return svg;
+  });
+}
+
+function settingSection(data) {
+  if (!data.settings.length) return null;
+  return section("settings", "Settings in which arms differ", null, (body) =>
+    body.append(table("Settings in which arms differ", ["setting", ...data.arms.map((arm) => arm.name)], data.settings)));
+}
+
+function environmentSection(data) {
+  return section("environment", "Environment and data", null, (body) => {
+    if (data.notes.length) body.append(h("h3", {}, "To be kept in mind"), h("ul", {}, data.notes.map((note) => h("li", {}, note))));
+    body.append(table("What the runs ran on, and what they read", ["", "found"], data.environment));
+  });
+}
