@@ -91,7 +91,8 @@ def compare(arms: Arms) -> Comparison:
         raise ComparisonError(f"none of {len(arms.records)} runs has an evaluation after training")
     sets = dict.fromkeys(name for record in evaluated for name in record.after)
     names = sorted(sets, key=lambda name: name == "dev")  # what was looked at while training: last
-    outcomes, levels = [], []
+    outcomes: list[Outcome] = []
+    levels: list[LevelFigure] = []
     for name in names:
         for moment in MOMENTS:
             rows = _rows(arms, name, moment)

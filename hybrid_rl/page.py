@@ -41,7 +41,7 @@ def render(comparison: Comparison, most_rollouts: int) -> str:
     values = {
         "title": html.escape(comparison.arms.title),
         "verdict": html.escape(verdict(comparison)),
-        "policy": f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(read['page.css'])}",
+        "policy": f"default-src 'none'; img-src data:; script-src {_hash(script)}; style-src {_hash(read['page.css'])}",
         "style": read["page.css"],
         "script": script,
         "data": _json(_data(comparison)),

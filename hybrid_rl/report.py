@@ -1,10 +1,9 @@
-"""RUN_DIR -> report.md and plots, from its files alone, finished or not. The comparison of runs is in `comparison`."""
+"""RUN_DIR -> report.md and plots, from its files alone, finished or not. The comparison of runs is `report_command`."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hybrid_rl import accounting, decisions, stats
-from hybrid_rl.comparison import write_comparison as write_comparison
 from hybrid_rl.markdown import AXES, amount, between, fenced, table
 from hybrid_rl.records import Record
 from hybrid_rl.rundir import read_jsonl, write_text

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hybrid_rl import comparison, launch, resuming, study_jobs
+from hybrid_rl import launch, report_command, resuming, study_jobs
+from hybrid_rl.arms import ComparisonError
 from hybrid_rl.console import in_words
 from hybrid_rl.rundir import USER_ERROR, RunDir
 from hybrid_rl.scores import read_summaries
@@ -68,7 +69,7 @@ class Study:
 
     @property
     def report(self) -> Path:
-        return self.directory / "report.md"
+        return self.directory / "report.html"
 
 
 def plan(
@@ -268,11 +269,13 @@ def _log_plan(study: Study, states: Sequence[State]) -> None:
 
 
 def _compare(study: Study) -> None:
-    done = [job.run.path for job in study.jobs if job.run.read_status().get("state") == "done"]
     try:
-        log.info("comparison: %s", comparison.write_comparison(done, study.report))
-    except comparison.ComparisonError as error:
+        told = report_command.write([study.directory], study.report)
+    except ComparisonError as error:
         log.warning("no comparison: %s", error)
+    else:
+        log.info("%s", told)
+        log.info("comparison: %s", study.report)
 
 
 def _quoted(path: Path) -> str:

@@ -51,7 +51,7 @@ def _open(
         else f"{where}: nothing can be concluded about {_names(figures)} against {reference}"
     )
     if all(f.contrast is not None and f.contrast.seeds == 1 for f in figures):
-        return f"{start}: one seed says nothing of how another would end."
+        return f"{start}: one seed says nothing of how another would end.{_these_runs(figures)}"
     smallest = [f.contrast.detectable for f in figures if f.contrast and f.contrast.detectable]
     if not smallest:
         return f"{start}: no difference was seen on any question."
@@ -63,7 +63,16 @@ def _open(
             f"{start}: the seeds differ as much as the arms; with {_seeds(figures)} this study could not be sure to"
             f" find a difference below {span}."
         )
-    return f"{start}: the differences are within chance (p > {LEVEL}), and this study finds only those of {span} or more."
+    return (
+        f"{start}: the differences are within chance (p > {LEVEL}), and this study finds only those of {span}"
+        " or more."
+    )
+
+
+def _these_runs(figures: Sequence[Figure]) -> str:
+    """What the questions say of runs that stand alone."""
+    apart = [f for f in figures if f.contrast and f.contrast.p_corrected <= LEVEL]
+    return f" Of these runs alone, over questions, clearly apart: {_list(apart)}." if apart else ""
 
 
 def _concluded(figure: Figure) -> bool:

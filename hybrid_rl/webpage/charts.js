@@ -21,7 +21,9 @@ function responsive(draw) {
   let width = 0;
   new ResizeObserver((entries) => {
     const now = Math.floor(entries[0].contentRect.width);
-    if (now && now !== width) { width = now; place.replaceChildren(draw(now)); }
+    if (!now || now === width) return;
+    width = now;
+    requestAnimationFrame(() => place.replaceChildren(draw(width))); // not within the observer: it would observe itself
   }).observe(place);
   return place;
 }
