@@ -258,9 +258,10 @@ def _left_out(arms: Arms) -> Iterator[str]:
 
 
 def _notes(arms: Arms) -> Iterator[str]:
+    alone = [arm.name for arm in arms.arms if len(arm.evaluated) == 1]
+    if alone:
+        yield f"One run of {', '.join(alone)}: its interval knows nothing of the spread between seeds."
     for arm in arms.arms:
-        if len(arm.evaluated) == 1:
-            yield f"{arm.name} has one run: its interval knows nothing of the spread between seeds."
         if len(set(arm.seeds)) < len(arm.seeds):
             shown = " ".join(map(str, arm.seeds))
             yield (
@@ -274,19 +275,19 @@ def _notes(arms: Arms) -> Iterator[str]:
 
 
 def _spending_notes(arms: Sequence[Arm]) -> Iterator[str]:
-    for axis in ("flops", "generated_tokens"):
+    for axis, name in (("flops", "FLOPs"), ("generated_tokens", "generated tokens")):
         means = {}
         for arm in arms:
             totals = [t for r in arm.evaluated if (t := spent(r, axis)) is not None]
             if totals:
                 means[arm.name] = fmean(totals)
-        if len(means) < 2 or not max(means.values()) or axis not in BUDGETS:
+        if len(means) < 2 or not max(means.values()):
             continue
         low, high = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
         if means[low] * _UNEQUAL < means[high]:
             ratio = f"{means[high] / means[low]:.1f} times" if means[low] else "all, against none:"
             yield (
-                f"Spending is not equal: {high} spent {ratio} the {BUDGETS[axis]} of {low}; compare curves against"
+                f"Spending is not equal: {high} spent {ratio} the {name} of {low}; compare curves against"
                 " that budget, or set budget.*."
             )
             return

@@ -6,6 +6,7 @@ from hybrid_rl.comparison import BUDGETS, Comparison, Outcome, spent
 from hybrid_rl.markdown import amount, between, table
 from hybrid_rl.setting_table import setting_table
 from hybrid_rl.spending import Cost, Costs
+from hybrid_rl.stats import Interval
 from hybrid_rl.verdict import HOW, verdict
 
 
@@ -105,7 +106,7 @@ def _costs(found: Comparison) -> Iterator[str]:
 
 
 COST_NOTE = (
-    "Median over seeds, at the first evaluation that was at the target; `>` stands before all that was spent by a run"
+    "Median over seeds, at the first evaluation that was at the target; > stands before all that was spent by a run"
     " that never got there. In brackets the seeds that bound the median; of fewer than 6 seeds all of them, and they"
     " hold it less often than 95 % (3 seeds: 75 %)."
 )
@@ -118,7 +119,16 @@ def cost_text(axis: str, costs: Costs) -> str:
     return f"{_cost(axis, costs.median)} [{_cost(axis, costs.low)}, {_cost(axis, costs.high)}]"
 
 
+def area_text(found: Interval | None) -> str:
+    """Least and most of the seeds in brackets, where there is more than one value."""
+    if found is not None and found.low == found.high:
+        return f"{found.value:.3f}"
+    return between(found)
+
+
 def _cost(axis: str, cost: Cost) -> str:
+    if not cost.reached and cost.spent == 0:
+        return "never"  # and without spending anything on this axis
     return ("" if cost.reached else ">") + amount(axis, cost.spent)
 
 
@@ -133,7 +143,7 @@ def _areas(found: Comparison) -> Iterator[str]:
         [
             BUDGETS[axis],
             f"{amount(axis, area.first)} to {amount(axis, area.last)}",
-            *(between(area.arms.get(arm.name)) for arm in found.arms.arms),
+            *(area_text(area.arms.get(arm.name)) for arm in found.arms.arms),
         ]
         for axis, area in found.areas.items()
     ]

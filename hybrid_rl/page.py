@@ -19,7 +19,7 @@ from typing import Any
 
 from hybrid_rl.arms import Arm, seed_of
 from hybrid_rl.comparison import BUDGETS, MEASURES, Comparison, Outcome, spent
-from hybrid_rl.comparison_markdown import COST_NOTE, cost_text, measure_name
+from hybrid_rl.comparison_markdown import COST_NOTE, area_text, cost_text, measure_name
 from hybrid_rl.markdown import amount
 from hybrid_rl.panels import panels
 from hybrid_rl.records import Record
@@ -88,7 +88,10 @@ def _data(comparison: Comparison) -> dict[str, Any]:
         "areas": {
             axis: {
                 "range": f"{amount(axis, area.first)} to {amount(axis, area.last)}",
-                "arms": {arm: _of(value) for arm, value in area.arms.items()},
+                "arms": {
+                    arm: {**_of(found), "text": area_text(found)}
+                    for arm, found in area.arms.items()
+                },
             }
             for axis, area in comparison.areas.items()
         },

@@ -17,7 +17,7 @@ Line = Mapping[str, Any]
 
 
 def panels(runs: Sequence[Sequence[Line]]) -> list[dict[str, Any]]:
-    """JSON values, one per panel, of kind `line` or `heat`: per bin the middle step and a value, None of no such step."""
+    """JSON values, one per panel, of kind `line` or `heat`: per bin the middle step and a value, None for none."""
     last = max((line["step"] for run in runs for line in run), default=0)
     if not last:
         return []

@@ -12,8 +12,8 @@ def setting_table(arms: Arms) -> list[list[str]]:
     recipes = [recipe(record) for record in firsts]
     rows = []
     for key in differing(firsts):
-        if key == "method._target_":
-            continue  # the name says it
+        if key == "method_target":
+            continue  # method.name says it
         rows.append([key, *(_shown(found[key]) if key in found else "-" for found in recipes)])
     return rows
 

@@ -34,7 +34,7 @@ function frame(width, height, name, options) {
   const x = (value) => margin.left + ((value - x0) / (x1 - x0 || 1)) * (width - margin.left - margin.right);
   const y = (value) => height - margin.bottom - ((value - y0) / (y1 - y0 || 1)) * (height - margin.top - margin.bottom);
   const svg = s("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": name });
-  for (const value of ticks(x0, x1, Math.max(2, Math.floor(width / 110)))) {
+  for (const value of options.xTicks === false ? [] : ticks(x0, x1, Math.max(2, Math.floor(width / 110)))) {
     svg.append(s("line", { class: "grid", x1: x(value), x2: x(value), y1: margin.top, y2: height - margin.bottom }),
       s("text", { class: "tick", x: x(value), y: height - margin.bottom + 17, "text-anchor": "middle" }, quantity(value)));
   }

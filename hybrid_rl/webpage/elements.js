@@ -19,6 +19,8 @@ function fill(element, attributes, children) {
 const h = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
 const s = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
 
+const put = (place, ...children) => { place.replaceChildren(); return fill(place, {}, children); };
+
 let lastId = 0;
 const newId = (stem) => `${stem}-${++lastId}`;
 
@@ -60,6 +62,13 @@ function table(caption, columns, rows) {
       h("thead", {}, h("tr", {}, columns.map((name) => h("th", { scope: "col" }, name)))),
       h("tbody", {}, rows.map((row) => h("tr", {}, row.map((value, index) =>
         index ? cell("td", value) : cell("th", value, { scope: "row" })))))));
+}
+
+// Call it before a place is drawn anew, and what it returns after: the same control has the focus again.
+function keepFocus(place) {
+  const controls = () => [...place.querySelectorAll("button, select, input")];
+  const index = controls().indexOf(document.activeElement);
+  return () => { if (index >= 0 && controls()[index]) controls()[index].focus({ preventScroll: true }); };
 }
 
 // A section that redraws its body when a choice in it changes.

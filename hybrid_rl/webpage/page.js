@@ -5,7 +5,9 @@
   const main = document.getElementById("main");
   const sections = [accuracySection, curveSection, costSection, traceSection, panelSection, levelSection, rolloutSection, settingSection, environmentSection].map((make) => make(data)).filter(Boolean);
   main.replaceChildren(...sections);
-  document.getElementById("contents").append(...sections.map((one) => h("a", { href: `#${one.id}` }, one.querySelector("h2").textContent)));
+  document.getElementById("contents").append(...sections.map((one) => h("a", { href: `#${one.id}` }, one.id[0].toUpperCase() + one.id.slice(1))));
+  fill(document.getElementById("notes"), {}, data.notes.map((note) => h("li", {}, note)));
+  document.getElementById("notes").hidden = !data.notes.length;
   const runs = data.arms.reduce((sum, arm) => sum + arm.runs.length, 0);
   const seeds = new Set(data.arms.flatMap((arm) => arm.runs.map((run) => run.seed)));
   document.getElementById("facts").textContent = `${data.arms.length} arm${data.arms.length === 1 ? "" : "s"}, ${runs} run${runs === 1 ? "" : "s"}, seed${seeds.size === 1 ? "" : "s"} ${[...seeds].sort((a, b) => a - b).join(", ")}; reference: ${data.reference}`;

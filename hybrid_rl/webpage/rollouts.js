@@ -44,19 +44,19 @@ function rolloutSection(data) {
         slider.setAttribute("aria-valuetext", `step ${found.steps[state.step].step}`);
         drawStep();
       });
-      const keep = document.activeElement && controls.contains(document.activeElement) ? [...controls.querySelectorAll("select, input")].indexOf(document.activeElement) : -1;
-      controls.replaceChildren(
+      const refocus = keepFocus(controls);
+      put(controls,
         choice("Arm", arms.map((arm) => [arm, arm]), state.run.arm, (arm) => pick(arm, state.run.seed)),
         choice("Seed", runs.filter((run) => run.arm === state.run.arm).map((run) => [run.seed, run.seed]), state.run.seed, (seed) => pick(state.run.arm, seed)),
         h("span", { class: "control step" }, h("label", { for: id }, "Step"), slider, output),
         choice("Verdict", [["all", "all"], ...outcomes().map((name) => [name, name])], state.outcome, (value) => { state.outcome = value; state.shown = MOST_CARDS; drawStep(); }),
         found.recorded > found.steps.length ? h("span", { class: "note" }, `${found.steps.length} of ${found.recorded} recorded steps are in this page`) : null);
-      if (keep >= 0) controls.querySelectorAll("select, input")[keep].focus();
+      refocus();
     }
     const outcomes = () => [...new Set(steps().flatMap((step) => step.groups.flatMap((group) => group.rows.map((row) => row[1]))))].sort();
 
     function drawStep() {
-      list.replaceChildren(...groups().map((group, i) => {
+      put(list, groups().map((group, i) => {
         const correct = group.rows.filter((row) => row[1] === "correct").length;
         return h("div", { role: "option", id: `question-${i}`, "aria-selected": String(i === state.group), onclick: () => choose(i) },
           h("span", { class: "question" }, clipped(group.prompt.trim().replace(/\s+/g, " "), 90)),
@@ -84,7 +84,7 @@ function rolloutSection(data) {
       const group = groups()[state.group];
       const rows = group.rows.filter((row) => state.outcome === "all" || row[1] === state.outcome);
       const more = rows.length > state.shown ? h("button", { type: "button", onclick: () => { state.shown += MOST_CARDS; drawGroup(); } }, `Show ${Math.min(MOST_CARDS, rows.length - state.shown)} more of ${rows.length}`) : null;
-      view.replaceChildren(
+      put(view,
         h("h3", {}, `Question ${group.id}, step ${steps()[state.step].step}`),
         h("p", { class: "part" }, "Prompt"), h("pre", { class: "prompt" }, group.prompt),
         group.prefix ? [h("p", { class: "part" }, "Given: the beginning of the expert's trace"), h("pre", {}, h("mark", {}, group.prefix))] : null,
@@ -96,7 +96,7 @@ function rolloutSection(data) {
       return h("article", { class: `rollout ${outcome === "correct" ? "good" : "bad"}`, "aria-label": `Rollout, ${outcome}` },
         h("p", { class: "badges" }, h("span", { class: "badge" }, outcome === "correct" ? "✓ correct" : `✗ ${outcome}`), h("span", {}, `reward ${+reward.toFixed(3)}`),
           h("span", {}, none ? "no advantage" : `advantage ${signed(advantage)}`), trained ? null : h("span", {}, "not trained on")),
-        h("pre", {}, group.prefix ? h("mark", { title: "given" }, `${group.prefix} `) : null, completion));
+        h("pre", {}, group.prefix ? h("mark", { title: "given" }, group.prefix) : null, completion));
     }
     // Nothing is unpacked before the browser comes into view.
     new IntersectionObserver((entries, observer) => {

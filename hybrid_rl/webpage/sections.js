@@ -12,6 +12,7 @@ function accuracySection(data) {
       if (!measures.includes(state.measure)) state.measure = measures[0];
       const outcome = of.find((o) => o.measure === state.measure && o.moment === state.moment);
       const change = (key) => (value) => { state[key] = value; draw(); };
+      const refocus = keepFocus(body);
       const index = (arm) => data.arms.findIndex((one) => one.name === arm);
       const words = { after: "after training", best: "checkpoint best on dev" };
       const caption = `${outcome.measure} on ${outcome.set}, ${outcome.questions.toLocaleString("en")} questions, ${words[outcome.moment]}`;
@@ -23,7 +24,7 @@ function accuracySection(data) {
           c ? `[${signed(c.low)}, ${signed(c.high)}]` : "", c ? pValue(c.p) : "", c ? accuracy(c.detectable) : "",
           c ? (c.concluded ? (c.value > 0 ? "better" : "worse") : "no conclusion") : ""];
       });
-      body.replaceChildren(
+      put(body,
         h("div", { class: "controls" },
           choice("Questions", sets.map((name) => [name, name]), state.set, change("set")),
           choice("Measure", measures.map((name) => [name, name]), state.measure, change("measure")),
@@ -35,6 +36,7 @@ function accuracySection(data) {
             intervalChart(`Difference of every arm from ${data.reference}`, others.map((row) => ({ ...row.contrast, name: row.arm, index: index(row.arm), text: `${signed(row.contrast.value)} [${signed(row.contrast.low)}, ${signed(row.contrast.high)}]` })), { zero: true, xLabel: `difference in ${outcome.measure}` })) : null),
         table(caption, ["arm", "seeds", "accuracy", "95 % interval", "difference", "95 % interval", "p (Holm)", "detectable", "conclusion"], rows),
         h("details", {}, h("summary", {}, "How these are computed"), h("p", {}, data.how)));
+      refocus();
     };
     draw();
   });
@@ -47,7 +49,7 @@ function armName(data, name) {
 
 // Mean over seeds at the evaluations that all of them have; the band from the least to the most of them.
 function meanCurve(runs, axis, measure) {
-  const curves = runs.map((run) => run.curve.filter((p) => p[axis] !== undefined && p[measure] !== undefined)).filter((c) => c.length);
+  const curves = runs.filter((run) => run.evaluated).map((run) => run.curve.filter((p) => p[axis] !== undefined && p[measure] !== undefined)).filter((c) => c.length);
   if (!curves.length) return { points: [], seeds: [] };
   const points = [];
   for (const first of curves[0]) {
@@ -72,8 +74,8 @@ function curveSection(data) {
       const all = data.arms.map((arm, index) => ({ name: arm.name, index, ...meanCurve(arm.runs, state.axis, state.measure) }));
       const series = all.filter((one) => !state.hidden.has(one.name)).map((one) => ({ ...one, seeds: state.seeds ? one.seeds : [] }));
       const change = (key) => (value) => { state[key] = value; draw(); };
-      const focused = document.activeElement && document.activeElement.closest && body.contains(document.activeElement) ? [...body.querySelectorAll("button, select, input")].indexOf(document.activeElement) : -1;
-      body.replaceChildren(
+      const refocus = keepFocus(body);
+      put(body,
         h("div", { class: "controls" },
           choice("Against", axes, state.axis, change("axis")),
           choice("Measure", measures.map((m) => [m, m]), state.measure, change("measure")),
@@ -82,7 +84,7 @@ function curveSection(data) {
         lineChart(`Accuracy on dev against ${data.axes[state.axis]}, a line per arm`, series, {
           xLabel: data.axes[state.axis], top: 1, target: data.target && data.target.set === "dev" && data.target.measure === state.measure ? data.target.value : null,
           format: (p) => accuracy(p[1]) + (p[2] === undefined ? "" : ` [${accuracy(p[2])}, ${accuracy(p[3])}]`) }));
-      if (focused >= 0) body.querySelectorAll("button, select, input")[focused].focus();
+      refocus();
     };
     draw();
   });
@@ -107,12 +109,12 @@ function costSection(data) {
     const caption = "Mean accuracy on dev while spending (area under the curve)";
     parts.push(h("h3", {}, caption), h("p", { class: "note" }, "Over the range that all arms cover; in brackets the lowest and highest seed. Higher is sooner. – : the arm spends nothing there."),
       table(caption, ["arm", ...areas.map((axis) => `${data.axes[axis]}: ${data.areas[axis].range}`)], names.map((name) => [armName(data, name),
-        ...areas.map((axis) => { const a = data.areas[axis].arms[name]; return a ? `${accuracy(a.value)} [${accuracy(a.low)}, ${accuracy(a.high)}]` : "–"; })])));
+        ...areas.map((axis) => { const a = data.areas[axis].arms[name]; return a ? a.text : "–"; })])));
   }
   const mean = (values) => (values.length ? quantity(values.reduce((sum, v) => sum + v, 0) / values.length) : "–");
   parts.push(h("h3", {}, "Spent in all, mean per run"), table("Spent in all, mean per run", ["arm", ...axes.map((axis) => data.axes[axis]), "traces used, by run"],
-    data.arms.map((arm) => [armName(data, arm.name), ...axes.map((axis) => mean(arm.runs.map((run) => run.spent[axis]).filter((v) => v !== null))),
-      [...new Set(arm.runs.map((run) => run.traces || "–"))].join("; ")])));
+    data.arms.map((arm) => [armName(data, arm.name), ...axes.map((axis) => mean(arm.runs.filter((run) => run.evaluated).map((run) => run.spent[axis]).filter((v) => v !== null))),
+      [...new Set(arm.runs.filter((run) => run.evaluated).map((run) => run.traces || "–"))].join("; ")])));
   return section("cost", "Cost", null, (body) => body.append(...parts));
 }
 
@@ -123,8 +125,10 @@ function traceSection(data) {
   return section("traces", "Accuracy against expert traces used", "A dot per run, greedy accuracy after training; the ring is the mean of an arm.", (body) => {
     const draw = () => {
       const series = data.arms.map((arm, index) => ({ name: arm.name, index, dots: arm.runs.filter((run) => run.final[set] && run.spent.traces_used !== null).map((run) => [run.spent.traces_used, run.final[set].greedy, run.seed]) })).filter((one) => one.dots.length);
-      body.replaceChildren(h("div", { class: "controls" }, choice("Questions", sets.map((name) => [name, name]), set, (value) => { set = value; draw(); })),
+      const refocus = keepFocus(body);
+      put(body, h("div", { class: "controls" }, choice("Questions", sets.map((name) => [name, name]), set, (value) => { set = value; draw(); })),
         legendStill(series), scatter(`Greedy accuracy on ${set} against distinct traces used`, series, data.axes.traces_used));
+      refocus();
     };
     draw();
   });
@@ -171,12 +175,14 @@ function levelSection(data) {
       const levels = [...new Set(rows.map((row) => row.level))];
       const of = (arm, level) => rows.find((row) => row.arm === arm && row.level === level);
       const arms = data.arms.filter((arm) => rows.some((row) => row.arm === arm.name));
+      const refocus = keepFocus(body);
       const questions = (level) => rows.find((row) => row.level === level).questions;
-      body.replaceChildren(h("div", { class: "controls" }, choice("Questions", sets.map((name) => [name, name]), set, (value) => { set = value; draw(); })),
+      put(body, h("div", { class: "controls" }, choice("Questions", sets.map((name) => [name, name]), set, (value) => { set = value; draw(); })),
         legendStill(arms.map((arm) => ({ name: arm.name, index: data.arms.indexOf(arm) }))),
         levelChart(`Greedy accuracy on ${set} by level`, arms.map((arm) => ({ name: arm.name, index: data.arms.indexOf(arm), values: levels.map((level) => of(arm.name, level)) })), levels),
         table(`Greedy accuracy on ${set} by level`, ["arm", ...levels.map((level) => `level ${level} (${questions(level)})`)], arms.map((arm) => [armName(data, arm.name),
           ...levels.map((level) => { const r = of(arm.name, level); return r ? `${accuracy(r.value)} [${accuracy(r.low)}, ${accuracy(r.high)}]` : "–"; })])));
+      refocus();
     };
     draw();
   });
@@ -185,8 +191,7 @@ function levelSection(data) {
 function levelChart(name, series, levels) {
   return responsive((width) => {
     const height = width < 520 ? 260 : 320;
-    const { svg, x, y, margin } = frame(width, height, name, { x: [0, levels.length], y: [0, 1], xLabel: "level" });
-    svg.querySelectorAll("line.grid, text.tick").forEach((mark) => { if (mark.getAttribute("text-anchor") === "middle" || mark.getAttribute("x1") === mark.getAttribute("x2")) mark.remove(); });
+    const { svg, x, y, margin } = frame(width, height, name, { x: [0, levels.length], y: [0, 1], xTicks: false, xLabel: "level" });
     levels.forEach((level, i) => {
       svg.append(s("text", { class: "tick", x: x(i + 0.5), y: height - margin.bottom + 17, "text-anchor": "middle" }, clipped(level, Math.floor((width / levels.length) / 7))));
       if (i) svg.append(s("line", { class: "grid", x1: x(i), x2: x(i), y1: margin.top, y2: height - margin.bottom }));
@@ -208,7 +213,6 @@ function settingSection(data) {
 
 function environmentSection(data) {
   return section("environment", "Environment and data", null, (body) => {
-    if (data.notes.length) body.append(h("h3", {}, "To be kept in mind"), h("ul", {}, data.notes.map((note) => h("li", {}, note))));
     body.append(table("What the runs ran on, and what they read", ["", "found"], data.environment));
   });
 }
