@@ -58,7 +58,7 @@ class Bench:
         if PartialState().is_main_process:
             _record(directory, questions.fingerprint, examples)
         model = models.load_model(settings.model)
-        count = model.num_parameters()
+        count = models.parameter_count(model)
         log.info("model: %s, %.3g parameters", settings.model.name, count)
         if (
             settings.hardware.device == "cpu"

@@ -52,7 +52,11 @@ def complete(directory: Path) -> list[Path]:
 
 
 def write_state(checkpoint: Path, state: dict[str, Any]) -> None:
-    """Mark `checkpoint` complete."""
+    """Mark `checkpoint` complete, once the disk has all of it."""
+    for path in checkpoint.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as saved:
+                os.fsync(saved.fileno())
     temporary = checkpoint / f"{STATE_FILE}.tmp"
     with temporary.open("w") as file:
         json.dump(state, file)
@@ -74,6 +78,12 @@ def keep_newest(directory: Path, count: int) -> None:
             # Without its mark first: a deletion cut short must not leave half a checkpoint that looks whole.
             (path / STATE_FILE).unlink(missing_ok=True)
             shutil.rmtree(path)
+
+
+def drop_incomplete(directory: Path) -> None:
+    """Delete what was cut off while being saved or deleted, so that it cannot mix with what is saved there next."""
+    for path in set(directory.glob("checkpoint-*")) - set(complete(directory)):
+        shutil.rmtree(path)
 
 
 def _step(path: Path) -> int:

@@ -25,7 +25,7 @@ from hydra.errors import CompactHydraException, HydraException
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf, read_write
 
-from hybrid_rl import checkpoints, launch, loading, resuming, study, study_settings
+from hybrid_rl import launch, loading, resuming, study, study_settings
 from hybrid_rl.rundir import USER_ERROR, RunDir, UsedDirectoryError, read_jsonl
 from hybrid_rl.settings import Settings, SettingsError
 from hybrid_rl.study_settings import key_of
@@ -146,7 +146,7 @@ def _run(config: DictConfig, multirun: bool) -> int:
     run = launch.prepare(settings, ["hybrid-rl", *_own_configs(), *overrides], Path.cwd())
     log.info("run directory %s", run.path)
     code = launch.start(settings, run)
-    if code > 128 and checkpoints.complete(run.checkpoints):
+    if code > 128:
         log.warning("continue with: hybrid-rl resume=%s", run.path)
     return code
 

@@ -40,8 +40,13 @@ _WARNINGS = (
     # (category, beginning of the message): why a user cannot act on it
     (FutureWarning, r"`is_gradient_checkpointing` is deprecated"),  # TRL reads it, at every step
     (FutureWarning, r"`gradient_checkpointing_(en|dis)able` is deprecated"),  # TRL and peft call it
+    (FutureWarning, r"`torch\.distributed\.\w+_tensor` is deprecated"),  # DeepSpeed calls it
 )
 _LOG_LINES = (
+    (
+        "accelerate.accelerator",  # it reads the same number from DeepSpeed's configuration a moment later
+        "[RANK 0] Gradient accumulation steps mismatch",
+    ),
     # (logger, beginning of the message): why a user cannot act on it
     (
         "transformers.trainer",  # tied weights are saved once; a resume finds them all the same

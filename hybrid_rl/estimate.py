@@ -136,7 +136,7 @@ def memory(settings: Settings, parameters: int, shape: Shape) -> dict[str, float
     model, hardware, train = settings.model, settings.hardware, settings.train
     zero = (hardware.deepspeed or {}).get("zero_optimization", {}).get("stage", 0)
     weights = float(parameters * _BYTES[model.dtype])
-    sharded = [weights / (hardware.processes if zero >= stage else 1) for stage in (1, 2, 3)]
+    sharded = [weights / (hardware.world_size if zero >= stage else 1) for stage in (1, 2, 3)]
     found = {"weights": sharded[2]}
     if settings.task == "train" and model.lora is None:
         found |= {"gradients": sharded[1], "Adam": 2 * sharded[0]}

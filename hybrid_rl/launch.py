@@ -1,28 +1,32 @@
-"""Starts the worker process(es) of a run and stands by them: signals go down, the exit code comes up.
+"""Prepares a run, starts its worker processes, and hands their exit code up.
 
-Hydra runs in the parent only; a worker reads settings.json. One worker is a plain process; several, or DeepSpeed,
-which wants a rendezvous, are torchrun's. Knows no torch.
+Hydra runs in the parent only; a worker reads settings.json. `supervising` stands by the workers. Knows no torch.
 """
 
+import logging
 import os
 import signal
-import subprocess
+import socket
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from hybrid_rl import environment
-from hybrid_rl.rundir import USER_ERROR, RunDir, write_json, write_text
+from hybrid_rl.rundir import USER_ERROR, RunDir, held, write_json, write_text
 from hybrid_rl.settings import HardwareSettings, Settings, SettingsError
+from hybrid_rl.supervising import PEER_SECONDS, supervise
 
-# Time for a worker to close its log and its children before it is killed.
-GRACE_SECONDS = 30.0
+log = logging.getLogger(__name__)
 
 
 def prepare(settings: Settings, command_line: Sequence[str], launch_dir: Path) -> RunDir:
     """Make the run directory, or reopen the one to resume, and write what the workers read into it."""
     run = RunDir(Path(settings.run_dir))
+    if settings.hardware.node_rank > 0:
+        _await_first_node(run, settings)
+        return run
     if settings.resume is None:
         run.create()
     write_text(run.settings, settings.model_dump_json(indent=2) + "\n")
@@ -37,33 +41,96 @@ def start(settings: Settings, run: RunDir) -> int:
 
     Raises SettingsError with what a worker found that the user can fix: once, however many workers found it.
     """
-    code = supervise(
-        command(settings.hardware, run.path), worker_environment(settings.hardware, os.environ)
+    hardware = settings.hardware
+    shared = worker_environment(hardware, os.environ)
+    patience = hardware.grace_seconds + PEER_SECONDS
+    with (
+        held(run.lock(hardware.node_rank), patience) as lock,
+        _meeting_point(hardware) as (place, descriptors),
+    ):
+        ended = supervise(
+            worker_command(run.path),
+            [shared | place | rank_environment(hardware, i) for i in range(hardware.processes)],
+            hardware.grace_seconds,
+            [*descriptors, lock],
+        )
+    return settle(run, ended.code, ended.killed_rank if hardware.world_size > 1 else None)
+
+
+def _await_first_node(run: RunDir, settings: Settings) -> None:
+    """Return once node 0 has prepared this very run; raises SettingsError when it does not."""
+    ours = settings.hardware.model_copy(update={"node_rank": 0})
+    expected = settings.model_copy(update={"hardware": ours}).model_dump_json(indent=2) + "\n"
+    deadline = time.monotonic() + settings.hardware.collective_timeout_seconds
+    while time.monotonic() < deadline:
+        if run.settings.is_file() and run.settings.read_text(encoding="utf-8") == expected:
+            return
+        time.sleep(0.5)
+    raise SettingsError(
+        f"hardware.node_rank = {settings.hardware.node_rank}: node 0 has not started this run in {run.path};"
+        " give all nodes the same command, and a run_dir that all of them see"
     )
-    return settle(run, code)
 
 
-def settle(run: RunDir, code: int) -> int:
+def settle(run: RunDir, code: int, killed_rank: int | None = None) -> int:
     """The exit code of a run whose workers ended with `code`; see `start`."""
     status = run.read_status()
     if status.get("state") == "running" and code == 0:
         code = 1  # a worker that ends well says so; a silent exit 0 is not an end
-    if status.get("state") == "running":
-        run.write_status("failed", error=_cause(code), exit_code=code)
+    if status.get("state") == "running" or killed_rank is not None:
+        # The others may have said that they lost a rank; what became of that one, they cannot know.
+        error = _cause(code, killed_rank)
+        run.write_status("failed", error=error, exit_code=code)
+        log.error("%s", error)
         return code
     if status.get("exit_code") == USER_ERROR:
         raise SettingsError(status["error"])
-    # torchrun says 1 whatever its workers said.
     return int(status.get("exit_code", code)) if code else 0
 
 
 def command(hardware: HardwareSettings, run_dir: Path) -> list[str]:
-    """What to execute."""
-    worker = ["-m", "hybrid_rl.worker", str(run_dir)]
-    if hardware.processes == 1 and hardware.deepspeed is None:
-        return [sys.executable, *worker]
-    torchrun = ["-m", "torch.distributed.run", "--standalone"]
-    return [sys.executable, *torchrun, "--nproc-per-node", str(hardware.processes), *worker]
+    """The whole of a prepared run as one process to wait for: its only rank, or what starts all ranks."""
+    if needs_group(hardware):
+        return [sys.executable, "-m", "hybrid_rl.launch", str(run_dir)]
+    return worker_command(run_dir)
+
+
+def worker_command(run_dir: Path) -> list[str]:
+    """What every rank executes."""
+    return [sys.executable, "-m", "hybrid_rl.worker", str(run_dir)]
+
+
+def needs_group(hardware: HardwareSettings) -> bool:
+    """Whether ranks have to meet; DeepSpeed wants that of a single one too."""
+    return hardware.world_size > 1 or hardware.deepspeed is not None
+
+
+def rank_environment(hardware: HardwareSettings, local_rank: int) -> dict[str, str]:
+    """Who a rank is, in the variables of torchrun; empty for a process that needs no group."""
+    if not needs_group(hardware):
+        return {}
+    return {
+        "RANK": str(hardware.node_rank * hardware.processes + local_rank),
+        "LOCAL_RANK": str(local_rank),
+        "WORLD_SIZE": str(hardware.world_size),
+        "LOCAL_WORLD_SIZE": str(hardware.processes),
+    }
+
+
+@contextmanager
+def _meeting_point(hardware: HardwareSettings) -> Iterator[tuple[dict[str, str], list[int]]]:
+    """Where the ranks meet, in torch's variables, and the descriptors that they need for that."""
+    if hardware.rendezvous is not None:
+        host, _, port = hardware.rendezvous.rpartition(":")
+        yield {"MASTER_ADDR": host, "MASTER_PORT": port}, []
+        return
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        place = {
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(server.getsockname()[1]),
+            "HYBRID_RL_LISTENING": str(server.fileno()),
+        }
+        yield place, [server.fileno()]
 
 
 def worker_environment(hardware: HardwareSettings, inherited: Mapping[str, str]) -> dict[str, str]:
@@ -73,7 +140,7 @@ def worker_environment(hardware: HardwareSettings, inherited: Mapping[str, str])
         "TRL_EXPERIMENTAL_SILENCE": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
-    found = {**quiet, **inherited}
+    found = {**quiet, **inherited, "HYBRID_RL_LAUNCHER": str(os.getpid())}
     # The package may be run from a checkout, without being installed.
     root = str(Path(__file__).parent.parent)
     if "site-packages" not in root:
@@ -88,54 +155,27 @@ def worker_environment(hardware: HardwareSettings, inherited: Mapping[str, str])
     return found
 
 
-def supervise(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run a command in a process group of its own, and leave none of the group behind.
-
-    SIGINT and SIGTERM are passed on; a second one, or GRACE_SECONDS after the first, kills. Returns the exit code,
-    128 + n for a process that signal n ended.
-    """
-    process = subprocess.Popen(command, env=dict(environment), start_new_session=True)
-    signals: list[int] = []
-
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        signal_group(process.pid, number if not signals else signal.SIGKILL)
-        signals.append(number)
-
-    previous = {
-        number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        while not signals and process.poll() is None:
-            try:
-                process.wait(timeout=1.0)
-            except subprocess.TimeoutExpired:
-                continue  # look whether a signal came
-        try:
-            process.wait(timeout=GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            signal_group(process.pid, signal.SIGKILL)
-        code = process.wait()
-    finally:
-        signal_group(process.pid, signal.SIGKILL)
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-    if signals:
-        return 128 + signals[0]
-    return code if code >= 0 else 128 - code
-
-
-def signal_group(group: int, number: int) -> None:
-    """Signal a process group, if any of it is left."""
-    try:
-        os.killpg(group, number)
-    except (ProcessLookupError, PermissionError):
-        return  # the group has ended; macOS says "not permitted" of one that only has zombies
-
-
-def _cause(code: int) -> str:
+def _cause(code: int, rank: int | None) -> str:
     """In words, for a worker that could not say it itself."""
+    who = "" if rank is None else f"rank {rank}: "
     if code == 128 + signal.SIGKILL:
-        return "killed (SIGKILL); often the system is out of memory: lower hardware.micro_batch"
+        return (
+            f"{who}killed (SIGKILL); often the system is out of memory: lower hardware.micro_batch"
+        )
     if code > 128:
-        return f"ended by {signal.Signals(code - 128).name}"
+        return f"{who}ended by {signal.Signals(code - 128).name}"
     return f"a worker ended with exit code {code}, without a word"
+
+
+def main() -> None:
+    """`python -m hybrid_rl.launch RUN_DIR`: what `command` names."""
+    run = RunDir(Path(sys.argv[1]))
+    try:
+        code = start(Settings.load_json(run.settings), run)
+    except SettingsError:
+        code = USER_ERROR  # status.json says why
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -44,6 +44,11 @@ def load(
         raise SettingsError("\n".join(problems) or _unresolved(error)) from error
     for key in missing:
         _remove(values, key.split("."))
+    nodes = (values.get("hardware") or {}).get("nodes", 1)
+    if nodes != 1 and values.get("run_dir") is None and run_dir is None:
+        problems.append(
+            f"hardware.nodes = {nodes}: a dated directory would differ; give a run_dir that all nodes see"
+        )
     if values.get("run_dir") is None:
         values["run_dir"] = str(run_dir or dated(launch_dir / "runs", str(values.get("name"))))
     _make_absolute(values, launch_dir)

@@ -57,6 +57,11 @@ def location(settings: ModelSettings) -> str:
     )
 
 
+def parameter_count(model: PreTrainedModel) -> int:
+    """Of the whole model: what ZeRO-3 keeps elsewhere counts too, each tied weight once."""
+    return sum(getattr(weight, "ds_numel", weight.numel()) for weight in model.parameters())
+
+
 def load_tokenizer(settings: ModelSettings) -> PreTrainedTokenizerBase:
     """With a chat template and a padding token; raises SettingsError where the former is missing or unusable.
 

@@ -61,13 +61,16 @@ class RunRecorder:
         for name, summary in found.items():
             self.tracker.log({"set": name, **summary.flat()}, step)
 
-    def rewind(self, checkpoint: Path) -> None:
-        """Forget what came after `checkpoint`: a resume from there writes it again."""
-        step = checkpoints.read_state(checkpoint)["step"]
+    def rewind(self, checkpoint: Path | None) -> None:
+        """Forget what came after `checkpoint`, or all of it: a resume from there writes it again. All ranks enter."""
         if self.best is not None:
             self.best.restore(checkpoint)
-        for path in (self.directory.metrics, self.directory.decisions, self.directory.progress):
-            rewind(path, step)
+        if PartialState().is_main_process:
+            step = 0 if checkpoint is None else checkpoints.read_state(checkpoint)["step"]
+            for path in (self.directory.metrics, self.directory.decisions, self.directory.progress):
+                rewind(path, step)
+            checkpoints.drop_incomplete(self.directory.checkpoints)
+        PartialState().wait_for_everyone()
 
 
 def rewind(path: Path, step: int) -> None:

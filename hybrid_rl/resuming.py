@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hybrid_rl import accounting, checkpoints, complaints, rules, rundir
+from hybrid_rl import accounting, complaints, rules, rundir
 from hybrid_rl.complaints import Origin
 from hybrid_rl.rundir import RunDir
 from hybrid_rl.settings import BudgetSettings, Settings, SettingsError
@@ -17,6 +17,8 @@ ALLOWED = (
     "resume",
     "train.steps",
     "check",
+    "hardware.node_rank",
+    "hardware.rendezvous",
     *(f"budget.{axis}" for axis in BudgetSettings.model_fields),
 )
 
@@ -51,6 +53,8 @@ def load(resume: Path, typed: Sequence[str], given: Mapping[str, Any]) -> Settin
         section, _, field = key.partition(".")
         if key in ALLOWED and field:
             changed[section] = changed[section] | {field: given[section][field]}
+    if settings.hardware.nodes > 1:  # which node this is, its environment knows
+        changed["hardware"] |= {"node_rank": given["hardware"]["node_rank"]}
     try:
         resumed = Settings.model_validate(changed)
     except ValidationError as error:
@@ -76,10 +80,6 @@ def _obstacles(run: RunDir, before: Settings, now: Settings) -> list[str]:
             return [f"is done: it has used up {limit}; to train on, give more, or null"]
         if now.train.steps <= spent.get("step", before.train.steps):
             return [f"is done; to train on, give train.steps above {before.train.steps}"]
-    if not checkpoints.complete(run.checkpoints):
-        return [
-            f"has no complete checkpoint; start it again with the command in {run.overrides.name}"
-        ]
     return []
 
 

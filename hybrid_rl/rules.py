@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 
-from hybrid_rl import batching, trl_options
+from hybrid_rl import batching, hardware_rules, trl_options
 from hybrid_rl.complaints import as_typed
 from hybrid_rl.data_settings import FileSource, HubSource
 from hybrid_rl.settings import LoraSettings, Settings
@@ -19,15 +19,6 @@ _TRACKER_PACKAGES = {
     "wandb_offline": "wandb",
     "tensorboard": "tensorboard",
     "trackio": "trackio",
-}
-# What hybrid_rl decides; DeepSpeed's own keys for them would win silently.
-_DEEPSPEED_OWNERS = {
-    "optimizer": "train.rl.learning_rate and train.weight_decay",
-    "scheduler": "train.rl.schedule",
-    "train_batch_size": "train.prompts_per_step",
-    "train_micro_batch_size_per_gpu": "hardware.micro_batch",
-    "gradient_accumulation_steps": "hardware.micro_batch",
-    "gradient_clipping": "train.max_grad_norm",
 }
 
 
@@ -77,7 +68,7 @@ def _batch(settings: Settings) -> Iterator[str]:
         train.prompts_per_step,
         settings.group_size,
         train.sft.batch_size if sft_steps else None,
-        settings.hardware.processes,
+        settings.hardware.world_size,
         settings.hardware.micro_batch,
     )
 
@@ -168,40 +159,6 @@ def _patterns(settings: Settings) -> Iterator[str]:
             yield f"{name} = {pattern}: needs a group, in parentheses, around the answer"
 
 
-def _hardware(settings: Settings) -> Iterator[str]:
-    hardware, model = settings.hardware, settings.model
-    if hardware.device == "cpu" and model.attention == "flash_attention_2":
-        yield (
-            "model.attention = flash_attention_2: needs a GPU;"
-            " choose hardware=gpu, or model.attention=sdpa"
-        )
-    if hardware.deepspeed is None:
-        return
-    for key, owner in _DEEPSPEED_OWNERS.items():
-        value = hardware.deepspeed.get(key, "auto")
-        if value != "auto":
-            yield f"hardware.deepspeed.{key} = {value}: decided by {owner}; leave it out, or set it to auto"
-    beyond = settings.method_class.beyond_deepspeed(settings.method)
-    if beyond is not None:
-        yield f"{beyond[0]}: DeepSpeed's engine cannot do that; set {beyond[1]}, or hardware.deepspeed=null"
-    if settings.train.rl.beta > 0:
-        yield (
-            f"train.rl.beta = {settings.train.rl.beta}: a reference model is not supported under DeepSpeed;"
-            " set train.rl.beta=0, or hardware.deepspeed=null"
-        )
-    stage = (hardware.deepspeed.get("zero_optimization") or {}).get("stage")
-    if stage == 3 and settings.eval.best:
-        yield (
-            "eval.best = true: sharded weights (ZeRO-3) cannot be swapped for others in the run;"
-            " set eval.best=false, or hardware=gpu_zero2"
-        )
-    if stage not in (1, 2, 3):
-        yield (
-            f"hardware.deepspeed.zero_optimization.stage = {stage}: must be 1, 2 or 3;"
-            " without sharding set hardware.deepspeed=null"
-        )
-
-
 def _trl(settings: Settings) -> Iterator[str]:
     for key, value in settings.trl.items():
         problem = trl_options.problem(key, as_typed(value))
@@ -241,7 +198,7 @@ _RULES: dict[Callable[[Settings], Iterator[str]], str] = {
     _traces: "task data method",
     _sets: "task data eval train",
     _patterns: "data reward",
-    _hardware: "hardware model train method",
+    hardware_rules.problems: "hardware model train method",
     _trl: "trl",
     _installed: "tracker model hardware",
 }

@@ -14,7 +14,17 @@ console.quiet_third_parties()  # before the imports that it silences
 import torch
 from accelerate import PartialState
 
-from hybrid_rl import accounting, checkpoints, evaluate, report, tracking, trl_arguments
+from hybrid_rl import (
+    accounting,
+    checkpoints,
+    distributed,
+    evaluate,
+    preemption,
+    report,
+    stopping,
+    tracking,
+    trl_arguments,
+)
 from hybrid_rl.bench import Bench
 from hybrid_rl.best import Best
 from hybrid_rl.recorder import RunRecorder
@@ -30,7 +40,7 @@ log = logging.getLogger(__name__)
 def run(settings: Settings) -> None:
     """Train and evaluate, or evaluate only, as `settings.task` says."""
     console.quiet_progress_bars()
-    PartialState(cpu=settings.hardware.device == "cpu")
+    distributed.join(settings.hardware)
     if settings.hardware.threads is not None:
         torch.set_num_threads(settings.hardware.threads)
     directory = RunDir(Path(settings.run_dir))
@@ -43,6 +53,7 @@ def run(settings: Settings) -> None:
             _rescore(settings, directory, grader)
     if PartialState().is_main_process:
         log.info("report: %s", report.write(directory.path))
+    distributed.leave()
 
 
 def _rescore(settings: Settings, directory: RunDir, grader: Grader) -> None:
@@ -92,15 +103,17 @@ def _train_and_evaluate(
     bench.sample = trainer.sample
     if settings.eval.best:
         recorder.best = Best(directory.best_model, trainer.save)
-    if settings.eval.before and settings.resume is None:
+    trainer.add_callback(preemption.SaveAndStop())
+    done = checkpoints.complete(directory.checkpoints)  # none: a resume starts from the beginning
+    if settings.eval.before and not done:
         recorder.report(0, bench.evaluate("before"))
-    with progress:
-        if settings.resume is None:
-            trainer.train()
+    if settings.resume is not None:
+        recorder.rewind(done[-1] if done else None)
+    with progress, stopping.deferred():
+        if done:
+            trainer.resume(done[-1])
         else:
-            checkpoint = checkpoints.complete(directory.checkpoints)[-1]
-            recorder.rewind(checkpoint)
-            trainer.resume(checkpoint)
+            trainer.train()
     limit = accounting.reached(settings.budget.model_dump(), trainer.spent.axes())
     if limit is not None and PartialState().is_main_process:
         log.info("%s: reached after %d optimizer steps", limit, trainer.state.global_step)

@@ -1,10 +1,13 @@
 """The run directory, the source of truth of a run: the name of every artefact, written so that none is half there."""
 
+import fcntl
 import json
 import os
 import platform
 import shlex
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,6 +45,10 @@ class RunDir:
     @property
     def status(self) -> Path:
         return self.path / "status.json"
+
+    def lock(self, node_rank: int) -> Path:
+        """Held by every process of a run on that node; see `held`."""
+        return self.path / f".lock-{node_rank}"
 
     @property
     def log(self) -> Path:
@@ -145,6 +152,27 @@ def dated(root: Path, name: str) -> Path:
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     candidates = [root / name / stamp] + [root / name / f"{stamp}-{i}" for i in range(2, 100)]
     return next(path for path in candidates if not path.exists())
+
+
+@contextmanager
+def held(lock: Path, patience_seconds: float) -> Iterator[int]:
+    """Hold `lock`, waiting while processes of an earlier start are still ending; yields it for children to inherit.
+
+    The system frees it with the last of them, however they end. Raises UsedDirectoryError after `patience_seconds`.
+    """
+    deadline = time.monotonic() + patience_seconds
+    with lock.open("w") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    raise UsedDirectoryError(
+                        f"run_dir = {lock.parent}: processes of an earlier start are still at work; end them first"
+                    ) from error
+            time.sleep(0.2)
+        yield file.fileno()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from hybrid_rl import launch
+from hybrid_rl import launch, supervising
 from hybrid_rl.settings import HardwareSettings
 
 _POLL_SECONDS = 0.2
@@ -40,12 +40,13 @@ def run(
     slots: int,
     begin: Callable[[int, int], Command],
     ended: Callable[[int, int, float], None],
+    grace_seconds: float = 120.0,
 ) -> int | None:
     """Run jobs 0 to `count` - 1, at most `slots` at a time, in order; the signal that stopped it, None at the end.
 
     `begin(job, slot)` prepares a job; `ended(job, exit code, seconds)` hears of it, 128 + n where signal n ended it.
     SIGINT and SIGTERM start no more jobs and end the running ones with SIGTERM; a second one, or
-    launch.GRACE_SECONDS after the first, kills.
+    `grace_seconds` after the first, kills.
     """
     waiting, running, free = deque(range(count)), list[_Running](), set(range(slots))
     signals: list[int] = []
@@ -65,7 +66,7 @@ def run(
                 free.remove(slot)
             if len(signals) > told:
                 number = signal.SIGKILL if told else signal.SIGTERM
-                deadline = time.monotonic() + launch.GRACE_SECONDS
+                deadline = time.monotonic() + grace_seconds
                 told = len(signals)
                 _signal(running, number)
             elif told and time.monotonic() > deadline:
@@ -115,7 +116,7 @@ def _start(job: int, slot: int, command: Command) -> _Running:
 
 def _signal(running: Sequence[_Running], number: int) -> None:
     for one in running:
-        launch.signal_group(one.process.pid, number)
+        supervising.signal_group(one.process.pid, number)
 
 
 def cores() -> int:

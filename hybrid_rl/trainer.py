@@ -61,7 +61,7 @@ class HybridTrainer(GRPOTrainer):
         self._position = checkpoints.Position(
             self.questions, self.demonstrations, self.spent, method
         )
-        self.parameter_count = model.num_parameters()
+        self.parameter_count = models.parameter_count(model)
         rl = settings.train.rl
         reference = copy.deepcopy(model) if rl.beta and not hasattr(model, "peft_config") else None
         super().__init__(

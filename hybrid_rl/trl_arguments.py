@@ -41,7 +41,7 @@ def build(settings: Settings, batch: Batch) -> GRPOConfig:
         max_grad_norm=train.max_grad_norm,
         seed=settings.seed,
         use_cpu=hardware.device == "cpu",
-        bf16=hardware.precision == "bfloat16",
+        bf16=hardware.in_bfloat16,
         activation_checkpointing=hardware.activation_checkpointing,
         deepspeed=hardware.deepspeed,
         ddp_find_unused_parameters=False,

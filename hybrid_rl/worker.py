@@ -6,9 +6,8 @@ import os
 import signal
 import sys
 from pathlib import Path
-from types import FrameType
 
-from hybrid_rl import environment
+from hybrid_rl import environment, stopping
 from hybrid_rl.questions import DataError
 from hybrid_rl.rundir import USER_ERROR, RunDir, UsedDirectoryError
 from hybrid_rl.settings import HardwareSettings, Settings, SettingsError
@@ -18,18 +17,10 @@ log = logging.getLogger("hybrid_rl.worker")  # __name__ is "__main__" here
 _PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 
 
-class StoppedError(BaseException):
-    """A signal arrived. Unwinds the stack, so that pools and files are closed; no handler of errors catches it."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name}")
-        self.exit_code = 128 + number
-
-
 def main() -> None:
     run = RunDir(Path(sys.argv[1]))
     rank = int(os.environ.get("RANK", "0"))
-    catch_signals()
+    stopping.catch_signals()
     _die_with_parent()
     set_up_logging(run, rank)
     sys.exit(work(run, rank))
@@ -58,11 +49,12 @@ def work(run: RunDir, rank: int) -> int:
         settings = Settings.load_json(run.settings)
         from hybrid_rl.run import run as run_all  # noqa: PLC0415 - heavy: torch, after the signals are handled
 
+        stopping.limit(settings.hardware.grace_seconds)
         check_devices(settings.hardware, run, rank)
         run_all(settings)
     except (SettingsError, DataError, UsedDirectoryError) as error:
         return _failed(run, str(error), USER_ERROR)  # the launcher prints it, once for all ranks
-    except StoppedError as stop:
+    except stopping.StoppedError as stop:
         return _failed(run, str(stop), stop.exit_code)
     except BaseException as error:  # whatever it is, status.json must say that the run failed
         log.exception("rank %d failed", rank)
@@ -95,20 +87,12 @@ def check_devices(hardware: HardwareSettings, run: RunDir, rank: int) -> None:
         environment.add_devices(run.environment, found)
 
 
-def catch_signals() -> None:
-    """Turn SIGTERM and SIGINT into StoppedError."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _stop)
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise StoppedError(number)
-
-
 def _die_with_parent() -> None:
     """Ask the kernel for SIGTERM when the launcher is killed, so that no rank is left running. Linux only."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        if os.environ.get("HYBRID_RL_LAUNCHER", str(os.getppid())) != str(os.getppid()):
+            sys.exit(128 + signal.SIGTERM)  # it was killed before this process could ask
 
 
 if __name__ == "__main__":

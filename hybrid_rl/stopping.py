@@ -1,0 +1,70 @@
+"""What a rank does on SIGTERM and SIGINT: while it trains, it ends its optimizer step and saves; else it stops at once.
+
+Knows no torch; `preemption` makes all ranks stop after the same step.
+"""
+
+import math
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_requested: int | None = None
+_deferred = False
+_grace_seconds: int | None = None
+
+
+class StoppedError(BaseException):
+    """A signal arrived. Unwinds the stack, so that pools and files are closed; no handler of errors catches it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.exit_code = 128 + number
+
+
+def catch_signals() -> None:
+    """From now on SIGTERM and SIGINT are requests; a second one, which Slurm and a launcher may both send, is none."""
+    global _requested, _deferred
+    _requested, _deferred = None, False
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _request)
+
+
+def limit(seconds: float) -> None:
+    """From a request on, this process lives so long at most, even without a launcher to kill it."""
+    global _grace_seconds
+    _grace_seconds = math.ceil(seconds)
+
+
+def requested() -> int | None:
+    """The signal that asked to stop, if one did."""
+    return _requested
+
+
+def request(number: int) -> None:
+    """Another rank was asked to stop by signal `number`."""
+    global _requested
+    _requested = _requested or number
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Inside, a request waits for somebody to ask `requested`; it is met at the end of the block."""
+    global _deferred
+    _deferred = True
+    try:
+        yield
+    finally:
+        _deferred = False
+    if _requested is not None:
+        raise StoppedError(_requested)
+
+
+def _request(number: int, frame: FrameType | None) -> None:
+    if _requested is not None:
+        return
+    request(number)
+    if _grace_seconds is not None:
+        signal.alarm(_grace_seconds)  # ends the process, also where Python does not get to run
+    if not _deferred:
+        raise StoppedError(number)
