@@ -234,14 +234,18 @@ def interrupt(
     seconds: float,
     most: int,
     draw: random.Random,
+    share: float = 1.0,
 ) -> Interrupted:
-    """Kill the run up to `most` times within `seconds` of each start, resuming it until it is done; then compare."""
+    """Kill the run up to `most` times, resuming it until it is done; then compare.
+
+    `seconds`: what `straight` took; a kill comes within that `share` of it after a start.
+    """
     ways, wrong = list[str](), list[str]()
     first: Settings | None = planned
     run = RunDir(directory)
     while run.read_status().get("state") != "done":
         way = draw.choice(WAYS)
-        limit = draw.uniform(0, seconds) if len(ways) < most else None
+        limit = draw.uniform(0, share * seconds) if len(ways) < most else None
         began = time.monotonic()
         code = end(begin(directory, first), limit, way)
         killed = limit is not None and time.monotonic() - began >= limit

@@ -21,7 +21,8 @@ from tests import interrupted
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--per-run", type=int, default=8)
+    parser.add_argument("--per-run", type=int, default=20)
+    parser.add_argument("--share", type=float, default=0.6, help="of a run's time, for each kill")
     parser.add_argument("--engines", nargs="+", default=["one", "ddp", "zero2", "zero3"])
     parser.add_argument("--methods", nargs="+", default=interrupted.METHODS)
     parser.add_argument("--seed", type=int, default=0)
@@ -49,7 +50,7 @@ def main() -> None:
             most = min(given.per_run, given.kills - ways.total())
             try:
                 found = interrupted.interrupt(
-                    directory / "killed", again, straight, lasted, most, draw
+                    directory / "killed", again, straight, lasted, most, draw, given.share
                 )
             except interrupted.OrphanError as error:
                 found = interrupted.Interrupted([], [str(error)])
