@@ -47,12 +47,12 @@ class Best:
         if self.step is not None:
             shutil.copytree(self.directory, checkpoint / _IN_CHECKPOINT, copy_function=_linked)
 
-    def restore(self, checkpoint: Path) -> None:
-        """What was best when the checkpoint was written."""
+    def restore(self, checkpoint: Path | None) -> None:
+        """What was best when the checkpoint was written; nothing at the beginning of a run, None."""
         if PartialState().is_main_process:
             shutil.rmtree(self.directory, ignore_errors=True)
-            kept = checkpoint / _IN_CHECKPOINT
-            if kept.exists():
+            kept = None if checkpoint is None else checkpoint / _IN_CHECKPOINT
+            if kept is not None and kept.exists():
                 shutil.copytree(kept, self.directory, copy_function=_linked)
         PartialState().wait_for_everyone()
 
