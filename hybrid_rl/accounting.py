@@ -5,10 +5,10 @@ backward pass follows (BREAD and arXiv 2604.23747 count likewise). Prompt tokens
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hybrid_rl.methods.base import Group
+from hybrid_rl.methods.base import Example, Group, Ids
 
 
 @dataclass
@@ -26,6 +26,8 @@ class Cost:
     reference_tokens: int = 0
     """Through the reference model."""
     verifier_calls: int = 0
+    verifier_seconds: float = 0.0
+    """Spent on waiting for verdicts, on the rank that waited longest."""
     outcomes: Counter[str] = field(default_factory=Counter)
     trace_tokens: dict[str, int] = field(default_factory=dict)
     """Example id -> most tokens of its expert trace shown or learned from."""
@@ -42,6 +44,14 @@ class Cost:
         self.backward_tokens += read
         self.reference_tokens += read if with_reference else 0
 
+    def learn(self, examples: Sequence[Example], rows: Sequence[tuple[Ids, Ids]]) -> None:
+        """An SFT update on `examples`, whose contexts and targets are `rows`."""
+        for example in examples:
+            if example.trace is not None:
+                self.show_trace(example.id, len(example.trace.ids))
+        self.trained_tokens = sum(len(target) for _, target in rows)
+        self.backward_tokens = sum(len(context) + len(target) for context, target in rows)
+
     def add(self, other: "Cost") -> None:
         """Take in the cost of another rank."""
         self.prompt_tokens += other.prompt_tokens
@@ -50,6 +60,7 @@ class Cost:
         self.backward_tokens += other.backward_tokens
         self.reference_tokens += other.reference_tokens
         self.verifier_calls += other.verifier_calls
+        self.verifier_seconds = max(self.verifier_seconds, other.verifier_seconds)
         self.outcomes.update(other.outcomes)
         for example_id, tokens in other.trace_tokens.items():
             self.show_trace(example_id, tokens)

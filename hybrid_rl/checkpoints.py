@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hybrid_rl.accounting import Spent
+from hybrid_rl.guards import Guards
 from hybrid_rl.methods.base import Example, Method
 from hybrid_rl.streams import Stream
 
@@ -27,6 +28,7 @@ class Position:
     demonstrations: Stream[Example] | None
     spent: Spent
     method: Method
+    guards: Guards
 
     def state_dict(self, step: int) -> dict[str, Any]:
         return {
@@ -35,6 +37,7 @@ class Position:
             "demonstrations_taken": self.demonstrations.taken if self.demonstrations else 0,
             "spent": asdict(self.spent),
             "method": self.method.state_dict(),
+            "guards": self.guards.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -43,6 +46,7 @@ class Position:
             self.demonstrations.taken = state["demonstrations_taken"]
         vars(self.spent).update(state["spent"])
         self.method.load_state_dict(state["method"])
+        self.guards.load_state_dict(state["guards"])
 
 
 def complete(directory: Path) -> list[Path]:

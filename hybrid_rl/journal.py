@@ -15,6 +15,9 @@ class Recorder(Protocol):
     def update(self, metrics: dict[str, Any], decision: dict[str, Any]) -> None:
         """After every optimizer step; rank 0 only."""
 
+    def alarm(self, record: Mapping[str, Any]) -> None:
+        """When an alarm begins or an update is skipped; rank 0 only."""
+
     def rollouts(self, step: int, rows: list[dict[str, Any]]) -> None:
         """Every train.rollouts_every steps; rank 0 only."""
 
@@ -92,3 +95,20 @@ def rollout_rows(
                 "reward": rollout.verdict.reward,
                 "trained": group.trained,
             }
+
+
+def trained_rows(
+    groups: Sequence[Group], demonstrations: Sequence[tuple[Ids, Ids]]
+) -> Iterator[dict[str, Any]]:
+    """What one update learned from, as token ids; `demonstrations` are contexts with their targets."""
+    for group in groups:
+        for rollout in group.rollouts:
+            yield {
+                "example_id": group.example.id,
+                "context_ids": [*group.example.prompt_ids, *group.prefix],
+                "target_ids": list(rollout.completion),
+                "reward": rollout.verdict.reward,
+                "trained": group.trained,
+            }
+    for context, target in demonstrations:
+        yield {"context_ids": list(context), "target_ids": list(target)}

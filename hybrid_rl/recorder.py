@@ -37,6 +37,9 @@ class RunRecorder:
         self.tracker.log(metrics, metrics["step"])
         self.progress.update(metrics)
 
+    def alarm(self, record: Mapping[str, Any]) -> None:
+        rundir.append_json(self.directory.alarms, record)
+
     def rollouts(self, step: int, rows: list[dict[str, Any]]) -> None:
         lines = [f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows]
         rundir.write_text(self.directory.rollouts(step), "".join(lines))
@@ -67,7 +70,8 @@ class RunRecorder:
             self.best.restore(checkpoint)
         if PartialState().is_main_process:
             step = 0 if checkpoint is None else checkpoints.read_state(checkpoint)["step"]
-            for path in (self.directory.metrics, self.directory.decisions, self.directory.progress):
+            run = self.directory
+            for path in (run.metrics, run.decisions, run.progress, run.alarms):
                 rewind(path, step)
             checkpoints.drop_incomplete(self.directory.checkpoints)
         PartialState().wait_for_everyone()

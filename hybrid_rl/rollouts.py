@@ -3,10 +3,12 @@
 Knows neither TRL nor methods; sampling comes in as a function.
 """
 
+import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from hybrid_rl.accounting import Cost
-from hybrid_rl.methods.base import Attempt, Ids, Rollout
+from hybrid_rl.methods.base import Attempt, Group, Ids, Rollout
 from hybrid_rl.rewards import Grader, Solution
 from hybrid_rl.sampling import Sampling
 
@@ -48,8 +50,9 @@ class Attempter:
             )
             for attempt, completion in zip(attempts, completions, strict=True)
         ]
-        calls = self.grader.calls
+        calls, started = self.grader.calls, time.monotonic()
         verdicts = self.grader.grade(solutions)
+        self.cost.verifier_seconds += time.monotonic() - started
         self.cost.verifier_calls += self.grader.calls - calls
         self.cost.outcomes.update(verdict.outcome for verdict in verdicts)
         return [Rollout(c, verdict) for c, verdict in zip(completions, verdicts, strict=True)]
@@ -80,3 +83,15 @@ class Attempter:
 
     def _ended(self, completion: Ids) -> Ids:
         return completion if completion[-1:] == (self.end_id,) else (*completion, self.end_id)
+
+
+def columns(groups: Sequence[Group]) -> dict[str, Any]:
+    """What TRL takes from a rollout function: a row per rollout, and our column of rewards."""
+    rows = [(group, rollout) for group in groups for rollout in group.rollouts]
+    return {
+        "prompt_ids": [list(group.example.prompt_ids + group.prefix) for group, _ in rows],
+        "completion_ids": [list(rollout.completion) for _, rollout in rows],
+        "logprobs": None,
+        # Rows left out of the update get one reward for all, so their advantages are exactly zero.
+        "verified": [rollout.verdict.reward if g.trained else 0.0 for g, rollout in rows],
+    }

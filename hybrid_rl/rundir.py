@@ -66,6 +66,15 @@ class RunDir:
     def decisions(self) -> Path:
         return self.path / "decisions.jsonl"
 
+    @property
+    def alarms(self) -> Path:
+        """One line per alarm that began, and per update that was skipped."""
+        return self.path / "alarms.jsonl"
+
+    def guarded_batch(self, step: int, rank: int) -> Path:
+        """A rank's share of a batch whose loss or gradient was not finite."""
+        return self.path / "guards" / f"step_{step:06d}_rank_{rank}.jsonl"
+
     def rollouts(self, step: int) -> Path:
         return self.path / "rollouts" / f"step_{step:06d}.jsonl"
 

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from hybrid_rl.batching import Batch, plan
 from hybrid_rl.data_settings import DataSettings, refuse
+from hybrid_rl.guard_settings import GuardSettings
 from hybrid_rl.methods.base import Checked, Method
 from hybrid_rl.targets import method_class
 
@@ -242,6 +243,7 @@ class Settings(Checked):
     data: DataSettings
     reward: RewardSettings
     hardware: HardwareSettings
+    guards: GuardSettings
     eval: EvalSettings
     tracker: TrackerSettings
 

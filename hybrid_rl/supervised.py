@@ -10,12 +10,22 @@ from typing import Any
 
 import torch
 
-from hybrid_rl.methods.base import Ids
+from hybrid_rl.methods.base import Example, Ids
 
 IGNORED = -100  # label of a token outside the loss, by the convention of transformers
 
 Row = tuple[Ids, Ids]
 """Context and target; the loss covers the target only."""
+
+
+def rows(examples: Sequence[Example], end_id: int) -> list[Row]:
+    """Prompts with the traces that follow them, each ended by `end_id`; raises ValueError where there is no trace."""
+    found = []
+    for example in examples:
+        if example.trace is None:
+            raise ValueError(f"{example.id} has no trace to learn from")
+        found.append((example.prompt_ids, (*example.trace.ids, end_id)))
+    return found
 
 
 def collate(rows: Sequence[Row], pad_id: int) -> dict[str, torch.Tensor]:

@@ -23,16 +23,17 @@ from trl.models import unwrap_model_for_generation
 from trl.trainer.callbacks import SyncRefModelCallback
 from trl.trainer.utils import add_fused_lm_head
 
-from hybrid_rl import checkpoints, journal, models, sampling, supervised
+from hybrid_rl import checkpoints, journal, models, rollouts, sampling, supervised
 from hybrid_rl.accounting import Cost, Spent, reached
 from hybrid_rl.batching import Batch
+from hybrid_rl.guards import Guards
 from hybrid_rl.methods.base import Example, Group, Ids, Method, Result, Update
 from hybrid_rl.moments import OwnMoments
 from hybrid_rl.rewards import Grader
-from hybrid_rl.rollouts import Attempter
 from hybrid_rl.schedule import of_update
 from hybrid_rl.settings import Settings
 from hybrid_rl.streams import Stream
+from hybrid_rl.watching import Watch
 
 
 class HybridTrainer(GRPOTrainer):
@@ -58,8 +59,9 @@ class HybridTrainer(GRPOTrainer):
         self.demonstrations = Stream(traced, settings.seed, "demonstrations") if traced else None
         self.spent = Spent()
         self._own_moments = OwnMoments()
+        guards = Guards(settings.guards)
         self._position = checkpoints.Position(
-            self.questions, self.demonstrations, self.spent, method
+            self.questions, self.demonstrations, self.spent, method, guards
         )
         self.parameter_count = models.parameter_count(model)
         rl = settings.train.rl
@@ -73,6 +75,7 @@ class HybridTrainer(GRPOTrainer):
             rollout_func=self._rollout,
         )
         self.remove_callback(PrinterCallback)
+        self.watch = Watch(guards, settings.run_dir, self.accelerator, model, recorder)
         self.beta = rl.beta
         self._moving_reference = reference if rl.ref_sync_steps else None
         if reference is not None:
@@ -80,7 +83,7 @@ class HybridTrainer(GRPOTrainer):
         self.eos_token_ids = list(eos_ids)
         # Of several tokens that may end a completion, demonstrations end with the tokenizer's own.
         self.end_id = tokenizer.eos_token_id if tokenizer.eos_token_id in eos_ids else eos_ids[0]
-        self.attempt = Attempter(
+        self.attempt = rollouts.Attempter(
             sample=self.sample,
             how=sampling.Sampling(
                 rl.temperature, rl.top_p, rl.top_k, settings.train.max_completion_tokens
@@ -101,6 +104,7 @@ class HybridTrainer(GRPOTrainer):
         self._results: list[Result] = []
         self._groups: list[Group] = []
         self._rewards: list[float] = []
+        self._demonstrated: list[supervised.Row] = []
 
     def _add_reference(self, reference: PreTrainedModel) -> None:
         """The KL is to the weights as loaded; TRL would read them again by name, which GGUF files have not."""
@@ -169,16 +173,9 @@ class HybridTrainer(GRPOTrainer):
                     f" {group.example.id}; method.group_size is {self.num_generations}"
                 )
             self._cost.train_on(group, with_reference=bool(self.beta))
-        rows = [(group, rollout) for group in self._groups for rollout in group.rollouts]
-        self._share([rollout.verdict.reward for g, rollout in rows if g.trained])
+        self._share([r.verdict.reward for g in self._groups for r in g.rollouts if g.trained])
         self.method.observe_results(step, self._results)
-        return {
-            "prompt_ids": [list(group.example.prompt_ids + group.prefix) for group, _ in rows],
-            "completion_ids": [list(rollout.completion) for _, rollout in rows],
-            "logprobs": None,
-            # Rows left out of the update get one reward for all, so their advantages are exactly zero.
-            "verified": [rollout.verdict.reward if g.trained else 0.0 for g, rollout in rows],
-        }
+        return rollouts.columns(self._groups)
 
     def _share(self, rewards: list[float]) -> None:
         """Tell every rank of all groups, rewards and costs, in rank order."""
@@ -222,14 +219,8 @@ class HybridTrainer(GRPOTrainer):
             if self.demonstrations is None:
                 raise ValueError("an SFT update was asked for, but no question has an expert trace")
             examples = self.demonstrations.following(self.settings.train.sft.batch_size)
-        rows: list[supervised.Row] = []
-        for example in examples:
-            if example.trace is None:
-                raise ValueError(f"{example.id} has no trace to learn from")
-            rows.append((example.prompt_ids, (*example.trace.ids, self.end_id)))
-            self._cost.show_trace(example.id, len(example.trace.ids))
-        self._cost.trained_tokens = sum(len(target) for _, target in rows)
-        self._cost.backward_tokens = sum(len(context) + len(target) for context, target in rows)
+        rows = self._demonstrated = supervised.rows(examples, self.end_id)
+        self._cost.learn(examples, rows)
         return supervised.micro_batches(
             rows,
             micro_steps,
@@ -259,10 +250,17 @@ class HybridTrainer(GRPOTrainer):
         # Gradients are averaged over ranks, so the share of one rank is scaled up by their number.
         return total / self._cost.trained_tokens * self.accelerator.num_processes
 
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        return self.watch.loss(super().training_step(*args, **kwargs))
+
     # What is remembered: observations, metrics, checkpoints.
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> float:
+        """Called right before the optimizer's step, which does nothing where there is no gradient."""
         norm = float(super()._get_grad_norm(model, grad_norm=grad_norm))
+        rows = journal.trained_rows(self._groups, self._demonstrated)
+        if self.watch.skips(self.state.global_step + 1, norm, rows):
+            model.zero_grad()
         self.method.observe_norm(self.state.global_step, self._update, norm)
         return norm
 
@@ -272,25 +270,28 @@ class HybridTrainer(GRPOTrainer):
         if "loss" not in logs:
             return
         self._own_moments.leave(self.optimizer)
-        self._charge()
+        seconds = self._charge()
         step = self.state.global_step
         rows = self._rollout_rows(step)
+        done = journal.Done(step, self._update, self._learning_rate, logs)
+        line = journal.metrics_line(done, self._results, self._rewards, self._cost, self.spent)
+        line, alarms = self.watch.line(line, seconds, self._cost.verifier_seconds)
         if self.accelerator.is_main_process:
-            done = journal.Done(step, self._update, self._learning_rate, logs)
-            line = journal.metrics_line(done, self._results, self._rewards, self._cost, self.spent)
             self.recorder.update(line, journal.decision_line(step, self._update, self._results))
             if rows:
                 self.recorder.rollouts(step, rows)
+        self.watch.tell(alarms + self.watch.disk(step))
         if step % (self.settings.train.eval_every or step + 1) == 0:
             self.recorder.evaluate(step, self.spent.axes())
         if self._budget_reached():
             self.control.should_training_stop = self.control.should_save = True
 
-    def _charge(self) -> None:
-        """Add what this update cost to what the run has spent, by the clock of rank 0: ranks must agree."""
-        seconds = broadcast_object_list([time.monotonic() - self._started])[0]
+    def _charge(self) -> float:
+        """Add what this update cost to what the run has spent; its seconds by rank 0's clock: ranks must agree."""
+        seconds: float = broadcast_object_list([time.monotonic() - self._started])[0]
         self.spent.clock(seconds, self.accelerator.num_processes)
         self.spent.add(self._cost, self.parameter_count)
+        return seconds
 
     def _budget_reached(self) -> bool:
         return reached(self.settings.budget.model_dump(), self.spent.axes()) is not None
@@ -310,6 +311,7 @@ class HybridTrainer(GRPOTrainer):
         """None: TRL would write one beside the checkpoints at every save."""
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        self.watch.tell(self.watch.disk(self.state.global_step, saving=True))
         super()._save_checkpoint(model, trial)
         self.accelerator.wait_for_everyone()
         if not self.accelerator.is_main_process:

@@ -90,10 +90,14 @@ class Remember:
         self.decisions: list[dict[str, Any]] = []
         self.rows: list[dict[str, Any]] = []
         self.evaluated: list[int] = []
+        self.alarms: list[Mapping[str, Any]] = []
 
     def update(self, metrics: dict[str, Any], decision: dict[str, Any]) -> None:
         self.metrics.append(metrics)
         self.decisions.append(decision)
+
+    def alarm(self, record: Mapping[str, Any]) -> None:
+        self.alarms.append(record)
 
     def rollouts(self, step: int, rows: list[dict[str, Any]]) -> None:
         self.rows += rows
