@@ -95,3 +95,8 @@ def columns(groups: Sequence[Group]) -> dict[str, Any]:
         # Rows left out of the update get one reward for all, so their advantages are exactly zero.
         "verified": [rollout.verdict.reward if g.trained else 0.0 for g, rollout in rows],
     }
+
+
+def verified_reward(verified: list[float], **columns: Any) -> list[float]:
+    """TRL's reward function: what the verifier said when the rollouts were graded."""
+    return verified

@@ -68,7 +68,7 @@ class HybridTrainer(GRPOTrainer):
         reference = copy.deepcopy(model) if rl.beta and not hasattr(model, "peft_config") else None
         super().__init__(
             model=model,
-            reward_funcs=[_verified_reward],  # type: ignore[list-item]  # typed for conversations
+            reward_funcs=[rollouts.verified_reward],  # type: ignore[list-item]  # typed for conversations
             args=args,
             train_dataset=Dataset.from_dict({"prompt": [""]}),
             processing_class=tokenizer,
@@ -345,8 +345,3 @@ class HybridTrainer(GRPOTrainer):
             models.save(
                 model, self.processing_class, directory, weights, eos_ids=self.eos_token_ids
             )
-
-
-def _verified_reward(verified: list[float], **columns: Any) -> list[float]:
-    """What the verifier said when the rollouts were graded."""
-    return verified
