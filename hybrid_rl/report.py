@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from hybrid_rl import accounting, decisions, stats
 from hybrid_rl.markdown import AXES, amount, between, fenced, table
@@ -31,6 +32,7 @@ def write(run_dir: Path) -> Path:
     pictures = plots.write(record.metrics, record.progress, record.directory.plots)
     parts = [
         [f"# {record.name}", "", _state(record)],
+        _alarms(record),
         _result(record),
         _levels(record),
         _cost(record),
@@ -69,6 +71,22 @@ def _budget(record: Record) -> str:
     spent = record.metrics[-1] if record.metrics else {}
     limit = accounting.reached(record.settings.get("budget", {}), spent)
     return f", where {limit} was reached" if limit else ""
+
+
+def _alarms(record: Record) -> list[str]:
+    """What the guards raised, each with how long it was on and its first message; nothing where all was quiet."""
+    told: dict[str, list[dict[str, Any]]] = {}
+    for alarm in read_jsonl(record.directory.alarms):
+        told.setdefault(alarm["alarm"], []).append(alarm)
+    rows = []
+    for name, alarms in told.items():
+        key = "skipped" if name == "non_finite" else f"alarm/{name}"
+        on = sum(line.get(key, 0) for line in record.metrics)
+        # The disk is looked at now and then; an alarm that stopped the run is on for one update.
+        rows.append([name, str(on or len(alarms)), str(alarms[0]["step"]), alarms[0]["message"]])
+    if not rows:
+        return []
+    return ["## Alarms", "", *table(["alarm", "updates", "first at step", "first message"], rows)]
 
 
 def _result(record: Record) -> list[str]:

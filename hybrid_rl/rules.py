@@ -159,6 +159,14 @@ def _patterns(settings: Settings) -> Iterator[str]:
             yield f"{name} = {pattern}: needs a group, in parentheses, around the answer"
 
 
+def _guards(settings: Settings) -> Iterator[str]:
+    if settings.guards.non_finite == "skip" and settings.hardware.deepspeed is not None:
+        yield (
+            "guards.non_finite = skip: DeepSpeed updates the weights within its backward pass, too early to leave an"
+            " update out; set guards.non_finite=stop, or hardware.deepspeed=null"
+        )
+
+
 def _trl(settings: Settings) -> Iterator[str]:
     for key, value in settings.trl.items():
         problem = trl_options.problem(key, as_typed(value))
@@ -199,6 +207,7 @@ _RULES: dict[Callable[[Settings], Iterator[str]], str] = {
     _sets: "task data eval train",
     _patterns: "data reward",
     hardware_rules.problems: "hardware model train method",
+    _guards: "guards hardware",
     _trl: "trl",
     _installed: "tracker model hardware",
 }

@@ -29,7 +29,16 @@ METHODS = sorted(option for group, option in OPTIONS if group == "method")
 
 
 def test_the_groups_are_those_of_the_readme() -> None:
-    assert SECTIONS == ["data", "eval", "guards", "hardware", "method", "model", "reward", "tracker"]
+    assert SECTIONS == [
+        "data",
+        "eval",
+        "guards",
+        "hardware",
+        "method",
+        "model",
+        "reward",
+        "tracker",
+    ]
     assert "smoke" in PRESETS
 
 

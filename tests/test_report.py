@@ -8,6 +8,7 @@ import recorded
 
 from hybrid_rl import markdown, plots, records, report
 from hybrid_rl.comparison import ComparisonError
+from hybrid_rl.rundir import append_json
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -24,6 +25,25 @@ def test_the_report_of_a_finished_run(tmp_path: Path) -> None:
     recorded.write_run(tmp_path)
     assert report.write(tmp_path) == tmp_path / "report.md"
     assert (tmp_path / "report.md").read_text() == (GOLDEN / "report.md").read_text()
+
+
+def test_alarms_are_told_with_how_long_they_were_on(tmp_path: Path) -> None:
+    run = recorded.write_run(tmp_path)
+    for step in (13, 14):
+        append_json(run.metrics, {**recorded.metrics(step, "rl"), "alarm/kl": 1})
+    append_json(run.metrics, {**recorded.metrics(15, "rl"), "skipped": 1})
+    for step, alarm in ((13, "kl"), (15, "non_finite"), (15, "disk")):
+        append_json(run.alarms, {"step": step, "alarm": alarm, "message": f"{alarm} | words"})
+    text = report.write(tmp_path).read_text()
+    assert (
+        "## Alarms\n\n"
+        "| alarm | updates | first at step | first message |\n"
+        "| --- | --- | --- | --- |\n"
+        "| kl | 2 | 13 | kl \\| words |\n"
+        "| non_finite | 1 | 15 | non_finite \\| words |\n"
+        "| disk | 1 | 15 | disk \\| words |\n\n"
+        "## Result"
+    ) in text
 
 
 def test_every_picture_in_the_report_is_there_and_large_enough_to_read(tmp_path: Path) -> None:
