@@ -159,6 +159,22 @@ def _patterns(settings: Settings) -> Iterator[str]:
             yield f"{name} = {pattern}: needs a group, in parentheses, around the answer"
 
 
+def _rollout(settings: Settings) -> Iterator[str]:
+    engine = settings.rollout.engine
+    if engine == "transformers":
+        return
+    name = f"rollout.engine = {engine}"
+    if settings.hardware.device == "cpu":
+        yield f"{name}: vLLM takes its weights between GPUs; set hardware=gpu, or rollout=transformers"
+    if settings.task == "evaluate":
+        yield f"{name}: task=evaluate generates with transformers; set rollout=transformers"
+    if engine == "vllm_colocate" and settings.model.gguf_file is not None:
+        yield (
+            f"{name}: cannot start from model.gguf_file = {settings.model.gguf_file};"
+            " convert it to a model directory, or set rollout=transformers"
+        )
+
+
 def _guards(settings: Settings) -> Iterator[str]:
     if settings.guards.non_finite == "skip" and settings.hardware.deepspeed is not None:
         yield (
@@ -186,6 +202,8 @@ def _installed(settings: Settings) -> Iterator[str]:
         wanted.append(("model.gguf_file", settings.model.gguf_file, "gguf", "another model=..."))
     if settings.hardware.deepspeed is not None:
         wanted.append(("hardware.deepspeed", "{...}", "deepspeed", "hardware.deepspeed=null"))
+    if settings.rollout.engine != "transformers":
+        wanted.append(("rollout.engine", settings.rollout.engine, "vllm", "rollout=transformers"))
     for name, value, package, otherwise in wanted:
         if package is not None and not _is_installed(package):
             yield (
@@ -207,8 +225,9 @@ _RULES: dict[Callable[[Settings], Iterator[str]], str] = {
     _sets: "task data eval train",
     _patterns: "data reward",
     hardware_rules.problems: "hardware model train method",
+    _rollout: "rollout hardware task model",
     _guards: "guards hardware",
     _trl: "trl",
-    _installed: "tracker model hardware",
+    _installed: "tracker model hardware rollout",
 }
 """Rule -> the sections it reads."""

@@ -23,7 +23,7 @@ from trl.models import unwrap_model_for_generation
 from trl.trainer.callbacks import SyncRefModelCallback
 from trl.trainer.utils import add_fused_lm_head
 
-from hybrid_rl import checkpoints, journal, models, rollouts, sampling, supervised
+from hybrid_rl import checkpoints, journal, models, rollouts, sampling, supervised, vllm_engine
 from hybrid_rl.accounting import Cost, Spent, reached
 from hybrid_rl.batching import Batch
 from hybrid_rl.guards import Guards
@@ -93,6 +93,7 @@ class HybridTrainer(GRPOTrainer):
             eos_ids=eos_ids,
             end_id=self.end_id,
         )
+        self.engine = vllm_engine.start(settings, self.model, tokenizer, self.accelerator, eos_ids)
         self._begin(Update("rl"))
 
     def _begin(self, update: Update) -> None:
@@ -188,6 +189,8 @@ class HybridTrainer(GRPOTrainer):
 
     def sample(self, prompts: Sequence[Ids], how: sampling.Sampling) -> list[Ids]:
         """One completion per prompt, from the current weights."""
+        if self.engine is not None:
+            return self.engine.sample(prompts, how, self.state.global_step)
         if not prompts:
             if not self._sharded:
                 return []
@@ -195,8 +198,9 @@ class HybridTrainer(GRPOTrainer):
             idle = self.questions.items[0].prompt_ids
             self.sample([idle], sampling.Sampling(how.temperature, how.top_p, how.top_k, 1))
             return []
-        gather = self.args.ds3_gather_for_generation
-        with unwrap_model_for_generation(self.model_wrapped, self.accelerator, gather) as model:
+        with unwrap_model_for_generation(
+            self.model_wrapped, self.accelerator, self.args.ds3_gather_for_generation
+        ) as model:
             return sampling.generate(
                 model,
                 prompts,

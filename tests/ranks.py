@@ -1,4 +1,4 @@
-"""Two ranks on one CPU, for tests of what ranks must agree on: `python -m tests.ranks OUT_DIR` is one of them."""
+"""Two ranks on one CPU, for tests of what ranks must agree on: `python -m tests.ranks OUT_DIR PLAY` is one of them."""
 
 import json
 import math
@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 
-def run(out: Path) -> list[dict[str, Any]]:
-    """What the two ranks say at their end, in rank order."""
+def run(out: Path, play: str) -> list[dict[str, Any]]:
+    """What the two ranks say at the end of a function below, in rank order."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     ranks = [
         subprocess.Popen(
-            [sys.executable, "-m", "tests.ranks", str(out)],
+            [sys.executable, "-m", "tests.ranks", str(out), play],
             env={**os.environ, **common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
             cwd=Path(__file__).parent.parent,
         )
@@ -32,11 +32,10 @@ def run(out: Path) -> list[dict[str, Any]]:
     return [json.loads((out / f"rank_{rank}.json").read_text()) for rank in (0, 1)]
 
 
-def main(out: Path) -> None:
+def one_broken_loss(rank: int, out: Path) -> dict[str, Any]:
     """SFT on two ranks, of which the second has a loss that is no number at step 2."""
     from tests.test_trainer import build, weights  # noqa: PLC0415 - heavy: torch
 
-    rank = int(os.environ["RANK"])
     trainer, recorder = build(
         out / "run", "sft", hardware__processes=2, guards__non_finite="skip", guards__max_skips=1
     )
@@ -48,12 +47,40 @@ def main(out: Path) -> None:
 
     trainer.compute_loss = compute
     trainer.train()
-    found = {
+    return {
         "weights": weights(trainer).tolist(),
         "skipped": [line.get("skipped", 0) for line in recorder.metrics],
     }
+
+
+def unequal_wishes(rank: int, out: Path) -> dict[str, Any]:
+    """A server in rank 0, asked for nothing by rank 0 and for four completions by rank 1; then for one and three."""
+    import pytest  # noqa: PLC0415 - heavy, with what follows
+
+    from tests import test_vllm_engine as tests  # noqa: PLC0415
+    from tests.vllm_server import Server  # noqa: PLC0415
+
+    wishes = (tests.ragged(), tests.ragged()[1:]) if rank else ([], tests.ragged()[:1])
+    with Server().running() as server, pytest.MonkeyPatch.context() as patch:
+        server.replace_nccl(patch)
+        trainer, _ = tests.with_engine(out / "run", "vllm_server", server.port, processes=2)
+        found, again = (trainer.sample(wish, tests.GREEDY) for wish in wishes)
+        trainer.engine = None
+        expected, expected_again = (trainer.sample(wish, tests.GREEDY) for wish in wishes)
+    return {
+        "found": found,
+        "again": again,
+        "expected": expected,
+        "expected_again": expected_again,
+        "loads": server.engine.loads,
+    }
+
+
+def main(out: Path, play: str) -> None:
+    rank = int(os.environ["RANK"])
+    found = {"one_broken_loss": one_broken_loss, "unequal_wishes": unequal_wishes}[play](rank, out)
     (out / f"rank_{rank}.json").write_text(json.dumps(found, allow_nan=False))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])

@@ -37,6 +37,7 @@ def test_the_groups_are_those_of_the_readme() -> None:
         "method",
         "model",
         "reward",
+        "rollout",
         "tracker",
     ]
     assert "smoke" in PRESETS
@@ -72,7 +73,8 @@ def test_an_option_loads(
     load: Load, group: str, option: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rules, "_is_installed", lambda package: True)
-    assert load(f"{group}={option}") is not None
+    hardware = ["hardware=gpu"] if option.startswith("vllm") else []
+    assert load(f"{group}={option}", *hardware) is not None
 
 
 @pytest.mark.parametrize("option", [option for group, option in OPTIONS if group == "data"])

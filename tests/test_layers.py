@@ -28,7 +28,7 @@ HEAVY = (
 
 # Files that may name a library at all, in an import anywhere.
 ONLY_IN = {
-    "trl": {"trainer.py", "trl_arguments.py"},
+    "trl": {"trainer.py", "trl_arguments.py", "vllm_engine.py"},
     "hydra": {"cli.py"},
     "omegaconf": {"cli.py", "loading.py"},
     "wandb": {"tracking.py"},

@@ -178,7 +178,7 @@ def test_a_verifier_storm_ends_and_is_told(load: Any, tmp_path: Path) -> None:
 
 
 def test_a_loss_broken_on_one_rank_is_skipped_on_all(tmp_path: Path) -> None:
-    first, second = ranks.run(tmp_path)
+    first, second = ranks.run(tmp_path, "one_broken_loss")
     assert first["skipped"] == [0, 1, 0, 0]
     assert first["weights"] == second["weights"]
     assert all(map(math.isfinite, first["weights"]))
