@@ -259,10 +259,10 @@ def _changed(before: Row | None, after: Row | None) -> bool:
 def _what_ran(record: Record) -> list[str]:
     settings, environment = record.settings, record.environment
     rows = [[key, str(settings[key])] for key in ("task", "seed") if key in settings]
-    sections = ("method", "model", "data", "reward", "hardware", "eval", "tracker")
+    groups = "method model data reward hardware rollout guards eval tracker"
     rows += [
         [section, str(settings[section]["name"])]
-        for section in sections
+        for section in groups.split()
         if isinstance(settings.get(section), dict)
     ]
     git = environment.get("git")

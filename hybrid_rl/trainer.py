@@ -59,10 +59,8 @@ class HybridTrainer(GRPOTrainer):
         self.demonstrations = Stream(traced, settings.seed, "demonstrations") if traced else None
         self.spent = Spent()
         self._own_moments = OwnMoments()
-        guards = Guards(settings.guards)
-        self._position = checkpoints.Position(
-            self.questions, self.demonstrations, self.spent, method, guards
-        )
+        guards, streams = Guards(settings.guards), (self.questions, self.demonstrations)
+        self._position = checkpoints.Position(*streams, self.spent, method, guards)
         self.parameter_count = models.parameter_count(model)
         rl = settings.train.rl
         reference = copy.deepcopy(model) if rl.beta and not hasattr(model, "peft_config") else None
