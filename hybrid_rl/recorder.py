@@ -7,7 +7,7 @@ from typing import Any
 
 from accelerate import PartialState
 
-from hybrid_rl import checkpoints, rundir
+from hybrid_rl import checkpoints, rundir, tables
 from hybrid_rl.bench import Bench
 from hybrid_rl.best import Best
 from hybrid_rl.console import Progress
@@ -34,7 +34,7 @@ class RunRecorder:
     def update(self, metrics: dict[str, Any], decision: dict[str, Any]) -> None:
         rundir.append_json(self.directory.metrics, metrics)
         rundir.append_json(self.directory.decisions, decision)
-        self.tracker.log(metrics, metrics["step"])
+        self.tracker.log({**metrics, **tables.numbers(decision["note"])}, metrics["step"])
         self.progress.update(metrics)
 
     def alarm(self, record: Mapping[str, Any]) -> None:
@@ -43,6 +43,12 @@ class RunRecorder:
     def rollouts(self, step: int, rows: list[dict[str, Any]]) -> None:
         lines = [f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows]
         rundir.write_text(self.directory.rollouts(step), "".join(lines))
+        self.tracker.table("rollouts", tables.of_rollouts(rows), step)
+
+    def show_decisions(self, step: int) -> None:
+        """The whole decision log, once training is over."""
+        lines = rundir.read_jsonl(self.directory.decisions)
+        self.tracker.table("decisions", tables.of_decisions(lines), step)
 
     def evaluate(self, step: int, axes: Mapping[str, float]) -> None:
         summary = self.bench.evaluate_dev(step)

@@ -117,6 +117,8 @@ def _train_and_evaluate(
     limit = accounting.reached(settings.budget.model_dump(), trainer.spent.axes())
     if limit is not None and PartialState().is_main_process:
         log.info("%s: reached after %d optimizer steps", limit, trainer.state.global_step)
+    if PartialState().is_main_process:
+        recorder.show_decisions(trainer.state.global_step)
     trainer.save(directory.model)
     after = bench.evaluate("after")
     recorder.report(trainer.state.global_step, after)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hybrid_rl.settings import Settings, SettingsError
+from hybrid_rl.tables import Table
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,8 @@ _SECRET = re.compile(r"(api|access|hub|hf|auth)_?(key|token)|password|secret|cre
 def named(metrics: Mapping[str, Any]) -> dict[str, float]:
     """A line of metrics.jsonl or eval/progress.jsonl under the names a tracker shows, grouped by what is before `/`.
 
-    train/ the update, rollout/ what was sampled for it, budget/ what was spent so far, eval/<set>/ an evaluation.
+    train/ the update, rollout/ what was sampled for it, method/ what the method noted, budget/ what was spent so far,
+    eval/<set>/ an evaluation, eval_detail/<set>/ its intervals and rates: a page that opens on eval/ shows accuracies.
     """
     found = {}
     for key, value in metrics.items():
@@ -53,7 +55,10 @@ def _name(key: str, evaluated: str | None) -> str:
     if key in _BUDGET:
         return f"budget/{key}"
     if evaluated is not None:
-        return f"eval/{evaluated}/{key}"
+        detail = key == "questions" or key.endswith(("_low", "_high", "_rate", "_mean"))
+        return f"eval_detail/{evaluated}/{key}" if detail else f"eval/{evaluated}/{key}"
+    if key.startswith("method/"):
+        return key
     if key.startswith("dev/"):
         return f"eval/{key}"
     return f"train/{key}" if key in _UPDATE else f"rollout/{key}"
@@ -68,6 +73,10 @@ class Tracker:
     def log(self, metrics: Mapping[str, Any], step: int) -> None:
         """Never raises."""
         self._guarded(lambda: self._write(named(metrics), step))
+
+    def table(self, name: str, table: Table, step: int) -> None:
+        """Never raises; nothing where the tracker has no tables."""
+        self._guarded(lambda: self._write_table(name, table, step))
 
     def finish(self) -> None:
         """Never raises."""
@@ -88,6 +97,9 @@ class Tracker:
 
     def _write(self, metrics: dict[str, float], step: int) -> None:
         """Send one line."""
+
+    def _write_table(self, name: str, table: Table, step: int) -> None:
+        """Send one table."""
 
     def _close(self) -> None:
         """Send what is left."""
@@ -121,6 +133,10 @@ class _Wandb(Tracker):
 
     def _write(self, metrics: dict[str, float], step: int) -> None:
         self._run.log({**metrics, "step": step})
+
+    def _write_table(self, name: str, table: Table, step: int) -> None:
+        made = self._wandb.Table(columns=[*table.columns], data=table.rows, allow_mixed_types=True)
+        self._run.log({f"tables/{name}": made, "step": step})
 
     def _close(self) -> None:
         self._run.finish()
@@ -158,6 +174,10 @@ class _Trackio(Tracker):
 
     def _write(self, metrics: dict[str, float], step: int) -> None:
         self._trackio.log(metrics, step=step)
+
+    def _write_table(self, name: str, table: Table, step: int) -> None:
+        made = self._trackio.Table(columns=table.columns, data=table.rows, allow_mixed_types=True)
+        self._trackio.log({f"tables/{name}": made}, step=step)
 
     def _close(self) -> None:
         self._trackio.finish()

@@ -32,6 +32,7 @@ ONLY_IN = {
     "hydra": {"cli.py"},
     "omegaconf": {"cli.py", "loading.py"},
     "wandb": {"tracking.py"},
+    "wandb_workspaces": {"dashboard.py"},
     "trackio": {"tracking.py"},
     "tensorboard": {"tracking.py"},
     "matplotlib": {"report.py", "plots.py"},

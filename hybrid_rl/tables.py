@@ -1,0 +1,62 @@
+"""Rollouts and decisions as tables of plain cells, for trackers that show tables. Pure."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Cell = str | float | bool | None
+_ROLLOUT = {
+    "step": "step",
+    "example_id": "question",
+    "group": "group",
+    "outcome": "outcome",
+    "reward": "reward",
+    "advantage": "advantage",
+    "trained": "trained",
+    "prompt": "prompt",
+    "prefix": "expert prefix",
+    "completion": "completion",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    columns: list[str]
+    rows: list[list[Cell]]
+
+
+def of_rollouts(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """From the lines of rollouts/step_N.jsonl, a row each."""
+    return Table([*_ROLLOUT.values()], [[row.get(key) for key in _ROLLOUT] for row in rows])
+
+
+def of_decisions(lines: Sequence[Mapping[str, Any]]) -> Table:
+    """From the lines of decisions.jsonl, a row per optimizer step; the counts are of groups."""
+    columns = ["step", "kind", "groups", "all correct", "all wrong", "with prefix", "left out"]
+    return Table([*columns, "prefix tokens, mean", "note"], [_decision(line) for line in lines])
+
+
+def numbers(note: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers that a method notes with its decision, as metrics: method/<name>."""
+    return {
+        f"method/{name}": float(value)
+        for name, value in note.items()
+        if isinstance(value, int | float)
+    }
+
+
+def _decision(line: Mapping[str, Any]) -> list[Cell]:
+    groups = line["groups"]
+    prefixes = [group["prefix_tokens"] for group in groups if group["prefix_tokens"]]
+    return [
+        line["step"],
+        line["kind"],
+        len(groups),
+        sum(group["correct"] == group["size"] for group in groups),
+        sum(group["correct"] == 0 for group in groups),
+        len(prefixes),
+        sum(not group["trained"] for group in groups),
+        sum(prefixes) / len(prefixes) if prefixes else None,
+        json.dumps(line["note"], ensure_ascii=False),
+    ]
