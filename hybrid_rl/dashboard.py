@@ -49,8 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def workspace(entity: str, project: str, sets: Sequence[str]) -> Any:
     """A W&B workspace, runs grouped by name: accuracy against every budget axis, then what made it. Sends nothing."""
-    import wandb_workspaces.reports.v2 as panels  # noqa: PLC0415 - optional
-    import wandb_workspaces.workspaces as workspaces  # noqa: PLC0415 - optional
+    # Optional, and too loosely typed to be imported by statement.
+    panels: Any = importlib.import_module("wandb_workspaces.reports.v2")
+    workspaces: Any = importlib.import_module("wandb_workspaces.workspaces")
 
     def lines(title: str, metrics: Sequence[str], axis: str = "step") -> Any:
         return panels.LinePlot(title=title, x=axis, y=[*metrics], title_x=_AXES.get(axis, axis))
