@@ -8,25 +8,25 @@ from typing import Any
 from accelerate import PartialState
 
 from hybrid_rl import checkpoints, rundir, tables
-from hybrid_rl.bench import Bench
 from hybrid_rl.best import Best
 from hybrid_rl.console import Progress
 from hybrid_rl.rundir import RunDir
 from hybrid_rl.scores import SetSummary
 from hybrid_rl.tracking import Tracker
+from hybrid_rl.workbench import Workbench
 
 
 class RunRecorder:
     """What the trainer reports to, see journal.Recorder."""
 
     def __init__(
-        self, directory: RunDir, tracker: Tracker, progress: Progress, bench: Bench
+        self, directory: RunDir, tracker: Tracker, progress: Progress, workbench: Workbench
     ) -> None:
-        self.directory, self.tracker, self.progress, self.bench = (
+        self.directory, self.tracker, self.progress, self.workbench = (
             directory,
             tracker,
             progress,
-            bench,
+            workbench,
         )
         self.best: Best | None = None
         """With eval.best; it needs the trainer, which needs this."""
@@ -51,7 +51,7 @@ class RunRecorder:
         self.tracker.table("decisions", tables.of_decisions(lines), step)
 
     def evaluate(self, step: int, axes: Mapping[str, float]) -> None:
-        summary = self.bench.evaluate_dev(step)
+        summary = self.workbench.evaluate_dev(step)
         if summary is None:
             return
         if PartialState().is_main_process:

@@ -25,7 +25,6 @@ from hybrid_rl import (
     tracking,
     trl_arguments,
 )
-from hybrid_rl.bench import Bench
 from hybrid_rl.best import Best
 from hybrid_rl.recorder import RunRecorder
 from hybrid_rl.rewards import Grader
@@ -33,6 +32,7 @@ from hybrid_rl.rundir import Moment, RunDir
 from hybrid_rl.scores import read_summaries
 from hybrid_rl.settings import Settings
 from hybrid_rl.trainer import HybridTrainer
+from hybrid_rl.workbench import Workbench
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def run(settings: Settings) -> None:
         if settings.task == "train":
             _train(settings, directory, grader)
         elif settings.eval.rescore is None:
-            Bench.load(settings, directory, grader).evaluate("after")
+            Workbench.load(settings, directory, grader).evaluate("after")
         elif PartialState().is_main_process:
             _rescore(settings, directory, grader)
     if PartialState().is_main_process:
@@ -81,18 +81,18 @@ def _train_and_evaluate(
     settings: Settings, directory: RunDir, grader: Grader, tracker: tracking.Tracker
 ) -> None:
     arguments = trl_arguments.build(settings, settings.batch)  # ZeRO-3 wants it before the model
-    bench = Bench.load(settings, directory, grader)
-    examples = bench.examples.train
+    workbench = Workbench.load(settings, directory, grader)
+    examples = workbench.examples.train
     method = settings.method_class(
         settings.method, {e.id: e for e in examples}, settings.seed, settings.train.steps
     )
     progress = console.Progress(settings.train.steps)
-    recorder = RunRecorder(directory, tracker, progress, bench)
+    recorder = RunRecorder(directory, tracker, progress, workbench)
     trainer = HybridTrainer(
-        model=bench.model,
+        model=workbench.model,
         args=arguments,
-        tokenizer=bench.tokenizer,
-        eos_ids=bench.eos_ids,
+        tokenizer=workbench.tokenizer,
+        eos_ids=workbench.eos_ids,
         method=method,
         examples=examples,
         grader=grader,
@@ -100,13 +100,13 @@ def _train_and_evaluate(
         batch=settings.batch,
         recorder=recorder,
     )
-    bench.sample = trainer.sample
+    workbench.sample = trainer.sample
     if settings.eval.best:
         recorder.best = Best(directory.best_model, trainer.save)
     trainer.add_callback(preemption.SaveAndStop())
     done = checkpoints.complete(directory.checkpoints)  # none: a resume starts from the beginning
     if settings.eval.before and not done:
-        recorder.report(0, bench.evaluate("before"))
+        recorder.report(0, workbench.evaluate("before"))
     if settings.resume is not None:
         recorder.rewind(done[-1] if done else None)
     with progress, stopping.deferred():
@@ -120,11 +120,11 @@ def _train_and_evaluate(
     if PartialState().is_main_process:
         recorder.show_decisions(trainer.state.global_step)
     trainer.save(directory.model)
-    after = bench.evaluate("after")
+    after = workbench.evaluate("after")
     recorder.report(trainer.state.global_step, after)
     if recorder.best is not None:
         step = recorder.best.step
-        best = bench.evaluate_best(step, trainer.state.global_step, after)
+        best = workbench.evaluate_best(step, trainer.state.global_step, after)
         recorder.report(step or 0, {f"{name}_best": summary for name, summary in best.items()})
     if PartialState().is_main_process:
         console.show_results(read_summaries(directory.evaluation("before")), after)

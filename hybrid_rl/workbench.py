@@ -1,6 +1,6 @@
 """What is measured and on what: the model, the examples, and how a set of questions is evaluated.
 
-Training and evaluation of a run share one bench: the same verifier, the same prompts, the same generation code.
+Training and evaluation of a run share one workbench: the same verifier, the same prompts, the same generation code.
 """
 
 import logging
@@ -33,7 +33,7 @@ SMALL = 10_000_000
 
 
 @dataclass
-class Bench:
+class Workbench:
     """All that a run works with. `sample` draws from the model as it is at the moment of the call."""
 
     settings: Settings
@@ -46,7 +46,7 @@ class Bench:
     sample: Sample
 
     @classmethod
-    def load(cls, settings: Settings, directory: RunDir, grader: Grader) -> "Bench":
+    def load(cls, settings: Settings, directory: RunDir, grader: Grader) -> "Workbench":
         """Data first, so that bad data is refused before weights are read."""
         tokenizer = models.load_tokenizer(settings.model)
         training = settings.task == "train"
