@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import torch
 from transformers import GenerationConfig, PreTrainedModel
 
+from hybrid_rl import decoding
 from hybrid_rl.methods.base import Ids
+from hybrid_rl.settings import SpeedSettings
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,13 @@ def generate(
     eos_ids: Sequence[int],
     pad_id: int,
     rows_per_call: int,
+    speed: SpeedSettings | None = None,
 ) -> list[Ids]:
     """One completion per prompt, in the same order, each of at least one token.
 
-    More than `rows_per_call` prompts are cut into calls of that many rows, prompts of like length together.
+    `speed` None samples with transformers' `generate`; with sharded weights that are not gathered nothing else keeps
+    ranks in step. More than `rows_per_call` prompts are cut into calls of that many rows, prompts of like length
+    together.
     """
     order = range(len(prompts))
     if len(prompts) > rows_per_call:
@@ -42,7 +47,7 @@ def generate(
     completions: list[Ids] = [()] * len(prompts)
     for start in range(0, len(prompts), rows_per_call):
         rows = order[start : start + rows_per_call]
-        batch = _generate_batch(model, [prompts[i] for i in rows], sampling, eos_ids, pad_id)
+        batch = _generate_batch(model, [prompts[i] for i in rows], sampling, eos_ids, pad_id, speed)
         for row, completion in zip(rows, batch, strict=True):
             completions[row] = completion
     return completions
@@ -62,13 +67,43 @@ def _generate_batch(
     sampling: Sampling,
     eos_ids: Sequence[int],
     pad_id: int,
+    speed: SpeedSettings | None,
 ) -> list[Ids]:
+    was_training = model.training
+    # Checkpointed layers drop the KV cache in training mode, and dropout would sample from another policy.
+    model.eval()
+    try:
+        if speed is not None and speed.own_decoding and decoding.supports(model):
+            warpers = decoding.warpers(sampling.temperature, sampling.top_p, sampling.top_k)
+            most = sampling.max_completion_tokens
+            drawn = decoding.decode(
+                model,
+                prompts,
+                warpers,
+                most,
+                eos_ids,
+                pad_id,
+                speed.shared_prefill,
+                speed.drop_finished,
+            )
+        else:
+            drawn = _generate_by_transformers(model, prompts, sampling, eos_ids, pad_id)
+    finally:
+        model.train(was_training)
+    return [cut_after_eos(row, eos_ids) for row in drawn]
+
+
+def _generate_by_transformers(
+    model: PreTrainedModel,
+    prompts: Sequence[Ids],
+    sampling: Sampling,
+    eos_ids: Sequence[int],
+    pad_id: int,
+) -> list[list[int]]:
     width = max(len(prompt) for prompt in prompts)
     padded = [[pad_id] * (width - len(prompt)) + list(prompt) for prompt in prompts]
     mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
-    was_training, own_config = model.training, model.generation_config
-    # Checkpointed layers drop the KV cache in training mode, and dropout would sample from another policy.
-    model.eval()
+    own_config = model.generation_config
     # transformers fills what is left unset from the model's own configuration; a repetition penalty or a top-k of the
     # model's makers would make the rollouts those of another policy.
     model.generation_config = GenerationConfig()
@@ -80,9 +115,8 @@ def _generate_batch(
                 generation_config=_generation_config(sampling, eos_ids, pad_id),
             )
     finally:
-        model.train(was_training)
         model.generation_config = own_config
-    return [cut_after_eos(row, eos_ids) for row in output[:, width:].tolist()]
+    return output[:, width:].tolist()
 
 
 def _generation_config(sampling: Sampling, eos_ids: Sequence[int], pad_id: int) -> GenerationConfig:

@@ -212,6 +212,28 @@ class RolloutSettings(Checked):
     """On the machine of rank 0, for the weights over NCCL."""
 
 
+class SpeedSettings(Checked):
+    """Work that is saved without changing what comes out, up to float rounding; each can be switched off.
+
+    With all of them off, sampling is transformers' `generate` and the loss is TRL's as it stands.
+    """
+
+    own_decoding: bool
+    """Sample with our own loop (hybrid_rl/decoding.py) where the model's cache allows it."""
+    shared_prefill: bool
+    """With own_decoding: read a prompt once for all of its rows."""
+    drop_finished: bool
+    """With own_decoding: rows that have ended leave the batch."""
+    skip_zero_advantages: bool
+    """Rows without advantage stay out of forward and backward, where nothing but advantages makes the loss."""
+    shared_context: bool
+    """A group's prompt, and expert prefix, passes forward and backward once for all of its rows."""
+    completion_head: bool
+    """Project to the vocabulary where the loss has a token, and in one piece where memory allows."""
+    token_budget: bool
+    """Micro-batches of like length, as many rows as fit into the tokens of the largest."""
+
+
 class EvalSettings(Checked):
     name: str
     sets: list[str]
@@ -264,6 +286,7 @@ class Settings(Checked):
     hardware: HardwareSettings
     rollout: RolloutSettings
     guards: GuardSettings
+    speed: SpeedSettings
     eval: EvalSettings
     tracker: TrackerSettings
 

@@ -24,7 +24,7 @@ from hybrid_rl.rewards import Grader
 from hybrid_rl.rollouts import Sample
 from hybrid_rl.rundir import Moment, RunDir
 from hybrid_rl.sampling import Sampling
-from hybrid_rl.settings import Settings
+from hybrid_rl.settings import Settings, SpeedSettings
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +73,7 @@ class Workbench:
             eos_ids,
             tokenizer.pad_token_id,
             settings.hardware.generation_batch,
+            settings.speed,
         )
         return cls(settings, directory, grader, tokenizer, examples, model, eos_ids, sample)
 
@@ -155,10 +156,11 @@ def _sample_alone(
     eos_ids: Sequence[int],
     pad_id: int,
     rows_per_call: int,
+    speed: SpeedSettings,
     prompts: Sequence[Ids],
     how: Sampling,
 ) -> list[Ids]:
-    return sampling.generate(model, prompts, how, eos_ids, pad_id, rows_per_call)
+    return sampling.generate(model, prompts, how, eos_ids, pad_id, rows_per_call, speed)
 
 
 def _sample_on_all_ranks(sample: Sample, prompts: Sequence[Ids], how: Sampling) -> list[Ids]:

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 from conftest import Load  # noqa: E402 - after the skip
 from transformers import AutoModelForCausalLM  # noqa: E402
 
-from hybrid_rl import bench, run  # noqa: E402
+from hybrid_rl import run, workbench  # noqa: E402
 from hybrid_rl.best import Best  # noqa: E402
 from hybrid_rl.rundir import RunDir, read_jsonl  # noqa: E402
 from hybrid_rl.scores import SetSummary, read_summaries  # noqa: E402
@@ -71,16 +71,16 @@ def test_a_run_evaluates_its_best_weights_and_a_resume_chooses_the_same(
     load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Accuracies on dev are made up, so that step 2 of 6 wins; what is evaluated at the end is real."""
-    measured = bench.Bench.evaluate_dev
+    measured = workbench.Workbench.evaluate_dev
     made_up = {1: 0.1, 2: 0.8, 3: 0.3, 4: 0.2, 5: 0.5, 6: 0.8}
 
-    def evaluate_dev(self: bench.Bench, step: int) -> SetSummary:
+    def evaluate_dev(self: workbench.Workbench, step: int) -> SetSummary:
         found = measured(self, step)
         assert found is not None
         object.__setattr__(found.greedy, "value", made_up[step])
         return found
 
-    monkeypatch.setattr(bench.Bench, "evaluate_dev", evaluate_dev)
+    monkeypatch.setattr(workbench.Workbench, "evaluate_dev", evaluate_dev)
     settings = load(
         "experiment=smoke", "method=sft", "train.steps=6", "train.eval_every=1", "train.save_every=2",
         "train.keep_checkpoints=9", "eval.best=true", "eval.sets=[easy]", "eval.before=false",

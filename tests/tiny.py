@@ -47,6 +47,15 @@ def model(seed: int = 0) -> Qwen2ForCausalLM:
     return made
 
 
+def sharp_model() -> Qwen2ForCausalLM:
+    """The same with weights so large that a wrong position, or a token too many to look at, changes what comes out."""
+    made = model()
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.mul_(10.0 if parameter.dim() > 1 else 1.0)
+    return made
+
+
 def examples(count: int, seed: int = 0, traced: bool = True) -> list[Example]:
     """Questions `a + b =` with traces of unequal lengths."""
     words, draw = tokenizer(), random.Random(seed)
