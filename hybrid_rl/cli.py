@@ -71,6 +71,13 @@ def config_dir() -> Path:
     )
 
 
+def settings_of(overrides: Sequence[str], run_dir: Path) -> Settings:
+    """The settings that a command line would give, for a program instead of a user. Raises SettingsError."""
+    with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
+        arguments = open_struct(overrides, groups(config_dir()))
+        return loading.load(compose("config", arguments), Path.cwd(), run_dir)
+
+
 def groups(directory: Path) -> set[str]:
     """Names of the config groups."""
     return {entry.name for entry in directory.iterdir() if entry.is_dir()}

@@ -6,13 +6,16 @@ Means of micro-batch means weigh short demonstrations more; an audit found publi
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from hybrid_rl.methods.base import Example, Ids
+from hybrid_rl.scoring import IGNORED, Request
 
-IGNORED = -100  # label of a token outside the loss, by the convention of transformers
+Head = Literal["scoring", "fused", "logits"]
+"""Where log-probabilities come from: a model that `scoring.install` has taught; TRL's LM head, which never holds all
+logits, and divides them by the sampling temperature, so that it is right at temperature 1 only; or all logits."""
 
 Row = tuple[Ids, Ids]
 """Context and target; the loss covers the target only."""
@@ -56,18 +59,17 @@ def micro_batches(
 
 
 def loss_sum(
-    model: Any, inputs: Mapping[str, torch.Tensor], entropy_bonus: float, fused: bool
+    model: Any, inputs: Mapping[str, torch.Tensor], entropy_bonus: float, head: Head
 ) -> torch.Tensor:
-    """Sum over target tokens of -log p(token) - `entropy_bonus` * H(p), in nats, float32.
-
-    `fused` takes TRL's LM head, which never holds all logits; it divides logits by the sampling temperature, so it is
-    right at temperature 1 only.
-    """
-    if fused:
+    """Sum over target tokens of -log p(token) - `entropy_bonus` * H(p), in nats, float32."""
+    if head == "scoring":
+        request = Request(inputs["labels"], 0, 1.0, False, entropy_bonus != 0)
+        log_probs, entropy = model(**_read(inputs), request=request)
+        return -log_probs.sum() - entropy_bonus * entropy.sum()
+    if head == "fused":
         output = model(**inputs, fused_lm_head=True)
         return -output.log_probs.sum() - entropy_bonus * output.entropy.sum()
-    context = {name: inputs[name] for name in ("input_ids", "attention_mask")}
-    log_probs = model(**context).logits[:, :-1].float().log_softmax(-1)
+    log_probs = model(**_read(inputs)).logits[:, :-1].float().log_softmax(-1)
     labels = inputs["labels"][:, 1:]
     counts = labels != IGNORED
     chosen = log_probs.gather(-1, labels.clamp(min=0).unsqueeze(-1)).squeeze(-1)
@@ -76,3 +78,7 @@ def loss_sum(
         entropy = -(log_probs.exp() * log_probs).sum(-1)
         total = total - entropy_bonus * (entropy * counts).sum()
     return total
+
+
+def _read(inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: inputs[name] for name in ("input_ids", "attention_mask")}

@@ -20,13 +20,12 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
 from trl import GRPOConfig, GRPOTrainer
 from trl.models import unwrap_model_for_generation
-from trl.trainer.callbacks import SyncRefModelCallback
-from trl.trainer.utils import add_fused_lm_head
 
 from hybrid_rl import checkpoints, journal, models, rollouts, sampling, supervised, vllm_engine
 from hybrid_rl.accounting import Cost, Spent, reached
 from hybrid_rl.batching import Batch
 from hybrid_rl.guards import Guards
+from hybrid_rl.lean_grpo import LeanGrpoTrainer
 from hybrid_rl.methods.base import Example, Group, Ids, Method, Result, Update
 from hybrid_rl.moments import OwnMoments
 from hybrid_rl.rewards import Grader
@@ -36,7 +35,7 @@ from hybrid_rl.streams import Stream
 from hybrid_rl.watching import Watch
 
 
-class HybridTrainer(GRPOTrainer):
+class HybridTrainer(LeanGrpoTrainer):
     """Trains `model` by what `method` decides. `tokenizer` only decodes: all rows arrive as token ids."""
 
     def __init__(
@@ -54,6 +53,7 @@ class HybridTrainer(GRPOTrainer):
         recorder: journal.Recorder,
     ) -> None:
         self.method, self.settings, self.batch, self.recorder = method, settings, batch, recorder
+        self.speed = settings.speed
         self.questions = Stream(examples, settings.seed, "questions")
         traced = [example for example in examples if example.trace]
         self.demonstrations = Stream(traced, settings.seed, "demonstrations") if traced else None
@@ -66,7 +66,7 @@ class HybridTrainer(GRPOTrainer):
         reference = copy.deepcopy(model) if rl.beta and not hasattr(model, "peft_config") else None
         super().__init__(
             model=model,
-            reward_funcs=[rollouts.verified_reward],  # type: ignore[list-item]  # typed for conversations
+            reward_funcs=[rollouts.verified_reward],
             args=args,
             train_dataset=Dataset.from_dict({"prompt": [""]}),
             processing_class=tokenizer,
@@ -77,7 +77,7 @@ class HybridTrainer(GRPOTrainer):
         self.beta = rl.beta
         self._moving_reference = reference if rl.ref_sync_steps else None
         if reference is not None:
-            self._add_reference(reference)
+            self.add_reference(reference)
         self.eos_token_ids = list(eos_ids)
         # Of several tokens that may end a completion, demonstrations end with the tokenizer's own.
         self.end_id = tokenizer.eos_token_id if tokenizer.eos_token_id in eos_ids else eos_ids[0]
@@ -104,12 +104,6 @@ class HybridTrainer(GRPOTrainer):
         self._groups: list[Group] = []
         self._rewards: list[float] = []
         self._demonstrated: list[supervised.Row] = []
-
-    def _add_reference(self, reference: PreTrainedModel) -> None:
-        """The KL is to the weights as loaded; TRL would read them again by name, which GGUF files have not."""
-        add_fused_lm_head(reference, temperature=self.temperature)
-        self.ref_model = self.accelerator.prepare_model(reference, evaluation_mode=True)
-        self.add_callback(SyncRefModelCallback(self.ref_model, self.accelerator))
 
     # One decision per optimizer step.
 
@@ -196,9 +190,9 @@ class HybridTrainer(GRPOTrainer):
             idle = self.questions.items[0].prompt_ids
             self.sample([idle], sampling.Sampling(how.temperature, how.top_p, how.top_k, 1))
             return []
-        with unwrap_model_for_generation(
-            self.model_wrapped, self.accelerator, self.args.ds3_gather_for_generation
-        ) as model:
+        gather = self.args.ds3_gather_for_generation
+        in_step = gather or not self._sharded
+        with unwrap_model_for_generation(self.model_wrapped, self.accelerator, gather) as model:
             return sampling.generate(
                 model,
                 prompts,
@@ -206,6 +200,7 @@ class HybridTrainer(GRPOTrainer):
                 self.eos_token_ids,
                 self.processing_class.pad_token_id,
                 self.settings.hardware.generation_batch,
+                self.speed if in_step else None,
             )
 
     @property
@@ -246,9 +241,9 @@ class HybridTrainer(GRPOTrainer):
         """The RL loss of TRL, or this micro-batch's share of the mean over all supervised tokens."""
         if "labels" not in inputs:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        total = supervised.loss_sum(
-            model, inputs, self._update.entropy_bonus, fused=self.temperature == 1.0
-        )
+        whole: supervised.Head = "fused" if self.temperature == 1.0 else "logits"
+        head: supervised.Head = "scoring" if self._scores else whole
+        total = supervised.loss_sum(model, inputs, self._update.entropy_bonus, head)
         # Gradients are averaged over ranks, so the share of one rank is scaled up by their number.
         return total / self._cost.trained_tokens * self.accelerator.num_processes
 

@@ -30,7 +30,7 @@ def build(settings: Settings, batch: Batch) -> GRPOConfig:
         epsilon=rl.epsilon,
         epsilon_high=rl.epsilon_high,
         entropy_coef=rl.entropy_bonus,
-        beta=0.0,  # the reference is made from the loaded model, see _add_reference
+        beta=0.0,  # the reference is made from the loaded model, see lean_grpo.add_reference
         ref_model_sync_steps=rl.ref_sync_steps or train.steps + 1,
         ref_model_mixup_alpha=1.0,
         learning_rate=rl.learning_rate,

@@ -2,7 +2,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from hybrid_rl import supervised  # noqa: E402 - after the skip
+from trl.trainer.utils import add_fused_lm_head  # noqa: E402 - after the skip
+
+from hybrid_rl import scoring, supervised  # noqa: E402
+from tests import tiny  # noqa: E402
 
 
 def test_collate_masks_context_and_padding() -> None:
@@ -28,3 +31,21 @@ def test_a_rank_without_rows_gets_one_that_counts_for_nothing() -> None:
     batches = supervised.micro_batches([((1,), (2,))], count=2, rank=1, world_size=2, pad_id=0)
     assert len(batches) == 2
     assert all((batch["labels"] == supervised.IGNORED).all() for batch in batches)
+
+
+@pytest.mark.parametrize("bonus", [0.0, 0.3])
+def test_every_head_gives_the_same_loss_and_gradient(bonus: float) -> None:
+    batch = supervised.collate([((2, 3), (4, 5, 1)), ((6,), (7, 8, 9, 2, 1)), ((3,), ())], pad_id=0)
+    found = []
+    for head in ("logits", "fused", "scoring"):
+        model = tiny.sharp_model()
+        add_fused_lm_head(model, outputs=("log_probs", "entropy"))
+        assert scoring.install(model)
+        loss = supervised.loss_sum(model, batch, bonus, head)  # type: ignore[arg-type]
+        loss.backward()
+        gradient = torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
+        found.append((loss, gradient))
+    for loss, gradient in found[1:]:
+        assert torch.allclose(loss, found[0][0], rtol=1e-5)
+        assert torch.allclose(gradient, found[0][1], atol=1e-4)
+    assert found[0][1].abs().max() > 0.1

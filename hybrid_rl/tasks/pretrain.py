@@ -108,7 +108,7 @@ def pretrain(steps: int, seed: int) -> tuple[LlamaForCausalLM, PreTrainedTokeniz
         rows = [_row(rng, tokenizer) for _ in range(BATCH_SIZE)]
         batch = supervised.collate(rows, tokenizer.pad_token_id)
         tokens = (batch["labels"] != supervised.IGNORED).sum()
-        loss = supervised.loss_sum(model, batch, entropy_bonus=0.0, fused=False) / tokens
+        loss = supervised.loss_sum(model, batch, entropy_bonus=0.0, head="logits") / tokens
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()

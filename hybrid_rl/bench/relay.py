@@ -1,0 +1,167 @@
+"""Runs trainers step by step in turn, in one process, and times each step and its phases.
+
+Each trainer has a thread of its own and exactly one of them runs at any time, so whatever slows the machine down slows
+all of them. A step is timed from one end of an optimizer step to the next: everything a trainer does counts.
+"""
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from transformers import Trainer, TrainerCallback
+
+PHASES = ("generate", "verify", "forward", "backward", "optimizer")
+
+
+@dataclass
+class Step:
+    """One optimizer step; all times in seconds."""
+
+    seconds: float
+    phases: dict[str, float]
+    generated_tokens: int
+
+    @property
+    def other(self) -> float:
+        return self.seconds - sum(self.phases.values())
+
+
+@dataclass
+class Clock:
+    """What one trainer does, by phase; nested phases count once, for the outer one."""
+
+    phases: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    generated_tokens: int = 0
+    started: float = 0.0
+    steps: list[Step] = field(default_factory=list)
+    _inside: bool = False
+
+    def timed(self, phase: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """`function`, its time added to `phase`."""
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            if self._inside:
+                return function(*args, **kwargs)
+            self._inside = True
+            _synchronize()
+            started = time.perf_counter()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                _synchronize()
+                self.phases[phase] += time.perf_counter() - started
+                self._inside = False
+
+        return run
+
+    def start(self) -> None:
+        _synchronize()
+        self.phases.clear()
+        self.generated_tokens = 0
+        self.started = time.perf_counter()
+
+    def stop(self) -> None:
+        _synchronize()
+        seconds = time.perf_counter() - self.started
+        phases = {name: self.phases.get(name, 0.0) for name in PHASES}
+        self.steps.append(Step(seconds, phases, self.generated_tokens))
+
+
+class _Runner(TrainerCallback):
+    """Waits for its turn before every optimizer step, and gives every step the same random numbers in any trainer."""
+
+    def __init__(self, clock: Clock, mine: threading.Semaphore, next_one: threading.Semaphore):
+        self.clock, self.mine, self.next_one = clock, mine, next_one
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        optimizer = kwargs["optimizer"]
+        optimizer.step = self.clock.timed("optimizer", optimizer.step)
+        self._wait(state)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.clock.stop()
+        self.next_one.release()
+        if state.global_step < state.max_steps:
+            self._wait(state)
+
+    def _wait(self, state: Any) -> None:
+        self.mine.acquire()
+        torch.manual_seed(1000 + state.global_step)
+        self.clock.start()
+
+
+def run(trainers: Sequence[Trainer]) -> list[list[Step]]:
+    """Train all of them to their end, a step each in turn; the steps of each, the first of them a warm-up."""
+    clocks = [watch(trainer) for trainer in trainers]
+    turns = [threading.Semaphore(0) for _ in trainers]
+    errors: list[BaseException] = []
+
+    def train(index: int) -> None:
+        try:
+            trainers[index].train()
+        except BaseException as error:  # noqa: BLE001 - raised again below, in the thread of the caller
+            errors.append(error)
+            for turn in turns:  # nobody waits for one that is gone
+                turn.release()
+
+    for index, trainer in enumerate(trainers):
+        following = turns[(index + 1) % len(turns)]
+        trainer.add_callback(_Runner(clocks[index], turns[index], following))
+    threads = [threading.Thread(target=train, args=(i,), daemon=True) for i in range(len(trainers))]
+    for thread in threads:
+        thread.start()
+    turns[0].release()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return [clock.steps for clock in clocks]
+
+
+def watch(trainer: Any) -> Clock:
+    """Time the phases of a trainer, ours or TRL's, by wrapping its own functions."""
+    clock = Clock()
+    trainer.compute_loss = clock.timed("forward", trainer.compute_loss)
+    trainer.accelerator.backward = clock.timed("backward", trainer.accelerator.backward)
+    trainer._clip_grad_norm = clock.timed("optimizer", trainer._clip_grad_norm)
+    if hasattr(trainer, "attempt"):
+        attempt = trainer.attempt
+        attempt.sample = clock.timed("generate", _counted(clock, attempt.sample, lambda ids: ids))
+        attempt.grader = _Timed(attempt.grader, clock)
+    else:
+        counted = _counted(clock, trainer._generate_single_turn, lambda found: found[0])
+        trainer._generate_single_turn = clock.timed("generate", counted)
+        trainer._calculate_rewards = clock.timed("verify", trainer._calculate_rewards)
+    return clock
+
+
+def _counted(
+    clock: Clock, function: Callable[..., Any], completions: Callable[[Any], Sequence[Any]]
+) -> Callable[..., Any]:
+    def run(*args: Any, **kwargs: Any) -> Any:
+        found = function(*args, **kwargs)
+        clock.generated_tokens += sum(map(len, completions(found)))
+        return found
+
+    return run
+
+
+class _Timed:
+    """A grader whose time counts as `verify`."""
+
+    def __init__(self, grader: Any, clock: Clock) -> None:
+        self.grader = grader
+        self.grade = clock.timed("verify", grader.grade)
+
+    @property
+    def calls(self) -> int:
+        return int(self.grader.calls)
+
+
+def _synchronize() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
