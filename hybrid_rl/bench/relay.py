@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from transformers import Trainer, TrainerCallback
+from transformers import PrinterCallback, Trainer, TrainerCallback
 
 PHASES = ("generate", "verify", "forward", "backward", "optimizer")
 
@@ -76,11 +76,17 @@ class _Runner(TrainerCallback):
 
     def __init__(self, clock: Clock, mine: threading.Semaphore, next_one: threading.Semaphore):
         self.clock, self.mine, self.next_one = clock, mine, next_one
+        self._updating = 0.0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        optimizer = kwargs["optimizer"]
-        optimizer.step = self.clock.timed("optimizer", optimizer.step)
         self._wait(state)
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._updating = time.perf_counter()
+
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        _synchronize()
+        self.clock.phases["optimizer"] += time.perf_counter() - self._updating
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.clock.stop()
@@ -110,6 +116,7 @@ def run(trainers: Sequence[Trainer]) -> list[list[Step]]:
 
     for index, trainer in enumerate(trainers):
         following = turns[(index + 1) % len(turns)]
+        trainer.remove_callback(PrinterCallback)
         trainer.add_callback(_Runner(clocks[index], turns[index], following))
     threads = [threading.Thread(target=train, args=(i,), daemon=True) for i in range(len(trainers))]
     for thread in threads:

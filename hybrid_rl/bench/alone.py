@@ -1,0 +1,33 @@
+"""Trains two steps with one trainer and prints its largest memory.
+
+python -m hybrid_rl.bench.alone ours|plain DIRECTORY OVERRIDES...
+"""
+
+import json
+import resource
+import sys
+from pathlib import Path
+
+import torch
+
+from hybrid_rl import cli, console
+from hybrid_rl.bench import relay
+from hybrid_rl.bench.workload import Workload
+from hybrid_rl.rewards import Grader
+
+
+def main() -> None:
+    console.quiet_third_parties()
+    name, directory, *overrides = sys.argv[1:]
+    settings = cli.compose([*overrides, "train.steps=2"], Path(directory))
+    with Grader(settings.reward) as grader:
+        workload = Workload.load(settings, grader, mixed_share=1.0)
+        relay.run([workload.ours() if name == "ours" else workload.plain()])
+    found = {f"{name}_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    if torch.cuda.is_available():
+        found[f"{name}_gpu_mb"] = torch.cuda.max_memory_allocated() / 2**20
+    sys.stdout.write(f"{json.dumps(found)}\n")
+
+
+if __name__ == "__main__":
+    main()

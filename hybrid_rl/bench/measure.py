@@ -1,0 +1,190 @@
+"""The parts of the benchmark, each a function from settings to figures."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from hybrid_rl import cli
+from hybrid_rl.bench import limits, relay
+from hybrid_rl.bench.figures import ratio, summary
+from hybrid_rl.bench.presets import Preset
+from hybrid_rl.bench.workload import Workload, random_model
+from hybrid_rl.rewards import Grader
+from hybrid_rl.rundir import RunDir, read_jsonl
+from hybrid_rl.settings import SpeedSettings
+
+
+class Bench:
+    """Runs parts of `preset`; every run gets a directory of its own under `directory`."""
+
+    def __init__(self, preset: Preset, overrides: Sequence[str], directory: Path) -> None:
+        self.preset, self.overrides, self.directory = preset, list(overrides), directory
+        self._runs = 0
+
+    def against_plain(
+        self,
+        mixed_share: float | None,
+        *more: str,
+        model: tuple[int, int] | None = None,
+        pairs: int = 0,
+    ) -> dict[str, Any]:
+        """Ours and plain TRL in turn, with this share of groups that have advantages."""
+        pairs = pairs or self.preset.pairs
+        with ExitStack() as stack:
+            workload = self._load(
+                stack, mixed_share, f"train.steps={pairs + 1}", *more, model=model
+            )
+            ours, plain = (steps[1:] for steps in relay.run([workload.ours(), workload.plain()]))
+            found = {"ratio": ratio(ours, plain), "ours": summary(ours), "plain": summary(plain)}
+            if mixed_share is not None:
+                found["limits"] = self._limits(workload, ours, mixed_share)
+            return found
+
+    def savings(self) -> dict[str, Any]:
+        """Each saving: the step without it over the step with all, half of the groups without advantage."""
+        names = list(SpeedSettings.model_fields)
+        with ExitStack() as stack:
+            trainers = [self._load(stack, 0.5, f"train.steps={self.preset.pairs}").ours()]
+            for name in names:
+                switch = f"speed.{name}=false"
+                more = (switch, "hardware.micro_batch=16") if name == "token_budget" else (switch,)
+                trainers.append(
+                    self._load(stack, 0.5, f"train.steps={self.preset.pairs}", *more).ours()
+                )
+            cut = self._load(
+                stack, 0.5, f"train.steps={self.preset.pairs}", "hardware.micro_batch=16"
+            )
+            runs = [steps[1:] for steps in relay.run([*trainers, cut.ours()])]
+        whole = dict.fromkeys(names, runs[0]) | {"token_budget": runs[-1]}
+        return {
+            name: ratio(without, whole[name])
+            for name, without in zip(names, runs[1:-1], strict=True)
+        }
+
+    def scaling(self) -> dict[str, Any]:
+        """How ours and plain TRL grow, half of the groups without advantage."""
+        found: dict[str, Any] = {}
+        for name, values in self.preset.scaling.items():
+            for value in values:
+                found[f"{name}: {value}"] = _short(self.against_plain(0.5, value, pairs=3))
+        for name, model in self.preset.models.items():
+            found[f"model: {name}"] = _short(self.against_plain(0.5, model=model, pairs=3))
+        return found
+
+    def methods(self) -> dict[str, Any]:
+        """A profile of one step of each method, with the verifier's own verdicts."""
+        found = {}
+        for method in self.preset.methods:
+            with ExitStack() as stack:
+                workload = self._load(stack, None, f"method={method}", "train.steps=4")
+                found[method] = summary(relay.run([workload.ours()])[0][1:])
+        return found
+
+    def search(self) -> dict[str, Any]:
+        """BREAD's search on questions that all fail at first: tokens sampled per token trained on, and time.
+
+        Two passes over 16 questions; figures of the second, in which anchors are known. `grpo` has advantages in every
+        group, and so as many rows to train on. `naive` tries every prefix from the shortest up.
+        """
+        ways = {
+            "grpo": ("method=grpo",),
+            "naive": ("method=bread", "method.order=linear"),
+            "bisect": ("method=bread",),
+            "bisect, last anchor first": ("method=bread", "method.warm_start=true"),
+            "last anchor first, stop in range": (
+                "method=bread",
+                "method.warm_start=true",
+                "method.order=first_in_range",
+            ),
+        }
+        few = ("data.train.size=16", "train.steps=4", "train.rollouts_every=100")
+        with ExitStack() as stack:
+            workloads = [
+                self._load(stack, 1.0 if name == "grpo" else None, *few, *more)
+                for name, more in ways.items()
+            ]
+            runs = relay.run([workload.ours() for workload in workloads])
+        return {
+            name: _search_cost(RunDir(workload.directory / "ours"), steps, runs[0])
+            for name, workload, steps in zip(ways, workloads, runs, strict=True)
+        }
+
+    def _limits(
+        self, workload: Workload, steps: Sequence[relay.Step], share: float
+    ) -> dict[str, Any]:
+        batch = workload.settings.batch
+        rows, distinct = batch.rows_per_device, batch.prompts_per_device
+        prompts = [len(e.prompt_ids) for e in workload.examples]
+        tokens = median(step.generated_tokens for step in steps) / rows
+        longest = workload.settings.train.max_completion_tokens
+        decode_steps = min(longest, round(tokens))
+        needed = limits.needs(
+            workload.model,
+            sum(prompts) / len(prompts),
+            tokens,
+            distinct,
+            rows,
+            round(rows * share),
+            decode_steps,
+        )
+        can = limits.ceilings(workload.model.device)
+        least = limits.floors(needed, can, limits.one_token_seconds(workload.model), decode_steps)
+        spent = summary(steps)["phases_seconds"]
+        return {
+            "ceilings": can,
+            "needs": needed,
+            "floors": least,
+            "share_of_ceiling": {
+                "generate": least["generate_seconds"] / spent["generate"],
+                "train": least["train_seconds"] / (spent["forward"] + spent["backward"]),
+            },
+        }
+
+    def _load(
+        self,
+        stack: ExitStack,
+        mixed_share: float | None,
+        *more: str,
+        model: tuple[int, int] | None = None,
+    ) -> Workload:
+        self._runs += 1
+        settings = cli.compose([*self.overrides, *more], self.directory / f"run_{self._runs}")
+        grader = stack.enter_context(Grader(settings.reward))
+        workload = Workload.load(settings, grader, mixed_share)
+        if model is not None:
+            workload.model = random_model(workload.model, *model)
+        return workload
+
+
+def _short(found: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "ours_seconds": found["ours"]["seconds_per_step"],
+        "plain_seconds": found["plain"]["seconds_per_step"],
+        "ratio": found["ratio"]["median"],
+    }
+
+
+def _search_cost(
+    run: RunDir, steps: Sequence[relay.Step], grpo: Sequence[relay.Step]
+) -> dict[str, Any]:
+    """Of the second half of the steps of `run`."""
+    half = len(steps) // 2
+    metrics, decisions = read_jsonl(run.metrics)[half:], read_jsonl(run.decisions)[half:]
+    rows = [
+        sum(
+            group["size"]
+            for group in line["groups"]
+            if group["trained"] and 0 < group["correct"] < group["size"]
+        )
+        for line in decisions
+    ]
+    trained = sum(n * one["completion_tokens_mean"] for n, one in zip(rows, metrics, strict=True))
+    sampled = sum(step.generated_tokens for step in steps[half:])
+    return {
+        "sampled_per_trained_token": sampled / trained if trained else None,
+        "rows_with_advantage_per_step": sum(rows) / len(rows),
+        "seconds_per_step": median(step.seconds for step in steps[half:]),
+        "step_over_grpo": ratio(steps[half:], grpo[half:])["median"],
+    }

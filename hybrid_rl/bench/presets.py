@@ -1,0 +1,74 @@
+"""What the benchmark runs, by preset: overrides of the command line, and how much of each part."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+STILL = (
+    "method=grpo",
+    "eval=none",
+    "train.rl.learning_rate=1e-6",
+    "train.eval_every=null",
+    "train.save_every=null",
+    "train.on_long_trace=drop",
+)
+"""The policy hardly moves, so that every step is the same amount of work."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    overrides: tuple[str, ...]
+    pairs: int
+    """Steps of each trainer that count, after a warm-up."""
+    scaling: Mapping[str, tuple[str, ...]]
+    """What is varied -> overrides, a run each."""
+    models: Mapping[str, tuple[int, int]]
+    """Larger models of the same family with random weights: name -> hidden size, layers."""
+    methods: tuple[str, ...]
+    """Methods of which a step is profiled."""
+    search: bool
+    """Whether BREAD's search is measured."""
+    savings: bool
+    """Whether each saving is measured alone."""
+
+
+SMALL = Preset(
+    overrides=("model=tiny", "data=ledger", "hardware=cpu"),
+    pairs=7,
+    scaling={
+        "rollouts per prompt": ("method.group_size=4", "method.group_size=32"),
+        "completion tokens": ("train.max_completion_tokens=16", "train.max_completion_tokens=32"),
+        "prompts per step": ("train.prompts_per_step=2", "train.prompts_per_step=16"),
+        "rows per forward pass": ("hardware.micro_batch=16", "hardware.micro_batch=64"),
+    },
+    models={"0.8 M": (128, 4), "4.7 M": (256, 6)},
+    methods=("sft", "grpo", "bread", "sasr", "relift", "bread_relift"),
+    search=True,
+    savings=True,
+)
+
+MEDIUM = Preset(
+    overrides=(
+        "experiment=gsm8k",
+        "model=smollm2_135m_gguf",
+        "hardware=cpu",
+        "train.prompts_per_step=2",
+        "method.group_size=8",
+        "train.max_completion_tokens=128",
+        "hardware.micro_batch=4",
+    ),
+    pairs=5,
+    scaling={},
+    models={},
+    methods=(),
+    search=False,
+    savings=False,
+)
+
+PRESETS = {"small": SMALL, "medium": MEDIUM}
+
+
+def overrides(preset: Preset, data: Path | None) -> list[str]:
+    """Of the preset; `data`: directory of GSM8K's files, where they are not to come from the hub."""
+    files = () if data is None else ("data=gsm8k_files", f"data.directory={data}")
+    return [*preset.overrides, *files, *STILL]
