@@ -18,7 +18,7 @@ from rich.console import Console
 from hybrid_rl import console, rundir
 from hybrid_rl.bench import presets, startup, tables
 from hybrid_rl.bench.measure import Bench
-from hybrid_rl.cli import compose
+from hybrid_rl.cli import settings_of
 
 log = logging.getLogger("hybrid_rl.bench")  # __name__ is "__main__" here
 
@@ -49,7 +49,7 @@ def parts(
     preset: presets.Preset, overrides: list[str], directory: Path
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """The figures, part by part: name of the part, and what it adds to the report."""
-    settings = compose(overrides, directory / "settings")
+    settings = settings_of(overrides, directory / "settings")
     if settings.hardware.threads is not None:
         torch.set_num_threads(settings.hardware.threads)
     bench = Bench(preset, overrides, directory)

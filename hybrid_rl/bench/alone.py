@@ -19,7 +19,7 @@ from hybrid_rl.rewards import Grader
 def main() -> None:
     console.quiet_third_parties()
     name, directory, *overrides = sys.argv[1:]
-    settings = cli.compose([*overrides, "train.steps=2"], Path(directory))
+    settings = cli.settings_of([*overrides, "train.steps=2"], Path(directory))
     with Grader(settings.reward) as grader:
         workload = Workload.load(settings, grader, mixed_share=1.0)
         relay.run([workload.ours() if name == "ours" else workload.plain()])

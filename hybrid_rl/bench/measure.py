@@ -150,7 +150,7 @@ class Bench:
         model: tuple[int, int] | None = None,
     ) -> Workload:
         self._runs += 1
-        settings = cli.compose([*self.overrides, *more], self.directory / f"run_{self._runs}")
+        settings = cli.settings_of([*self.overrides, *more], self.directory / f"run_{self._runs}")
         grader = stack.enter_context(Grader(settings.reward))
         workload = Workload.load(settings, grader, mixed_share)
         if model is not None:
