@@ -2,6 +2,7 @@
 
 FLOPs are an estimate by the usual rule, N parameters: 2N per token read or generated in a forward pass, 4N more where a
 backward pass follows (BREAD and arXiv 2604.23747 count likewise). Prompt tokens count, padding does not.
+It is the cost of the plain algorithm: what `speed` saves is not credited, so figures do not depend on its switches.
 """
 
 from collections import Counter
@@ -36,7 +37,7 @@ class Cost:
         self.trace_tokens[example_id] = max(tokens, self.trace_tokens.get(example_id, 0))
 
     def train_on(self, group: Group, with_reference: bool) -> None:
-        """An RL update on all rows of a group; rows left out of it are computed all the same."""
+        """An RL update on all rows of a group; rows left out of it count too."""
         completions = sum(len(rollout.completion) for rollout in group.rollouts)
         context = len(group.example.prompt_ids) + len(group.prefix)
         read = completions + context * len(group.rollouts)

@@ -225,11 +225,13 @@ class SpeedSettings(Checked):
     drop_finished: bool
     """With own_decoding: rows that have ended leave the batch."""
     skip_zero_advantages: bool
-    """Rows without advantage stay out of forward and backward, where nothing but advantages makes the loss."""
+    """Rows without advantage stay out of forward and backward, where nothing but advantages makes the loss; the entropy
+    that is logged is then that of the other rows."""
     shared_context: bool
     """A group's prompt, and expert prefix, passes forward and backward once for all of its rows."""
     completion_head: bool
-    """Project to the vocabulary where the loss has a token, and in one piece where memory allows."""
+    """On a CPU: project to the vocabulary where the loss has a token, and in one piece where memory allows. On a GPU
+    TRL's own kernel does as much. Needed for shared_context."""
     token_budget: bool
     """Micro-batches of like length, as many rows as fit into the tokens of the largest."""
 
