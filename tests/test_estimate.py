@@ -91,10 +91,10 @@ def test_memory_is_sharded_by_zero(load: Load) -> None:
     from hybrid_rl.estimate import Shape, memory  # noqa: PLC0415 - heavy: transformers
 
     shape = Shape(layers=2, vocabulary=50, key_value_width=8)
-    two = memory(load("hardware=gpu_zero2"), 1000, shape)
+    two = memory(load("hardware=zero2"), 1000, shape)
     assert (two["weights"], two["gradients"], two["Adam"]) == (4000, 1000, 2000)
-    three = memory(load("hardware=gpu_zero3"), 1000, shape)
-    assert (three["weights"], three["gradients"], three["Adam"]) == (500, 500, 1000)
+    three = memory(load("hardware=zero3"), 1000, shape)
+    assert (three["weights"], three["gradients"], three["Adam"]) == (1000, 1000, 2000)
 
 
 def test_check_prints_a_table_and_runs_nothing(
