@@ -31,10 +31,12 @@ class Browser:
         their_in, self._out = os.pipe()
         self._in, their_out = os.pipe()
         flags = "--headless --no-sandbox --disable-gpu --hide-scrollbars --no-first-run --disable-dev-shm-usage"
-        # The browser reads commands from 3 and answers on 4.
+        # The browser reads commands from 3 and answers on 4. Of bash: others take one digit alone.
         self._process = subprocess.Popen(
-            ["sh", "-c", f'exec "$0" "$@" 3<&{their_in} 4>&{their_out}', CHROMIUM, *flags.split()]
-            + ["--remote-debugging-pipe", f"--user-data-dir={profile}", "about:blank"],
+            [
+                *("bash", "-c", f'exec "$0" "$@" 3<&{their_in} 4>&{their_out}', CHROMIUM),
+                *(*flags.split(), "--remote-debugging-pipe", f"--user-data-dir={profile}"),
+            ],
             pass_fds=(their_in, their_out),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -48,6 +48,12 @@ AFTER = rows(
 )
 
 
+AXES = (
+    *("wall_seconds", "generated_tokens", "trained_tokens", "flops", "verifier_calls"),
+    *("traces_used", "trace_tokens_used"),
+)
+
+
 def metrics(step: int, kind: str) -> dict[str, Any]:
     line: dict[str, Any] = {"step": step, "kind": kind, "loss": 2.0 / step, "grad_norm": 1.0}
     if kind == "rl":
@@ -95,6 +101,11 @@ def write_run(
             "git": {"commit": "abc123", "dirty": True},
             "python": "3.11.4",
             "packages": {"torch": "2.13.0"},
+            "data": {
+                "questions": {"train": 64, "hard": 4},
+                "traces": 64,
+                "fingerprint": {"train": "1f0a", "hard": "9c3e"},
+            },
         },
     )
     run.add_overrides(["hybrid-rl", f"method={method}", "train.steps=12"])

@@ -7,7 +7,6 @@ import pytest
 import recorded
 
 from hybrid_rl import markdown, plots, records, report
-from hybrid_rl.comparison import ComparisonError
 from hybrid_rl.rundir import append_json
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -166,55 +165,3 @@ def test_generated_text_cannot_end_its_block() -> None:
 
 def test_a_long_text_is_cut_and_says_so() -> None:
     assert markdown.fenced("x" * 1300)[1] == "x" * 1200 + "... (100 more characters)"
-
-
-def test_a_comparison_groups_runs_by_method(tmp_path: Path) -> None:
-    """grpo, two seeds of 3 and 0 of 4 greedy, 5 and 1 of 8 samples; one run of sft."""
-    first = recorded.write_run(tmp_path / "a", seed=0, method="grpo")
-    second = recorded.write_run(tmp_path / "b", seed=1, method="grpo")
-    recorded.write_evaluation(second, "after", "hard", recorded.BEFORE)
-    third = recorded.write_run(tmp_path / "c", seed=0, method="sft")
-    unfinished = recorded.write_run(tmp_path / "d", seed=1, method="sft", finished=False)
-    runs = [run.path for run in (second, first, third, unfinished)]
-    text = report.write_comparison(runs, tmp_path / "comparison.md").read_text()
-    assert "## hard, 4 questions" in text
-    assert "| grpo | 0 1 | 0.375 [0.000, 1.000] | 0.375 [0.000, 0.875] |" in text
-    assert "| sft | 0 | 0.750 [0.250, 1.000] | 0.625 [0.250, 1.000] |" in text
-    assert "| sft | 12 | 18 | 8,000 | 24,000 | 3.60e+10 | 120 | 16 | 320 |" in text
-    assert (
-        f"- {unfinished.path} has no evaluation after training (state: running) and is left out.\n"
-        in text
-    )
-    assert "- sft has one run: its interval knows nothing of the spread between seeds.\n" in text
-
-
-def test_a_comparison_names_the_settings_in_which_runs_of_a_method_differ(tmp_path: Path) -> None:
-    first, second = recorded.write_run(tmp_path / "a", 0), recorded.write_run(tmp_path / "b", 0)
-    settings = json.loads(second.settings.read_text())
-    settings["train"]["steps"] = 24
-    second.settings.write_text(json.dumps(settings))
-    text = report.write_comparison([first.path, second.path], tmp_path / "out.md").read_text()
-    assert (
-        "- Runs of sft_then_grpo differ in train.steps: their mean is of no one recipe.\n" in text
-    )
-    assert (
-        "- sft_then_grpo has several runs with the same seed (0 0); they are not independent.\n"
-        in text
-    )
-
-
-def test_runs_on_different_questions_are_not_compared(tmp_path: Path) -> None:
-    first, second = recorded.write_run(tmp_path / "a"), recorded.write_run(tmp_path / "b")
-    recorded.write_evaluation(second, "after", "hard", recorded.AFTER[:3])
-    with pytest.raises(ComparisonError) as caught:
-        report.write_comparison([first.path, second.path], tmp_path / "out.md")
-    assert str(caught.value) == (
-        f"hard: {second.path} was evaluated on 3 questions, of which 3 are among the 4 of {first.path};"
-        " compare runs with the same data and eval.limit"
-    )
-
-
-def test_runs_without_an_evaluation_are_not_compared(tmp_path: Path) -> None:
-    run = recorded.write_run(tmp_path / "a", finished=False)
-    with pytest.raises(ComparisonError, match="none of 1 runs has an evaluation after training"):
-        report.write_comparison([run.path], tmp_path / "out.md")
