@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 
 from hybrid_rl.comparison import BUDGETS, Comparison, Outcome, spent
+from hybrid_rl.contrasts import Contrast
 from hybrid_rl.markdown import amount, between, table
 from hybrid_rl.setting_table import setting_table
 from hybrid_rl.spending import Cost, Costs
 from hybrid_rl.stats import Interval
-from hybrid_rl.verdict import HOW, verdict
+from hybrid_rl.verdict import HOW, p_text, verdict
 
 
 def markdown(comparison: Comparison) -> str:
@@ -59,8 +60,8 @@ def _accuracies(outcomes: Sequence[Outcome], reference: str) -> Iterator[str]:
             figure.arm,
             measure_name(outcome),
             between(figure.contrast.difference),
-            f"{figure.contrast.p_corrected:.3f}",
-            "-" if figure.contrast.detectable is None else f"{figure.contrast.detectable:.3f}",
+            p_text(figure.contrast.p_corrected).removeprefix("= "),
+            detectable_text(figure.contrast),
             str(figure.contrast.seeds),
         ]
         for outcome in outcomes
@@ -71,6 +72,13 @@ def _accuracies(outcomes: Sequence[Outcome], reference: str) -> Iterator[str]:
         columns = ["arm", "measure", f"difference from {reference}", "p (Holm)"]
         yield ""
         yield from table([*columns, "detectable", "seeds in common"], contrasts)
+
+
+def detectable_text(contrast: Contrast) -> str:
+    """No accuracy differs by more than 1."""
+    if contrast.detectable is None:
+        return "-"
+    return f"{contrast.detectable:.3f}" if contrast.detectable <= 1 else "none"
 
 
 def _levels(found: Comparison) -> Iterator[str]:

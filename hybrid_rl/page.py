@@ -19,7 +19,13 @@ from typing import Any
 
 from hybrid_rl.arms import Arm, seed_of
 from hybrid_rl.comparison import BUDGETS, MEASURES, Comparison, Outcome, spent
-from hybrid_rl.comparison_markdown import COST_NOTE, area_text, cost_text, measure_name
+from hybrid_rl.comparison_markdown import (
+    COST_NOTE,
+    area_text,
+    cost_text,
+    detectable_text,
+    measure_name,
+)
 from hybrid_rl.markdown import amount
 from hybrid_rl.panels import panels
 from hybrid_rl.records import Record
@@ -144,7 +150,7 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
             row["contrast"] = {
                 **_of(found.difference),
                 "p": found.p_corrected,
-                "detectable": found.detectable,
+                "detectable": detectable_text(found),
                 "concluded": found.concluded,
                 "seeds": found.seeds,
             }

@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 
-from hybrid_rl.comparison import Comparison, Figure, Outcome
+from hybrid_rl.comparison import Comparison, Figure
 from hybrid_rl.contrasts import LEVEL
 
 HOW = (
     "Brackets are 95 % intervals. Means: bootstrap over seeds and questions (of S seeds it sees (S - 1) / S of the"
     " variance between them). Differences: paired over the same seeds and questions, both taken as samples of more of"
-    " their kind; p-values are Holm's over all arms of a table. Detectable: the smallest true difference that a study"
-    " like this finds with 80 % power, at the error level divided by the number of comparisons."
+    " their kind (quasi F of the analysis of variance, and never surer than a t-test over seeds); p-values are Holm's"
+    " over all arms of a table. Detectable: the smallest true difference that a study like this finds with 80 % power,"
+    " at the error level divided by the number of comparisons; none: there is no such difference below 1."
 )
 
 
@@ -38,35 +39,35 @@ def verdict(comparison: Comparison) -> str:
         told.append(f"{_list(worse)} {_is(worse)} worse than {reference} ({own.value.value:.3f})")
     sentences = [f"{where}: {'; '.join(told)}."] if told else []
     if open_:
-        sentences.append(_open(outcome, open_, reference, bool(told), where))
+        sentences.append(_open(open_, reference, None if told else where))
     return " ".join(sentences)
 
 
-def _open(
-    outcome: Outcome, figures: Sequence[Figure], reference: str, some: bool, where: str
-) -> str:
-    start = (
-        f"Of {_names(figures)} nothing can be concluded"
-        if some
-        else f"{where}: nothing can be concluded about {_names(figures)} against {reference}"
-    )
-    if all(f.contrast is not None and f.contrast.seeds == 1 for f in figures):
+def _open(figures: Sequence[Figure], reference: str, where: str | None) -> str:
+    """Why nothing is concluded. `where`: what the sentence is about, if no other has said so."""
+    about = ", ".join(f"{f.arm} ({_gain(f):+.3f})" for f in figures)
+    start = f"Nothing can be concluded about {about}"
+    if where is not None:
+        start = f"{where}: nothing can be concluded about {about} against {reference}"
+    contrasts = [f.contrast for f in figures if f.contrast is not None]
+    if all(contrast.seeds == 1 for contrast in contrasts):
         return f"{start}: one seed says nothing of how another would end.{_these_runs(figures)}"
-    smallest = [f.contrast.detectable for f in figures if f.contrast and f.contrast.detectable]
-    if not smallest:
+    found = [contrast.detectable for contrast in contrasts if contrast.detectable is not None]
+    if not found:
         return f"{start}: no difference was seen on any question."
-    low, high = min(smallest), max(smallest)
-    span = f"{low:.2f}" if high - low < 0.005 else f"{low:.2f} to {high:.2f}"
-    if high > 1:
-        span = f"{low:.2f}" if low <= 1 else "1"
+    likely = [value for value in found if value <= 1]
+    if not likely:
         return (
-            f"{start}: the seeds differ as much as the arms; with {_seeds(figures)} this study could not be sure to"
-            f" find a difference below {span}."
+            f"{start}: p > {LEVEL}; the seeds are so few, or so far apart, that this study could not be sure to find"
+            " any difference."
         )
-    return (
-        f"{start}: the differences are within chance (p > {LEVEL}), and this study finds only those of {span}"
-        " or more."
-    )
+    some = " where seeds agree, and else none" if len(likely) < len(found) else ""
+    return f"{start}: p > {LEVEL}; this study is likely to find differences from {_span(likely)} on{some}."
+
+
+def _span(values: Sequence[float]) -> str:
+    low, high = f"{min(values):.2f}", f"{max(values):.2f}"
+    return low if low == high else f"{low} to {high}"
 
 
 def _these_runs(figures: Sequence[Figure]) -> str:
@@ -87,22 +88,18 @@ def _list(figures: Sequence[Figure]) -> str:
     """Largest difference first."""
     ordered = sorted(figures, key=lambda figure: -abs(_gain(figure)))
     return ", ".join(
-        f"{f.arm} ({f.value.value:.3f}, {_gain(f):+.3f}, p {_p(f.contrast.p_corrected)})"
+        f"{f.arm} ({f.value.value:.3f}, {_gain(f):+.3f}, p {p_text(f.contrast.p_corrected)})"
         for f in ordered
         if f.contrast
     )
 
 
-def _p(value: float) -> str:
+def p_text(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"= {value:.3f}"
 
 
 def _is(figures: Sequence[Figure]) -> str:
     return "is" if len(figures) == 1 else "are"
-
-
-def _names(figures: Sequence[Figure]) -> str:
-    return ", ".join(f.arm for f in figures)
 
 
 def _seeds(figures: Sequence[Figure]) -> str:

@@ -29,8 +29,10 @@ def test_quantiles_of_t_are_those_of_the_printed_tables(
     assert contrasts.t_quantile(chance, freedom) == pytest.approx(value, abs=6e-4)
 
 
-def test_the_variance_of_the_mean_is_that_of_the_analysis_of_variance() -> None:
-    """Two seeds, three questions; sums of squares by their definition, in fractions."""
+def test_the_error_of_the_mean_is_that_of_the_analysis_of_variance() -> None:
+    """Two seeds, three questions; sums of squares by their definition, in fractions. The seeds alone, 2/3 and 0, are a
+    t of 1 with one degree of freedom, p = 1/2: the larger of the two p-values counts, and the wider interval.
+    """
     table = [[Fraction(v) for v in row] for row in ([1, 0, 1], [1, -1, 0])]
     grand = sum(map(sum, table)) / Fraction(6)
     seeds = [sum(row) / 3 for row in table]
@@ -44,12 +46,21 @@ def test_the_variance_of_the_mean_is_that_of_the_analysis_of_variance() -> None:
     spread = ms_seed**2 / 1 + ms_question**2 / 2 + ms_rest**2 / 2
     error, freedom = float(both / 6) ** 0.5, float(both**2 / spread)
     found = contrast([[0.0] * 3] * 2, [[float(v) for v in row] for row in table])
-    half = contrasts.t_quantile(0.975, freedom) * error
+    half = max(contrasts.t_quantile(0.975, freedom) * error, 12.706 * 1 / 3)
     assert found.difference.value == pytest.approx(float(grand))
     assert found.difference.low == pytest.approx(max(-1.0, float(grand) - half))
-    assert found.p == pytest.approx(contrasts.t_two_sided(float(grand) / error, freedom))
+    crossed = contrasts.t_two_sided(float(grand) / error, freedom)
+    assert found.p == pytest.approx(max(crossed, 0.5))
     power = contrasts.t_quantile(0.975, freedom) + contrasts.t_quantile(0.8, freedom)
-    assert found.detectable == pytest.approx(power * error)
+    assert found.detectable == pytest.approx(max(power * error, (12.706 + 1.376) / 3), rel=1e-3)
+
+
+def test_questions_that_differ_more_than_seeds_decide() -> None:
+    """Two seeds that agree on every question: the error is that of the questions alone, 9 of 10 gained."""
+    found = contrast([[0.0] * 10] * 2, [[1.0] * 9 + [0.0]] * 2)
+    error = (0.9 * 0.1 / 9) ** 0.5
+    assert found.p == pytest.approx(contrasts.t_two_sided(0.9 / error, 9))
+    assert found.difference.low == pytest.approx(0.9 - 2.262 * error, abs=1e-4)
 
 
 def test_seeds_that_disagree_leave_nothing_to_conclude_however_many_the_questions() -> None:
@@ -79,16 +90,17 @@ def test_holm_multiplies_the_smallest_most_and_keeps_the_order() -> None:
     assert [c.p_corrected for c in corrected(made)] == pytest.approx([0.09, 0.04, 0.09, 0.9])
 
 
-def test_under_no_difference_the_test_errs_as_often_as_it_says() -> None:
-    """300 studies of 3 seeds and 40 questions, in which seeds and questions both have effects of their own."""
+@pytest.mark.parametrize("seeds", [2, 3])
+def test_under_no_difference_the_test_errs_as_often_as_it_says(seeds: int) -> None:
+    """300 studies of 40 questions, in which seeds and questions both have effects of their own."""
     generator = np.random.default_rng(7)
-    zeros = [[0.0] * 40] * 3
+    zeros = [[0.0] * 40] * seeds
     wrong = 0
     for _ in range(300):
         table = (
-            0.05 * generator.standard_normal((3, 1))
+            0.1 * generator.standard_normal((seeds, 1))
             + 0.2 * generator.standard_normal((1, 40))
-            + 0.3 * generator.standard_normal((3, 40))
+            + 0.3 * generator.standard_normal((seeds, 40))
         )
         wrong += contrast(zeros, table.tolist()).p <= 0.05
     assert wrong / 300 < 0.08

@@ -21,7 +21,7 @@ function accuracySection(data) {
         const c = row.contrast;
         return [armName(data, row.arm), row.seeds.join(" "), { text: accuracy(row.value), class: "figure" }, `[${accuracy(row.low)}, ${accuracy(row.high)}]`,
           c ? { text: signed(c.value), class: `figure ${c.concluded ? (c.value > 0 ? "better" : "worse") : ""}` } : "reference",
-          c ? `[${signed(c.low)}, ${signed(c.high)}]` : "", c ? pValue(c.p) : "", c ? accuracy(c.detectable) : "",
+          c ? `[${signed(c.low)}, ${signed(c.high)}]` : "", c ? pValue(c.p) : "", c ? c.detectable : "",
           c ? (c.concluded ? (c.value > 0 ? "better" : "worse") : "no conclusion") : ""];
       });
       put(body,
