@@ -8,7 +8,7 @@ import os
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -232,6 +232,26 @@ def show_results(
     """Print the closing table; nothing where nothing was evaluated."""
     if after:
         (console or Console(highlight=False)).print(closing_table(before, after))
+
+
+def show_checks(
+    engine: str,
+    facts: Mapping[str, str],
+    checks: Sequence[tuple[str, str, str]],
+    verdict: str,
+    console: Console | None = None,
+) -> None:
+    """Print what task=doctor found: the machine, then name, result and finding of every check."""
+    shown = console or Console(highlight=False)
+    for name, value in facts.items():
+        shown.print(f"{name:<22} {value}")
+    table = Table(title=f"checks of hardware={engine}", title_justify="left")
+    for column in ("check", "result", "found"):
+        table.add_column(column)
+    for row in checks:
+        table.add_row(*row)
+    shown.print(table)
+    shown.print(f"verdict: {verdict}")
 
 
 def _measures(summary: SetSummary) -> dict[str, Interval]:

@@ -18,6 +18,7 @@ from hybrid_rl import (
     accounting,
     checkpoints,
     distributed,
+    doctor,
     evaluate,
     preemption,
     report,
@@ -37,13 +38,15 @@ from hybrid_rl.workbench import Workbench
 log = logging.getLogger(__name__)
 
 
-def run(settings: Settings) -> None:
-    """Train and evaluate, or evaluate only, as `settings.task` says."""
+def run(settings: Settings) -> int:
+    """Train and evaluate, evaluate only, or check the engine, as `settings.task` says. The exit code."""
     console.quiet_progress_bars()
     distributed.join(settings.hardware)
     if settings.hardware.threads is not None:
         torch.set_num_threads(settings.hardware.threads)
     directory = RunDir(Path(settings.run_dir))
+    if settings.task == "doctor":
+        return 0 if doctor.run(settings, directory) else 1
     with Grader(settings.reward) as grader:
         if settings.task == "train":
             _train(settings, directory, grader)
@@ -54,6 +57,7 @@ def run(settings: Settings) -> None:
     if PartialState().is_main_process:
         log.info("report: %s", report.write(directory.path))
     distributed.leave()
+    return 0
 
 
 def _rescore(settings: Settings, directory: RunDir, grader: Grader) -> None:

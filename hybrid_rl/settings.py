@@ -267,7 +267,8 @@ class TrackerSettings(Checked):
 class Settings(Checked):
     """Everything a run depends on. `run_dir` is absolute once loaded."""
 
-    task: Literal["train", "evaluate"]
+    task: Literal["train", "evaluate", "doctor"]
+    """doctor: check that this hardware=... computes what it should."""
     name: str
     seed: int = Field(ge=0)
     run_dir: str

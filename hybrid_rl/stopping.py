@@ -22,6 +22,14 @@ class StoppedError(BaseException):
         self.exit_code = 128 + number
 
 
+def cause_of(error: BaseException) -> StoppedError | None:
+    """The stop behind an error, if there is one: C code in which it arrives may turn it into another error."""
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, StoppedError):
+        found = found.__cause__ or found.__context__
+    return found
+
+
 def catch_signals() -> None:
     """From now on SIGTERM and SIGINT are requests; a second one, which Slurm and a launcher may both send, is none."""
     global _requested, _deferred
@@ -51,11 +59,16 @@ def request(number: int) -> None:
 def deferred() -> Iterator[None]:
     """Inside, a request waits for somebody to ask `requested`; it is met at the end of the block."""
     global _deferred
+    _meet()  # it may have arrived where an error is only printed: in a destructor, in a callback from C
     _deferred = True
     try:
         yield
     finally:
         _deferred = False
+    _meet()
+
+
+def _meet() -> None:
     if _requested is not None:
         raise StoppedError(_requested)
 

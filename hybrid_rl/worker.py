@@ -51,14 +51,17 @@ def work(run: RunDir, rank: int) -> int:
 
         stopping.limit(settings.hardware.grace_seconds)
         check_devices(settings.hardware, run, rank)
-        run_all(settings)
+        code = run_all(settings)
     except (SettingsError, DataError, UsedDirectoryError) as error:
         return _failed(run, str(error), USER_ERROR)  # the launcher prints it, once for all ranks
-    except stopping.StoppedError as stop:
-        return _failed(run, str(stop), stop.exit_code)
     except BaseException as error:  # whatever it is, status.json must say that the run failed
+        stop = stopping.cause_of(error)
+        if stop is not None:
+            return _failed(run, str(stop), stop.exit_code)
         log.exception("rank %d failed", rank)
         return _failed(run, f"{type(error).__name__}: {error}".rstrip().splitlines()[-1], 1)
+    if code:
+        return _failed(run, "a check failed", code)
     if rank == 0:
         run.write_status("done")
     return 0
