@@ -46,7 +46,7 @@ def start(settings: Settings, run: RunDir) -> int:
     patience = hardware.grace_seconds + PEER_SECONDS
     with (
         held(run.lock(hardware.node_rank), patience) as lock,
-        _meeting_point(hardware) as (place, descriptors),
+        meeting_point(hardware) as (place, descriptors),
     ):
         ended = supervise(
             worker_command(run.path),
@@ -118,7 +118,7 @@ def rank_environment(hardware: HardwareSettings, local_rank: int) -> dict[str, s
 
 
 @contextmanager
-def _meeting_point(hardware: HardwareSettings) -> Iterator[tuple[dict[str, str], list[int]]]:
+def meeting_point(hardware: HardwareSettings) -> Iterator[tuple[dict[str, str], list[int]]]:
     """Where the ranks meet, in torch's variables, and the descriptors that they need for that."""
     if hardware.rendezvous is not None:
         host, _, port = hardware.rendezvous.rpartition(":")

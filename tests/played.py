@@ -1,0 +1,132 @@
+"""Every method for a few steps on one engine, with scripted completions: what `test_engines` compares.
+
+As a program, one rank of a group: `python -m tests.played DIRECTORY ENGINE`; writes DIRECTORY/ENGINE-RANK.json.
+"""
+
+import json
+import random
+import sys
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from accelerate import PartialState
+from accelerate.state import AcceleratorState
+
+from hybrid_rl import distributed, doctor, trl_arguments
+from hybrid_rl.cli import config_dir
+from hybrid_rl.methods.base import Example, Ids
+from hybrid_rl.sampling import Sampling
+from hybrid_rl.settings import Settings
+from hybrid_rl.trainer import HybridTrainer
+from tests import tiny
+
+METHODS = sorted(file.stem for file in (config_dir() / "method").glob("*.yaml"))
+QUESTIONS = 10
+SMALL: dict[str, dict[str, Any]] = {
+    "relift": {"method__batch_size": 2},
+    "bread_relift": {"method__relift__batch_size": 2},
+}
+
+
+def settings(directory: Path, method: str, engine: str) -> Settings:
+    """6 steps of 4 questions over 10, so that they come twice; 2 processes but for the engine `one`."""
+    chosen: dict[str, Any] = {"hardware__micro_batch": 4}
+    if engine != "one":
+        chosen |= {"hardware": engine, "hardware__device": "cpu", "hardware__processes": 2}
+    return tiny.settings(directory, method, train__steps=6, **chosen, **SMALL.get(method, {}))
+
+
+class Scripted:
+    """Completions that depend on step, prompt and how often it was asked in the step, not on ranks.
+
+    The real generation runs too, for its collectives. A third of the questions fail without a hint.
+    """
+
+    def __init__(self, trainer: HybridTrainer) -> None:
+        self.trainer, self.real = trainer, trainer.sample
+        self.asked: Counter[tuple[int, Ids]] = Counter()
+
+    def __call__(self, prompts: Sequence[Ids], how: Sampling) -> list[Ids]:
+        self.real(prompts, how)
+        return [self.completion(prompt, how.max_completion_tokens) for prompt in prompts]
+
+    def completion(self, prompt: Ids, most: int) -> Ids:
+        step = self.trainer.state.global_step
+        self.asked[step, prompt] += 1
+        draw = random.Random(f"{step}-{prompt}-{self.asked[step, prompt]}")
+        hard = prompt[0] % 3 == 0
+        digits = [
+            symbol for symbol in range(2, 12) if not hard or symbol % 2
+        ]  # odd ids: odd digits
+        ids = tuple(draw.choices(digits, k=draw.randint(1, most)))
+        return ids if len(ids) == most else (*ids, 1)
+
+
+def play(directory: Path, method: str, engine: str) -> dict[str, Any]:
+    """What this rank knows of a run: kinds of updates, state of the method, its weights; on rank 0 metrics too."""
+    made = settings(directory / f"{engine}-{method}", method, engine)
+    AcceleratorState._reset_state()
+    arguments = trl_arguments.build(made, made.batch)
+    arguments.save_strategy = "no"
+    examples = [_in_lines(example) for example in tiny.examples(QUESTIONS)]
+    instance = made.method_class(made.method, {e.id: e for e in examples}, made.seed, 6)
+    recorder = tiny.Remember()
+    trainer = HybridTrainer(
+        model=tiny.model(),
+        args=arguments,
+        tokenizer=tiny.tokenizer(),
+        eos_ids=[1],
+        method=instance,
+        examples=examples,
+        grader=tiny.EvenGrader(),
+        settings=made,
+        batch=made.batch,
+        recorder=recorder,
+    )
+    trainer.attempt.sample = Scripted(trainer)
+    kinds: list[str] = []
+    choose = instance.next_update
+
+    def watched(step: int) -> Any:
+        update = choose(step)
+        kinds.append(update.kind)
+        return update
+
+    instance.next_update = watched
+    trainer.train()
+    whole = trainer.accelerator.get_state_dict(trainer.model_wrapped)
+    weights = zlib.crc32(b"".join(whole[name].numpy().tobytes() for name in sorted(whole or {})))
+    return {
+        "kinds": kinds,
+        "state": json.loads(json.dumps(instance.state_dict())),
+        "weights": weights if not trainer._sharded else None,
+        "metrics": recorder.metrics,
+        "decisions": json.loads(json.dumps(recorder.decisions)),
+    }
+
+
+def _in_lines(example: Example) -> Example:
+    """With a trace of a line per token, so that a search has places to cut it."""
+    assert example.trace is not None
+    trace = replace(example.trace, text=example.trace.text.replace(" ", "\n"))
+    return replace(example, trace=trace)
+
+
+def main() -> None:
+    directory, engine = Path(sys.argv[1]), sys.argv[2]
+    distributed.join(settings(directory, "grpo", engine).hardware)
+    checked = settings(directory, "grpo", engine)
+    found: dict[str, Any] = {"checks": [vars(check) for check in doctor.checks(checked)]}
+    for method in METHODS if len(sys.argv) < 4 else sys.argv[3:]:
+        found[method] = play(directory, method, engine)
+    rank = PartialState().process_index
+    (directory / f"{engine}-{rank}.json").write_text(json.dumps(found))
+    distributed.leave()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""Every method on every engine with two processes, against one process; and the proof that the checks can fail."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("deepspeed")
+
+from accelerate.state import AcceleratorState  # noqa: E402 - after the skip
+
+from hybrid_rl import doctor, launch, supervised  # noqa: E402
+from hybrid_rl.settings import Settings  # noqa: E402
+from hybrid_rl.supervising import supervise  # noqa: E402
+from tests import played  # noqa: E402
+
+pytestmark = pytest.mark.slow
+ROOT = Path(launch.__file__).parent.parent
+CLOCKS = {"wall_seconds", "device_seconds"}
+
+
+def two_ranks(directory: Path, engine: str, *methods: str) -> list[dict[str, Any]]:
+    """What both ranks found; any of them failing, or hanging for two minutes, fails the test."""
+    hardware = played.settings(directory, "grpo", engine).hardware
+    shared = launch.worker_environment(hardware, os.environ) | {"OMP_NUM_THREADS": "1"}
+    del shared["HYBRID_RL_LAUNCHER"]
+    with launch.meeting_point(hardware) as (place, descriptors):
+        ended = supervise(
+            [sys.executable, "-m", "tests.played", str(directory), engine, *methods],
+            [shared | place | launch.rank_environment(hardware, rank) for rank in (0, 1)],
+            10.0,
+            descriptors,
+        )
+    assert ended.code == 0
+    return [json.loads((directory / f"{engine}-{rank}.json").read_text()) for rank in (0, 1)]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    directory = tmp_path_factory.mktemp("alone")
+    found = {method: played.play(directory, method, "one") for method in played.METHODS}
+    AcceleratorState._reset_state(reset_partial_state=True)
+    return found
+
+
+def test_the_scripted_runs_hold_what_is_to_be_compared(alone: dict[str, Any]) -> None:
+    """Hybrids do both kinds of updates, searches find anchors, and RL has gradients."""
+    for method in ("alternate", "sasr", "sft_then_grpo", "relift"):
+        assert set(alone[method]["kinds"]) == {"sft", "rl"}, method
+    assert alone["bread"]["state"]["totals"]["probes"] > 0
+    assert any(line["grad_norm"] > 0 for line in alone["grpo"]["metrics"])
+
+
+@pytest.mark.parametrize("engine", ["ddp", "zero2", "zero3"])
+def test_two_ranks_do_what_one_does(engine: str, alone: dict[str, Any], tmp_path: Path) -> None:
+    first, second = two_ranks(tmp_path, engine)
+    assert [check["name"] for check in first["checks"] if not check["passed"]] == []
+    assert len(first["checks"]) == 11
+    for method in played.METHODS:
+        ours, theirs, single = first[method], second[method], alone[method]
+        for known in ("kinds", "state", "weights"):
+            assert ours[known] == theirs[known], f"{method}: ranks differ in {known}"
+        assert ours["kinds"] == single["kinds"], method
+        assert [line["groups"] for line in ours["decisions"]] == [
+            line["groups"] for line in single["decisions"]
+        ], method
+        for line, expected in zip(ours["metrics"], single["metrics"], strict=True):
+            for name in expected.keys() - CLOCKS:
+                assert line[name] == pytest.approx(expected[name], rel=2e-3, abs=2e-5), (
+                    method,
+                    name,
+                )
+
+
+@pytest.mark.parametrize("engine", ["zero1", "zero3_offload"])
+def test_the_other_engines_pass_the_checks(engine: str, tmp_path: Path) -> None:
+    first, _ = two_ranks(tmp_path, engine, "sft_then_grpo")
+    assert [check["name"] for check in first["checks"] if not check["passed"]] == []
+    assert first["sft_then_grpo"]["kinds"] == ["sft"] * 3 + ["rl"] * 3
+
+
+def failed(settings: Settings) -> set[str]:
+    return {check.name for check in doctor.checks(settings) if not check.passed}
+
+
+def test_a_lost_micro_batch_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = supervised.micro_batches
+
+    def without_the_first(*arguments: Any) -> Any:
+        made = whole(*arguments)
+        if len(made) > 1:
+            made[0]["labels"][:] = supervised.IGNORED
+        return made
+
+    monkeypatch.setattr(supervised, "micro_batches", without_the_first)
+    assert failed(played.settings(tmp_path, "grpo", "one")) == {
+        "SFT gradient, 4 micro-batches",
+        "consecutive windows, SFT after RL",
+        "token mean over ranks and micro-batches",
+        "norm before clipping, SFT",
+    }
+
+
+def test_a_norm_after_clipping_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import Trainer  # noqa: PLC0415 - heavy
+
+    monkeypatch.setattr(Trainer, "_get_grad_norm", lambda *_, **__: doctor.CLIPPED)
+    names = failed(played.settings(tmp_path, "grpo", "one"))
+    assert names == {"norm before clipping, SFT", "norm before clipping, RL"}
+
+
+def test_a_killed_run_ends_as_the_straight_one(tmp_path: Path) -> None:
+    """Through launcher, signals and resume, on one process and on two that shard their weights."""
+    command = ["tests.matrix", "--methods", "sasr", "--engines", "one", "zero3", "--kills", "1"]
+    done = subprocess.run(
+        [sys.executable, "-m", *command, "--directory", str(tmp_path)],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("pass") == 4
