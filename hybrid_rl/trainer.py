@@ -173,10 +173,11 @@ class HybridTrainer(LeanGrpoTrainer):
     def _share(self, rewards: list[float]) -> None:
         """Tell every rank of all groups, rewards and costs, in rank order."""
         results = [Result.of(group) for group in self._groups]
-        for their_results, their_rewards, cost in gather_object([(results, rewards, self._cost)]):
+        shares = gather_object([(results, rewards, self._cost)])
+        for rank, (their_results, their_rewards, cost) in enumerate(shares):
             self._results += their_results
             self._rewards += their_rewards
-            if cost is not self._cost:
+            if rank != self.accelerator.process_index:  # one's own comes back as a copy
                 self._cost.add(cost)
 
     def sample(self, prompts: Sequence[Ids], how: sampling.Sampling) -> list[Ids]:

@@ -25,7 +25,7 @@ from hybrid_rl.trainer import HybridTrainer
 from tests import tiny
 
 METHODS = sorted(file.stem for file in (config_dir() / "method").glob("*.yaml"))
-QUESTIONS = 10
+QUESTIONS = 12  # a multiple of those of a step: none comes twice in one
 SMALL: dict[str, dict[str, Any]] = {
     "relift": {"method__batch_size": 2},
     "bread_relift": {"method__relift__batch_size": 2},
@@ -33,7 +33,7 @@ SMALL: dict[str, dict[str, Any]] = {
 
 
 def settings(directory: Path, method: str, engine: str) -> Settings:
-    """6 steps of 4 questions over 10, so that they come twice; 2 processes but for the engine `one`."""
+    """6 steps of 4 questions over 12, so that they come twice; 2 processes but for the engine `one`."""
     chosen: dict[str, Any] = {"hardware__micro_batch": 4}
     if engine != "one":
         chosen |= {"hardware": engine, "hardware__device": "cpu", "hardware__processes": 2}
