@@ -120,3 +120,31 @@ def test_an_update_without_any_advantage_still_moves_by_momentum(
 
 def tokens(shapes: list[tuple[int, ...]]) -> int:
     return sum(rows * width for rows, width in shapes)
+
+
+@pytest.mark.parametrize("loss", ["grpo", "bnpo"])
+def test_a_rank_fills_up_to_the_rows_of_the_fullest_rank(tmp_path: Path, loss: str) -> None:
+    """Ranks must run as many micro-steps with as many rows each; rows that fill up change nothing."""
+    options = {"train__rl__loss": loss, "hardware__micro_batch": 4, "train__steps": 1}
+    plain, plain_record = build(tmp_path / "plain", **options, **OFF)
+    plain.attempt.grader = ArrangedGrader(tiny.EvenGrader(), 4, 0.5)  # type: ignore[arg-type]
+    plain.train()
+    lean, lean_record = build(tmp_path / "lean", **options, **dict.fromkeys(OFF, True))
+    lean.attempt.grader = ArrangedGrader(tiny.EvenGrader(), 4, 0.5)  # type: ignore[arg-type]
+    lean._lockstep = True
+    lean._most_of_any_rank = lambda number: 3 if loss == "bnpo" else 11  # type: ignore[method-assign]
+    cuts: list[list[int]] = []
+    plan = lean._plan
+
+    def see(batches: Any) -> Any:
+        found = plan(batches)
+        cuts.append([len(part["advantages"]) for part in found if part is not None])
+        return found
+
+    lean._plan = see  # type: ignore[method-assign]
+    lean.train()
+    assert len(cuts[0]) == 4
+    assert min(cuts[0]) >= 3
+    assert lean_record.column("loss") == pytest.approx(plain_record.column("loss"), abs=1e-6)
+    norms = plain_record.column("grad_norm")
+    assert lean_record.column("grad_norm") == pytest.approx(norms, rel=1e-4)
