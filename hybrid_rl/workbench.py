@@ -116,6 +116,7 @@ class Workbench:
             self.eos_ids,
             self.tokenizer.pad_token_id,
             generation_batch,
+            self.settings.speed,
         )
         return self.evaluate("best")
 
