@@ -110,7 +110,7 @@ def test_the_smoke_preset_takes_every_method(load: Load, method: str) -> None:
 def test_a_file_is_short_and_says_what_it_is(file: Path) -> None:
     lines = file.read_text().splitlines()
     assert lines[0].startswith("#") or file.parent.name in ("help", "job_logging")
-    most = 80 if file.name == "config.yaml" else 45
+    most = 100 if file.name == "config.yaml" else 45
     assert len(lines) <= most
     assert isinstance(yaml.safe_load("\n".join(lines)), dict)
 

@@ -1,4 +1,4 @@
-"""The benchmark: python -m hybrid_rl.bench preset=small json=PATH [data=DIRECTORY]
+"""The benchmark: python -m hybrid_rl.bench preset=small json=PATH [gsm8k=DIRECTORY]
 
 Ours against plain trl.GRPOTrainer on the same work, step by step in turn; where the time goes, what each saving is
 worth, how it grows, how far from the limits of the device it is, and what a user waits for at the start.
@@ -22,7 +22,7 @@ from hybrid_rl.cli import settings_of
 
 log = logging.getLogger("hybrid_rl.bench")  # __name__ is "__main__" here
 
-USAGE = "usage: python -m hybrid_rl.bench preset=small|medium json=PATH [data=DIRECTORY of GSM8K's files]"
+USAGE = "usage: python -m hybrid_rl.bench preset=small|medium json=PATH [gsm8k=DIRECTORY of GSM8K's files]"
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
     log.setLevel(logging.INFO)
     options = dict(word.partition("=")[::2] for word in sys.argv[1:])
     preset = presets.PRESETS.get(options.pop("preset", ""))
-    out, data = options.pop("json", None), options.pop("data", None)
+    out, data = options.pop("json", None), options.pop("gsm8k", None)
     if preset is None or not out or options:
         sys.stderr.write(f"{USAGE}\n")
         sys.exit(2)
