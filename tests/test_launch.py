@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from conftest import Load
 
-from hybrid_rl import launch, resuming
+from hybrid_rl import launch, resuming, supervising
 from hybrid_rl.rundir import RunDir, UsedDirectoryError
 from hybrid_rl.settings import HardwareSettings, Settings, SettingsError
+from hybrid_rl.supervising import Ended, supervise
 
 PYTHON = [sys.executable, "-c"]
+ROOT = Path(launch.__file__).parent.parent
 
 
 def hardware(load: Load, *overrides: str) -> HardwareSettings:
@@ -37,14 +39,28 @@ def test_prepare_refuses_the_directory_of_another_run(load: Load, tmp_path: Path
         launch.prepare(load(), ["hybrid-rl"], tmp_path)
 
 
-def test_one_worker_is_a_plain_process_and_several_are_torchruns(load: Load) -> None:
-    worker = ["-m", "hybrid_rl.worker", "/run"]
-    assert launch.command(hardware(load), Path("/run")) == [sys.executable, *worker]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
-    two = launch.command(hardware(load, "hardware.processes=2"), Path("/run"))
-    assert two == [*torchrun, "2", *worker]
+def test_one_rank_is_a_worker_and_several_have_a_launcher(load: Load) -> None:
+    worker = [sys.executable, "-m", "hybrid_rl.worker", "/run"]
+    launcher = [sys.executable, "-m", "hybrid_rl.launch", "/run"]
+    assert launch.command(hardware(load), Path("/run")) == worker
+    assert launch.command(hardware(load, "hardware.processes=2"), Path("/run")) == launcher
     sharded = "hardware.deepspeed={zero_optimization:{stage:2}}"
-    assert launch.command(hardware(load, sharded), Path("/run")) == [*torchrun, "1", *worker]
+    assert launch.command(hardware(load, sharded), Path("/run")) == launcher
+
+
+def test_ranks_are_numbered_over_all_nodes(load: Load) -> None:
+    assert launch.rank_environment(hardware(load), 0) == {}
+    nodes = ["hardware.processes=2", "hardware.nodes=2", "hardware.node_rank=1"]
+    second = hardware(load, *nodes, "hardware.rendezvous=first:29500", "run_dir=/run")
+    assert launch.rank_environment(second, 1) == {
+        "RANK": "3",
+        "LOCAL_RANK": "1",
+        "WORLD_SIZE": "4",
+        "LOCAL_WORLD_SIZE": "2",
+    }
+    with launch.meeting_point(second) as (place, descriptors):
+        assert place == {"MASTER_ADDR": "first", "MASTER_PORT": "29500"}
+        assert descriptors == []
 
 
 def test_the_workers_are_quiet_unless_the_user_wants_otherwise(load: Load) -> None:
@@ -67,9 +83,29 @@ def test_a_gpu_run_is_not_bent_to_the_cpu(load: Load) -> None:
 
 
 def test_the_exit_code_is_handed_on() -> None:
-    assert launch.supervise([*PYTHON, "raise SystemExit(7)"], os.environ) == 7
+    assert supervise([*PYTHON, "raise SystemExit(7)"], [os.environ], 5.0) == Ended(7)
     killed = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
-    assert launch.supervise([*PYTHON, killed], os.environ) == 137
+    assert supervise([*PYTHON, killed], [os.environ], 5.0) == Ended(137, killed_rank=0)
+
+
+def test_a_rank_that_dies_ends_the_others_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervising, "PEER_SECONDS", 0.2)
+    script = "import os, signal, time; os.environ['R'] == '1' and os.abort(); time.sleep(60)"
+    ranks = [{**os.environ, "R": str(rank)} for rank in (0, 1)]
+    assert supervise([*PYTHON, script], ranks, 5.0) == Ended(134, killed_rank=1)
+
+
+def test_who_ignores_a_signal_is_killed_when_its_time_is_over(tmp_path: Path) -> None:
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"
+    parent = (
+        "import os, sys; from hybrid_rl.supervising import supervise;"
+        f"sys.exit(supervise([sys.executable, '-c', {deaf!r}], [os.environ], 0.5).code)"
+    )
+    process = subprocess.Popen([*PYTHON, parent], stdout=subprocess.PIPE, cwd=ROOT)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == 128 + signal.SIGTERM
 
 
 @pytest.fixture
@@ -82,7 +118,7 @@ def test_a_worker_that_dies_without_a_word_leaves_a_failed_status(
     started: tuple[Settings, RunDir], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings, run = started
-    monkeypatch.setattr(launch, "command", lambda *_: [*PYTHON, "import os; os.abort()"])
+    monkeypatch.setattr(launch, "worker_command", lambda *_: [*PYTHON, "import os; os.abort()"])
     assert launch.start(settings, run) == 128 + signal.SIGABRT
     status = run.read_status()
     assert (status["state"], status["error"]) == ("failed", "ended by SIGABRT")
@@ -92,17 +128,17 @@ def test_a_worker_that_exits_0_without_a_word_has_failed(
     started: tuple[Settings, RunDir], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings, run = started
-    monkeypatch.setattr(launch, "command", lambda *_: [*PYTHON, "pass"])
+    monkeypatch.setattr(launch, "worker_command", lambda *_: [*PYTHON, "pass"])
     assert launch.start(settings, run) == 1
     assert run.read_status()["state"] == "failed"
 
 
-def test_what_a_worker_said_stands_and_its_code_survives_torchrun(
+def test_what_a_worker_said_stands_with_its_code(
     started: tuple[Settings, RunDir], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings, run = started
     run.write_status("failed", error="stopped by SIGTERM", exit_code=143)
-    monkeypatch.setattr(launch, "command", lambda *_: [*PYTHON, "raise SystemExit(1)"])
+    monkeypatch.setattr(launch, "worker_command", lambda *_: [*PYTHON, "raise SystemExit(1)"])
     assert launch.start(settings, run) == 143
     assert run.read_status()["error"] == "stopped by SIGTERM"
 
@@ -112,7 +148,7 @@ def test_what_the_user_can_fix_is_raised_with_all_its_lines(
 ) -> None:
     settings, run = started
     run.write_status("failed", error="a = 1: no; b\nc = 2: no; d", exit_code=2)
-    monkeypatch.setattr(launch, "command", lambda *_: [*PYTHON, "raise SystemExit(1)"])
+    monkeypatch.setattr(launch, "worker_command", lambda *_: [*PYTHON, "raise SystemExit(1)"])
     with pytest.raises(SettingsError) as error:
         launch.start(settings, run)
     assert str(error.value) == "a = 1: no; b\nc = 2: no; d"
@@ -132,15 +168,16 @@ FAMILY = """
 def test_a_signal_reaches_the_worker_and_leaves_no_orphan(number: int, tmp_path: Path) -> None:
     parent = f"""
         import os, sys
-        from hybrid_rl.launch import supervise
-        sys.exit(supervise([sys.executable, "-c", {textwrap.dedent(FAMILY)!r}], os.environ))
+        from hybrid_rl.supervising import supervise
+        family = [sys.executable, "-c", {textwrap.dedent(FAMILY)!r}]
+        sys.exit(supervise(family, [os.environ], 30.0).code)
     """
     process = subprocess.Popen(
         [*PYTHON, textwrap.dedent(parent)],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        cwd=Path(launch.__file__).parent.parent,
+        cwd=ROOT,
     )
     assert process.stdout is not None
     pids = [int(pid) for pid in process.stdout.readline().split()]
@@ -156,7 +193,7 @@ def test_a_worker_that_ends_leaves_no_child_behind(tmp_path: Path) -> None:
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']);"
         f"Path({str(tmp_path / 'pid')!r}).write_text(str(child.pid))"
     )
-    assert launch.supervise([*PYTHON, leaving], os.environ) == 0
+    assert supervise([*PYTHON, leaving], [os.environ], 5.0) == Ended(0)
     assert not _runs(int((tmp_path / "pid").read_text()))
 
 
@@ -208,11 +245,8 @@ def test_a_resume_refuses_other_settings(started: tuple[Settings, RunDir]) -> No
     )
 
 
-def test_a_resume_refuses_what_is_done_or_was_never_saved(started: tuple[Settings, RunDir]) -> None:
+def test_a_resume_refuses_what_is_done_or_is_no_run(started: tuple[Settings, RunDir]) -> None:
     _, run = started
-    assert _refusal(run, ["resume"]) == (
-        "resume = RUN: has no complete checkpoint; start it again with the command in overrides.txt"
-    )
     run.write_status("done")
     assert _refusal(run, ["resume"]) == (
         "resume = RUN: is done; to train on, give train.steps above 140"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import Load
 
-from hybrid_rl import launch, worker
+from hybrid_rl import launch, stopping, worker
 from hybrid_rl.questions import DataError
 from hybrid_rl.rundir import RunDir
 from hybrid_rl.settings import Settings, SettingsError
@@ -26,7 +26,7 @@ def fake(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
 
     def build(run: Callable[[Settings], None]) -> RunDir:
         module = types.ModuleType("hybrid_rl.run")
-        module.run = run  # type: ignore[attr-defined] # a module takes any name
+        module.run = lambda settings: run(settings) or 0  # type: ignore[attr-defined] # a module takes any name
         monkeypatch.setitem(sys.modules, "hybrid_rl.run", module)
         return launch.prepare(load("method=sft"), ["hybrid-rl"], tmp_path)
 
@@ -77,6 +77,37 @@ def test_the_first_rank_to_fail_says_why(fake: Fake) -> None:
     assert run.read_status()["error"] == "out of memory"
 
 
+def test_a_stop_is_one_though_c_code_made_it_another_error(
+    fake: Fake, signals: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    def run(settings: Settings) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except BaseException as error:
+            raise ImportError("initialization failed") from error
+
+    directory = fake(run)
+    stopping.catch_signals()
+    assert worker.work(directory, rank=0) == 128 + signal.SIGINT
+    assert caplog.text == ""
+
+
+def test_in_training_a_signal_waits_for_the_end_of_the_block(fake: Fake, signals: None) -> None:
+    passed = []
+
+    def run(settings: Settings) -> None:
+        with stopping.deferred():
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGTERM)  # Slurm and the launcher may both send it
+            passed.append(stopping.requested())
+        passed.append(0)
+
+    directory = fake(run)
+    stopping.catch_signals()
+    assert worker.work(directory, rank=0) == 128 + signal.SIGTERM
+    assert passed == [signal.SIGTERM]
+
+
 def test_the_end_of_a_run_is_for_rank_0_to_tell(fake: Fake) -> None:
     run = fake(lambda settings: None)
     assert worker.work(run, rank=1) == 0
@@ -87,6 +118,8 @@ def test_the_end_of_a_run_is_for_rank_0_to_tell(fake: Fake) -> None:
 def signals() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     yield
+    signal.alarm(0)  # the time that a stop has
+    stopping.catch_signals()  # forgets the request
     for number, handler in before.items():
         signal.signal(number, handler)
 
@@ -101,7 +134,7 @@ def test_a_signal_unwinds_the_run(fake: Fake, signals: None) -> None:
             closed.append(True)
 
     directory = fake(run)
-    worker.catch_signals()
+    stopping.catch_signals()
     assert worker.work(directory, rank=0) == 128 + signal.SIGTERM
     assert closed == [True]
     assert directory.read_status()["error"] == "stopped by SIGTERM"
