@@ -54,10 +54,14 @@ def install(model: PreTrainedModel) -> bool:
     changes = [getattr(config, name, None) for name in _LOGIT_CHANGES]
     if any(change not in (None, 1.0) for change in changes) or not decoding.supports(base):
         return False
+    if type(base.get_output_embeddings()) is not torch.nn.Linear:  # an adapter of its own
+        return False
     forward = base.forward
 
     def scoring(self: Any, *args: Any, request: Request | None = None, **kwargs: Any) -> Any:
-        return forward(*args, **kwargs) if request is None else _score(self, request, **kwargs)
+        if request is None:
+            return forward(*args, **kwargs)
+        return _score(self, request, kwargs["input_ids"], kwargs["attention_mask"])
 
     # `generate` checks what it is given against the signature of the original.
     scoring.__wrapped__ = forward

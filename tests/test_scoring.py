@@ -135,3 +135,22 @@ def test_logits_that_are_more_than_a_projection_are_left_alone() -> None:
     model = tiny.model()
     model.config.final_logit_softcapping = 30.0
     assert not scoring.install(model)
+
+
+@pytest.mark.parametrize("targets", ["all-linear", ["q_proj", "lm_head"]])
+def test_adapters_are_part_of_the_model(targets: str | list[str]) -> None:
+    """Trained ones, so that they count; a head with one of its own is left to others."""
+    peft = pytest.importorskip("peft")
+    rows = batch()
+    config = peft.LoraConfig(r=2, target_modules=targets, task_type="CAUSAL_LM")
+    model = peft.get_peft_model(tiny.sharp_model(), config)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.fill_(0.3)
+    expected = plainly(model, rows, 1.0)[0]
+    assert scoring.install(model) == (targets == "all-linear")
+    if targets == "all-linear":
+        found = model(**rows, request=Request(labels(rows), CONTEXT, 1.0, True, False))[0]
+        assert torch.allclose(found, expected, atol=1e-4)
+        assert not torch.allclose(found, plainly(tiny.sharp_model(), rows, 1.0)[0], atol=1e-2)
