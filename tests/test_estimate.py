@@ -94,7 +94,7 @@ def test_memory_is_sharded_by_zero(load: Load) -> None:
     two = memory(load("hardware=zero2"), 1000, shape)
     assert (two["weights"], two["gradients"], two["Adam"]) == (4000, 1000, 2000)
     three = memory(load("hardware=zero3"), 1000, shape)
-    assert (three["weights"], three["gradients"], three["Adam"]) == (500, 500, 1000)
+    assert (three["weights"], three["gradients"], three["Adam"]) == (1000, 1000, 2000)
 
 
 def test_check_prints_a_table_and_runs_nothing(
