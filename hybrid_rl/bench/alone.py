@@ -4,7 +4,6 @@ python -m hybrid_rl.bench.alone ours|plain DIRECTORY OVERRIDES...
 """
 
 import json
-import resource
 import sys
 from pathlib import Path
 
@@ -23,10 +22,17 @@ def main() -> None:
     with Grader(settings.reward) as grader:
         workload = Workload.load(settings, grader, mixed_share=1.0)
         relay.run([workload.ours() if name == "ours" else workload.plain()])
-    found = {f"{name}_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    found = {f"{name}_rss_mb": _largest_mb()}
     if torch.cuda.is_available():
         found[f"{name}_gpu_mb"] = torch.cuda.max_memory_allocated() / 2**20
     sys.stdout.write(f"{json.dumps(found)}\n")
+
+
+def _largest_mb() -> float:
+    """Of this process alone; getrusage would count what its parent held when it was started. Linux."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    [line] = [line for line in status.splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) / 1024
 
 
 if __name__ == "__main__":
