@@ -40,6 +40,13 @@ def two_ranks(directory: Path, engine: str, *methods: str) -> list[dict[str, Any
     return [json.loads((directory / f"{engine}-{rank}.json").read_text()) for rank in (0, 1)]
 
 
+def close(ours: Any, theirs: Any) -> bool:
+    """Equal, numbers within what another order of additions and Adam make of it."""
+    if isinstance(theirs, float):
+        return bool(ours == pytest.approx(theirs, rel=2e-3, abs=2e-5))
+    return bool(ours == theirs)
+
+
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     directory = tmp_path_factory.mktemp("alone")
@@ -52,7 +59,7 @@ def test_the_scripted_runs_hold_what_is_to_be_compared(alone: dict[str, Any]) ->
     """Hybrids do both kinds of updates, searches find anchors, and RL has gradients."""
     for method in ("alternate", "sasr", "sft_then_grpo", "relift"):
         assert set(alone[method]["kinds"]) == {"sft", "rl"}, method
-    assert alone["bread"]["state"]["totals"]["probes"] > 0
+    assert alone["bread"]["state"]["anchors"]
     assert any(line["grad_norm"] > 0 for line in alone["grpo"]["metrics"])
 
 
@@ -71,10 +78,7 @@ def test_two_ranks_do_what_one_does(engine: str, alone: dict[str, Any], tmp_path
         ], method
         for line, expected in zip(ours["metrics"], single["metrics"], strict=True):
             for name in expected.keys() - CLOCKS:
-                assert line[name] == pytest.approx(expected[name], rel=2e-3, abs=2e-5), (
-                    method,
-                    name,
-                )
+                assert close(line[name], expected[name]), (method, name, line, expected)
 
 
 @pytest.mark.parametrize("engine", ["zero1", "zero3_offload"])
