@@ -14,6 +14,8 @@ from hybrid_rl.settings import HardwareSettings, Settings, SettingsError
 
 log = logging.getLogger("hybrid_rl.worker")  # __name__ is "__main__" here
 
+# What gloo and NCCL say of a rank that is gone; its own error is the one to show.
+_LOST_PEER = ("Connection closed by peer", "Connection reset by peer", "remote process exited")
 _PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 
 
@@ -58,6 +60,9 @@ def work(run: RunDir, rank: int) -> int:
         stop = stopping.cause_of(error)
         if stop is not None:
             return _failed(run, str(stop), stop.exit_code)
+        if any(words in str(error) for words in _LOST_PEER):
+            log.error("rank %d lost another rank, which says why, or was killed", rank)
+            return _failed(run, "a rank has ended without a word", 1)
         log.exception("rank %d failed", rank)
         return _failed(run, f"{type(error).__name__}: {error}".rstrip().splitlines()[-1], 1)
     if code:

@@ -70,6 +70,14 @@ def test_a_bug_keeps_its_traceback(fake: Fake, caplog: pytest.LogCaptureFixture)
     assert "Traceback" in caplog.text
 
 
+def test_a_rank_that_lost_another_shows_no_traceback(
+    fake: Fake, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = fake(_raising(RuntimeError("[pair.cc] Connection closed by peer [127.0.0.1]")))
+    assert worker.work(run, rank=0) == 1
+    assert "Traceback" not in caplog.text
+
+
 def test_the_first_rank_to_fail_says_why(fake: Fake) -> None:
     run = fake(_raising(RuntimeError("connection closed by peer")))
     run.write_status("failed", error="out of memory", exit_code=1)
