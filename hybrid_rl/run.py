@@ -13,6 +13,7 @@ console.quiet_third_parties()  # before the imports that it silences
 # ruff: noqa: E402
 import torch
 from accelerate import PartialState
+from accelerate.utils import set_seed
 
 from hybrid_rl import (
     accounting,
@@ -44,6 +45,7 @@ def run(settings: Settings) -> int:
     distributed.join(settings.hardware)
     if settings.hardware.threads is not None:
         torch.set_num_threads(settings.hardware.threads)
+    set_seed(settings.seed)  # adapters are drawn while the model is loaded
     directory = RunDir(Path(settings.run_dir))
     if settings.task == "doctor":
         return 0 if doctor.run(settings, directory) else 1

@@ -9,6 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from safetensors.torch import load_file  # noqa: E402
 from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402 - after the skip
 
 from hybrid_rl import checkpoints, launch, run  # noqa: E402
@@ -102,6 +103,31 @@ def test_how_often_dev_is_evaluated_changes_no_training(load: Load, tmp_path: Pa
     never = smoke(load, tmp_path / "never", "method=grpo", "train.eval_every=null")
     assert without_clock(read_jsonl(often.metrics)) == without_clock(read_jsonl(never.metrics))
     assert not never.progress.exists()
+
+
+def test_adapters_follow_the_seed(load: Load, tmp_path: Path) -> None:
+    """They are drawn while the model is loaded, before the trainer sets its own seed."""
+    pytest.importorskip("peft")
+    lora = "model.lora={rank: 4, alpha: 8, dropout: 0.0, target_modules: all-linear}"
+    one_step = ["train.steps=1", "train.save_every=1"]
+    seeds = {"first": 0, "again": 0, "other": 1}
+    first, again, other = (
+        smoke(load, tmp_path / name, "method=sft", *one_step, f"seed={seed}", lora)
+        for name, seed in seeds.items()
+    )
+    drawn = [
+        {
+            name: weight
+            for name, weight in load_file(
+                run.checkpoints / "checkpoint-1" / "adapter_model.safetensors"
+            ).items()
+            if "lora_A" in name  # no gradient reaches it while B is zero: step 1 leaves it as drawn
+        }
+        for run in (first, again, other)
+    ]
+    for name, weight in drawn[0].items():
+        assert torch.equal(weight, drawn[1][name])
+        assert not torch.equal(weight, drawn[2][name])
 
 
 @pytest.mark.parametrize("method", ["sft_then_grpo", "bread", "sasr", "relift"])
