@@ -4,10 +4,14 @@ The launcher says who is who, in the variables that torchrun would set too.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import torch
-from accelerate import PartialState
+from accelerate import Accelerator, PartialState
+from trl.models.utils import unwrap_model_for_generation
 
 from hybrid_rl.settings import HardwareSettings
 
@@ -62,3 +66,27 @@ def _start_deepspeed(hardware: HardwareSettings) -> None:
     deepspeed.init_distributed(
         "gloo" if hardware.device == "cpu" else "nccl", auto_mpi_discovery=False, verbose=False
     )
+
+
+@contextmanager
+def for_generation(
+    wrapped: torch.nn.Module, accelerator: Accelerator, gather: bool
+) -> Iterator[torch.nn.Module]:
+    """The bare model to generate with; `gather` brings the shards of ZeRO-3 together for the time.
+
+    TRL leaves one hook of DeepSpeed on the model, which compares the ranks before every forward pass: they would wait
+    for each other once one has fewer tokens to draw.
+    """
+    with unwrap_model_for_generation(wrapped, accelerator, gather) as model:
+        optimizer = getattr(wrapped, "optimizer", None)
+        offload: Any = getattr(optimizer, "parameter_offload", optimizer)
+        comparing = getattr(offload, "fwd_pre_hook", None)
+        if not gather or comparing is None:
+            yield model
+            return
+        hooks = offload.module._forward_pre_hooks
+        held = hooks.pop(comparing.id)
+        try:
+            yield model
+        finally:
+            hooks[comparing.id] = held

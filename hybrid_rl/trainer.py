@@ -19,11 +19,11 @@ from datasets import Dataset
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
 from trl import GRPOConfig, GRPOTrainer
-from trl.models import unwrap_model_for_generation
 
 from hybrid_rl import checkpoints, journal, models, rollouts, sampling, supervised, vllm_engine
 from hybrid_rl.accounting import Cost, Spent, reached
 from hybrid_rl.batching import Batch
+from hybrid_rl.distributed import for_generation
 from hybrid_rl.guards import Guards
 from hybrid_rl.lean_grpo import LeanGrpoTrainer
 from hybrid_rl.methods.base import Example, Group, Ids, Method, Result, Update
@@ -193,7 +193,7 @@ class HybridTrainer(LeanGrpoTrainer):
             return []
         gather = self.args.ds3_gather_for_generation
         in_step = gather or not self._sharded
-        with unwrap_model_for_generation(self.model_wrapped, self.accelerator, gather) as model:
+        with for_generation(self.model_wrapped, self.accelerator, gather) as model:
             return sampling.generate(
                 model,
                 prompts,

@@ -39,6 +39,7 @@ def settings(directory: Path, method: str, engine: str) -> Settings:
     chosen: dict[str, Any] = {"hardware__micro_batch": 4}
     if engine != "one":
         chosen |= {"hardware": engine, "hardware__device": "cpu", "hardware__processes": 2}
+        chosen["hardware__collective_timeout_seconds"] = 120
     return tiny.settings(directory, method, train__steps=6, **chosen, **SMALL.get(method, {}))
 
 

@@ -28,8 +28,16 @@ HEAVY = (
 
 # Files that may name a library at all, in an import anywhere.
 ONLY_IN = {
-    # lean_grpo.py: the savings within TRL's own update; workload.py: the plain trainer of the benchmark.
-    "trl": {"trainer.py", "trl_arguments.py", "lean_grpo.py", "vllm_engine.py", "workload.py"},
+    # lean_grpo.py: the savings within TRL's own update; workload.py: the plain trainer of the benchmark;
+    # distributed.py: weights for generation.
+    "trl": {
+        "trainer.py",
+        "trl_arguments.py",
+        "lean_grpo.py",
+        "vllm_engine.py",
+        "workload.py",
+        "distributed.py",
+    },
     "hydra": {"cli.py"},
     "omegaconf": {"cli.py", "loading.py"},
     "wandb": {"tracking.py"},
