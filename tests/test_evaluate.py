@@ -71,6 +71,7 @@ def settings(**changes: Any) -> EvalSettings:
         max_completion_tokens=None,
         limit=None,
         before=True,
+        best=False,
         rescore=None,
     )
     return made.model_copy(update=changes)

@@ -164,7 +164,7 @@ def test_a_verifier_storm_ends_and_is_told(load: Any, tmp_path: Path) -> None:
     """A verifier that never answers costs its clock per solution, and the run goes on."""
     settings = load(
         "reward.verifier=tests.user_verifiers.never",
-        "reward.timeout_seconds=0.2",
+        "reward.timeout_seconds=1",
         "reward.workers=4",
     )
     trainer, recorder = build(tmp_path, train__steps=2)
