@@ -38,15 +38,19 @@ def locked(directory: Path) -> Iterator[int]:
 
 
 def claim(directory: Path, definition: Mapping[str, Any]) -> None:
-    """Write study.json, or see that it is of this study."""
+    """Write study.json, or see that it is of this study: of the same definition, or of one that arms or seeds join."""
     path = directory / "study.json"
     if path.exists():
-        changed = differences(json.loads(path.read_text(encoding="utf-8")), definition)
+        old = json.loads(path.read_text(encoding="utf-8"))
+        changed = differences(old, _without_what_joins(definition, old))
         if changed:
             raise SettingsError(
-                f"run_dir = {directory}: holds another definition of a study; give a new run_dir, or"
-                " go on with the old definition. What differs:\n" + "\n".join(changed)
+                f"run_dir = {directory}: holds another definition of a study, and only arms and seeds may join it;"
+                " give a new run_dir, or go on with the old definition. What differs:\n"
+                + "\n".join(changed)
             )
+        if definition != old:
+            write_json(path, definition)
         return
     others = sorted(entry.name for entry in directory.iterdir() if entry.name != _LOCK)
     if others:
@@ -55,6 +59,13 @@ def claim(directory: Path, definition: Mapping[str, Any]) -> None:
             " give a new run_dir for the study"
         )
     write_json(path, definition)
+
+
+def _without_what_joins(definition: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
+    """`definition` less the arms that `old` has not, and with the seeds of `old` where it keeps them all."""
+    arms = {arm: own for arm, own in definition["arms"].items() if arm in old["arms"]}
+    kept = set(old["seeds"]) <= set(definition["seeds"])
+    return {**definition, "arms": arms, "seeds": old["seeds"] if kept else definition["seeds"]}
 
 
 def state_of(run: RunDir, settings: Settings) -> State:

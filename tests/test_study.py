@@ -177,6 +177,23 @@ def test_study_json_is_the_definition_and_another_one_is_refused(
         claim(planned(tmp_path, job_settings, seeds=[2]))
 
 
+def test_arms_and_seeds_may_join_a_study_and_none_may_leave(
+    tmp_path: Path, job_settings: study.Compose
+) -> None:
+    claim(planned(tmp_path, job_settings))
+    more = {**TWO["arms"], "late": ["method=alternate"]}
+    claim(planned(tmp_path, job_settings, arms=more, seeds=[2, 1, 0]))
+    kept = json.loads((tmp_path / "study.json").read_text())
+    assert (kept["arms"], kept["seeds"]) == (more, [2, 1, 0])
+    with pytest.raises(SettingsError, match=r"arms\.late: was .*, is not there"):
+        claim(planned(tmp_path, job_settings, seeds=[0, 1, 2]))
+    changed = planned(
+        tmp_path, job_settings, arms={**more, "late": ["method=bread"]}, seeds=[0, 1, 2]
+    )
+    with pytest.raises(SettingsError, match=r"arms\.late: was .*alternate.*, is .*bread"):
+        claim(changed)
+
+
 def test_a_directory_of_something_else_is_refused(
     tmp_path: Path, job_settings: study.Compose
 ) -> None:
