@@ -5,7 +5,7 @@ effects of seed, of question and the rest (two-way analysis of variance), and th
 (MS_seed + MS_question - MS_rest) / (seeds * questions), with Satterthwaite's degrees of freedom: Clark's quasi F
 ("The language-as-fixed-effect fallacy", 1973). Two or three seeds may agree by chance and then look like no variance
 at all, so that nothing is held for surer than a t-test over the seeds alone holds it: of studies without a difference
-5 % at most are called one, where quasi F alone erred in up to 12 % with two seeds and 8 % with three.
+about 5 % are called one, where quasi F alone erred in up to 12 % with two seeds and 8 % with three.
 """
 
 from collections.abc import Sequence
