@@ -1,6 +1,6 @@
 // Charts in SVG: lines with bands, dots with intervals, heat maps. Drawn anew when their width changes.
 
-const PALETTE = 8;
+const PALETTE = 12;
 const DASHES = ["", "7 3", "2 3", "9 3 2 3"];
 const colour = (index) => `arm arm-${index % PALETTE}`;
 const dash = (index) => DASHES[Math.floor(index / PALETTE) % DASHES.length] || null;

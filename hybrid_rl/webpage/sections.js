@@ -152,7 +152,7 @@ function scatter(name, series, xLabel) {
 
 function panelSection(data) {
   if (!data.arms.some((arm) => arm.panels.length)) return null;
-  return section("methods", "What the methods did", "Means over the seeds of an arm, in bins of steps. Heat map: of the groups of a bin, the darker the more.", (body) => {
+  return section("methods", "What the methods did", "Means over the seeds of an arm, in bins of steps. Heat map: of the groups of a bin, the stronger the colour, the more.", (body) => {
     data.arms.forEach((arm, index) => {
       if (!arm.panels.length) return;
       body.append(h("h3", {}, armName(data, arm.name)), h("div", { class: "grid-panels" }, arm.panels.map((panel) => {
