@@ -15,6 +15,9 @@ from hybrid_rl.rewards import Grader
 from hybrid_rl.rundir import RunDir, read_jsonl
 from hybrid_rl.settings import SpeedSettings
 
+_FIRST_PASS = 2
+"""Steps of 8 in which 16 questions come once."""
+
 
 class Bench:
     """Runs parts of `preset`; every run gets a directory of its own under `directory`."""
@@ -85,8 +88,8 @@ class Bench:
     def search(self) -> dict[str, Any]:
         """BREAD's search on questions that all fail at first: tokens sampled per token trained on, and time.
 
-        Two passes over 16 questions; figures of the second, in which anchors are known. `grpo` has advantages in every
-        group, and so as many rows to train on. `naive` tries every prefix from the shortest up.
+        Passes over 16 questions; figures of all but the first, in which no anchor is known. `grpo` has advantages in
+        every group, and so as many rows to train on; so has `plain`. `naive` tries every prefix from the shortest up.
         """
         ways = {
             "grpo": ("method=grpo",),
@@ -99,15 +102,23 @@ class Bench:
                 "method.order=first_in_range",
             ),
         }
-        few = ("data.train.size=16", "train.steps=4", "train.rollouts_every=100")
+        few = (
+            "data.train.size=16",
+            "train.prompts_per_step=8",
+            f"train.steps={_FIRST_PASS + self.preset.pairs}",
+            "train.rollouts_every=100",
+        )
         with ExitStack() as stack:
             workloads = [
                 self._load(stack, 1.0 if name == "grpo" else None, *few, *more)
                 for name, more in ways.items()
             ]
-            runs = relay.run([workload.ours() for workload in workloads])
+            ours = [workload.ours() for workload in workloads]
+            *runs, plain = (
+                steps[_FIRST_PASS:] for steps in relay.run([*ours, workloads[0].plain()])
+            )
         return {
-            name: _search_cost(RunDir(workload.directory / "ours"), steps, runs[0])
+            name: _search_cost(RunDir(workload.directory / "ours"), steps, runs[0], plain)
             for name, workload, steps in zip(ways, workloads, runs, strict=True)
         }
 
@@ -167,24 +178,30 @@ def _short(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _search_cost(
-    run: RunDir, steps: Sequence[relay.Step], grpo: Sequence[relay.Step]
+    run: RunDir,
+    steps: Sequence[relay.Step],
+    grpo: Sequence[relay.Step],
+    plain: Sequence[relay.Step],
 ) -> dict[str, Any]:
-    """Of the second half of the steps of `run`."""
-    half = len(steps) // 2
-    metrics, decisions = read_jsonl(run.metrics)[half:], read_jsonl(run.decisions)[half:]
+    """Of the `steps` of `run` that follow the first pass."""
+    metrics, decisions = read_jsonl(run.metrics), read_jsonl(run.decisions)
     rows = [
         sum(
             group["size"]
             for group in line["groups"]
             if group["trained"] and 0 < group["correct"] < group["size"]
         )
-        for line in decisions
+        for line in decisions[_FIRST_PASS:]
     ]
-    trained = sum(n * one["completion_tokens_mean"] for n, one in zip(rows, metrics, strict=True))
-    sampled = sum(step.generated_tokens for step in steps[half:])
+    trained = sum(
+        n * one["completion_tokens_mean"]
+        for n, one in zip(rows, metrics[_FIRST_PASS:], strict=True)
+    )
+    sampled = sum(step.generated_tokens for step in steps)
     return {
         "sampled_per_trained_token": sampled / trained if trained else None,
         "rows_with_advantage_per_step": sum(rows) / len(rows),
-        "seconds_per_step": median(step.seconds for step in steps[half:]),
-        "step_over_grpo": ratio(steps[half:], grpo[half:])["median"],
+        "seconds_per_step": median(step.seconds for step in steps),
+        "step_over_grpo": ratio(steps, grpo),
+        "step_over_plain": ratio(steps, plain),
     }

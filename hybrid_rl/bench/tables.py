@@ -33,7 +33,13 @@ def show(found: Mapping[str, Any], console: Console) -> None:
             )
         )
     if "bread_search" in found:
-        columns = ["search", "sampled / trained tokens", "rows with advantage", "step / grpo's"]
+        columns = [
+            "search",
+            "sampled / trained tokens",
+            "rows with advantage",
+            "step / our grpo's",
+            "step / plain TRL's",
+        ]
         console.print(_table(columns, [_searched(*one) for one in found["bread_search"].items()]))
     if found["scaling"]:
         rows = [
@@ -51,7 +57,7 @@ def _searched(name: str, one: Mapping[str, Any]) -> list[str]:
         name,
         "-" if cost is None else f"{cost:.1f}",
         f"{one['rows_with_advantage_per_step']:.0f}",
-        f"{one['step_over_grpo']:.2f}",
+        *(f"{one[over]['median']:.2f}" for over in ("step_over_grpo", "step_over_plain")),
     ]
 
 
