@@ -37,6 +37,13 @@ def test_only_the_newest_stay_and_an_unfinished_newer_one_is_left_alone(tmp_path
     ]
 
 
+def test_what_was_cut_off_is_cleared_away_and_whole_ones_stay(tmp_path: Path) -> None:
+    checkpoint(tmp_path, 1)
+    checkpoint(tmp_path, 2, whole=False)
+    checkpoints.drop_incomplete(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-1"]
+
+
 def test_state_comes_back_as_written(tmp_path: Path) -> None:
     path = checkpoint(tmp_path, 7)
     assert checkpoints.read_state(path) == {"step": 7}

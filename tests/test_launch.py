@@ -39,6 +39,24 @@ def test_prepare_refuses_the_directory_of_another_run(load: Load, tmp_path: Path
         launch.prepare(load(), ["hybrid-rl"], tmp_path)
 
 
+def test_another_node_joins_the_run_that_the_first_prepared_and_no_other(
+    load: Load, tmp_path: Path
+) -> None:
+    shared = [
+        "hardware=ddp", "hardware.device=cpu", "hardware.processes=2", "hardware.nodes=2",
+        "hardware.rendezvous=first:29500", "hardware.collective_timeout_seconds=0.1",
+    ]  # fmt: skip
+    first = load(*shared, "hardware.node_rank=0")
+    launch.prepare(first, ["hybrid-rl"], tmp_path)
+    second = load(*shared, "hardware.node_rank=1")
+    assert launch.prepare(second, ["hybrid-rl"], tmp_path).path == RunDir(Path(first.run_dir)).path
+    other = load(*shared, "hardware.node_rank=1", "seed=5")
+    with pytest.raises(
+        SettingsError, match=r"hardware\.node_rank = 1: node 0 has not started this run"
+    ):
+        launch.prepare(other, ["hybrid-rl"], tmp_path)
+
+
 def test_one_rank_is_a_worker_and_several_have_a_launcher(load: Load) -> None:
     worker = [sys.executable, "-m", "hybrid_rl.worker", "/run"]
     launcher = [sys.executable, "-m", "hybrid_rl.launch", "/run"]

@@ -1,5 +1,7 @@
 """Rules between settings of different groups: guards and engines of generation."""
 
+from importlib import metadata
+
 import pytest
 from conftest import Load
 
@@ -39,3 +41,39 @@ def test_settings_that_do_not_fit_together_are_refused(
     with pytest.raises(SettingsError) as refused:
         load(*overrides)
     assert message in str(refused.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("version", "stage", "offload", "refused"),
+    [
+        ("0.15.1", 2, "cpu", False),
+        ("0.15.2", 2, "cpu", True),
+        ("0.18.9", 1, "cpu", True),
+        ("0.19.0", 2, "cpu", False),
+        ("0.18.9", 3, "cpu", False),
+        ("0.18.9", 2, "none", False),
+    ],
+)
+def test_a_deepspeed_that_loses_gradients_is_refused(
+    load: Load,
+    monkeypatch: pytest.MonkeyPatch,
+    version: str,
+    stage: int,
+    offload: str,
+    refused: bool,
+) -> None:
+    installed = metadata.version
+    monkeypatch.setattr(
+        metadata, "version", lambda name: version if name == "deepspeed" else installed(name)
+    )
+    zero = f"{{stage: {stage}, offload_optimizer: {{device: {offload}}}}}"
+    try:
+        load("hardware=zero2", f"hardware.deepspeed={{zero_optimization: {zero}}}")
+    except SettingsError as error:
+        told = str(error)
+    else:
+        told = ""
+    assert (
+        f"loses gradients under ZeRO-1/2 with CPU offload and gradient accumulation, and {version}"
+        in told
+    ) is refused

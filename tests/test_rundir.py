@@ -117,3 +117,18 @@ def test_the_environment_names_versions_and_the_machine(tmp_path: Path) -> None:
     rundir.write_json(tmp_path / "environment.json", found)
     environment.add_devices(tmp_path / "environment.json", ["GPU"])
     assert json.loads((tmp_path / "environment.json").read_text())["devices"] == ["GPU"]
+
+
+def test_a_held_directory_is_refused_until_its_last_process_is_gone(tmp_path: Path) -> None:
+    lock = tmp_path / ".lock"
+    with rundir.held(lock, 0) as descriptor:
+        child = subprocess.Popen(["sleep", "60"], pass_fds=[descriptor])
+    with (
+        pytest.raises(UsedDirectoryError, match="an earlier start are still at work"),
+        rundir.held(lock, 0),
+    ):
+        pass
+    child.kill()
+    child.wait()
+    with rundir.held(lock, 0):
+        pass
