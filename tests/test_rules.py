@@ -73,7 +73,5 @@ def test_a_deepspeed_that_loses_gradients_is_refused(
         told = str(error)
     else:
         told = ""
-    assert (
-        f"loses gradients under ZeRO-1/2 with CPU offload and gradient accumulation, and {version}"
-        in told
-    ) is refused
+    assert ("loses gradients under ZeRO-1/2 with CPU offload" in told) is refused
+    assert (f"{version} is installed" in told) is refused
