@@ -5,7 +5,7 @@ the batch; the cache grows in place instead of being copied at every token. Rand
 draws them, for rows that have left too, so the same seed gives the same completions up to float rounding.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -44,10 +44,12 @@ def decode(
     pad_id: int,
     shared_prefill: bool,
     drop_finished: bool,
+    finished: Callable[[int, Ids], None] | None = None,
 ) -> list[list[int]]:
     """`most` tokens per prompt; what follows a row's first end-of-sequence token is padding.
 
-    `warpers` None takes the likeliest token. The model must be in evaluation mode.
+    `warpers` None takes the likeliest token. The model must be in evaluation mode. `finished` is told of rows that
+    leave the batch, by index, with what was drawn so far.
     """
     device, rows = model.device, len(prompts)
     logits, mask, cache = _prefill(model, prompts, pad_id, shared_prefill)
@@ -67,6 +69,9 @@ def decode(
         if left == 0 or step == most - 1:
             break
         if drop_finished and (len(present) - left) * LEAVING_SHARE >= len(present):
+            if finished is not None:
+                for row in present[ended].tolist():
+                    finished(row, tuple(drawn[row, : step + 1].tolist()))
             stay = (~ended).nonzero().squeeze(1)
             present, tokens, positions = present[stay], tokens[stay], positions[stay]
             mask, ended = mask[stay], ended[stay]

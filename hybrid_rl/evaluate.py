@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,13 @@ def run(
     seed: int,
     out: Path | None,
     progress: Progress | None = None,
+    foresee: Callable[[Solution], None] | None = None,
 ) -> dict[str, SetSummary]:
     """Per set. Writes <set>.jsonl and summary.json into `out`; None writes nothing.
 
     `sample` is called once for the greedy solutions of a set and once for all its samples. `seed` is that of the
-    intervals' bootstrap; solutions take their randomness from `sample`.
+    intervals' bootstrap; solutions take their randomness from `sample`. `foresee` is told of solutions that have ended
+    while others are still being drawn.
     """
     tell = progress or (lambda _: None)
     found = {}
@@ -50,11 +53,20 @@ def run(
         examples = _chosen(all_examples, settings.limit)
         tell(f"{name}: {len(examples)} questions, greedy")
         prompts = [example.prompt_ids for example in examples]
-        greedy = sample(prompts, Sampling(0.0, 1.0, 0, max_completion_tokens))
+
+        def finished(index: int, ids: Ids, each: int = 1, of: Sequence[Example] = examples) -> None:
+            answered = _ungraded(ids, decode, eos_ids)
+            solution = Solution(of[index // each].answer, answered.completion, answered.truncated)
+            assert foresee is not None
+            foresee(solution)
+
+        listener = finished if foresee else None
+        greedy = sample(prompts, Sampling(0.0, 1.0, 0, max_completion_tokens, listener))
         drawn: list[Ids] = []
         if settings.samples:
             tell(f"{name}: {len(examples)} questions, {settings.samples} samples each")
-            how = Sampling(settings.temperature, settings.top_p, 0, max_completion_tokens)
+            listener = partial(finished, each=settings.samples) if foresee else None
+            how = Sampling(settings.temperature, settings.top_p, 0, max_completion_tokens, listener)
             drawn = sample([ids for ids in prompts for _ in range(settings.samples)], how)
         rows = [
             Row(

@@ -7,6 +7,7 @@ and format patterns run in processes that are killed when their clock runs out. 
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
 from types import TracebackType
@@ -14,7 +15,7 @@ from types import TracebackType
 from hybrid_rl import grading, verifying
 from hybrid_rl.killable import KillablePool, Lost
 from hybrid_rl.methods.base import Verdict
-from hybrid_rl.settings import RewardSettings, SettingsError
+from hybrid_rl.settings import RewardSettings, Settings, SettingsError
 from hybrid_rl.verifying import Judged, VerifierError
 
 log = logging.getLogger(__name__)
@@ -22,6 +23,20 @@ log = logging.getLogger(__name__)
 _IN_PROCESS = ("exact", "numeric", "roles")
 _PRELOAD = ("hybrid_rl.settings", "hybrid_rl.symbolic")
 _BUILT_IN = (*_IN_PROCESS, "symbolic")
+
+
+Key = tuple[str, str]
+"""What a verifier is given: gold answer, and solution or its end."""
+
+
+def in_processes(settings: RewardSettings) -> bool:
+    """Whether solutions are verified outside of this process."""
+    return settings.verifier not in _IN_PROCESS
+
+
+def foresees(settings: Settings) -> bool:
+    """Whether solutions are verified while others are being drawn."""
+    return settings.speed.early_verification and in_processes(settings.reward)
 
 
 @dataclass(frozen=True)
@@ -54,6 +69,11 @@ class Grader:
         )
         self._checked_verifier = False
         self._golds: dict[str, str | None] = {}
+        self._waiting: list[Key] = []
+        self._waiting_lock = Lock()
+        self._foreseen: dict[Key, Judged] = {}
+        self._background = ThreadPoolExecutor(1, "early verification")
+        self._verifying: Future[None] | None = None
         self.calls = 0
         """Solutions graded so far; equal ones are verified once and count each."""
         self.outcomes: Counter[str] = Counter()
@@ -74,12 +94,25 @@ class Grader:
 
     def close(self) -> None:
         """Kill the processes, if there are any."""
+        with self._waiting_lock:
+            self._waiting.clear()
+        self._background.shutdown()
         self._pool.close()
 
     @property
     def error_rate(self) -> float:
         """`errors` as a share of `calls`; 0 before the first."""
         return self.errors / self.calls if self.calls else 0.0
+
+    def foresee(self, solution: Solution) -> None:
+        """Verify in the background what will be graded soon: `grade` then has the answer. Returns at once."""
+        key = self._key(solution)
+        if key is None or not in_processes(self.settings):
+            return
+        with self._waiting_lock:
+            self._waiting.append(key)
+            if self._verifying is None:
+                self._verifying = self._background.submit(self._verify_waiting)
 
     def grade(self, solutions: Sequence[Solution]) -> list[Verdict]:
         """One verdict per solution, in order.
@@ -88,7 +121,11 @@ class Grader:
         makes the solution unparseable. Raises SettingsError for a function of the user's that cannot be used.
         """
         with self._lock:
-            judged = self._judge([one for one in solutions if self._is_verified(one)])
+            with self._waiting_lock:
+                self._waiting.clear()  # what is not verified yet, is now
+            keys = dict.fromkeys(key for one in solutions if (key := self._key(one)) is not None)
+            judged = self._judge(list(keys))
+            self._foreseen.clear()
             formatted = self._find_format(solutions)
             verdicts = []
             for solution in solutions:
@@ -112,7 +149,7 @@ class Grader:
     def check_golds(self, answers: Sequence[str]) -> list[str | None]:
         """`check_gold` of each; many at a time are much faster with `symbolic`."""
         with self._lock:
-            if self.settings.verifier not in _IN_PROCESS:
+            if in_processes(self.settings):
                 self._check_verifier()
             new = [answer for answer in dict.fromkeys(answers) if answer not in self._golds]
             if self.settings.verifier in _BUILT_IN:
@@ -131,7 +168,7 @@ class Grader:
     def _is_verified(self, solution: Solution) -> bool:
         return self.settings.credit_truncated or not solution.truncated
 
-    def _key(self, solution: Solution) -> tuple[str, str] | None:
+    def _key(self, solution: Solution) -> Key | None:
         """What the verifier is given; None where it is not asked."""
         if not self._is_verified(solution):
             return None
@@ -140,16 +177,27 @@ class Grader:
         part = grading.answer_part(solution.text, self.settings.answer_after)
         return solution.answer, part
 
-    def _judge(self, solutions: Sequence[Solution]) -> dict[tuple[str, str], Judged]:
-        if solutions and self.settings.verifier not in _IN_PROCESS:
-            self._check_verifier()
-        keys = dict.fromkeys(key for one in solutions if (key := self._key(one)) is not None)
-        return self._run(list(keys))
+    def _verify_waiting(self) -> None:
+        """In a thread of its own, until nothing waits. Where it raises, `grade` does too."""
+        while True:
+            with self._lock:
+                with self._waiting_lock:
+                    keys, self._waiting = dict.fromkeys(self._waiting), []
+                    if not keys:
+                        self._verifying = None
+                        return
+                self._foreseen = self._judge(list(keys))
 
-    def _run(self, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Judged]:
-        """(gold answer, text) -> what the verifier says."""
+    def _judge(self, keys: Sequence[Key]) -> dict[Key, Judged]:
+        """Of these, and of what is foreseen."""
+        if keys and in_processes(self.settings):
+            self._check_verifier()
+        return self._foreseen | self._run([key for key in keys if key not in self._foreseen])
+
+    def _run(self, pairs: Sequence[Key]) -> dict[Key, Judged]:
+        """What the verifier says of each."""
         try:
-            if self.settings.verifier in _IN_PROCESS:
+            if not in_processes(self.settings):
                 verifier = verifying.find(self.settings.verifier, self.settings.unmarked)
                 return {pair: verifying.judge_by(verifier, *pair) for pair in pairs}
             found = self._pool.run(verifying.judge, pairs)

@@ -5,6 +5,7 @@ Knows neither TRL nor methods; sampling comes in as a function.
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hybrid_rl.accounting import Cost
@@ -35,19 +36,18 @@ class Attempter:
         decode: Callable[[Ids], str],
         eos_ids: Sequence[int],
         end_id: int,
+        foresee: Callable[[Solution], None] | None = None,
     ) -> None:
+        """`foresee`: told of solutions that have ended while others are still being drawn."""
         self.sample, self.how, self.grader = sample, how, grader
         self.decode, self.eos_ids, self.end_id = decode, eos_ids, end_id
+        self.foresee = foresee
         self.cost = Cost()
 
     def __call__(self, attempts: Sequence[Attempt]) -> list[Rollout]:
         completions = self._complete(attempts)
         solutions = [
-            Solution(
-                answer=attempt.example.answer,
-                text=text_of(attempt.prefix + completion, self.decode, self.eos_ids),
-                truncated=completion[-1] not in self.eos_ids,
-            )
+            self._solution(attempt, completion)
             for attempt, completion in zip(attempts, completions, strict=True)
         ]
         calls, started = self.grader.calls, time.monotonic()
@@ -71,7 +71,16 @@ class Attempter:
         wanted = [attempt for attempt in attempts if attempt.completion is None]
         prompts = [attempt.example.prompt_ids + attempt.prefix for attempt in wanted]
         room = [self.how.max_completion_tokens - len(attempt.prefix) for attempt in wanted]
-        how = Sampling(self.how.temperature, self.how.top_p, self.how.top_k, max(room, default=1))
+
+        def finished(index: int, ids: Ids) -> None:
+            assert self.foresee is not None
+            self.foresee(self._solution(wanted[index], ids[: room[index]]))
+
+        how = replace(
+            self.how,
+            max_completion_tokens=max(room, default=1),
+            finished=finished if self.foresee else None,
+        )
         drawn = self.sample(prompts, how)
         self.cost.prompt_tokens += sum(map(len, prompts))
         self.cost.generated_tokens += sum(map(len, drawn))
@@ -80,6 +89,13 @@ class Attempter:
             next(sampled) if attempt.completion is None else self._ended(attempt.completion)
             for attempt in attempts
         ]
+
+    def _solution(self, attempt: Attempt, completion: Ids) -> Solution:
+        return Solution(
+            answer=attempt.example.answer,
+            text=text_of(attempt.prefix + completion, self.decode, self.eos_ids),
+            truncated=completion[-1] not in self.eos_ids,
+        )
 
     def _ended(self, completion: Ids) -> Ids:
         return completion if completion[-1:] == (self.end_id,) else (*completion, self.end_id)

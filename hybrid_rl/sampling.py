@@ -4,8 +4,8 @@ Knows nothing of questions, rewards or methods. A completion keeps its end-of-se
 length limit has none, and that is how a truncated completion is told.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from transformers import GenerationConfig, PreTrainedModel
@@ -24,6 +24,8 @@ class Sampling:
     top_k: int
     """0: no limit."""
     max_completion_tokens: int
+    finished: "Callable[[int, Ids], None] | None" = field(default=None, compare=False)
+    """Told of completions that end before others, with the index of their prompt, while those are being drawn."""
 
 
 def generate(
@@ -47,10 +49,28 @@ def generate(
     completions: list[Ids] = [()] * len(prompts)
     for start in range(0, len(prompts), rows_per_call):
         rows = order[start : start + rows_per_call]
-        batch = _generate_batch(model, [prompts[i] for i in rows], sampling, eos_ids, pad_id, speed)
+        batch = _generate_batch(
+            model,
+            [prompts[i] for i in rows],
+            replace(sampling, finished=_among(rows, sampling.finished, eos_ids)),
+            eos_ids,
+            pad_id,
+            speed,
+        )
         for row, completion in zip(rows, batch, strict=True):
             completions[row] = completion
+            if sampling.finished is not None and start + rows_per_call < len(prompts):
+                sampling.finished(row, completion)
     return completions
+
+
+def _among(
+    rows: Sequence[int], finished: Callable[[int, Ids], None] | None, eos_ids: Sequence[int]
+) -> Callable[[int, Ids], None] | None:
+    """`finished` for a call that draws these rows only."""
+    if finished is None:
+        return None
+    return lambda index, ids: finished(rows[index], cut_after_eos(ids, eos_ids))
 
 
 def cut_after_eos(ids: Sequence[int], eos_ids: Sequence[int]) -> Ids:
@@ -85,6 +105,7 @@ def _generate_batch(
                 pad_id,
                 speed.shared_prefill,
                 speed.drop_finished,
+                sampling.finished,
             )
         else:
             drawn = _generate_by_transformers(model, prompts, sampling, eos_ids, pad_id)

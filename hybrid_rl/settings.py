@@ -234,6 +234,8 @@ class SpeedSettings(Checked):
     TRL's own kernel does as much. Needed for shared_context."""
     token_budget: bool
     """Micro-batches of like length, as many rows as fit into the tokens of the largest."""
+    early_verification: bool
+    """Where verifiers run in processes of their own: solutions that end first are verified while others are drawn."""
 
 
 class EvalSettings(Checked):

@@ -28,7 +28,7 @@ from hybrid_rl.guards import Guards
 from hybrid_rl.lean_grpo import LeanGrpoTrainer
 from hybrid_rl.methods.base import Example, Group, Ids, Method, Result, Update
 from hybrid_rl.moments import OwnMoments
-from hybrid_rl.rewards import Grader
+from hybrid_rl.rewards import Grader, foresees
 from hybrid_rl.schedule import of_update
 from hybrid_rl.settings import Settings
 from hybrid_rl.streams import Stream
@@ -90,6 +90,7 @@ class HybridTrainer(LeanGrpoTrainer):
             decode=tokenizer.decode,
             eos_ids=eos_ids,
             end_id=self.end_id,
+            foresee=grader.foresee if foresees(settings) else None,
         )
         self.engine = vllm_engine.start(settings, self.model, tokenizer, self.accelerator, eos_ids)
         self._begin(Update("rl"))

@@ -20,7 +20,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from hybrid_rl import console, data, environment, evaluate, models, sampling
 from hybrid_rl.evaluate import SetSummary
 from hybrid_rl.methods.base import Example, Ids
-from hybrid_rl.rewards import Grader
+from hybrid_rl.rewards import Grader, foresees
 from hybrid_rl.rollouts import Sample
 from hybrid_rl.rundir import Moment, RunDir
 from hybrid_rl.sampling import Sampling
@@ -141,6 +141,10 @@ class Workbench:
                 settings.eval.max_completion_tokens or settings.train.max_completion_tokens,
                 settings.seed,
                 out,
+                # Of several ranks none knows where in the whole its own rows are.
+                foresee=self.grader.foresee
+                if foresees(settings) and PartialState().num_processes == 1
+                else None,
             )
 
 

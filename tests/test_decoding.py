@@ -1,5 +1,6 @@
 """Our decode loop against transformers' generate: the same tokens from the same random numbers."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -131,3 +132,15 @@ def test_a_model_that_forgets_keys_is_left_to_generate() -> None:
     assert decoding.supports(tiny.model())
     reference, ours = both(model, DRAWN, speed(), [1])
     assert ours == reference
+
+
+@pytest.mark.parametrize("rows_per_call", [8, 64])
+def test_completions_that_end_first_are_told_as_they_are(rows_per_call: int) -> None:
+    told: dict[int, tuple[int, ...]] = {}
+    torch.manual_seed(3)
+    how = replace(DRAWN, finished=told.__setitem__)
+    found = generate(tiny.model(), prompts(), how, [1], 1, rows_per_call, speed())
+    assert 0 < len(told) < len(found)
+    assert told == {row: found[row] for row in told}
+    if rows_per_call == 8:
+        assert set(told) > set(range(4, 8))  # of prompts of one token: drawn first

@@ -3,7 +3,8 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -269,3 +270,46 @@ def test_a_users_function_that_cannot_work_is_a_wrong_setting(
     ):
         grader.grade([Solution("yes", text)])
     assert str(caught.value) == f"reward.verifier = {verifier}: {message}"
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_what_was_foreseen_is_verified_before_it_is_graded_and_once(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    made = settings("exact", verifier="tests.user_verifiers.noted", timeout_seconds=60)
+    solutions = [Solution(str(notes), text) for text in ("a", "b", "a")]
+    with Grader(made) as grader:
+        for solution in (*solutions, Solution(str(notes), "cut", truncated=True)):
+            grader.foresee(solution)
+        until(lambda: notes.exists() and notes.read_text().count("\n") == 2)
+        assert grader.calls == 0
+        late = Solution(str(notes), "late")
+        found = grader.grade([*solutions, late])
+        assert found == [Verdict("correct", 1.0)] * 4
+        assert sorted(notes.read_text().split()) == ["a", "b", "late"]
+        assert grader.calls == 4
+        grader.grade([late])  # nothing is kept for longer than a call
+        assert sorted(notes.read_text().split()) == ["a", "b", "late", "late"]
+
+
+def test_what_is_graded_while_it_waits_is_verified_once(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    made = settings("exact", verifier="tests.user_verifiers.noted", timeout_seconds=60)
+    solutions = [Solution(str(notes), str(number)) for number in range(20)]
+    with Grader(made) as grader:
+        for solution in solutions:
+            grader.foresee(solution)
+        assert len(grader.grade(solutions)) == 20
+    assert sorted(notes.read_text().split()) == sorted(map(str, range(20)))
+
+
+def test_a_verifier_that_cannot_be_used_is_told_when_grading() -> None:
+    with Grader(settings("exact", verifier="tests.user_verifiers.NOT_A_FUNCTION")) as grader:
+        grader.foresee(Solution("1", "1"))
+        with pytest.raises(SettingsError, match="cannot be used"):
+            grader.grade([Solution("1", "1")])

@@ -38,3 +38,10 @@ def never(answer: str, text: str) -> bool:
     """Does not end within any clock."""
     time.sleep(1e6)
     return False
+
+
+def noted(answer: str, text: str) -> bool:
+    """Correct; the answer names a file, which gets a line for each verification."""
+    with open(answer, "a") as file:
+        file.write(f"{text}\n")
+    return True

@@ -41,6 +41,9 @@ class ArrangedGrader:
     def calls(self) -> int:
         return self.grader.calls
 
+    def foresee(self, solution: Solution) -> None:
+        self.grader.foresee(solution)
+
     def grade(self, solutions: Sequence[Solution]) -> list[Verdict]:
         verdicts = self.grader.grade(solutions)
         if self.mixed_share is None:
