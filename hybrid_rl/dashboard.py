@@ -106,3 +106,7 @@ def _serve(module: str, *arguments: str) -> int:
     """The exit code of a server that runs until Ctrl-C."""
     importlib.import_module(module.partition(".")[0])
     return subprocess.run([sys.executable, "-m", module, *arguments], check=False).returncode
+
+
+if __name__ == "__main__":
+    main()

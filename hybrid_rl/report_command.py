@@ -87,3 +87,7 @@ def _count(text: str) -> int:
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text}: must not be negative")
     return value
+
+
+if __name__ == "__main__":
+    main()
