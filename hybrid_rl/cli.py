@@ -5,6 +5,7 @@ ends with exit code 2, anything else is a bug and keeps its traceback.
 """
 
 import copy
+import difflib
 import errno
 import logging
 import os
@@ -12,6 +13,7 @@ import re
 import signal
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -32,6 +34,7 @@ from hybrid_rl.study_settings import key_of
 
 log = logging.getLogger(__name__)
 
+_CONFIG_DIR = ("--config-dir", "-cd")
 _SETTING = re.compile(r"[A-Za-z_][\w.]*=")
 
 
@@ -55,7 +58,10 @@ def main() -> None:
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     typed = sys.argv[1:]
-    sys.argv[1:] = open_struct(typed, groups(config_dir()))
+    unknown = unknown_options(typed)
+    if unknown:
+        _exit_with("\n".join(unknown))
+    sys.argv[1:] = flags_last(open_struct(typed, groups(config_dir())))
     task = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")(_job)
     task()
 
@@ -99,6 +105,47 @@ def open_struct(arguments: Sequence[str], groups: set[str]) -> list[str]:
         else argument
         for argument in arguments
     ]
+
+
+def unknown_options(arguments: Sequence[str]) -> list[str]:
+    """A line for each `group=option` that no directory of configs has; Hydra would tell of the first, at length."""
+    if any(argument.startswith("hydra.searchpath") for argument in arguments):
+        return []  # others are known to Hydra alone
+    places = [config_dir(), *map(Path, _config_dirs(arguments))]
+    lines = [
+        f"--config-dir {place}: no such directory; correct the path"
+        for place in places
+        if not place.is_dir()
+    ]
+    for argument in arguments:
+        group, _, option = argument.partition("=")
+        if group not in groups(config_dir()) - {"hydra"} or not re.fullmatch(r"[\w.+-]+", option):
+            continue
+        options = sorted({file.stem for place in places for file in (place / group).glob("*.yaml")})
+        if option.removesuffix(".yaml") not in options and option != "null":
+            near = difflib.get_close_matches(option, options, 1)
+            hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(options)}"
+            lines.append(f"{group} = {option}: no such option; {hint}")
+    return lines
+
+
+def flags_last(arguments: Sequence[str]) -> list[str]:
+    """The same command line with --config-dir at its end: Hydra takes settings in one piece only."""
+    rest = list(arguments)
+    flags = []
+    for flag in _CONFIG_DIR:
+        while flag in rest[:-1]:
+            index = rest.index(flag)
+            flags += rest[index : index + 2]
+            del rest[index : index + 2]
+    return [*rest, *flags]
+
+
+def _config_dirs(arguments: Sequence[str]) -> list[str]:
+    """Values of --config-dir, in either way of writing it."""
+    after = [value for flag, value in pairwise(arguments) if flag in _CONFIG_DIR]
+    joined = [word.partition("=")[2] for word in arguments if word.startswith("--config-dir=")]
+    return [*after, *joined]
 
 
 def _job(config: DictConfig) -> float | None:

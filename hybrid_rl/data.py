@@ -238,7 +238,9 @@ class _Reader:
         if len(traced) == len(wrong) > 1:
             first, text = next(iter(wrong.items()))
             many = f"none of the {len(wrong):,} traces reaches its gold answer; choose the reward that fits this data"
-            self.report.refuse("train", f"{many}. The first, {first}: {text}")
+            failed = self.grader.first_error
+            why = f" The verifier itself failed: {failed}." if failed else ""
+            self.report.refuse("train", f"{many}.{why} The first, {first}: {text}")
             return []
         kind = "a trace that does not reach the gold answer"
         self.report.settle(

@@ -64,6 +64,8 @@ def _state(record: Record) -> str:
             if at
             else "Evaluated, not trained."
         )
+    if done == steps or _budget(record):
+        return f"Trained{at.replace(' at', ',')}{_budget(record)}; no set was evaluated."
     return f"**This run has not ended**: it was{at or ' starting'} when this was written."
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from hybrid_rl import arms, comparison_markdown, page
 from hybrid_rl.arms import ComparisonError
 from hybrid_rl.comparison import compare
-from hybrid_rl.rundir import USER_ERROR, write_text
+from hybrid_rl.rundir import USER_ERROR, RunDir, write_text
 from hybrid_rl.verdict import verdict
 
 ROLLOUTS = 20_000
+_OUT = "default: report.html in the first PATH; comparison.html here where that is a run"
 _EPILOG = """\
 examples:
   hybrid-rl-report runs/studies/smoke
@@ -28,7 +29,7 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """The exit code."""
     typed = _parser().parse_args(arguments)
-    html = typed.out or typed.paths[0] / "report.html"
+    html = typed.out or _default(typed.paths[0])
     if html.suffix not in (".html", ".htm"):
         sys.stderr.write(f"--out {html}: give a name that ends with .html; the .md is beside it\n")
         return USER_ERROR
@@ -37,7 +38,7 @@ def run(arguments: Sequence[str]) -> int:
     except (ComparisonError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return USER_ERROR
-    sys.stdout.write(f"{told}\n{html}\n{html.with_suffix('.md')}\n")
+    sys.stdout.write("\n".join([*told, str(html), str(html.with_suffix(".md"))]) + "\n")
     return 0
 
 
@@ -47,15 +48,20 @@ def write(
     reference: str | None = None,
     target: float | None = None,
     rollouts: int = ROLLOUTS,
-) -> str:
-    """The verdict; writes `html`, and the same name with .md. Raises ComparisonError.
+) -> list[str]:
+    """The verdict, then what to keep in mind; writes `html`, and the same name with .md. Raises ComparisonError.
 
     `target`: greedy accuracy on dev. `rollouts`: most that are put into the page, of whole steps and evenly spread.
     """
     comparison = compare(arms.read(paths, reference, target))
     write_text(html, page.render(comparison, rollouts))
     write_text(html.with_suffix(".md"), comparison_markdown.markdown(comparison))
-    return verdict(comparison)
+    return [verdict(comparison), *comparison.notes]
+
+
+def _default(first: Path) -> Path:
+    """In the directory of a study or sweep; a run keeps its own report.md."""
+    return Path("comparison.html") if RunDir(first).settings.exists() else first / "report.html"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -67,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("paths", metavar="PATH", nargs="+", type=Path, help="a study, a sweep, or run directories")
-    add("--out", type=Path, metavar="FILE.html", help="default: report.html in the first PATH")
+    add("--out", type=Path, metavar="FILE.html", help=_OUT)
     default = "compare with this arm; default: the study's, else sft_then_grpo or grpo"
     add("--reference", metavar="ARM", help=default)
     add("--target", type=_share, metavar="ACCURACY", help="cost to reach this on dev, e.g. 0.5")

@@ -80,6 +80,8 @@ class Grader:
         """Verdicts so far, by outcome."""
         self.errors = 0
         """Solutions so far on which the verifier or the format pattern raised, ran out of time, or died."""
+        self.first_error: str | None = None
+        """What the first of them said."""
 
     def __enter__(self) -> "Grader":
         return self
@@ -246,7 +248,8 @@ class Grader:
     def _count_error(self, error: str | None) -> None:
         if error is None:
             return
-        if not self.errors:
+        if self.first_error is None:
+            self.first_error = error
             log.warning(
                 "reward.verifier = %s: a verification failed (%s); further ones are only counted",
                 self.settings.verifier,

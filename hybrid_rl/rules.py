@@ -22,6 +22,9 @@ _TRACKER_PACKAGES = {
 }
 
 
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+
 def problems(settings: Settings, absent: Container[str] = ()) -> list[str]:
     """Every broken rule; empty when the settings fit together. Rules that need an absent section are left out."""
     return [
@@ -59,6 +62,14 @@ def _names(settings: Settings) -> Iterator[str]:
                 f"data.test.{name}: becomes a file name, so only letters, digits and . _ + = , -,"
                 " and not `dev`; rename it"
             )
+
+
+def _model(settings: Settings) -> Iterator[str]:
+    """A hub id cannot be looked up here; what can be neither that nor a directory is a slip."""
+    model = settings.model
+    known = model.package is not None or _HUB_ID.fullmatch(model.path)
+    if not known and not Path(model.path).is_dir():
+        yield f"model.path = {model.path}: no such directory, nor a hub id (OWNER/NAME); correct it"
 
 
 def _batch(settings: Settings) -> Iterator[str]:
@@ -219,6 +230,7 @@ def _is_installed(package: str) -> bool:
 _RULES: dict[Callable[[Settings], Iterator[str]], str] = {
     _task: "task resume data eval",
     _names: "name data",
+    _model: "model",
     _batch: "train method hardware",
     _training: "train method reward",
     _traces: "task data method",

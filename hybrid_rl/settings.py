@@ -301,7 +301,13 @@ class Settings(Checked):
         """A method's section has the type that its class names, also when read from settings.json."""
         if isinstance(value, Checked) or "method_target" not in info.data:
             return value
-        return method_class(info.data["method_target"]).Settings.model_validate(value)
+        method = method_class(info.data["method_target"])
+        if method.needs_rollouts and "group_size" not in method.Settings.model_fields:
+            raise ValueError(
+                "its Settings have no group_size, rollouts per question; declare `group_size: int`,"
+                " or needs_rollouts = False where nothing is sampled"
+            )
+        return method.Settings.model_validate(value)
 
     @classmethod
     def load_json(cls, path: Path) -> "Settings":

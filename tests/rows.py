@@ -17,6 +17,8 @@ from hybrid_rl.rewards import Solution
 class LastWord:
     """A verifier for tests: an answer is right where the text ends with it; a gold answer must have no blank in it."""
 
+    first_error: str | None = None
+
     def grade(self, solutions: Sequence[Solution]) -> list[Verdict]:
         return [
             Verdict("correct", 1.0) if s.text.endswith(s.answer) else Verdict("wrong", 0.0)

@@ -13,7 +13,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from hybrid_rl import cli
-from hybrid_rl.cli import config_dir, groups, open_struct
+from hybrid_rl.cli import config_dir, flags_last, groups, open_struct, unknown_options
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("torch", "trl", "transformers", "datasets", "wandb", "matplotlib", "deepspeed")
@@ -195,3 +195,27 @@ def test_a_full_disk_is_said_in_a_line_and_other_failures_keep_their_traceback(
     with pytest.raises(raised):
         cli._job(OmegaConf.create())
     assert (cli.DISK_FULL in capsys.readouterr().err) == (code == errno.ENOSPC)
+
+
+def test_unknown_options_are_told_at_once_with_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "method").mkdir()
+    (tmp_path / "method" / "mine.yaml").touch()
+    own = f"--config-dir={tmp_path}"
+    typed = ["method=grop", "experiment=smok", "data=grpo,sft", "train.steps=3", "model=null"]
+    assert unknown_options([*typed, own]) == [
+        "method = grop: no such option; did you mean grpo?",
+        "experiment = smok: no such option; did you mean smoke?",
+    ]
+    assert unknown_options(["method=mine", own]) == []
+    assert unknown_options(["--config-dir", str(tmp_path), "method=mine"]) == []
+    assert "choose from alternate, bread," in unknown_options(["method=mine"])[0]
+    assert unknown_options(["-cd", str(tmp_path / "no")]) == [
+        f"--config-dir {tmp_path}/no: no such directory; correct the path"
+    ]
+    assert unknown_options(["method=theirs", "hydra.searchpath=[pkg://theirs]"]) == []
+
+
+def test_the_directory_of_own_configs_may_stand_anywhere() -> None:
+    typed = ["experiment=smoke", "--config-dir", "mine", "method=grpo", "-m"]
+    assert flags_last(typed) == ["experiment=smoke", "method=grpo", "-m", "--config-dir", "mine"]
+    assert flags_last(["--config-dir=mine", "method=grpo"]) == ["--config-dir=mine", "method=grpo"]

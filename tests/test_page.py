@@ -44,6 +44,21 @@ def test_the_command_writes_the_page_and_its_twin(
     assert told.replace("<", "&lt;") in page
 
 
+def test_a_run_keeps_its_own_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = tmp_path / "study"
+    studies.write_study(study, {"grpo": 0.1, "bread": 0.9})
+    runs = sorted(path.parent for path in study.glob("*/*/settings.json"))
+    (runs[0] / "report.md").write_text("of this run")
+    monkeypatch.chdir(tmp_path)
+    assert report_command.run([str(run) for run in runs]) == 0
+    assert (runs[0] / "report.md").read_text() == "of this run"
+    assert not (runs[0] / "report.html").exists()
+    assert (tmp_path / "comparison.html").exists()
+    assert "comparison.html" in capsys.readouterr().out
+
+
 def test_the_page_has_the_figures_of_the_twin(tmp_path: Path) -> None:
     studies.write_study(tmp_path, {"grpo": 0.1, "bread": 0.9})
     data, text = _data(_page(tmp_path)), (tmp_path / "report.md").read_text()

@@ -77,6 +77,14 @@ def test_a_run_that_has_not_ended_says_so(tmp_path: Path) -> None:
     assert not (tmp_path / "plots" / "dev.png").exists()
 
 
+def test_a_run_without_sets_to_evaluate_has_ended_too(tmp_path: Path) -> None:
+    run = recorded.write_run(tmp_path, finished=False)
+    settings = json.loads(run.settings.read_text())
+    settings["train"]["steps"] = 7
+    run.settings.write_text(json.dumps(settings))
+    assert "Trained, step 7 of 7; no set was evaluated." in report.write(tmp_path).read_text()
+
+
 def test_a_run_that_failed_says_why(tmp_path: Path) -> None:
     run = recorded.write_run(tmp_path, finished=False)
     run.write_status("failed", error="RuntimeError: loss is NaN")

@@ -272,6 +272,12 @@ def test_a_users_function_that_cannot_work_is_a_wrong_setting(
     assert str(caught.value) == f"reward.verifier = {verifier}: {message}"
 
 
+def test_the_first_failure_of_a_verifier_is_kept() -> None:
+    with Grader(settings("exact", verifier="tests.user_verifiers.obeys")) as grader:
+        grader.grade([Solution("a", "fine"), Solution("a", "raise"), Solution("a", "exit")])
+    assert grader.first_error == "KeyError: 'broken'"
+
+
 def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
     while not condition():

@@ -9,6 +9,10 @@ from hybrid_rl.settings import SettingsError
 
 REFUSED = [
     (
+        ["model.path=runs/no/such"],
+        "model.path = runs/no/such: no such directory, nor a hub id (OWNER/NAME); correct it",
+    ),
+    (
         ["rollout=vllm_server"],
         "rollout.engine = vllm_server: vLLM takes its weights between GPUs; set hardware=gpu, or rollout=transformers",
     ),

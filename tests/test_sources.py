@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 import pytest
-from rows import BASE, TRACED, jsonl, load, numbered, refusal, settings
+from rows import BASE, TRACED, LastWord, jsonl, load, numbered, refusal, settings
 
 from hybrid_rl.mapping import Template
 
@@ -136,3 +136,14 @@ def test_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b'{"q": "\xff"}')
 
     assert "must be UTF-8 text" in refusal(settings(train={"kind": "file", "path": str(path)}))[0]
+
+
+def test_a_verifier_that_fails_is_told_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LastWord, "first_error", "KeyError: 'broken'")
+    rows = [{"q": f"question {i}", "a": "1", "t": "It is 2"} for i in range(3)]
+    [line] = refusal(settings(train=jsonl(tmp_path / "a.jsonl", rows), columns=TRACED))
+    assert (
+        "fits this data. The verifier itself failed: KeyError: 'broken'. The first, row 1" in line
+    )

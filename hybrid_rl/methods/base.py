@@ -156,7 +156,7 @@ class Method:
     """False: the method never asks for an RL update, so nothing is sampled in training."""
 
     class Settings(Checked):
-        """Each method nests its own; `name` and `group_size` mean the same everywhere."""
+        """Each method nests its own; one that samples rollouts has a `group_size: int`, rollouts per question."""
 
         name: str
 
