@@ -11,6 +11,7 @@ from types import FrameType
 
 _requested: int | None = None
 _deferred = False
+_raised = False
 _grace_seconds: int | None = None
 
 
@@ -23,17 +24,17 @@ class StoppedError(BaseException):
 
 
 def cause_of(error: BaseException) -> StoppedError | None:
-    """The stop behind an error, if there is one: C code in which it arrives may turn it into another error."""
+    """The stop behind an error, if there is one: C code in which it arrives may turn it into another, or lose it."""
     found: BaseException | None = error
     while found is not None and not isinstance(found, StoppedError):
         found = found.__cause__ or found.__context__
-    return found
+    return StoppedError(_requested) if found is None and _raised and _requested else found
 
 
 def catch_signals() -> None:
     """From now on SIGTERM and SIGINT are requests; a second one, which Slurm and a launcher may both send, is none."""
-    global _requested, _deferred
-    _requested, _deferred = None, False
+    global _requested, _deferred, _raised
+    _requested, _deferred, _raised = None, False, False
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _request)
 
@@ -74,10 +75,12 @@ def _meet() -> None:
 
 
 def _request(number: int, frame: FrameType | None) -> None:
+    global _raised
     if _requested is not None:
         return
     request(number)
     if _grace_seconds is not None:
         signal.alarm(_grace_seconds)  # ends the process, also where Python does not get to run
     if not _deferred:
+        _raised = True
         raise StoppedError(number)

@@ -54,12 +54,14 @@ def work(run: RunDir, rank: int) -> int:
         stopping.limit(settings.hardware.grace_seconds)
         check_devices(settings.hardware, run, rank)
         code = run_all(settings)
-    except (SettingsError, DataError, UsedDirectoryError) as error:
-        return _failed(run, str(error), USER_ERROR)  # the launcher prints it, once for all ranks
     except BaseException as error:  # whatever it is, status.json must say that the run failed
         stop = stopping.cause_of(error)
         if stop is not None:
             return _failed(run, str(stop), stop.exit_code)
+        if isinstance(error, SettingsError | DataError | UsedDirectoryError):
+            return _failed(
+                run, str(error), USER_ERROR
+            )  # the launcher prints it, once for all ranks
         if any(words in str(error) for words in _LOST_PEER):
             log.error("rank %d lost another rank, which says why, or was killed", rank)
             return _failed(run, "a rank has ended without a word", 1)

@@ -1,5 +1,6 @@
 """How a rank says that it ended; the run itself is a fake."""
 
+import contextlib
 import json
 import logging
 import os
@@ -98,6 +99,36 @@ def test_a_stop_is_one_though_c_code_made_it_another_error(
     stopping.catch_signals()
     assert worker.work(directory, rank=0) == 128 + signal.SIGINT
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    "error", [TypeError("no shape"), SettingsError("model.path = x: no model")]
+)
+def test_a_stop_is_one_though_c_code_lost_it(
+    fake: Fake, signals: None, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    def run(settings: Settings) -> None:
+        with contextlib.suppress(stopping.StoppedError):
+            os.kill(os.getpid(), signal.SIGINT)
+        raise error
+
+    directory = fake(run)
+    stopping.catch_signals()
+    assert worker.work(directory, rank=0) == 128 + signal.SIGINT
+    assert directory.read_status()["error"] == "stopped by SIGINT"
+    assert caplog.text == ""
+
+
+def test_an_error_after_a_request_that_waited_is_told(fake: Fake, signals: None) -> None:
+    def run(settings: Settings) -> None:
+        with stopping.deferred():
+            os.kill(os.getpid(), signal.SIGINT)
+            raise KeyError("x")
+
+    directory = fake(run)
+    stopping.catch_signals()
+    assert worker.work(directory, rank=0) == 1
+    assert directory.read_status()["error"] == "KeyError: 'x'"
 
 
 def test_in_training_a_signal_waits_for_the_end_of_the_block(fake: Fake, signals: None) -> None:
