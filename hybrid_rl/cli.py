@@ -124,8 +124,10 @@ def unknown_options(arguments: Sequence[str]) -> list[str]:
         options = sorted({file.stem for place in places for file in (place / group).glob("*.yaml")})
         if option.removesuffix(".yaml") not in options and option != "null":
             near = difflib.get_close_matches(option, options, 1)
-            hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(options)}"
-            lines.append(f"{group} = {option}: no such option; {hint}")
+            hint = f"did you mean {near[0]}? " if near else ""
+            lines.append(
+                f"{group} = {option}: no such option; {hint}choose from {', '.join(options)}"
+            )
     return lines
 
 
