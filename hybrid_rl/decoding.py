@@ -39,14 +39,14 @@ def decode(
     model: PreTrainedModel,
     prompts: Sequence[Ids],
     warpers: LogitsProcessorList | None,
-    most: int,
+    limits: Sequence[int],
     eos_ids: Sequence[int],
     pad_id: int,
     shared_prefill: bool,
     drop_finished: bool,
     finished: Callable[[int, Ids], None] | None = None,
 ) -> list[list[int]]:
-    """`most` tokens per prompt; what follows a row's first end-of-sequence token is padding.
+    """As many tokens per prompt as its limit; what follows a row's first end-of-sequence token is padding.
 
     `warpers` None takes the likeliest token. The model must be in evaluation mode. `finished` is told of rows that
     leave the batch, by index, with what was drawn so far.
@@ -55,6 +55,8 @@ def decode(
     logits, mask, cache = _prefill(model, prompts, pad_id, shared_prefill)
     positions = mask.sum(1, keepdim=True)
     ends = torch.tensor(list(eos_ids), device=device)
+    last = torch.tensor(list(limits), device=device) - 1
+    most = max(limits)
     drawn = torch.full((rows, most), pad_id, device=device)
     present = torch.arange(rows, device=device)  # rows of the caller that are still in the batch
     ended = torch.zeros(rows, dtype=torch.bool, device=device)  # of these, the ones that are done
@@ -64,14 +66,14 @@ def decode(
         tokens = _choose(logits[:, -1].float(), warpers, present, rows)
         tokens = tokens.masked_fill(ended, pad_id)
         drawn[present, step] = tokens
-        ended |= torch.isin(tokens, ends)
+        ended |= torch.isin(tokens, ends) | (last[present] <= step)
         left = len(present) - int(ended.sum())
         if left == 0 or step == most - 1:
             break
         if drop_finished and (len(present) - left) * LEAVING_SHARE >= len(present):
             if finished is not None:
                 for row in present[ended].tolist():
-                    finished(row, tuple(drawn[row, : step + 1].tolist()))
+                    finished(row, tuple(drawn[row, : min(step + 1, limits[row])].tolist()))
             stay = (~ended).nonzero().squeeze(1)
             present, tokens, positions = present[stay], tokens[stay], positions[stay]
             mask, ended = mask[stay], ended[stay]
@@ -85,7 +87,7 @@ def decode(
             logits_to_keep=1,
         ).logits
         positions = positions + 1
-    return drawn.tolist()
+    return [row[:limit] for row, limit in zip(drawn.tolist(), limits, strict=True)]
 
 
 def warpers(temperature: float, top_p: float, top_k: int) -> LogitsProcessorList | None:

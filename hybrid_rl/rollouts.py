@@ -74,17 +74,18 @@ class Attempter:
 
         def finished(index: int, ids: Ids) -> None:
             assert self.foresee is not None
-            self.foresee(self._solution(wanted[index], ids[: room[index]]))
+            self.foresee(self._solution(wanted[index], ids))
 
         how = replace(
             self.how,
             max_completion_tokens=max(room, default=1),
+            limits=tuple(room),
             finished=finished if self.foresee else None,
         )
         drawn = self.sample(prompts, how)
         self.cost.prompt_tokens += sum(map(len, prompts))
         self.cost.generated_tokens += sum(map(len, drawn))
-        sampled = iter(ids[:most] for ids, most in zip(drawn, room, strict=True))
+        sampled = iter(drawn)
         return [
             next(sampled) if attempt.completion is None else self._ended(attempt.completion)
             for attempt in attempts

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
-from transformers import GenerationConfig, PreTrainedModel
+from transformers import GenerationConfig, PreTrainedModel, StoppingCriteria, StoppingCriteriaList
 
 from hybrid_rl import decoding
 from hybrid_rl.methods.base import Ids
@@ -24,8 +24,14 @@ class Sampling:
     top_k: int
     """0: no limit."""
     max_completion_tokens: int
+    limits: tuple[int, ...] | None = None
+    """That of each prompt, where they differ; none is above `max_completion_tokens`."""
     finished: "Callable[[int, Ids], None] | None" = field(default=None, compare=False)
     """Told of completions that end before others, with the index of their prompt, while those are being drawn."""
+
+    def limits_of(self, prompts: int) -> list[int]:
+        """Most tokens for each of so many prompts."""
+        return list(self.limits or [self.max_completion_tokens] * prompts)
 
 
 def generate(
@@ -47,12 +53,17 @@ def generate(
     if len(prompts) > rows_per_call:
         order = sorted(order, key=lambda i: len(prompts[i]))
     completions: list[Ids] = [()] * len(prompts)
+    limits = sampling.limits_of(len(prompts))
     for start in range(0, len(prompts), rows_per_call):
         rows = order[start : start + rows_per_call]
         batch = _generate_batch(
             model,
             [prompts[i] for i in rows],
-            replace(sampling, finished=_among(rows, sampling.finished, eos_ids)),
+            replace(
+                sampling,
+                limits=tuple(limits[i] for i in rows),
+                finished=_among(rows, sampling.finished, eos_ids),
+            ),
             eos_ids,
             pad_id,
             speed,
@@ -95,12 +106,11 @@ def _generate_batch(
     try:
         if speed is not None and speed.own_decoding and decoding.supports(model):
             warpers = decoding.warpers(sampling.temperature, sampling.top_p, sampling.top_k)
-            most = sampling.max_completion_tokens
             drawn = decoding.decode(
                 model,
                 prompts,
                 warpers,
-                most,
+                sampling.limits_of(len(prompts)),
                 eos_ids,
                 pad_id,
                 speed.shared_prefill,
@@ -124,6 +134,7 @@ def _generate_by_transformers(
     width = max(len(prompt) for prompt in prompts)
     padded = [[pad_id] * (width - len(prompt)) + list(prompt) for prompt in prompts]
     mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
+    limits = sampling.limits_of(len(prompts))
     own_config = model.generation_config
     # transformers fills what is left unset from the model's own configuration; a repetition penalty or a top-k of the
     # model's makers would make the rollouts those of another policy.
@@ -133,16 +144,29 @@ def _generate_by_transformers(
             output = model.generate(
                 input_ids=torch.tensor(padded, device=model.device),
                 attention_mask=torch.tensor(mask, device=model.device),
-                generation_config=_generation_config(sampling, eos_ids, pad_id),
+                generation_config=_generation_config(sampling, max(limits), eos_ids, pad_id),
+                stopping_criteria=StoppingCriteriaList([_Limits(width, limits, model.device)]),
             )
     finally:
         model.generation_config = own_config
-    return output[:, width:].tolist()
+    return [row[:most] for row, most in zip(output[:, width:].tolist(), limits, strict=True)]
 
 
-def _generation_config(sampling: Sampling, eos_ids: Sequence[int], pad_id: int) -> GenerationConfig:
+class _Limits(StoppingCriteria):
+    """A row ends at a length of its own."""
+
+    def __init__(self, width: int, limits: Sequence[int], device: torch.device) -> None:
+        self.lengths = width + torch.tensor(limits, device=device)
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: object) -> torch.Tensor:
+        return self.lengths <= input_ids.shape[1]
+
+
+def _generation_config(
+    sampling: Sampling, most: int, eos_ids: Sequence[int], pad_id: int
+) -> GenerationConfig:
     common = {
-        "max_new_tokens": sampling.max_completion_tokens,
+        "max_new_tokens": most,
         "pad_token_id": pad_id,
         "eos_token_id": list(eos_ids),
         "disable_compile": True,

@@ -31,6 +31,8 @@ _CONNECTIONS = 64  # as many as TRL's client keeps open
 _LOADING_SECONDS = 120.0  # a server that is still reading its weights
 _LAST_SECONDS = 60.0
 Answer = TypeVar("Answer")
+Row = tuple[Ids, int, int]
+"""A prompt, the most tokens that may follow it, and the seed to draw them with."""
 
 
 class EngineError(SettingsError):
@@ -82,8 +84,9 @@ class VllmEngine:
         if self._sent != updates:
             self._clocked("taking new weights", self._generation.sync_weights)
             self._sent = updates
-        asked: list[list[tuple[Ids, int]]] = gather_object(
-            [list(zip(prompts, _seeds(len(prompts)), strict=True))]
+        limits = how.limits_of(len(prompts))
+        asked: list[list[Row]] = gather_object(
+            [list(zip(prompts, limits, _seeds(len(prompts)), strict=True))]
         )
         rows = [row for of_rank in asked for row in of_rank]
         if not rows:
@@ -93,7 +96,7 @@ class VllmEngine:
         mine = drawn[first : first + len(prompts)]
         return [cut_after_eos(ids, self.eos_ids) for ids in mine]
 
-    def _on_server(self, rows: Sequence[tuple[Ids, int]], how: Sampling) -> list[Sequence[int]]:
+    def _on_server(self, rows: Sequence[Row], how: Sampling) -> list[Sequence[int]]:
         """Rank 0 asks, and tells the others."""
         answer: list[Any] = [None, None]
         if self.accelerator.is_main_process:
@@ -107,30 +110,37 @@ class VllmEngine:
         drawn: list[Sequence[int]] = found
         return drawn
 
-    def _request(self, rows: Sequence[tuple[Ids, int]], how: Sampling) -> list[Sequence[int]]:
-        """All rows in one request; where they are seeded, one each, for a request has one seed."""
+    def _request(self, rows: Sequence[Row], how: Sampling) -> list[Sequence[int]]:
+        """One request for all rows of one length limit; where they are seeded, one each: a request has one seed."""
         client = self._generation.vllm_client
         common = {"ignore_eos": True, "stop_token_ids": self.eos_ids}
 
-        def ask(part: Sequence[tuple[Ids, int]]) -> list[Sequence[int]]:
-            seed = {"seed": part[0][1]} if self.settings.seeded else {}
+        def ask(places: Sequence[int]) -> list[Sequence[int]]:
+            _, most, first_seed = rows[places[0]]
+            seed = {"seed": first_seed} if self.settings.seeded else {}
             answer: list[Sequence[int]] = client.generate(
-                prompts=[list(prompt) for prompt, _ in part],
+                prompts=[list(rows[place][0]) for place in places],
                 temperature=how.temperature,
                 top_p=how.top_p,
                 top_k=how.top_k,
-                max_tokens=how.max_completion_tokens,
+                max_tokens=most,
                 logprobs=None,
                 generation_kwargs=common | seed,
             )["completion_ids"]
             return answer
 
-        if not self.settings.seeded:
-            return ask(rows)
-        with ThreadPoolExecutor(min(_CONNECTIONS, len(rows))) as connections:
-            return [ids for [ids] in connections.map(lambda row: ask([row]), rows)]
+        requests: dict[int, list[int]] = {}
+        for place, (_, most, _) in enumerate(rows):
+            requests.setdefault(place if self.settings.seeded else most, []).append(place)
+        drawn: list[Sequence[int]] = [()] * len(rows)
+        with ThreadPoolExecutor(min(_CONNECTIONS, len(requests))) as connections:
+            answers = connections.map(ask, requests.values())
+            for places, answer in zip(requests.values(), answers, strict=True):
+                for place, ids in zip(places, answer, strict=True):
+                    drawn[place] = ids
+        return drawn
 
-    def _colocated(self, rows: Sequence[tuple[Ids, int]], how: Sampling) -> list[Sequence[int]]:
+    def _colocated(self, rows: Sequence[Row], how: Sampling) -> list[Sequence[int]]:
         """Each rank's engine draws an even share."""
         ranks, rank = self.accelerator.num_processes, self.accelerator.process_index
         mine = rows[rank::ranks]
@@ -140,14 +150,14 @@ class VllmEngine:
                 temperature=how.temperature,
                 top_p=how.top_p,
                 top_k=how.top_k,
-                max_tokens=how.max_completion_tokens,
+                max_tokens=most,
                 ignore_eos=True,
                 stop_token_ids=self.eos_ids,
                 seed=seed if self.settings.seeded else None,
             )
-            for _, seed in mine
+            for _, most, seed in mine
         ]
-        prompts = [{"prompt_token_ids": list(prompt)} for prompt, _ in mine]
+        prompts = [{"prompt_token_ids": list(prompt)} for prompt, _, _ in mine]
         outputs = []
         if mine:
             generate = self._generation.llm.generate

@@ -68,7 +68,8 @@ class Scripted:
 
     def __call__(self, prompts: Sequence[Ids], how: Sampling) -> list[Ids]:
         self.real(prompts, how)
-        return [self.completion(prompt, how.max_completion_tokens) for prompt in prompts]
+        limits = how.limits_of(len(prompts))
+        return [self.completion(*asked) for asked in zip(prompts, limits, strict=True)]
 
     def completion(self, prompt: Ids, most: int) -> Ids:
         step = self.trainer.state.global_step

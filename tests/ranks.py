@@ -54,19 +54,33 @@ def one_broken_loss(rank: int, out: Path) -> dict[str, Any]:
 
 
 def unequal_wishes(rank: int, out: Path) -> dict[str, Any]:
-    """A server in rank 0, asked for nothing by rank 0 and for four completions by rank 1; then for one and three."""
+    """A server in rank 0, asked for nothing by rank 0 and for four completions by rank 1; then for one and three.
+
+    Their prefixes have 1 token on rank 0, and 2 to 5 on rank 1.
+    """
     import pytest  # noqa: PLC0415 - heavy, with what follows
 
+    from hybrid_rl.methods.base import Attempt  # noqa: PLC0415
     from tests import test_vllm_engine as tests  # noqa: PLC0415
+    from tests import tiny  # noqa: PLC0415
     from tests.vllm_server import Server  # noqa: PLC0415
 
-    wishes = (tests.ragged(), tests.ragged()[1:]) if rank else ([], tests.ragged()[:1])
+    attempts = [
+        Attempt(one, (2,) * hint)
+        for hint, one in enumerate(tiny.examples(4), 1 if rank == 0 else 2)
+    ]
+    wishes = (attempts, attempts[1:]) if rank else ([], attempts[:1])
     with Server().running() as server, pytest.MonkeyPatch.context() as patch:
         server.replace_nccl(patch)
         trainer, _ = tests.with_engine(out / "run", "vllm_server", server.port, processes=2)
-        found, again = (trainer.sample(wish, tests.GREEDY) for wish in wishes)
+        trainer.attempt.how = tests.GREEDY
+
+        def completions() -> list[Any]:
+            return [[one.completion for one in trainer.attempt(wish)] for wish in wishes]
+
+        found, again = completions()
         trainer.engine = None
-        expected, expected_again = (trainer.sample(wish, tests.GREEDY) for wish in wishes)
+        expected, expected_again = completions()
     return {
         "found": found,
         "again": again,

@@ -57,6 +57,8 @@ def both(model: Any, how: Sampling, changed: SpeedSettings, eos: list[int]) -> l
         DRAWN,
         Sampling(temperature=0.0, top_p=1.0, top_k=0, max_completion_tokens=24),
         Sampling(temperature=0.7, top_p=0.9, top_k=6, max_completion_tokens=24),
+        Sampling(1.0, 1.0, 0, 24, limits=(24, 9, 1, 3, 2) * 4),
+        Sampling(1.0, 1.0, 0, 24, limits=(5, 4) * 10),
     ],
 )
 def test_the_completions_are_those_of_generate(

@@ -25,10 +25,11 @@ def test_what_is_foreseen_is_what_is_graded() -> None:
     """With the prefix in front, cut at the room that it leaves, and by the attempt's own place among all."""
     example = tiny.examples(1)[0]
     foreseen: list[Solution] = []
-    drawn: list[Ids] = [(5, 6, 1), (7, 8, 9, 1)]
+    drawn: list[Ids] = [(5, 6, 1), (7, 8, 9)]
 
     def sample(prompts: Sequence[Ids], how: Sampling) -> list[Ids]:
         assert how.finished is not None
+        assert how.limits == (5, 3)
         for index in (1, 0):
             how.finished(index, drawn[index])
         return drawn

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from hybrid_rl.sampling import Sampling, cut_after_eos, generate  # noqa: E402 - after the skip
+from hybrid_rl.settings import SpeedSettings  # noqa: E402
 from tests import tiny  # noqa: E402
 
 pytestmark = pytest.mark.slow
@@ -30,6 +33,19 @@ def test_greedy_rows_are_as_if_each_were_alone(rows_per_call: int) -> None:
     expected = [by_hand(model, prompt) for prompt in prompts()]
     assert generate(model, prompts(), GREEDY, [1], 0, rows_per_call) == expected
     assert len(set(expected)) > 1
+
+
+@pytest.mark.parametrize("rows_per_call", [1, 2, 64])
+@pytest.mark.parametrize("own", [True, False])
+def test_every_prompt_may_have_a_limit_of_its_own(own: bool, rows_per_call: int) -> None:
+    model = tiny.model()
+    limits = (2, 6, 1, 4, 3)
+    how = replace(GREEDY, limits=limits)
+    speed = SpeedSettings(**dict.fromkeys(SpeedSettings.model_fields, own))
+    found = generate(model, prompts(), how, [99], 0, rows_per_call, speed)
+    whole = generate(model, prompts(), GREEDY, [99], 0, rows_per_call)
+    assert found == [ids[:most] for ids, most in zip(whole, limits, strict=True)]
+    assert [len(ids) for ids in found] == list(limits)
 
 
 def test_a_completion_ends_with_its_first_end_token() -> None:

@@ -67,6 +67,21 @@ def test_greedy_completions_are_those_of_transformers(
     assert len(server.engine.prompts) == (4 if seeded else 1)
 
 
+LIMITED = Sampling(0.0, 1.0, 0, 8, limits=(3, 8, 1, 3))
+
+
+@pytest.mark.parametrize("seeded", [True, False])
+def test_every_prompt_has_the_room_that_its_prefix_leaves(
+    server: Server, tmp_path: Path, seeded: bool
+) -> None:
+    trainer, _ = with_engine(tmp_path, "vllm_server", server.port, seeded=seeded)
+    found = trainer.sample(ragged(), LIMITED)
+    trainer.engine = None
+    assert found == trainer.sample(ragged(), LIMITED)
+    assert max(map(len, found[2:])) <= 3
+    assert len(server.engine.prompts) == (4 if seeded else 3)
+
+
 def test_equal_prompts_have_seeds_of_their_own_that_follow_the_run(
     server: Server, tmp_path: Path
 ) -> None:
@@ -145,11 +160,11 @@ def test_a_colocated_engine_samples_from_the_weights_it_trains(
     longest = trainer.settings.data.max_prompt_tokens + 8
     assert llm.options["max_model_len"] == longest
     trainer.train()
-    found = trainer.sample(ragged(), GREEDY)
+    found = trainer.sample(ragged(), LIMITED)
     assert torch.equal(flat(llm.model), flat(trainer.model))
     assert llm.cache_resets == 5  # before each of 4 rollouts, and the last call
     trainer.engine = None
-    assert found == trainer.sample(ragged(), GREEDY)
+    assert found == trainer.sample(ragged(), LIMITED)
     assert len(recorder.metrics) == 4
 
 
@@ -203,11 +218,14 @@ def test_a_server_that_hangs_ends_the_run_with_the_cause(
     assert ending == [True]
 
 
-def test_ranks_that_want_different_numbers_of_completions_get_their_own(tmp_path: Path) -> None:
+def test_ranks_that_want_different_completions_get_their_own(tmp_path: Path) -> None:
+    """In number, and in the room that their prefixes leave."""
     first, second = ranks.run(tmp_path, "unequal_wishes")
     assert len(first["found"]) == 0
     assert len(second["found"]) == 4
     for rank in (first, second):
         assert rank["found"] == rank["expected"]
         assert rank["again"] == rank["expected_again"]
+    assert len(first["again"][0]) == 7
+    assert [len(ids) for ids in second["found"]] == [6, 5, 4, 3]
     assert first["loads"] == 1
