@@ -61,12 +61,13 @@ def run(
             foresee(solution)
 
         listener = finished if foresee else None
-        greedy = sample(prompts, Sampling(0.0, 1.0, 0, max_completion_tokens, listener))
+        greedy = sample(prompts, Sampling(0.0, 1.0, 0, max_completion_tokens, finished=listener))
         drawn: list[Ids] = []
         if settings.samples:
             tell(f"{name}: {len(examples)} questions, {settings.samples} samples each")
             listener = partial(finished, each=settings.samples) if foresee else None
-            how = Sampling(settings.temperature, settings.top_p, 0, max_completion_tokens, listener)
+            most = max_completion_tokens
+            how = Sampling(settings.temperature, settings.top_p, 0, most, finished=listener)
             drawn = sample([ids for ids in prompts for _ in range(settings.samples)], how)
         rows = [
             Row(
