@@ -49,6 +49,32 @@ class LeanGrpoTrainer(GRPOTrainer):
         self.ref_model = self.accelerator.prepare_model(reference, evaluation_mode=True)
         self.add_callback(SyncRefModelCallback(self.ref_model, self.accelerator))
 
+    # Rows that keep their place in the batch and are not learned from.
+
+    def _trained_rows(self) -> list[bool] | None:
+        """For each row of this rank whether it is learned from. None, on every rank: all are."""
+        return None
+
+    def _generate_and_score_completions(self, inputs: Any) -> Inputs:
+        """As TRL's; rows that are left out have no tokens in the loss, its normaliser, KL and entropy."""
+        batch: Inputs = super()._generate_and_score_completions(inputs)
+        trained = self._trained_rows()
+        if trained is None:
+            return batch
+        batch["tool_mask"] = microbatches.row_mask(batch, trained)
+        tokens = (batch["completion_mask"] * batch["tool_mask"]).sum()
+        batch["num_items_in_batch"] = self.accelerator.gather(tokens).sum()
+        return batch
+
+    def _calculate_rewards(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """As TRL's, (B of all ranks, 1); what is left out has no part in the spread over a batch."""
+        rewards = super()._calculate_rewards(*args, **kwargs)
+        trained = self._trained_rows()
+        if trained is None or self.scale_rewards != "batch":
+            return rewards
+        known = self.accelerator.gather(torch.tensor(trained, device=rewards.device))
+        return rewards.masked_fill(~known.unsqueeze(1), torch.nan)
+
     # Which rows pass through the model together.
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:

@@ -88,6 +88,12 @@ def taken(inputs: Mapping[str, torch.Tensor], rows: Sequence[int]) -> Inputs:
     return chosen
 
 
+def row_mask(inputs: Mapping[str, torch.Tensor], trained: Sequence[bool]) -> torch.Tensor:
+    """(B, T): 1 for the completions of the rows that are trained, 0 for those of the others."""
+    mask = inputs["completion_mask"]
+    return torch.tensor(trained, device=mask.device, dtype=mask.dtype).unsqueeze(1).expand_as(mask)
+
+
 def lengths(inputs: Mapping[str, torch.Tensor]) -> list[int]:
     """Tokens of each row, context included."""
     found: list[int] = (inputs["prompt_mask"].sum(1) + inputs["completion_mask"].sum(1)).tolist()

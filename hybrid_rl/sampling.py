@@ -12,7 +12,7 @@ from transformers import GenerationConfig, PreTrainedModel, StoppingCriteria, St
 
 from hybrid_rl import decoding
 from hybrid_rl.methods.base import Ids
-from hybrid_rl.settings import SpeedSettings
+from hybrid_rl.settings import SpeedSettings, TrainSettings
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,20 @@ class Sampling:
     top_k: int
     """0: no limit."""
     max_completion_tokens: int
-    limits: tuple[int, ...] | None = None
+    limits: tuple[int, ...] | None = field(default=None, kw_only=True)
     """That of each prompt, where they differ; none is above `max_completion_tokens`."""
-    finished: "Callable[[int, Ids], None] | None" = field(default=None, compare=False)
+    finished: "Callable[[int, Ids], None] | None" = field(default=None, compare=False, kw_only=True)
     """Told of completions that end before others, with the index of their prompt, while those are being drawn."""
 
     def limits_of(self, prompts: int) -> list[int]:
         """Most tokens for each of so many prompts."""
         return list(self.limits or [self.max_completion_tokens] * prompts)
+
+
+def in_training(train: TrainSettings) -> Sampling:
+    """How rollouts are drawn."""
+    rl = train.rl
+    return Sampling(rl.temperature, rl.top_p, rl.top_k, train.max_completion_tokens)
 
 
 def generate(

@@ -8,6 +8,7 @@ TRL's data loader only counts steps here; rows come from `streams`, which makes 
 """
 
 import copy
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -83,9 +84,7 @@ class HybridTrainer(LeanGrpoTrainer):
         self.end_id = tokenizer.eos_token_id if tokenizer.eos_token_id in eos_ids else eos_ids[0]
         self.attempt = rollouts.Attempter(
             sample=self.sample,
-            how=sampling.Sampling(
-                rl.temperature, rl.top_p, rl.top_k, settings.train.max_completion_tokens
-            ),
+            how=sampling.in_training(settings.train),
             grader=grader,
             decode=tokenizer.decode,
             eos_ids=eos_ids,
@@ -170,6 +169,10 @@ class HybridTrainer(LeanGrpoTrainer):
         self._share([r.verdict.reward for g in self._groups for r in g.rollouts if g.trained])
         self.method.observe_results(step, self._results)
         return rollouts.columns(self._groups)
+
+    def _trained_rows(self) -> list[bool] | None:
+        rows = [group.trained for group in self._groups for _ in group.rollouts]
+        return None if all(result.trained for result in self._results) else rows
 
     def _share(self, rewards: list[float]) -> None:
         """Tell every rank of all groups, rewards and costs, in rank order."""
@@ -258,9 +261,10 @@ class HybridTrainer(LeanGrpoTrainer):
         """Called right before the optimizer's step, which does nothing where there is no gradient."""
         norm = float(super()._get_grad_norm(model, grad_norm=grad_norm))
         rows = journal.trained_rows(self._groups, self._demonstrated)
-        if self.watch.skips(self.state.global_step + 1, norm, rows):
+        step = self.state.global_step
+        if skipped := self.watch.skips(step + 1, norm, rows):
             model.zero_grad()
-        self.method.observe_norm(self.state.global_step, self._update, norm)
+        self.method.observe_norm(step, self._update, math.nan if skipped else norm)
         return norm
 
     def log(self, logs: dict[str, Any], start_time: float | None = None) -> None:

@@ -100,7 +100,8 @@ class Group:
     rollouts: tuple[Rollout, ...]
     prefix: Ids = ()
     trained: bool = True
-    """False: the rows keep their place in the batch and contribute no gradient."""
+    """False: the rows keep their place in the batch and contribute no gradient, KL, entropy or token; a loss that is a
+    mean over rows (grpo, dr_grpo) still counts them, as it does a group whose rollouts are all alike."""
     note: Mapping[str, Json] = field(default_factory=dict)
     """Why the group looks as it does, for the decision log."""
 
@@ -186,7 +187,7 @@ class Method:
         """All groups of the RL update of `step`, of all ranks, after sampling."""
 
     def observe_norm(self, step: int, update: Update, grad_norm: float) -> None:
-        """The global gradient norm of `step` before clipping, after its backward pass."""
+        """The global gradient norm of `step` before clipping, after its backward pass; nan: the step was skipped."""
 
     def state_dict(self) -> dict[str, Json]:
         """All that a resume needs, JSON values only."""

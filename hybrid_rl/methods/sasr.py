@@ -185,10 +185,10 @@ class Sasr(base.Method):
         if update.kind != "sft":
             return
         warmup = step < self.warmup_steps
-        self.sft_updates += not warmup and not update.measure_only
         self.measured_after = step - 1 if update.measure_only else step
         if not usable(grad_norm):
             return
+        self.sft_updates += not warmup and not update.measure_only
         if warmup or self.last_norm is None:
             # The average starts from the reference, which is less noisy than the last warm-up norm.
             self.warmup_norms = [*self.warmup_norms, grad_norm][-self.settings.reference_steps :]
