@@ -174,10 +174,15 @@ class Relift(base.Method):
 
     def observe_results(self, step: int, results: Sequence[base.Result]) -> None:
         """Buffer the hardest questions of an RL update."""
+        self.observe_hardest(step, results, unsolved(results))
+
+    def observe_hardest(
+        self, step: int, results: Sequence[base.Result], hardest: Sequence[str]
+    ) -> None:
+        """`observe_results` for a caller that knows better which ids are hardest; all others count as solved."""
         self.rl_updates += 1
         self.questions_seen += len(results)
         self.latest = self._with_trace(result.example_id for result in results)
-        hardest = unsolved(results)
         with_trace = self._with_trace(hardest)
         self.left["without_trace"] += len(hardest) - len(with_trace)
         if self.settings.select == "random":

@@ -49,8 +49,14 @@ def _solved(attempt: Attempt) -> bool:
     return name != "never" and len(attempt.prefix) >= int(name)
 
 
-def method(*examples: Example) -> BreadRelift:
-    return BreadRelift(settings(), {e.id: e for e in examples}, seed=0, steps=10)
+def method(*examples: Example, **changed: Any) -> BreadRelift:
+    """`changed` have the section first: bread__order."""
+    values = settings().model_dump()
+    for key, value in changed.items():
+        section, _, name = key.partition("__")
+        values[section][name] = value
+    chosen = BreadRelift.Settings.model_validate(values)
+    return BreadRelift(chosen, {e.id: e for e in examples}, seed=0, steps=10)
 
 
 def rl_update(chosen: BreadRelift, step: int, examples: Sequence[Example]) -> list[Group]:
@@ -104,6 +110,50 @@ def test_a_question_that_a_prefix_opens_up_leaves_the_buffer() -> None:
     both.observe_results(1, [Result("never-a", 2, 4, 9, True, {"outcome": "anchor", "anchor": 9})])
     assert len(both.relift.buffer) == 0
     assert both.bread.anchors == {"never-a": 9}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"bread__on_failure": "none"},
+        {"bread__on_failure": "extra_rollouts"},
+        {"bread__on_failure": "expert_in_group"},
+        {"bread__max_probes": 2},
+        {"bread__order": "random"},
+    ],
+)
+def test_whatever_bread_does_instead_sft_follows_where_all_rollouts_failed(
+    changed: dict[str, Any],
+) -> None:
+    questions = [question("0"), question("never-a"), question("never-b")]
+    both = method(*questions, **changed)
+
+    def with_expert(attempts: Sequence[Attempt]) -> list[Rollout]:
+        """As `student`; the expert is right."""
+        rollouts = student(attempts)
+        given = [attempt.completion is not None for attempt in attempts]
+        return [
+            Rollout((5,), RIGHT) if expert else rollout
+            for expert, rollout in zip(given, rollouts, strict=True)
+        ]
+
+    groups = both.rollout(0, questions, with_expert)
+    both.observe_results(0, [Result.of(group) for group in groups])
+    update = both.next_update(1)
+    assert update.kind == "sft"
+    assert [example.id for example in update.examples] == ["never-a", "never-b"]
+
+
+def test_the_clock_and_the_missing_traces_are_those_of_all_questions() -> None:
+    both = method(*QUESTIONS, relift__batch_size=3)
+    rl_update(both, 0, QUESTIONS)
+    assert both.relift.questions_seen == 5
+    assert both.relift.left["without_trace"] == 1
+    assert both.relift.latest == ["0", "7", "never-a", "never-b"]
+    for step in range(1, 3):
+        assert both.next_update(step).kind == "rl"
+        rl_update(both, step, QUESTIONS[:2] * 2)
+    assert both.relift.left["expired"] == 2
 
 
 def test_the_state_of_both_survives_json() -> None:
