@@ -65,6 +65,13 @@ class Alternate(base.Method):
             note={"phase": "alternate"},
         )
 
+    def state_dict(self) -> dict[str, base.Json]:
+        """More steps after a resume prolong the alternation, over which its schedule then stretches."""
+        return {"warmup_steps": self.warmup_steps}
+
+    def load_state_dict(self, state: Mapping[str, base.Json]) -> None:
+        self.warmup_steps = state["warmup_steps"]
+
     @classmethod
     def expected_sft_steps(cls, settings: AlternateSettings, steps: int) -> int:
         """Exact."""

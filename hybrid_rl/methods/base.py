@@ -189,7 +189,7 @@ class Method:
         """The global gradient norm of `step` before clipping, after its backward pass."""
 
     def state_dict(self) -> dict[str, Json]:
-        """All that a resume needs, JSON values only."""
+        """All that a resume needs, JSON values only; the phases too, since `steps` may have become more by then."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Json]) -> None:

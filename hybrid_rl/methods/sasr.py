@@ -198,7 +198,13 @@ class Sasr(base.Method):
         self.last_norm = smoothed(previous, grad_norm, self.settings.smoothing)
 
     def state_dict(self) -> dict[str, base.Json]:
+        """More steps after a resume prolong the hybrid phase, over which its schedule then stretches.
+
+        `control: shuffled` has spent its SFT steps within the first plan: what comes on top is RL.
+        """
         return {
+            "warmup_steps": self.warmup_steps,
+            "sft_at": None if self.sft_at is None else sorted(self.sft_at),
             "warmup_norms": self.warmup_norms,
             "last_norm": self.last_norm,
             "measured_after": self.measured_after,
@@ -206,6 +212,8 @@ class Sasr(base.Method):
         }
 
     def load_state_dict(self, state: Mapping[str, base.Json]) -> None:
+        self.warmup_steps = state["warmup_steps"]
+        self.sft_at = None if state["sft_at"] is None else frozenset(state["sft_at"])
         self.warmup_norms = list(state["warmup_norms"])
         self.last_norm = state["last_norm"]
         self.measured_after = state["measured_after"]

@@ -3,6 +3,7 @@
 Both phases are one run: one optimizer, one directory, one step count. Each phase has its own learning-rate schedule.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
@@ -28,6 +29,13 @@ class SftThenGrpo(base.Method):
         if step < self.sft_steps:
             return base.Update("sft", progress=step / self.sft_steps)
         return base.Update("rl", progress=(step - self.sft_steps) / (self.steps - self.sft_steps))
+
+    def state_dict(self) -> dict[str, base.Json]:
+        """More steps after a resume prolong the RL phase, over which its schedule then stretches."""
+        return {"sft_steps": self.sft_steps}
+
+    def load_state_dict(self, state: Mapping[str, base.Json]) -> None:
+        self.sft_steps = state["sft_steps"]
 
     @classmethod
     def expected_sft_steps(cls, settings: Any, steps: int) -> int:

@@ -1,5 +1,6 @@
 """The three arms that every hybrid is compared with, and what all methods inherit."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -78,6 +79,14 @@ def test_sft_comes_first_and_each_phase_has_its_own_schedule() -> None:
     updates = [method.next_update(step) for step in range(5)]
     assert [update.kind for update in updates] == ["sft", "sft", "rl", "rl", "rl"]
     assert [update.progress for update in updates] == pytest.approx([0, 1 / 2, 0, 1 / 3, 2 / 3])
+
+
+def test_more_steps_after_a_resume_prolong_the_rl_phase() -> None:
+    method, longer = sft_then_grpo(0.4, steps=5), sft_then_grpo(0.4, steps=10)
+    longer.load_state_dict(json.loads(json.dumps(method.state_dict())))
+    updates = [longer.next_update(step) for step in range(10)]
+    assert [update.kind for update in updates] == ["sft"] * 2 + ["rl"] * 8
+    assert [update.progress for update in updates[2:]] == [since / 8 for since in range(8)]
 
 
 @pytest.mark.parametrize(
