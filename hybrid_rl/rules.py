@@ -75,12 +75,14 @@ def _model(settings: Settings) -> Iterator[str]:
 def _batch(settings: Settings) -> Iterator[str]:
     train = settings.train
     sft_steps = settings.method_class.expected_sft_steps(settings.method, train.steps)
+    sft_setting, sft_batch_size = settings.sft_batch
     yield from batching.problems(
         train.prompts_per_step,
         settings.group_size,
-        train.sft.batch_size if sft_steps else None,
+        sft_batch_size if sft_steps else None,
         settings.hardware.world_size,
         settings.hardware.micro_batch,
+        sft_setting,
     )
 
 

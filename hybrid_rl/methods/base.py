@@ -201,6 +201,11 @@ class Method:
         return None
 
     @classmethod
+    def sft_batch(cls, settings: Any) -> tuple[str, int] | None:
+        """The method's own setting for the most examples of an SFT update, as (name, value); None: the trainer's."""
+        return None
+
+    @classmethod
     def expected_sft_steps(cls, settings: Any, steps: int) -> int:
         """How many of `steps` are supervised, for the estimate of the work; an upper guess where chance decides."""
         return 0

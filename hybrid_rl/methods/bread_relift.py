@@ -96,6 +96,10 @@ class BreadRelift(base.Method):
         self.relift.load_state_dict(state["relift"])
 
     @classmethod
+    def sft_batch(cls, settings: BreadReliftSettings) -> tuple[str, int]:
+        return "method.relift.batch_size", settings.relift.batch_size
+
+    @classmethod
     def expected_sft_steps(cls, settings: BreadReliftSettings, steps: int) -> int:
         """The most there can be."""
         return Relift.expected_sft_steps(settings.relift, steps)

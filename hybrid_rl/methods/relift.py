@@ -219,6 +219,10 @@ class Relift(base.Method):
         return own if settings.own_moments else None
 
     @classmethod
+    def sft_batch(cls, settings: ReliftSettings) -> tuple[str, int]:
+        return "method.batch_size", settings.batch_size
+
+    @classmethod
     def expected_sft_steps(cls, settings: ReliftSettings, steps: int) -> int:
         """The most there can be: one after every RL update, or after every `every` of them."""
         return steps // ((settings.every or 1) + 1)
