@@ -9,6 +9,7 @@ optimizer, a rank or a device, and this package imports neither torch nor TRL. T
   `next_update` gives the same answer everywhere. Randomness comes from `random.Random(f"{seed}-{step}")`.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -119,11 +120,20 @@ class Result:
     prefix_tokens: int = 0
     trained: bool = True
     note: Mapping[str, Json] = field(default_factory=dict)
+    outcomes: Mapping[Outcome, int] = field(default_factory=dict)
+    """How many rollouts ended how."""
 
     @classmethod
     def of(cls, group: Group) -> "Result":
-        size, prefix_tokens = len(group.rollouts), len(group.prefix)
-        return cls(group.example.id, group.correct, size, prefix_tokens, group.trained, group.note)
+        return cls(
+            example_id=group.example.id,
+            correct=group.correct,
+            size=len(group.rollouts),
+            prefix_tokens=len(group.prefix),
+            trained=group.trained,
+            note=group.note,
+            outcomes=dict(Counter(rollout.verdict.outcome for rollout in group.rollouts)),
+        )
 
 
 @dataclass(frozen=True)

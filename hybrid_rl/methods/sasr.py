@@ -149,6 +149,8 @@ class Sasr(base.Method):
         self.last_norm: float | None = None
         self.measured_after = -1
         """Step after which `last_norm` held."""
+        self.probed: tuple[int, float] | None = None
+        """Step and norm of the latest measurement, for the decision log of that step."""
         self.sft_updates = 0
         """Since the warm-up."""
 
@@ -177,6 +179,7 @@ class Sasr(base.Method):
                 "g_last": self.last_norm,
                 "g_warmup": self.warmup_norm,
                 "sft_updates": self.sft_updates,
+                **self._probe_note(step),
             },
         )
 
@@ -187,6 +190,7 @@ class Sasr(base.Method):
         warmup = step < self.warmup_steps
         self.sft_updates += not warmup and not update.measure_only
         self.measured_after = step - 1 if update.measure_only else step
+        self.probed = (step, grad_norm) if update.measure_only else None
         if not usable(grad_norm):
             return
         if warmup or self.last_norm is None:
@@ -236,6 +240,12 @@ class Sasr(base.Method):
         fixed = settings.control == "fixed"
         share = settings.fixed_probability if fixed else 1 / (1 + settings.gamma)
         return warmup + round(share * (steps - warmup))
+
+    def _probe_note(self, step: int) -> dict[str, base.Json]:
+        """The norm that was measured in this step, None where it says nothing; empty without a measurement."""
+        if self.probed is None or self.probed[0] != step:
+            return {}
+        return {"probe": self.probed[1] if usable(self.probed[1]) else None}
 
     def _decide(self, step: int) -> tuple[Literal["sft", "rl"], float]:
         """The kind of `step` and the probability that it was SFT."""

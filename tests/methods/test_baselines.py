@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from hybrid_rl.methods.base import Attempt, Example, Result, Rollout, Update, Verdict
+from hybrid_rl.methods.base import Attempt, Example, Group, Result, Rollout, Update, Verdict
 from hybrid_rl.methods.grpo import Grpo
 from hybrid_rl.methods.sft import Sft
 from hybrid_rl.methods.sft_then_grpo import SftThenGrpo
@@ -46,6 +47,20 @@ def test_a_group_holds_its_own_rollouts_in_the_order_of_the_questions() -> None:
     assert completions == [[(0,), (1,), (2,)], [(3,), (4,), (5,)]]
     assert [group.correct for group in groups] == [2, 1]
     assert all(group.trained and group.prefix == () for group in groups)
+
+
+def test_a_result_counts_how_rollouts_ended() -> None:
+    verdicts = [Verdict("wrong", 0.0), Verdict("truncated", 0.0), Verdict("wrong", 0.0)]
+    group = Group(QUESTIONS[0], tuple(Rollout((1,), verdict) for verdict in verdicts), (7,))
+    assert asdict(Result.of(group)) == {
+        "example_id": "a",
+        "correct": 0,
+        "size": 3,
+        "prefix_tokens": 1,
+        "trained": True,
+        "note": {},
+        "outcomes": {"wrong": 2, "truncated": 1},
+    }
 
 
 @pytest.mark.parametrize("questions", [[], QUESTIONS])

@@ -144,6 +144,24 @@ def test_whatever_bread_does_instead_sft_follows_where_all_rollouts_failed(
     assert [example.id for example in update.examples] == ["never-a", "never-b"]
 
 
+@pytest.mark.parametrize("on_failure", ["search", "expert_in_group"])
+def test_the_log_counts_hardest_questions_without_any_answer(on_failure: str) -> None:
+    cut_off, wrong = question("never-a"), question("never-b")
+    both = method(cut_off, wrong, bread__on_failure=on_failure)
+
+    def long_winded(attempts: Sequence[Attempt]) -> list[Rollout]:
+        """Never to the end on one question; the expert is right."""
+        verdicts = {True: Verdict("truncated", 0.0), False: WRONG}
+        return [
+            Rollout((5,), RIGHT if a.completion else verdicts[a.example is cut_off])
+            for a in attempts
+        ]
+
+    groups = both.rollout(0, [cut_off, wrong], long_winded)
+    both.observe_results(0, [Result.of(group) for group in groups])
+    assert both.next_update(1).note["relift"]["without_answer"] == 1
+
+
 def test_the_clock_and_the_missing_traces_are_those_of_all_questions() -> None:
     both = method(*QUESTIONS, relift__batch_size=3)
     rl_update(both, 0, QUESTIONS)

@@ -257,10 +257,22 @@ def test_probe_measures_after_so_many_steps_without_sft() -> None:
     assert (method.last_norm, method.sft_updates) == (0.5, 0)
 
 
+def test_the_decision_of_a_step_tells_of_the_probe_before_it() -> None:
+    method = build(steps=20, probe_every=3, control="fixed", fixed_probability=0.0, smoothing=0.5)
+    notes = [
+        update.note
+        for update in play(method, range(9), [1.0] * 4 + [0.5] * 5)
+        if not update.measure_only
+    ]
+    assert [note.get("probe") for note in notes] == [None] * 7 + [0.5, None]
+    assert notes[7]["g_last"] == 0.75
+
+
 def test_probe_with_a_useless_norm_is_not_repeated_within_the_step() -> None:
     method = build(steps=20, probe_every=1, control="fixed", fixed_probability=0.0)
     updates = play(method, range(6), [NAN] * 20)
     assert [update.measure_only for update in updates] == [False] * 5 + [True, False]
+    assert updates[-1].note["probe"] is None
 
 
 def test_fixed_probability_ignores_the_norms() -> None:
