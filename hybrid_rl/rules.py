@@ -97,6 +97,12 @@ def _training(settings: Settings) -> Iterator[str]:
             f"train.rl.ref_sync_steps = {rl.ref_sync_steps}: with train.rl.beta = 0 there is no reference model;"
             " set train.rl.beta above 0, or train.rl.ref_sync_steps=null"
         )
+    renews = settings.method_class.renews_reference(settings.method)
+    if rl.beta > 0 and settings.model.lora is not None and renews:
+        yield (
+            f"train.rl.beta = {rl.beta}: {settings.method.name} takes the KL to the model as it is after the warm-up,"
+            " and with model.lora only that as loaded is kept; set train.rl.beta=0, or model.lora=null"
+        )
     for beta in settings.train.adam_betas:
         if not 0 <= beta < 1:
             yield f"train.adam_betas = {list(settings.train.adam_betas)}: both must be at least 0 and below 1"

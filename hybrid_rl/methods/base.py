@@ -153,6 +153,8 @@ class Update:
     """For "sft": take the gradient norm and leave the weights as they are; then `next_update` is asked again."""
     own_moments: bool = False
     """For "sft": Adam's moments apart from those of all other updates. Not with DeepSpeed."""
+    renew_reference: bool = False
+    """The model as it is before this update becomes the reference of the KL, if there is one."""
     note: Mapping[str, Json] = field(default_factory=dict)
     """Why this update was chosen, for the decision log."""
 
@@ -209,6 +211,11 @@ class Method:
     def beyond_deepspeed(cls, settings: Any) -> tuple[str, str] | None:
         """The setting that needs what DeepSpeed's engine cannot do, as (`name = value`, `name=remedy`); else None."""
         return None
+
+    @classmethod
+    def renews_reference(cls, settings: Any) -> bool:
+        """Whether an update may ask for a new reference of the KL; until then it is the model as loaded."""
+        return False
 
     @classmethod
     def sft_batch(cls, settings: Any) -> tuple[str, int] | None:

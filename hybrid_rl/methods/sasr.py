@@ -14,7 +14,7 @@ there is no code. Where we had to choose:
 - One optimizer serves both kinds. The warm-up has a learning-rate schedule of its own, the hybrid
   phase one over both kinds, whose SFT updates take the rate of RL or their own (`sft_schedule`).
 - Divergence from the initial distribution does not enter p. It is the KL term of the RL loss
-  (`train.rl.beta`), against the reference model that the trainer holds.
+  (`train.rl.beta`), and the reference is the model at the end of the warm-up.
 - An RL step without signal (every group uniform) stays an RL step.
 """
 
@@ -172,6 +172,7 @@ class Sasr(base.Method):
             kind,
             progress=progress,
             schedule=self.settings.sft_schedule if kind == "sft" else "rl",
+            renew_reference=0 < step == self.warmup_steps,
             note={
                 "phase": "hybrid",
                 "p": probability,
@@ -229,6 +230,11 @@ class Sasr(base.Method):
         if settings.probe_every is None:
             return None
         return f"method.probe_every = {settings.probe_every}", "method.probe_every=null"
+
+    @classmethod
+    def renews_reference(cls, settings: SasrSettings) -> bool:
+        """Line 3: pi_ref is the model at the end of the warm-up."""
+        return settings.control != "no_warmup"
 
     @classmethod
     def expected_sft_steps(cls, settings: SasrSettings, steps: int) -> int:
