@@ -96,6 +96,12 @@ class BreadRelift(base.Method):
         self.relift.load_state_dict(state["relift"])
 
     @classmethod
+    def beyond_deepspeed(cls, settings: BreadReliftSettings) -> tuple[str, str] | None:
+        if not settings.relift.own_moments:
+            return None
+        return "method.relift.own_moments = true", "method.relift.own_moments=false"
+
+    @classmethod
     def sft_batch(cls, settings: BreadReliftSettings) -> tuple[str, int]:
         return "method.relift.batch_size", settings.relift.batch_size
 

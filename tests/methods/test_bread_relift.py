@@ -201,3 +201,12 @@ def test_both_parts_share_one_group_size() -> None:
         "Value error, group_size, bread.group_size and relift.group_size must be equal; found "
         "8, 4, 4; set method.group_size alone"
     )
+
+
+def test_moments_of_their_own_are_beyond_deepspeed_here_too() -> None:
+    assert BreadRelift.beyond_deepspeed(method().settings) is None
+    own = method(relift__own_moments=True).settings
+    assert BreadRelift.beyond_deepspeed(own) == (
+        "method.relift.own_moments = true",
+        "method.relift.own_moments=false",
+    )
