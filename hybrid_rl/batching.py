@@ -46,10 +46,12 @@ def problems(
     sft_batch_size: int | None,
     processes: int,
     micro_batch: int | None,
+    sft_setting: str = "train.sft.batch_size",
 ) -> list[str]:
     """Why no batch can be cut from these numbers; empty when one can.
 
-    `group_size` None: nothing is sampled; `sft_batch_size` None: no update is supervised.
+    `group_size` None: nothing is sampled; `sft_batch_size` None: no update is supervised; `sft_setting`: what
+    decides its size.
     """
     if group_size is None:
         return []
@@ -72,7 +74,7 @@ def problems(
     most = rows * processes
     if sft_batch_size is not None and sft_batch_size > most:
         return [
-            f"train.sft.batch_size = {sft_batch_size}: cut over the {rows // micro_batch} micro-batches of an RL update"
+            f"{sft_setting} = {sft_batch_size}: cut over the {rows // micro_batch} micro-batches of an RL update"
             f" it exceeds hardware.micro_batch = {micro_batch}; at most {most} fit, or set hardware.micro_batch=null"
         ]
     return []

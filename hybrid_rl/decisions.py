@@ -23,6 +23,7 @@ _TOTALS = {
     "expired": "left the buffer, too old, so far",
     "overflow": "left the buffer, no room, so far",
     "without_trace": "hardest questions without a trace, so far",
+    "without_answer": "hardest questions whose rollouts were all truncated or unparseable, so far",
 }
 """Note of an update that is a running total -> what it counts."""
 

@@ -5,8 +5,9 @@ cut. Knows no source; needs a tokenizer, but not the library that made it.
 """
 
 import logging
+import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -18,6 +19,8 @@ from hybrid_rl.questions import DataError, Question, Questions
 from hybrid_rl.settings import TrainSettings
 
 log = logging.getLogger(__name__)
+
+_OPENING_TAG_AT_END = re.compile(r"(<[^<>/\s][^<>\s]*>)(\s*)\Z")
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ def encode(
     """All questions as examples.
 
     The prompt is the chat template with its generation prompt; the trace follows it directly and is tokenised on its
-    own, as sampling would produce it. `answer_start`: where the statement of the answer begins in a text. Raises
+    own, as sampling would produce it. An opening tag, such as <think>, that ends the one and begins the other is left
+    out of the trace, as in ReLIFT's code. `answer_start`: where the statement of the answer begins in a text. Raises
     DataError for prompts and traces that are too long where they may not be dropped, and for text that the tokenizer
     cannot hold.
     """
@@ -91,7 +95,8 @@ class _Encoder:
 
     def split(self, name: str, questions: Sequence[Question]) -> list[Example]:
         """The examples of one split, without those that are dropped."""
-        prompts = self._prompts(name, questions)
+        texts = [self._render(question) for question in questions]
+        prompts = self._prompts(name, questions, texts)
         most = self.settings.max_prompt_tokens
         dropped = self._too_long(
             name,
@@ -102,7 +107,12 @@ class _Encoder:
             ("data.on_long_prompt", self.settings.on_long_prompt),
         )
         traces = self._traces(
-            name, [question for question in questions if question.id not in dropped]
+            name,
+            {
+                question.id: without_opening_tag(question.trace, text)
+                for question, text in zip(questions, texts, strict=True)
+                if question.trace is not None and question.id not in dropped
+            },
         )
         examples = [
             Example(
@@ -122,8 +132,7 @@ class _Encoder:
             )
         return examples
 
-    def _prompts(self, name: str, questions: Sequence[Question]) -> list[Ids]:
-        texts = [self._render(question) for question in questions]
+    def _prompts(self, name: str, questions: Sequence[Question], texts: Sequence[str]) -> list[Ids]:
         if not texts or self.problems:
             return [() for _ in texts]
         encoded = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
@@ -149,11 +158,8 @@ class _Encoder:
             return ""
         return text
 
-    def _traces(self, name: str, questions: Sequence[Question]) -> dict[str, Trace]:
-        """Question id -> trace, of those that have one that fits."""
-        texts = {
-            question.id: question.trace for question in questions if question.trace is not None
-        }
+    def _traces(self, name: str, texts: Mapping[str, str]) -> dict[str, Trace]:
+        """Question id -> trace, of those of `texts` that fit."""
         if not texts:
             return {}
         encoded = self.tokenizer(
@@ -217,6 +223,14 @@ class _Encoder:
 
     def _split(self, name: str) -> str:
         return f"data={self.settings.name}, {name}"
+
+
+def without_opening_tag(trace: str, prompt: str) -> str:
+    """What of `trace` follows `prompt`, which may end with the tag that the trace begins with, and the same blanks."""
+    opened = _OPENING_TAG_AT_END.search(prompt)
+    if opened is None or not trace.lstrip().startswith(opened[1]):
+        return trace
+    return trace.lstrip().removeprefix(opened[1]).removeprefix(opened[2])
 
 
 def _bare(text: str) -> str:

@@ -106,7 +106,7 @@ def work(settings: Settings, lengths: Lengths, parameters: int | None) -> Work:
     rl_steps = train.steps - sft_steps
     prompts = rl_steps * train.prompts_per_step
     rollouts = prompts * (settings.group_size or 0)
-    demonstrations = sft_steps * train.sft.batch_size
+    demonstrations = sft_steps * settings.sft_batch[1]
     generated = rollouts * train.max_completion_tokens
     # A method that learns from traces in RL updates, not in SFT updates, may come to use all of them.
     shown = demonstrations if sft_steps or not method.needs_traces else lengths.traces

@@ -161,8 +161,14 @@ def save(
     os.replace(partial, directory)
 
 
+def renew_reference(reference: PreTrainedModel | None, model: PreTrainedModel) -> None:
+    """Give the reference model of the KL the weights that `model` has now; None: there is none."""
+    if reference is not None:
+        reference.load_state_dict(model.state_dict())
+
+
 def save_reference(reference: PreTrainedModel | None, checkpoint: Path) -> None:
-    """Keep the reference model of the KL with a checkpoint, where it follows the policy; None: it does not."""
+    """Keep the reference model of the KL with a checkpoint, where it does not stay as loaded; None: it does."""
     if reference is not None:
         save_safetensors(reference, str(checkpoint / REFERENCE_FILE))
 

@@ -75,12 +75,14 @@ def _model(settings: Settings) -> Iterator[str]:
 def _batch(settings: Settings) -> Iterator[str]:
     train = settings.train
     sft_steps = settings.method_class.expected_sft_steps(settings.method, train.steps)
+    sft_setting, sft_batch_size = settings.sft_batch
     yield from batching.problems(
         train.prompts_per_step,
         settings.group_size,
-        train.sft.batch_size if sft_steps else None,
+        sft_batch_size if sft_steps else None,
         settings.hardware.world_size,
         settings.hardware.micro_batch,
+        sft_setting,
     )
 
 
@@ -94,6 +96,12 @@ def _training(settings: Settings) -> Iterator[str]:
         yield (
             f"train.rl.ref_sync_steps = {rl.ref_sync_steps}: with train.rl.beta = 0 there is no reference model;"
             " set train.rl.beta above 0, or train.rl.ref_sync_steps=null"
+        )
+    renews = settings.method_class.renews_reference(settings.method)
+    if rl.beta > 0 and settings.model.lora is not None and renews:
+        yield (
+            f"train.rl.beta = {rl.beta}: {settings.method.name} takes the KL to the model as it is after the warm-up,"
+            " and with model.lora only that as loaded is kept; set train.rl.beta=0, or model.lora=null"
         )
     for beta in settings.train.adam_betas:
         if not 0 <= beta < 1:

@@ -324,12 +324,18 @@ class Settings(Checked):
         return self.method.group_size if self.method_class.needs_rollouts else None
 
     @property
+    def sft_batch(self) -> tuple[str, int]:
+        """The setting that limits the demonstrations of an SFT update, by name, and its value."""
+        own = self.method_class.sft_batch(self.method)
+        return own or ("train.sft.batch_size", self.train.sft.batch_size)
+
+    @property
     def batch(self) -> Batch:
         """What one device holds in one optimizer step."""
         return plan(
             self.train.prompts_per_step,
             self.group_size,
-            self.train.sft.batch_size,
+            self.sft_batch[1],
             self.hardware.world_size,
             self.hardware.micro_batch,
         )

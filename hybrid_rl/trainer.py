@@ -76,7 +76,8 @@ class HybridTrainer(LeanGrpoTrainer):
         self.remove_callback(PrinterCallback)
         self.watch = Watch(guards, settings.run_dir, self.accelerator, model, recorder)
         self.beta = rl.beta
-        self._moving_reference = reference if rl.ref_sync_steps else None
+        moves = rl.ref_sync_steps or method.renews_reference(settings.method)
+        self._moving_reference = reference if moves else None
         if reference is not None:
             self.add_reference(reference)
         self.eos_token_ids = list(eos_ids)
@@ -122,6 +123,8 @@ class HybridTrainer(LeanGrpoTrainer):
         while self._update.measure_only:
             self._measure(num_batches)
             self._begin(self.method.next_update(self.state.global_step))
+        if self._update.renew_reference:
+            models.renew_reference(self._moving_reference, self.model)
         if self._update.own_moments:
             self._own_moments.enter(self.optimizer)
         self._set_learning_rate()

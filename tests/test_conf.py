@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from hybrid_rl import rules
 from hybrid_rl.cli import config_dir
+from hybrid_rl.methods.sasr import switch_probability
 from hybrid_rl.settings import Settings
 
 SECTIONS = sorted(
@@ -141,3 +142,10 @@ def test_a_reproduction_card_names_its_source_and_what_differs(
     for word in ("arXiv", "Aims at", "xpect", "Known to differ" if preset != "bread" else "choice"):
         assert word in head
     assert load(f"experiment=reproduce_{preset}").method.name == method
+
+
+def test_sasr_is_reproduced_with_the_gamma_whose_probability_can_fall_below_what_is_expected(
+    load: Load,
+) -> None:
+    method = load("experiment=reproduce_sasr").method
+    assert switch_probability(1.0, 1.0, method.gamma) > 0.3

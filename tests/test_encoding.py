@@ -8,10 +8,24 @@ from transformers import PreTrainedTokenizerFast
 
 from hybrid_rl.data import DataError, Examples, Message, Question, Questions, encode
 from hybrid_rl.data_settings import DataSettings
+from hybrid_rl.encoding import without_opening_tag
 from hybrid_rl.methods.base import Trace
 from hybrid_rl.settings import TrainSettings
 
-WORDS = ["<pad>", "<end>", "<unknown>", "user:", "system:", "expert:", "1", "2", "3", "+", "#"]
+WORDS = [
+    "<pad>",
+    "<end>",
+    "<unknown>",
+    "user:",
+    "system:",
+    "expert:",
+    "1",
+    "2",
+    "3",
+    "+",
+    "#",
+    "<think>",
+]
 TEMPLATE = (
     "{% for m in messages %}"
     "{% if m.content == '+' %}{{ raise_exception('no sums') }}{% endif %}"
@@ -52,7 +66,11 @@ def encoded(train: list[Question], test: list[Question] | None = None, **changes
     )
     questions = Questions(train, [], {"held": test or []}, [], {})
     return encode(
-        questions, tokenizer(), data_settings, train_settings, lambda text: text.find("#")
+        questions,
+        changes.get("thinking", tokenizer()),
+        data_settings,
+        train_settings,
+        lambda text: text.find("#"),
     )
 
 
@@ -146,4 +164,32 @@ def test_messages_that_the_template_refuses_are_named_once() -> None:
     assert str(raised.value) == (
         "model.chat_template: takes no messages of system and user (no sums); set data.system=null,"
         " or give a template that does"
+    )
+
+
+@pytest.mark.parametrize(
+    ("prompt", "trace", "expected"),
+    [
+        ("expert: <think>\n", "<think>\nSo 3", "So 3"),
+        ("expert: <think>", "<think>\nSo 3", "\nSo 3"),
+        ("expert: <think>\n", "\n<think>So 3", "So 3"),
+        ("expert: <think>\n\n</think>\n\n", "</think>\n\nSo 3", "</think>\n\nSo 3"),
+        ("expert: ", "<think>\nSo 3", "<think>\nSo 3"),
+        ("expert: <think>\n", "So 3 <think>\n", "So 3 <think>\n"),
+    ],
+)
+def test_a_tag_that_the_prompt_has_opened_is_not_opened_again(
+    prompt: str, trace: str, expected: str
+) -> None:
+    assert without_opening_tag(trace, prompt) == expected
+
+
+def test_a_trace_goes_on_after_the_tag_that_ends_the_prompt() -> None:
+    thinking = tokenizer()
+    thinking.chat_template = TEMPLATE.replace("expert: ", "expert: <think>\n")
+    [example] = encoded([question("a", "1", "<think>\n1 + 2\n# 3")], thinking=thinking).train
+
+    assert [WORDS[i] for i in example.prompt_ids[-2:]] == ["expert:", "<think>"]
+    assert example.trace == Trace(
+        text="1 + 2\n# 3", ids=(6, 9, 7, 10, 8), ends=(1, 3, 5, 7, 9), answer_start=6
     )

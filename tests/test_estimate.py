@@ -52,6 +52,15 @@ def test_work_of_both_is_the_sum(load: Load) -> None:
     assert found.flops == 1000 * (8 * 96 * 84 + 6 * 16 * 70)
 
 
+def test_work_of_relift_is_that_of_its_own_batches(load: Load) -> None:
+    from hybrid_rl.estimate import Lengths, work  # noqa: PLC0415 - heavy: transformers
+
+    settings = load("method=relift", "method.group_size=8", "method.batch_size=3", *FIXED)
+    found = work(settings, Lengths(prompt=20, trace=50, traces=64), parameters=None)
+    assert (found.sft_steps, found.rl_steps) == (5, 5)
+    assert found.trained_tokens == 5 * 2 * 8 * 64 + 5 * 3 * 50
+
+
 def test_what_a_budget_buys(load: Load) -> None:
     from hybrid_rl.estimate import Lengths, budget_rows, work  # noqa: PLC0415 - heavy: transformers
 

@@ -79,3 +79,24 @@ def test_a_deepspeed_that_loses_gradients_is_refused(
         told = ""
     assert ("loses gradients under ZeRO-1/2 with CPU offload" in told) is refused
     assert (f"{version} is installed" in told) is refused
+
+
+@pytest.mark.parametrize(
+    ("method", "setting"),
+    [("relift", "method.batch_size"), ("bread_relift", "method.relift.batch_size")],
+)
+def test_the_sft_batch_of_a_method_obeys_the_micro_batch(
+    load: Load, method: str, setting: str
+) -> None:
+    """8 questions by 16 rollouts are 128 rows."""
+    with pytest.raises(SettingsError) as raised:
+        load(f"method={method}", f"{setting}=256", "hardware.micro_batch=4")
+    assert str(raised.value) == (
+        f"{setting} = 256: cut over the 32 micro-batches of an RL update it exceeds"
+        " hardware.micro_batch = 4; at most 128 fit, or set hardware.micro_batch=null"
+    )
+
+
+def test_an_sft_batch_that_the_method_never_takes_is_not_refused(load: Load) -> None:
+    settings = load("method=relift", "train.sft.batch_size=256", "hardware.micro_batch=4")
+    assert settings.batch.sft_rows_per_device == 16

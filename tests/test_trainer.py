@@ -305,11 +305,19 @@ def test_a_measured_norm_is_that_of_the_same_update_and_changes_nothing(tmp_path
 
 
 MOVING_REFERENCE = {"train__rl__beta": 0.1, "train__rl__ref_sync_steps": 2}
+RENEWED_REFERENCE = {"train__rl__beta": 0.1, "train__sft__learning_rate": 1e-2}
 
 
 @pytest.mark.parametrize(
     ("method", "more"),
-    [("sft", {}), ("grpo", {}), ("sft_then_grpo", {}), ("grpo", MOVING_REFERENCE)],
+    [
+        ("sft", {}),
+        ("grpo", {}),
+        ("sft_then_grpo", {}),
+        ("grpo", MOVING_REFERENCE),
+        ("sft_then_grpo", {"method__sft_fraction": 0.3, **RENEWED_REFERENCE}),  # before the cut
+        ("sft_then_grpo", {"method__sft_fraction": 0.5, **RENEWED_REFERENCE}),  # right after it
+    ],
 )
 def test_resume_equals_the_uninterrupted_run(
     tmp_path: Path, method: str, more: dict[str, Any]

@@ -4,7 +4,7 @@ Compared with SASR it takes away the choice of *when*, compared with ReLIFT that
 *what*. Static mixes of this kind are baselines of both papers (arXiv 2505.13026, 2506.07527).
 
 Our choices: the SFT update is the last of each k, so that training opens with RL; a warm-up is
-optional, and as in SASR it has a learning-rate schedule of its own.
+optional, and as in SASR it has a learning-rate schedule of its own and ends with a new reference of the KL.
 """
 
 from collections.abc import Mapping
@@ -62,8 +62,20 @@ class Alternate(base.Method):
             kind,
             progress=since / (self.steps - self.warmup_steps),
             schedule=self.settings.sft_schedule if kind == "sft" else "rl",
+            renew_reference=0 < step == self.warmup_steps,
             note={"phase": "alternate"},
         )
+
+    def state_dict(self) -> dict[str, base.Json]:
+        """More steps after a resume prolong the alternation, over which its schedule then stretches."""
+        return {"warmup_steps": self.warmup_steps}
+
+    def load_state_dict(self, state: Mapping[str, base.Json]) -> None:
+        self.warmup_steps = state["warmup_steps"]
+
+    @classmethod
+    def renews_reference(cls, settings: AlternateSettings) -> bool:
+        return settings.warmup_steps > 0
 
     @classmethod
     def expected_sft_steps(cls, settings: AlternateSettings, steps: int) -> int:

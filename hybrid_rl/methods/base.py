@@ -9,6 +9,7 @@ optimizer, a rank or a device, and this package imports neither torch nor TRL. T
   `next_update` gives the same answer everywhere. Randomness comes from `random.Random(f"{seed}-{step}")`.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -120,11 +121,20 @@ class Result:
     prefix_tokens: int = 0
     trained: bool = True
     note: Mapping[str, Json] = field(default_factory=dict)
+    outcomes: Mapping[Outcome, int] = field(default_factory=dict)
+    """How many rollouts ended how."""
 
     @classmethod
     def of(cls, group: Group) -> "Result":
-        size, prefix_tokens = len(group.rollouts), len(group.prefix)
-        return cls(group.example.id, group.correct, size, prefix_tokens, group.trained, group.note)
+        return cls(
+            example_id=group.example.id,
+            correct=group.correct,
+            size=len(group.rollouts),
+            prefix_tokens=len(group.prefix),
+            trained=group.trained,
+            note=group.note,
+            outcomes=dict(Counter(rollout.verdict.outcome for rollout in group.rollouts)),
+        )
 
 
 @dataclass(frozen=True)
@@ -144,6 +154,8 @@ class Update:
     """For "sft": take the gradient norm and leave the weights as they are; then `next_update` is asked again."""
     own_moments: bool = False
     """For "sft": Adam's moments apart from those of all other updates. Not with DeepSpeed."""
+    renew_reference: bool = False
+    """The model as it is before this update becomes the reference of the KL, if there is one."""
     note: Mapping[str, Json] = field(default_factory=dict)
     """Why this update was chosen, for the decision log."""
 
@@ -190,7 +202,7 @@ class Method:
         """The global gradient norm of `step` before clipping, after its backward pass; nan: the step was skipped."""
 
     def state_dict(self) -> dict[str, Json]:
-        """All that a resume needs, JSON values only."""
+        """All that a resume needs, JSON values only; the phases too, since `steps` may have become more by then."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Json]) -> None:
@@ -199,6 +211,16 @@ class Method:
     @classmethod
     def beyond_deepspeed(cls, settings: Any) -> tuple[str, str] | None:
         """The setting that needs what DeepSpeed's engine cannot do, as (`name = value`, `name=remedy`); else None."""
+        return None
+
+    @classmethod
+    def renews_reference(cls, settings: Any) -> bool:
+        """Whether an update may ask for a new reference of the KL; until then it is the model as loaded."""
+        return False
+
+    @classmethod
+    def sft_batch(cls, settings: Any) -> tuple[str, int] | None:
+        """The method's own setting for the most examples of an SFT update, as (name, value); None: the trainer's."""
         return None
 
     @classmethod

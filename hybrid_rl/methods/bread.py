@@ -36,9 +36,6 @@ Note = Mapping[str, base.Json]
 Probe = tuple[int, float]
 """A tried k and the share of correct rollouts there."""
 
-HOPELESS = frozenset({"dropped: longest prefix fails", "dropped: no usable cut"})
-"""Outcomes of a search that found the question beyond reach even with the longest prefix."""
-
 
 class BreadSettings(base.Method.Settings):
     group_size: int = Field(ge=2)

@@ -1,8 +1,11 @@
 """BREAD rollouts, ReLIFT updates: what no hint can open up is learned from the demonstration.
 
-Not published. BREAD (arXiv 2506.17211) leaves a question out when even the longest prefix gives no
+Not published. BREAD (arXiv 2506.17211) leaves a question out when no prefix that it tries gives a
 correct rollout; here it goes to the buffer of ReLIFT (arXiv 2506.07527) instead, and leaves it again
-once a later group solves it, guided or not.
+once a later rollout solves it, guided or not.
+
+An unlimited search fails throughout only if the longest prefix fails. With `bread.max_probes` or
+`order: random` fewer probes decide, and with a control of BREAD the unguided rollouts do.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,8 +14,21 @@ from dataclasses import replace
 from pydantic import Field, field_validator, model_validator
 
 from hybrid_rl.methods import base
-from hybrid_rl.methods.bread import HOPELESS, Bread
+from hybrid_rl.methods.bread import Bread
 from hybrid_rl.methods.relift import Relift
+
+
+def hopeless(results: Sequence[base.Result]) -> list[str]:
+    """Ids of the questions that no rollout solved, however it was guided, in batch order, each once."""
+    solved = {result.example_id for result in results if not _failed(result)}
+    return [i for i in dict.fromkeys(result.example_id for result in results) if i not in solved]
+
+
+def _failed(result: base.Result) -> bool:
+    """Whether all of the student's own rollouts failed, those of probes too."""
+    if result.note["outcome"] == "expert in group":  # what is correct there is the expert's
+        return True
+    return result.correct == 0 and not any(rate for _, rate in result.note.get("probes", ()))
 
 
 class BreadReliftSettings(base.Method.Settings):
@@ -68,10 +84,9 @@ class BreadRelift(base.Method):
         return replace(update, note=note)
 
     def observe_results(self, step: int, results: Sequence[base.Result]) -> None:
-        """ReLIFT hears of what was solved and of what even the longest prefix does not solve."""
+        """ReLIFT hears of all questions, and that those are hardest which nothing opened up."""
         self.bread.observe_results(step, results)
-        told = [r for r in results if r.correct > 0 or r.note["outcome"] in HOPELESS]
-        self.relift.observe_results(step, told)
+        self.relift.observe_hardest(step, results, hopeless(results))
 
     def state_dict(self) -> dict[str, base.Json]:
         return {"bread": self.bread.state_dict(), "relift": self.relift.state_dict()}
@@ -79,6 +94,16 @@ class BreadRelift(base.Method):
     def load_state_dict(self, state: Mapping[str, base.Json]) -> None:
         self.bread.load_state_dict(state["bread"])
         self.relift.load_state_dict(state["relift"])
+
+    @classmethod
+    def beyond_deepspeed(cls, settings: BreadReliftSettings) -> tuple[str, str] | None:
+        if not settings.relift.own_moments:
+            return None
+        return "method.relift.own_moments = true", "method.relift.own_moments=false"
+
+    @classmethod
+    def sft_batch(cls, settings: BreadReliftSettings) -> tuple[str, int]:
+        return "method.relift.batch_size", settings.relift.batch_size
 
     @classmethod
     def expected_sft_steps(cls, settings: BreadReliftSettings, steps: int) -> int:

@@ -30,6 +30,9 @@ from hybrid_rl.methods import base
 
 Order = Literal["fifo", "lifo"]
 
+NO_ANSWER: tuple[base.Outcome, ...] = ("truncated", "unparseable")
+"""A length limit or a format may be what makes such a question hardest."""
+
 
 class ReliftSettings(base.Method.Settings):
     group_size: int = Field(ge=2)
@@ -65,6 +68,17 @@ def unsolved(results: Sequence[base.Result]) -> list[str]:
     """
     solved = {result.example_id for result in results if result.correct > 0}
     return [i for i in dict.fromkeys(result.example_id for result in results) if i not in solved]
+
+
+def answerless(results: Sequence[base.Result]) -> set[str]:
+    """Ids of the questions whose failed rollouts were all cut off or without an answer that can be read."""
+    answered = {
+        result.example_id
+        for result in results
+        if sum(result.outcomes.get(outcome, 0) for outcome in NO_ANSWER)
+        < result.size - result.correct
+    }
+    return {result.example_id for result in results} - answered
 
 
 @dataclass(frozen=True)
@@ -152,7 +166,7 @@ class Relift(base.Method):
         self.latest: list[str] = []
         """Questions of the latest RL update that have a demonstration."""
         self.left: Counter[str] = Counter()
-        """Running totals of questions not learned from: no trace, or how they left the buffer."""
+        """Running totals: hardest questions without a trace or an answer, and how others left the buffer."""
 
     def next_update(self, step: int) -> base.Update:
         """SFT on the buffer's next batch, right after an RL update and once at most; else RL."""
@@ -174,12 +188,18 @@ class Relift(base.Method):
 
     def observe_results(self, step: int, results: Sequence[base.Result]) -> None:
         """Buffer the hardest questions of an RL update."""
+        self.observe_hardest(step, results, unsolved(results))
+
+    def observe_hardest(
+        self, step: int, results: Sequence[base.Result], hardest: Sequence[str]
+    ) -> None:
+        """`observe_results` for a caller that knows better which ids are hardest; all others count as solved."""
         self.rl_updates += 1
         self.questions_seen += len(results)
         self.latest = self._with_trace(result.example_id for result in results)
-        hardest = unsolved(results)
         with_trace = self._with_trace(hardest)
         self.left["without_trace"] += len(hardest) - len(with_trace)
+        self.left["without_answer"] += len(answerless(results) & set(hardest))
         if self.settings.select == "random":
             chosen = self._random_instead(with_trace, step)
         else:
@@ -212,6 +232,10 @@ class Relift(base.Method):
     def beyond_deepspeed(cls, settings: ReliftSettings) -> tuple[str, str] | None:
         own = ("method.own_moments = true", "method.own_moments=false")
         return own if settings.own_moments else None
+
+    @classmethod
+    def sft_batch(cls, settings: ReliftSettings) -> tuple[str, int]:
+        return "method.batch_size", settings.batch_size
 
     @classmethod
     def expected_sft_steps(cls, settings: ReliftSettings, steps: int) -> int:

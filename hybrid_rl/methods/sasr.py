@@ -14,7 +14,7 @@ there is no code. Where we had to choose:
 - One optimizer serves both kinds. The warm-up has a learning-rate schedule of its own, the hybrid
   phase one over both kinds, whose SFT updates take the rate of RL or their own (`sft_schedule`).
 - Divergence from the initial distribution does not enter p. It is the KL term of the RL loss
-  (`train.rl.beta`), against the reference model that the trainer holds.
+  (`train.rl.beta`), and the reference is the model at the end of the warm-up.
 - An RL step without signal (every group uniform) stays an RL step.
 """
 
@@ -149,6 +149,8 @@ class Sasr(base.Method):
         self.last_norm: float | None = None
         self.measured_after = -1
         """Step after which `last_norm` held."""
+        self.probed: tuple[int, float] | None = None
+        """Step and norm of the latest measurement, for the decision log of that step."""
         self.sft_updates = 0
         """Since the warm-up."""
 
@@ -170,6 +172,7 @@ class Sasr(base.Method):
             kind,
             progress=progress,
             schedule=self.settings.sft_schedule if kind == "sft" else "rl",
+            renew_reference=0 < step == self.warmup_steps,
             note={
                 "phase": "hybrid",
                 "p": probability,
@@ -177,6 +180,7 @@ class Sasr(base.Method):
                 "g_last": self.last_norm,
                 "g_warmup": self.warmup_norm,
                 "sft_updates": self.sft_updates,
+                **self._probe_note(step),
             },
         )
 
@@ -186,6 +190,7 @@ class Sasr(base.Method):
             return
         warmup = step < self.warmup_steps
         self.measured_after = step - 1 if update.measure_only else step
+        self.probed = (step, grad_norm) if update.measure_only else None
         if not usable(grad_norm):
             return
         self.sft_updates += not warmup and not update.measure_only
@@ -198,7 +203,13 @@ class Sasr(base.Method):
         self.last_norm = smoothed(previous, grad_norm, self.settings.smoothing)
 
     def state_dict(self) -> dict[str, base.Json]:
+        """More steps after a resume prolong the hybrid phase, over which its schedule then stretches.
+
+        `control: shuffled` has spent its SFT steps within the first plan: what comes on top is RL.
+        """
         return {
+            "warmup_steps": self.warmup_steps,
+            "sft_at": None if self.sft_at is None else sorted(self.sft_at),
             "warmup_norms": self.warmup_norms,
             "last_norm": self.last_norm,
             "measured_after": self.measured_after,
@@ -206,6 +217,8 @@ class Sasr(base.Method):
         }
 
     def load_state_dict(self, state: Mapping[str, base.Json]) -> None:
+        self.warmup_steps = state["warmup_steps"]
+        self.sft_at = None if state["sft_at"] is None else frozenset(state["sft_at"])
         self.warmup_norms = list(state["warmup_norms"])
         self.last_norm = state["last_norm"]
         self.measured_after = state["measured_after"]
@@ -219,6 +232,11 @@ class Sasr(base.Method):
         return f"method.probe_every = {settings.probe_every}", "method.probe_every=null"
 
     @classmethod
+    def renews_reference(cls, settings: SasrSettings) -> bool:
+        """Line 3: pi_ref is the model at the end of the warm-up."""
+        return settings.control != "no_warmup"
+
+    @classmethod
     def expected_sft_steps(cls, settings: SasrSettings, steps: int) -> int:
         """The warm-up, then the share at equal norms, 1/(1+gamma), or that of a control."""
         warmup = cls._warmup_length(settings, steps)
@@ -228,6 +246,12 @@ class Sasr(base.Method):
         fixed = settings.control == "fixed"
         share = settings.fixed_probability if fixed else 1 / (1 + settings.gamma)
         return warmup + round(share * (steps - warmup))
+
+    def _probe_note(self, step: int) -> dict[str, base.Json]:
+        """The norm that was measured in this step, None where it says nothing; empty without a measurement."""
+        if self.probed is None or self.probed[0] != step:
+            return {}
+        return {"probe": self.probed[1] if usable(self.probed[1]) else None}
 
     def _decide(self, step: int) -> tuple[Literal["sft", "rl"], float]:
         """The kind of `step` and the probability that it was SFT."""

@@ -1,8 +1,10 @@
 """SFT, then GRPO from its result: the baseline that an audit (arXiv 2604.23747) found to beat published hybrids.
 
 Both phases are one run: one optimizer, one directory, one step count. Each phase has its own learning-rate schedule.
+A KL term of the RL loss (`train.rl.beta`) is to the result of SFT, as it is where GRPO is a run of its own.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
@@ -27,7 +29,22 @@ class SftThenGrpo(base.Method):
     def next_update(self, step: int) -> base.Update:
         if step < self.sft_steps:
             return base.Update("sft", progress=step / self.sft_steps)
-        return base.Update("rl", progress=(step - self.sft_steps) / (self.steps - self.sft_steps))
+        return base.Update(
+            "rl",
+            progress=(step - self.sft_steps) / (self.steps - self.sft_steps),
+            renew_reference=step == self.sft_steps,
+        )
+
+    def state_dict(self) -> dict[str, base.Json]:
+        """More steps after a resume prolong the RL phase, over which its schedule then stretches."""
+        return {"sft_steps": self.sft_steps}
+
+    def load_state_dict(self, state: Mapping[str, base.Json]) -> None:
+        self.sft_steps = state["sft_steps"]
+
+    @classmethod
+    def renews_reference(cls, settings: Any) -> bool:
+        return True
 
     @classmethod
     def expected_sft_steps(cls, settings: Any, steps: int) -> int:

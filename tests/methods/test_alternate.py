@@ -1,5 +1,6 @@
 """Static alternation: every k-th step is SFT, after an optional warm-up."""
 
+import json
 from typing import Any
 
 import pytest
@@ -38,6 +39,15 @@ def test_each_phase_runs_through_its_own_schedule() -> None:
     method = Alternate(settings(warmup_steps=0.5), {}, seed=0, steps=8)
     progress = [method.next_update(step).progress for step in range(8)]
     assert progress == [0, 0.25, 0.5, 0.75, 0, 0.25, 0.5, 0.75]
+
+
+def test_more_steps_after_a_resume_leave_the_warmup_as_it_was() -> None:
+    method = Alternate(settings(every=2, warmup_steps=0.5), {}, seed=0, steps=8)
+    longer = Alternate(settings(every=2, warmup_steps=0.5), {}, seed=0, steps=20)
+    longer.load_state_dict(json.loads(json.dumps(method.state_dict())))
+    updates = [longer.next_update(step) for step in range(4, 20)]
+    assert [update.kind for update in updates] == ["rl", "sft"] * 8
+    assert [update.progress for update in updates] == [since / 16 for since in range(16)]
 
 
 @pytest.mark.parametrize("schedule", ["sft", "rl"])

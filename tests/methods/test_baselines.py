@@ -1,12 +1,14 @@
 """The three arms that every hybrid is compared with, and what all methods inherit."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from hybrid_rl.methods.base import Attempt, Example, Result, Rollout, Update, Verdict
+from hybrid_rl.methods.base import Attempt, Example, Group, Result, Rollout, Update, Verdict
 from hybrid_rl.methods.grpo import Grpo
 from hybrid_rl.methods.sft import Sft
 from hybrid_rl.methods.sft_then_grpo import SftThenGrpo
@@ -47,6 +49,20 @@ def test_a_group_holds_its_own_rollouts_in_the_order_of_the_questions() -> None:
     assert all(group.trained and group.prefix == () for group in groups)
 
 
+def test_a_result_counts_how_rollouts_ended() -> None:
+    verdicts = [Verdict("wrong", 0.0), Verdict("truncated", 0.0), Verdict("wrong", 0.0)]
+    group = Group(QUESTIONS[0], tuple(Rollout((1,), verdict) for verdict in verdicts), (7,))
+    assert asdict(Result.of(group)) == {
+        "example_id": "a",
+        "correct": 0,
+        "size": 3,
+        "prefix_tokens": 1,
+        "trained": True,
+        "note": {},
+        "outcomes": {"wrong": 2, "truncated": 1},
+    }
+
+
 @pytest.mark.parametrize("questions", [[], QUESTIONS])
 def test_every_rank_generates_once_whatever_it_was_given(questions: list[Example]) -> None:
     attempt = Scripted()
@@ -78,6 +94,14 @@ def test_sft_comes_first_and_each_phase_has_its_own_schedule() -> None:
     updates = [method.next_update(step) for step in range(5)]
     assert [update.kind for update in updates] == ["sft", "sft", "rl", "rl", "rl"]
     assert [update.progress for update in updates] == pytest.approx([0, 1 / 2, 0, 1 / 3, 2 / 3])
+
+
+def test_more_steps_after_a_resume_prolong_the_rl_phase() -> None:
+    method, longer = sft_then_grpo(0.4, steps=5), sft_then_grpo(0.4, steps=10)
+    longer.load_state_dict(json.loads(json.dumps(method.state_dict())))
+    updates = [longer.next_update(step) for step in range(10)]
+    assert [update.kind for update in updates] == ["sft"] * 2 + ["rl"] * 8
+    assert [update.progress for update in updates[2:]] == [since / 8 for since in range(8)]
 
 
 @pytest.mark.parametrize(

@@ -49,8 +49,14 @@ def _solved(attempt: Attempt) -> bool:
     return name != "never" and len(attempt.prefix) >= int(name)
 
 
-def method(*examples: Example) -> BreadRelift:
-    return BreadRelift(settings(), {e.id: e for e in examples}, seed=0, steps=10)
+def method(*examples: Example, **changed: Any) -> BreadRelift:
+    """`changed` have the section first: bread__order."""
+    values = settings().model_dump()
+    for key, value in changed.items():
+        section, _, name = key.partition("__")
+        values[section][name] = value
+    chosen = BreadRelift.Settings.model_validate(values)
+    return BreadRelift(chosen, {e.id: e for e in examples}, seed=0, steps=10)
 
 
 def rl_update(chosen: BreadRelift, step: int, examples: Sequence[Example]) -> list[Group]:
@@ -106,6 +112,68 @@ def test_a_question_that_a_prefix_opens_up_leaves_the_buffer() -> None:
     assert both.bread.anchors == {"never-a": 9}
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"bread__on_failure": "none"},
+        {"bread__on_failure": "extra_rollouts"},
+        {"bread__on_failure": "expert_in_group"},
+        {"bread__max_probes": 2},
+        {"bread__order": "random"},
+    ],
+)
+def test_whatever_bread_does_instead_sft_follows_where_all_rollouts_failed(
+    changed: dict[str, Any],
+) -> None:
+    questions = [question("0"), question("never-a"), question("never-b")]
+    both = method(*questions, **changed)
+
+    def with_expert(attempts: Sequence[Attempt]) -> list[Rollout]:
+        """As `student`; the expert is right."""
+        rollouts = student(attempts)
+        given = [attempt.completion is not None for attempt in attempts]
+        return [
+            Rollout((5,), RIGHT) if expert else rollout
+            for expert, rollout in zip(given, rollouts, strict=True)
+        ]
+
+    groups = both.rollout(0, questions, with_expert)
+    both.observe_results(0, [Result.of(group) for group in groups])
+    update = both.next_update(1)
+    assert update.kind == "sft"
+    assert [example.id for example in update.examples] == ["never-a", "never-b"]
+
+
+@pytest.mark.parametrize("on_failure", ["search", "expert_in_group"])
+def test_the_log_counts_hardest_questions_without_any_answer(on_failure: str) -> None:
+    cut_off, wrong = question("never-a"), question("never-b")
+    both = method(cut_off, wrong, bread__on_failure=on_failure)
+
+    def long_winded(attempts: Sequence[Attempt]) -> list[Rollout]:
+        """Never to the end on one question; the expert is right."""
+        verdicts = {True: Verdict("truncated", 0.0), False: WRONG}
+        return [
+            Rollout((5,), RIGHT if a.completion else verdicts[a.example is cut_off])
+            for a in attempts
+        ]
+
+    groups = both.rollout(0, [cut_off, wrong], long_winded)
+    both.observe_results(0, [Result.of(group) for group in groups])
+    assert both.next_update(1).note["relift"]["without_answer"] == 1
+
+
+def test_the_clock_and_the_missing_traces_are_those_of_all_questions() -> None:
+    both = method(*QUESTIONS, relift__batch_size=3)
+    rl_update(both, 0, QUESTIONS)
+    assert both.relift.questions_seen == 5
+    assert both.relift.left["without_trace"] == 1
+    assert both.relift.latest == ["0", "7", "never-a", "never-b"]
+    for step in range(1, 3):
+        assert both.next_update(step).kind == "rl"
+        rl_update(both, step, QUESTIONS[:2] * 2)
+    assert both.relift.left["expired"] == 2
+
+
 def test_the_state_of_both_survives_json() -> None:
     both, restored = method(*QUESTIONS), method(*QUESTIONS)
     rl_update(both, 0, QUESTIONS)
@@ -132,4 +200,13 @@ def test_both_parts_share_one_group_size() -> None:
     assert raised.value.errors()[0]["msg"] == (
         "Value error, group_size, bread.group_size and relift.group_size must be equal; found "
         "8, 4, 4; set method.group_size alone"
+    )
+
+
+def test_moments_of_their_own_are_beyond_deepspeed_here_too() -> None:
+    assert BreadRelift.beyond_deepspeed(method().settings) is None
+    own = method(relift__own_moments=True).settings
+    assert BreadRelift.beyond_deepspeed(own) == (
+        "method.relift.own_moments = true",
+        "method.relift.own_moments=false",
     )

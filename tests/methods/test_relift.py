@@ -69,6 +69,12 @@ def waiting(buffer: Buffer) -> list[str]:
     return [entry.example_id for entry in buffer.entries]
 
 
+def test_questions_whose_failures_all_lack_an_answer() -> None:
+    some: list[dict[Any, int]] = [{"truncated": 5, "unparseable": 3}, {"truncated": 7, "wrong": 1}]
+    results = [Result(name, 0, 8, outcomes=found) for name, found in zip("ab", some, strict=True)]
+    assert relift.answerless(results) == {"a"}
+
+
 def test_hardest_questions_have_no_correct_rollout() -> None:
     results = [Result("a", 0, 8), Result("b", 1, 8), Result("c", 0, 8), Result("d", 8, 8)]
     assert relift.unsolved(results) == ["a", "c"]
@@ -189,6 +195,7 @@ def test_sft_update_carries_entropy_bonus_and_reasons() -> None:
         "buffer": 2,
         "oldest_epochs": 0.5,
         "without_trace": 0,
+        "without_answer": 0,
         "solved": 0,
         "overflow": 0,
         "ids": ["q1", "q2"],

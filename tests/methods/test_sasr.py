@@ -220,6 +220,34 @@ def test_resume_repeats_the_choices() -> None:
     assert resumed == expected[-len(resumed) :]
 
 
+def prolonged(method: Sasr, steps: int, **changes: Any) -> Sasr:
+    """The method of the same run, resumed with more steps."""
+    longer = build(steps=steps, **changes)
+    longer.load_state_dict(json.loads(json.dumps(method.state_dict())))
+    return longer
+
+
+def test_more_steps_after_a_resume_leave_the_warmup_as_it_was() -> None:
+    method = build(steps=20, warmup_steps=0.2)
+    run(method, range(10), norm=2.0)
+    longer = prolonged(method, steps=100, warmup_steps=0.2)
+    updates = run(longer, range(10, 100), norm=1.0)
+    assert {update.note["phase"] for update in updates} == {"hybrid"}
+    assert longer.warmup_norm == 2.0
+    assert [update.progress for update in updates] == pytest.approx(
+        [(step - 4) / 96 for step in range(10, 100)]
+    )
+
+
+def test_more_steps_after_a_resume_leave_the_shuffled_steps_as_drawn() -> None:
+    changes: dict[str, Any] = {"warmup_steps": 0.2, "control": "shuffled", "sft_steps": 6}
+    whole = [update.kind for update in run(build(steps=20, **changes), range(20), norm=1.0)]
+    method = build(steps=20, **changes)
+    run(method, range(10), norm=1.0)
+    longer = run(prolonged(method, steps=40, **changes), range(10, 40), norm=1.0)
+    assert [update.kind for update in longer] == whole[10:] + ["rl"] * 20
+
+
 def test_probe_measures_after_so_many_steps_without_sft() -> None:
     method = build(steps=20, probe_every=3, control="fixed", fixed_probability=0.0)
     norms = [1.0] * 4 + [0.5] * 16
@@ -229,10 +257,22 @@ def test_probe_measures_after_so_many_steps_without_sft() -> None:
     assert (method.last_norm, method.sft_updates) == (0.5, 0)
 
 
+def test_the_decision_of_a_step_tells_of_the_probe_before_it() -> None:
+    method = build(steps=20, probe_every=3, control="fixed", fixed_probability=0.0, smoothing=0.5)
+    notes = [
+        update.note
+        for update in play(method, range(9), [1.0] * 4 + [0.5] * 5)
+        if not update.measure_only
+    ]
+    assert [note.get("probe") for note in notes] == [None] * 7 + [0.5, None]
+    assert notes[7]["g_last"] == 0.75
+
+
 def test_probe_with_a_useless_norm_is_not_repeated_within_the_step() -> None:
     method = build(steps=20, probe_every=1, control="fixed", fixed_probability=0.0)
     updates = play(method, range(6), [NAN] * 20)
     assert [update.measure_only for update in updates] == [False] * 5 + [True, False]
+    assert updates[-1].note["probe"] is None
 
 
 def test_fixed_probability_ignores_the_norms() -> None:
