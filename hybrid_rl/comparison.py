@@ -214,11 +214,8 @@ def _costs(arms: Arms, target: Target) -> dict[str, dict[str, Costs]]:
     found: dict[str, dict[str, Costs]] = {}
     for axis in BUDGETS:
         for arm in arms.arms:
-            made = []
-            for record in arm.evaluated:
-                points, total = curve(record, axis, target.measure, target.set), spent(record, axis)
-                if points and total is not None:
-                    made.append(spending.cost_of(points, target.value, total))
+            curves = [curve(r, axis, target.measure, target.set) for r in arm.evaluated]
+            made = [spending.cost_of(points, target.value) for points in curves if points]
             if made:
                 found.setdefault(axis, {})[arm.name] = spending.costs(made)
     return found

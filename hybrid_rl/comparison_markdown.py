@@ -114,9 +114,10 @@ def _costs(found: Comparison) -> Iterator[str]:
 
 
 COST_NOTE = (
-    "Median over seeds, at the first evaluation that was at the target; > stands before all that was spent by a run"
-    " that never got there. In brackets the seeds that bound the median; of fewer than 6 seeds all of them, and they"
-    " hold it less often than 95 % (3 seeds: 75 %)."
+    "Median over seeds, at the first evaluation that was at the target. A run that never was costs more than it had"
+    " spent at its last evaluation: > stands before such a figure. In brackets the seeds that bound the median; of"
+    " fewer than 6 seeds all of them, and they hold it less often than 95 % (3 seeds: 75 %). An upper end with > has no"
+    " bound: it shows how far any run was seen."
 )
 
 

@@ -13,6 +13,7 @@ from hybrid_rl import arms, comparison_markdown
 from hybrid_rl.arms import ComparisonError
 from hybrid_rl.comparison import Comparison, compare
 from hybrid_rl.rundir import write_json
+from hybrid_rl.spending import Cost
 from hybrid_rl.verdict import verdict
 
 SOLUTIONS = "eval/after/hard.jsonl"
@@ -56,9 +57,19 @@ def test_the_figures_are_those_of_the_raw_files(tmp_path: Path) -> None:
         ]
         cost = found.costs[axis]["bread"]
         assert (cost.median.spent, cost.reached) == (median(first), 3)
-        spent = lines("grpo", 0, "metrics.jsonl")[-1][axis]
+        spent = lines("grpo", 0, "eval/progress.jsonl")[-1][axis]
         assert found.costs[axis]["grpo"].median.spent == spent
         assert not found.costs[axis]["grpo"].median.reached
+
+
+def test_a_run_that_never_arrived_is_known_to_its_last_evaluation_and_no_further(
+    tmp_path: Path,
+) -> None:
+    """12 steps were trained, dev was evaluated at 4 and 8."""
+    studies.write_study(tmp_path, {"grpo": 0.3}, seeds=(0,))
+    progress = tmp_path / "grpo" / "seed_0" / "eval" / "progress.jsonl"
+    progress.write_text("".join(progress.read_text().splitlines(keepends=True)[:2]))
+    assert _compared(tmp_path).costs["step"]["grpo"].median == Cost(8, False)
 
 
 def test_the_area_is_taken_over_the_range_that_all_arms_cover(tmp_path: Path) -> None:
