@@ -112,12 +112,15 @@ def compare(arms: Arms) -> Comparison:
 
 def curve(record: Record, axis: str, measure: Measure, name: str = "dev") -> list[Point]:
     """Accuracy of a run on a set during training; from 0, where the set was evaluated before training."""
+    points = [
+        Point(float(line[axis]), float(line[measure]))
+        for line in record.progress
+        if line.get("set") == name and axis in line and measure in line
+    ]
     before = getattr(record.before.get(name), measure, None)
-    points = [Point(0.0, before.value)] if before is not None else []
-    for line in record.progress:
-        if line.get("set") == name and axis in line and measure in line:
-            points.append(Point(float(line[axis]), float(line[measure])))
-    return points
+    if before is None or any(line["step"] == 0 for line in record.progress):
+        return points
+    return [Point(0.0, before.value), *points]
 
 
 def spent(record: Record, axis: str) -> float | None:

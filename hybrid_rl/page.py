@@ -136,7 +136,7 @@ def _curve(record: Record) -> list[dict[str, float]]:
     """Dev evaluations; from step 0 where dev was evaluated before training."""
     keys = [*BUDGETS, *(f"{m}{end}" for m in MEASURES for end in ("", "_low", "_high"))]
     lines: list[Mapping[str, Any]] = [line for line in record.progress if line.get("set") == "dev"]
-    if "dev" in record.before:
+    if "dev" in record.before and not any(line["step"] == 0 for line in lines):
         lines = [{**dict.fromkeys(BUDGETS, 0), **record.before["dev"].flat()}, *lines]
     return [{key: line[key] for key in keys if line.get(key) is not None} for line in lines]
 
