@@ -61,11 +61,17 @@ class LevelFigure:
 
 @dataclass(frozen=True)
 class Area:
-    """Mean accuracy on dev over spending from `first` to `last` of one budget: arm -> mean, least, most of its runs."""
+    """Mean accuracy on dev while spending, of an arm and of the reference over the range that their runs all cover.
+
+    A pair has its own range, so that an arm that ends early cuts short no other comparison; and no curve is drawn on
+    past its end, where nobody knows what more spending would have brought.
+    """
 
     first: float
     last: float
-    arms: dict[str, Interval]
+    own: Interval
+    """Mean, least and most of the runs."""
+    reference: Interval
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,8 @@ class Comparison:
     levels: list[LevelFigure]
     costs: dict[str, dict[str, Costs]]
     """Budget axis -> arm -> cost of the target; empty without a target."""
-    areas: dict[str, Area]
+    areas: dict[str, dict[str, Area | None]]
+    """Budget axis -> arm that spends on it, but the reference -> area; None: it has no range in common with that."""
     notes: list[str]
 
     @property
@@ -224,9 +231,9 @@ def _costs(arms: Arms, target: Target) -> dict[str, dict[str, Costs]]:
     return found
 
 
-def _areas(arms: Arms, measure: Measure) -> dict[str, Area]:
-    """Over the range of spending that all arms which spend on an axis cover."""
-    found = {}
+def _areas(arms: Arms, measure: Measure) -> dict[str, dict[str, Area | None]]:
+    """Of every arm against the reference, on the axes that the arm spends on."""
+    found: dict[str, dict[str, Area | None]] = {}
     for axis in BUDGETS:
         curves = {
             arm.name: [
@@ -236,18 +243,27 @@ def _areas(arms: Arms, measure: Measure) -> dict[str, Area]:
             ]
             for arm in arms.arms
         }
-        every = [points for runs in curves.values() for points in runs]
-        if not every:
-            continue
-        first, last = max(p[0].spent for p in every), min(p[-1].spent for p in every)
-        made = {}
-        for arm, runs in curves.items():
-            areas = [a for points in runs if (a := spending.area(points, first, last)) is not None]
-            if areas:
-                made[arm] = Interval(fmean(areas), min(areas), max(areas))
-        if made:
-            found[axis] = Area(first, last, made)
+        reference = curves.pop(arms.reference)
+        pairs = {arm: _area(runs, reference) for arm, runs in curves.items() if runs}
+        if pairs:
+            found[axis] = pairs
     return found
+
+
+def _area(own: Sequence[Sequence[Point]], reference: Sequence[Sequence[Point]]) -> Area | None:
+    if not reference:
+        return None
+    every = [*own, *reference]
+    first, last = max(points[0].spent for points in every), min(p[-1].spent for p in every)
+    areas = [spending.area(points, first, last) for points in every]
+    known = [area for area in areas if area is not None]
+    if len(known) < len(areas):
+        return None
+    return Area(first, last, _spread(known[: len(own)]), _spread(known[len(own) :]))
+
+
+def _spread(values: Sequence[float]) -> Interval:
+    return Interval(fmean(values), min(values), max(values))
 
 
 def _left_out(arms: Arms) -> Iterator[str]:

@@ -67,17 +67,37 @@ def test_a_run_that_never_arrived_is_known_to_its_last_evaluation_and_no_further
 ) -> None:
     """12 steps were trained, dev was evaluated at 4 and 8."""
     studies.write_study(tmp_path, {"grpo": 0.3}, seeds=(0,))
-    progress = tmp_path / "grpo" / "seed_0" / "eval" / "progress.jsonl"
-    progress.write_text("".join(progress.read_text().splitlines(keepends=True)[:2]))
+    _keep(tmp_path / "grpo" / "seed_0", 2)
     assert _compared(tmp_path).costs["step"]["grpo"].median == Cost(8, False)
 
 
-def test_the_area_is_taken_over_the_range_that_all_arms_cover(tmp_path: Path) -> None:
+def _keep(run: Path, evaluations: int) -> None:
+    """As if it had ended after so many."""
+    progress = run / "eval" / "progress.jsonl"
+    progress.write_text("".join(progress.read_text().splitlines(keepends=True)[:evaluations]))
+
+
+def test_an_arm_that_ends_early_cuts_short_no_area_but_its_own(tmp_path: Path) -> None:
     """Dev of bread: 0.2, 0.4, 0.5 at steps 4, 8, 12."""
-    studies.write_study(tmp_path, {"grpo": 0.0, "bread": 0.5}, seeds=(0,))
-    area = _compared(tmp_path).areas["step"]
-    assert (area.first, area.last) == (4, 12)
-    assert area.arms["bread"].value == pytest.approx((0.3 * 4 + 0.45 * 4) / 8)
+    studies.write_study(tmp_path, {"grpo": 0.1, "bread": 0.5, "sft": 0.3}, seeds=(0,))
+    _keep(tmp_path / "sft" / "seed_0", 2)
+    areas = _compared(tmp_path).areas["step"]
+    bread, sft = areas["bread"], areas["sft"]
+    assert bread is not None
+    assert sft is not None
+    assert (bread.first, bread.last, sft.first, sft.last) == (4, 12, 4, 8)
+    assert bread.own.value == pytest.approx((0.3 * 4 + 0.45 * 4) / 8)
+    assert bread.reference.value == pytest.approx((0.06 * 4 + 0.09 * 4) / 8)
+    assert (sft.own.value, sft.reference.value) == (pytest.approx(0.18), pytest.approx(0.06))
+
+
+def test_where_curves_have_no_range_in_common_the_report_says_so(tmp_path: Path) -> None:
+    studies.write_study(tmp_path, {"grpo": 0.1, "bread": 0.5, "sft": 0.3}, seeds=(0,))
+    _keep(tmp_path / "sft" / "seed_0", 1)
+    found = _compared(tmp_path)
+    assert found.areas["step"]["sft"] is None
+    text = comparison_markdown.markdown(found)
+    assert "| optimizer steps | 0.375 against 0.075, 4 to 12 | no range in common |" in text
 
 
 def test_a_clear_difference_over_seeds_is_concluded(tmp_path: Path) -> None:
