@@ -21,6 +21,10 @@ from hybrid_rl.stats import Interval
 BUDGETS = {"step": "optimizer steps", **AXES}
 MEASURES: tuple[Measure, ...] = ("greedy", "avg", "maj")
 MOMENTS: tuple[Moment, ...] = ("after", "best")
+OTHER_DEV = (
+    "The runs were followed on different dev questions, as the hashes in their environment.json tell: their curves are"
+    " not to be compared, and areas and the cost of a target on dev are left out."
+)
 _UNEQUAL = 1.1  # of spending: further apart is told
 
 Scores = dict[int, list[float]]
@@ -107,13 +111,15 @@ def compare(arms: Arms) -> Comparison:
             if moment == "after":
                 levels += _levels(name, rows)
     measure: Measure = arms.target.measure if arms.target else "greedy"
+    one_dev = len({record.data.get("fingerprint", {}).get("dev") for record in arms.records}) == 1
+    target = arms.target if arms.target and (one_dev or arms.target.set != "dev") else None
     return Comparison(
         arms=arms,
         outcomes=outcomes,
         levels=levels,
-        costs=_costs(arms, arms.target) if arms.target else {},
-        areas=_areas(arms, measure),
-        notes=[*_left_out(arms), *_notes(arms)],
+        costs=_costs(arms, target) if target else {},
+        areas=_areas(arms, measure) if one_dev else {},
+        notes=[*_left_out(arms), *([] if one_dev else [OTHER_DEV]), *_notes(arms)],
     )
 
 

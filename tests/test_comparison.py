@@ -200,6 +200,23 @@ def test_other_data_and_other_spending_are_told(tmp_path: Path) -> None:
     ]
 
 
+def test_curves_on_different_dev_questions_are_not_compared(tmp_path: Path) -> None:
+    studies.write_study(tmp_path, {"grpo": 0.3, "bread": 0.7})
+    assert _compared(tmp_path).costs
+    for arm in ("grpo", "bread"):
+        for seed in range(3):
+            run = recorded.RunDir(tmp_path / arm / f"seed_{seed}")
+            environment = json.loads(run.environment.read_text())
+            environment["data"]["fingerprint"]["dev"] = arm
+            write_json(run.environment, environment)
+    found = _compared(tmp_path)
+    assert (found.costs, found.areas) == ({}, {})
+    assert found.notes[0] == (
+        "The runs were followed on different dev questions, as the hashes in their environment.json tell: their curves"
+        " are not to be compared, and areas and the cost of a target on dev are left out."
+    )
+
+
 def test_runs_on_different_questions_are_not_compared(tmp_path: Path) -> None:
     first, second = recorded.write_run(tmp_path / "a", 0), recorded.write_run(tmp_path / "b", 1)
     recorded.write_evaluation(second, "after", "hard", recorded.AFTER[:3])
