@@ -12,7 +12,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
@@ -193,6 +193,9 @@ def _run(config: DictConfig, multirun: bool) -> int:
     else:
         run_dir = Path(chosen.runtime.output_dir) if multirun else None
         settings = loading.load(config, Path.cwd(), run_dir, chosen.runtime.choices, typed)
+    problems = list(search_problems(chosen.sweeper, settings)) if multirun else []
+    if problems:
+        raise SettingsError("\n".join(problems))
     if settings.check:
         from hybrid_rl import estimate  # noqa: PLC0415 - heavy: reads the data and starts the verifier
 
@@ -205,6 +208,27 @@ def _run(config: DictConfig, multirun: bool) -> int:
     if code > 128:
         log.warning("continue with: hybrid-rl resume=%s", run.path)
     return code
+
+
+def search_problems(sweeper: Mapping[str, Any], settings: Settings) -> Iterator[str]:
+    """Why a sweeper that searches could do nothing, or the wrong thing, with what its jobs return."""
+    if sweeper["_target_"].endswith(".BasicSweeper"):
+        return
+    direction = sweeper.get("direction")
+    direction = getattr(
+        direction, "name", direction
+    )  # the plugin's default is a member of its enum
+    if sweeper["_target_"].endswith(".OptunaSweeper") and direction != "maximize":
+        yield (
+            f"hydra.sweeper.direction = {direction}: a job returns its last greedy accuracy on dev, of which more is"
+            " better; type hydra.sweeper.direction=maximize"
+        )
+    if settings.check:
+        yield "check = true: there is no accuracy to search by; check one job without -m"
+    elif settings.task != "train":
+        yield f"task = {settings.task}: a search goes by the accuracy on dev while training; type task=train"
+    elif settings.train.eval_every is None:
+        yield "train.eval_every = null: a search goes by the last accuracy on dev; give e.g. train.eval_every=20"
 
 
 def _study(config: DictConfig, overrides: Sequence[str]) -> int:

@@ -21,6 +21,10 @@ from hybrid_rl.stats import Interval
 BUDGETS = {"step": "optimizer steps", **AXES}
 MEASURES: tuple[Measure, ...] = ("greedy", "avg", "maj")
 MOMENTS: tuple[Moment, ...] = ("after", "best")
+OTHER_DEV = (
+    "The runs were followed on different dev questions, as the hashes in their environment.json tell: their curves are"
+    " not to be compared, and areas and the cost of a target on dev are left out."
+)
 _UNEQUAL = 1.1  # of spending: further apart is told
 
 Scores = dict[int, list[float]]
@@ -61,11 +65,17 @@ class LevelFigure:
 
 @dataclass(frozen=True)
 class Area:
-    """Mean accuracy on dev over spending from `first` to `last` of one budget: arm -> mean, least, most of its runs."""
+    """Mean accuracy on dev while spending, of an arm and of the reference over the range that their runs all cover.
+
+    A pair has its own range, so that an arm that ends early cuts short no other comparison; and no curve is drawn on
+    past its end, where nobody knows what more spending would have brought.
+    """
 
     first: float
     last: float
-    arms: dict[str, Interval]
+    own: Interval
+    """Mean, least and most of the runs."""
+    reference: Interval
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,8 @@ class Comparison:
     levels: list[LevelFigure]
     costs: dict[str, dict[str, Costs]]
     """Budget axis -> arm -> cost of the target; empty without a target."""
-    areas: dict[str, Area]
+    areas: dict[str, dict[str, Area | None]]
+    """Budget axis -> arm that spends on it, but the reference -> area; None: it has no range in common with that."""
     notes: list[str]
 
     @property
@@ -100,24 +111,29 @@ def compare(arms: Arms) -> Comparison:
             if moment == "after":
                 levels += _levels(name, rows)
     measure: Measure = arms.target.measure if arms.target else "greedy"
+    one_dev = len({record.data.get("fingerprint", {}).get("dev") for record in arms.records}) == 1
+    target = arms.target if arms.target and (one_dev or arms.target.set != "dev") else None
     return Comparison(
         arms=arms,
         outcomes=outcomes,
         levels=levels,
-        costs=_costs(arms, arms.target) if arms.target else {},
-        areas=_areas(arms, measure),
-        notes=[*_left_out(arms), *_notes(arms)],
+        costs=_costs(arms, target) if target else {},
+        areas=_areas(arms, measure) if one_dev else {},
+        notes=[*_left_out(arms), *([] if one_dev else [OTHER_DEV]), *_notes(arms)],
     )
 
 
 def curve(record: Record, axis: str, measure: Measure, name: str = "dev") -> list[Point]:
     """Accuracy of a run on a set during training; from 0, where the set was evaluated before training."""
+    points = [
+        Point(float(line[axis]), float(line[measure]))
+        for line in record.progress
+        if line.get("set") == name and axis in line and measure in line
+    ]
     before = getattr(record.before.get(name), measure, None)
-    points = [Point(0.0, before.value)] if before is not None else []
-    for line in record.progress:
-        if line.get("set") == name and axis in line and measure in line:
-            points.append(Point(float(line[axis]), float(line[measure])))
-    return points
+    if before is None or any(line["step"] == 0 for line in record.progress):
+        return points
+    return [Point(0.0, before.value), *points]
 
 
 def spent(record: Record, axis: str) -> float | None:
@@ -214,19 +230,16 @@ def _costs(arms: Arms, target: Target) -> dict[str, dict[str, Costs]]:
     found: dict[str, dict[str, Costs]] = {}
     for axis in BUDGETS:
         for arm in arms.arms:
-            made = []
-            for record in arm.evaluated:
-                points, total = curve(record, axis, target.measure, target.set), spent(record, axis)
-                if points and total is not None:
-                    made.append(spending.cost_of(points, target.value, total))
+            curves = [curve(r, axis, target.measure, target.set) for r in arm.evaluated]
+            made = [spending.cost_of(points, target.value) for points in curves if points]
             if made:
                 found.setdefault(axis, {})[arm.name] = spending.costs(made)
     return found
 
 
-def _areas(arms: Arms, measure: Measure) -> dict[str, Area]:
-    """Over the range of spending that all arms which spend on an axis cover."""
-    found = {}
+def _areas(arms: Arms, measure: Measure) -> dict[str, dict[str, Area | None]]:
+    """Of every arm against the reference, on the axes that the arm spends on."""
+    found: dict[str, dict[str, Area | None]] = {}
     for axis in BUDGETS:
         curves = {
             arm.name: [
@@ -236,18 +249,27 @@ def _areas(arms: Arms, measure: Measure) -> dict[str, Area]:
             ]
             for arm in arms.arms
         }
-        every = [points for runs in curves.values() for points in runs]
-        if not every:
-            continue
-        first, last = max(p[0].spent for p in every), min(p[-1].spent for p in every)
-        made = {}
-        for arm, runs in curves.items():
-            areas = [a for points in runs if (a := spending.area(points, first, last)) is not None]
-            if areas:
-                made[arm] = Interval(fmean(areas), min(areas), max(areas))
-        if made:
-            found[axis] = Area(first, last, made)
+        reference = curves.pop(arms.reference)
+        pairs = {arm: _area(runs, reference) for arm, runs in curves.items() if runs}
+        if pairs:
+            found[axis] = pairs
     return found
+
+
+def _area(own: Sequence[Sequence[Point]], reference: Sequence[Sequence[Point]]) -> Area | None:
+    if not reference:
+        return None
+    every = [*own, *reference]
+    first, last = max(points[0].spent for points in every), min(p[-1].spent for p in every)
+    areas = [spending.area(points, first, last) for points in every]
+    known = [area for area in areas if area is not None]
+    if len(known) < len(areas):
+        return None
+    return Area(first, last, _spread(known[: len(own)]), _spread(known[len(own) :]))
+
+
+def _spread(values: Sequence[float]) -> Interval:
+    return Interval(fmean(values), min(values), max(values))
 
 
 def _left_out(arms: Arms) -> Iterator[str]:

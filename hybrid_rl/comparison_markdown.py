@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from hybrid_rl.comparison import BUDGETS, Comparison, Outcome, spent
+from hybrid_rl.comparison import BUDGETS, Area, Comparison, Outcome, spent
 from hybrid_rl.contrasts import Contrast
 from hybrid_rl.markdown import amount, between, table
 from hybrid_rl.setting_table import setting_table
 from hybrid_rl.spending import Cost, Costs
-from hybrid_rl.stats import Interval
 from hybrid_rl.verdict import HOW, p_text, verdict
 
 
@@ -114,9 +113,10 @@ def _costs(found: Comparison) -> Iterator[str]:
 
 
 COST_NOTE = (
-    "Median over seeds, at the first evaluation that was at the target; > stands before all that was spent by a run"
-    " that never got there. In brackets the seeds that bound the median; of fewer than 6 seeds all of them, and they"
-    " hold it less often than 95 % (3 seeds: 75 %)."
+    "Median over seeds, at the first evaluation that was at the target. A run that never was costs more than it had"
+    " spent at its last evaluation: > stands before such a figure. In brackets the seeds that bound the median; of"
+    " fewer than 6 seeds all of them, and they hold it less often than 95 % (3 seeds: 75 %). An upper end with > has no"
+    " bound: it shows how far any run was seen."
 )
 
 
@@ -127,11 +127,15 @@ def cost_text(axis: str, costs: Costs) -> str:
     return f"{_cost(axis, costs.median)} [{_cost(axis, costs.low)}, {_cost(axis, costs.high)}]"
 
 
-def area_text(found: Interval | None) -> str:
-    """Least and most of the seeds in brackets, where there is more than one value."""
-    if found is not None and found.low == found.high:
-        return f"{found.value:.3f}"
-    return between(found)
+def area_text(axis: str, area: Area | None) -> str:
+    """`0.500 [0.400, 0.600] against 0.300, 0 to 1,200`; brackets where there is more than one value."""
+    if area is None:
+        return "no range in common"
+    own, reference = (
+        f"{one.value:.3f}" if one.low == one.high else between(one)
+        for one in (area.own, area.reference)
+    )
+    return f"{own} against {reference}, {amount(axis, area.first)} to {amount(axis, area.last)}"
 
 
 def _cost(axis: str, cost: Cost) -> str:
@@ -145,17 +149,24 @@ def _areas(found: Comparison) -> Iterator[str]:
         return
     yield "## Mean accuracy on dev while spending (area under the curve)"
     yield ""
-    yield "Over the range that all arms cover, least and most of the seeds in brackets; of arms that spend on the axis."
+    yield AREA_NOTE
     yield ""
+    names = [arm.name for arm in found.arms.arms if arm.name != found.arms.reference]
     rows = [
         [
             BUDGETS[axis],
-            f"{amount(axis, area.first)} to {amount(axis, area.last)}",
-            *(area_text(area.arms.get(arm.name)) for arm in found.arms.arms),
+            *(area_text(axis, areas[name]) if name in areas else "-" for name in names),
         ]
-        for axis, area in found.areas.items()
+        for axis, areas in found.areas.items()
     ]
-    yield from table(["budget", "range", *(arm.name for arm in found.arms.arms)], rows)
+    yield from table(["budget", *names], rows)
+
+
+AREA_NOTE = (
+    "Every arm against the reference, over the range of spending that all runs of both cover; least and most of the"
+    " seeds in brackets. No curve is drawn on past its last evaluation: where an arm ended early, the rest is not"
+    " compared. -: spends nothing on the axis."
+)
 
 
 def _spending(found: Comparison) -> Iterator[str]:

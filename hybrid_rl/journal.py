@@ -25,7 +25,7 @@ class Recorder(Protocol):
         """While a checkpoint is being written; rank 0 only."""
 
     def evaluate(self, step: int, axes: Mapping[str, float]) -> None:
-        """Every train.eval_every steps; all ranks."""
+        """Every train.eval_every steps and after the last, which may be evaluated again; all ranks."""
 
 
 @dataclass(frozen=True)

@@ -36,10 +36,18 @@ class LeanGrpoTrainer(GRPOTrainer):
 
     def _can_score(self) -> bool:
         """TRL's own kernel is the better one on a GPU, and the one that can gather sharded weights."""
-        plugin = self.accelerator.state.deepspeed_plugin
-        sharded = plugin is not None and plugin.zero_stage == 3
         on_cpu = self.accelerator.device.type == "cpu"
-        return self.speed.completion_head and on_cpu and not sharded and not self.aux_loss_enabled
+        alone = on_cpu and not self._sharded and not self.aux_loss_enabled
+        return self.speed.completion_head and alone
+
+    @property
+    def _sharded(self) -> bool:
+        """Whether no rank has all weights."""
+        plugin = self.accelerator.state.deepspeed_plugin
+        return plugin is not None and plugin.zero_stage == 3
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """None: TRL would write one beside the checkpoints at every save."""
 
     def add_reference(self, reference: PreTrainedModel) -> None:
         """The KL is to the weights as loaded; TRL would read them again by name, which GGUF files have not."""

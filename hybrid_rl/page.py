@@ -20,13 +20,13 @@ from typing import Any
 from hybrid_rl.arms import Arm, seed_of
 from hybrid_rl.comparison import BUDGETS, MEASURES, Comparison, Outcome, spent
 from hybrid_rl.comparison_markdown import (
+    AREA_NOTE,
     COST_NOTE,
     area_text,
     cost_text,
     detectable_text,
     measure_name,
 )
-from hybrid_rl.markdown import amount
 from hybrid_rl.panels import panels
 from hybrid_rl.records import Record
 from hybrid_rl.rundir import read_jsonl
@@ -92,15 +92,10 @@ def _data(comparison: Comparison) -> dict[str, Any]:
             for axis, by_arm in comparison.costs.items()
         },
         "areas": {
-            axis: {
-                "range": f"{amount(axis, area.first)} to {amount(axis, area.last)}",
-                "arms": {
-                    arm: {**_of(found), "text": area_text(found)}
-                    for arm, found in area.arms.items()
-                },
-            }
-            for axis, area in comparison.areas.items()
+            axis: {arm: area_text(axis, area) for arm, area in areas.items()}
+            for axis, areas in comparison.areas.items()
         },
+        "areaNote": AREA_NOTE,
         "settings": setting_table(arms),
         "environment": environment_table(arms),
         "notes": comparison.notes,
@@ -136,7 +131,7 @@ def _curve(record: Record) -> list[dict[str, float]]:
     """Dev evaluations; from step 0 where dev was evaluated before training."""
     keys = [*BUDGETS, *(f"{m}{end}" for m in MEASURES for end in ("", "_low", "_high"))]
     lines: list[Mapping[str, Any]] = [line for line in record.progress if line.get("set") == "dev"]
-    if "dev" in record.before:
+    if "dev" in record.before and not any(line["step"] == 0 for line in lines):
         lines = [{**dict.fromkeys(BUDGETS, 0), **record.before["dev"].flat()}, *lines]
     return [{key: line[key] for key in keys if line.get(key) is not None} for line in lines]
 

@@ -8,6 +8,7 @@ from typing import Any
 from accelerate import PartialState
 
 from hybrid_rl import checkpoints, rundir, tables
+from hybrid_rl.accounting import Spent
 from hybrid_rl.best import Best
 from hybrid_rl.console import Progress
 from hybrid_rl.rundir import RunDir
@@ -54,12 +55,21 @@ class RunRecorder:
         summary = self.workbench.evaluate_dev(step)
         if summary is None:
             return
-        if PartialState().is_main_process:
-            line = {"step": step, "set": "dev", **summary.flat(), **axes}
-            rundir.append_json(self.directory.progress, line)
-            self.tracker.log(line, step)
+        self._evaluated(step, summary, axes)
         if self.best is not None:
             self.best.consider(step, summary.greedy.value)
+
+    def begin(self, dev: SetSummary | None) -> None:
+        """Where curves start: dev before training, when nothing is spent; the weights are not chosen as best."""
+        if dev is not None:
+            self._evaluated(0, dev, Spent().axes())
+
+    def _evaluated(self, step: int, summary: SetSummary, axes: Mapping[str, float]) -> None:
+        if PartialState().is_main_process:
+            line = {"step": step, "set": "dev", **summary.flat(), **axes}
+            rewind(self.directory.progress, step - 1)  # a resume may evaluate a step again
+            rundir.append_json(self.directory.progress, line)
+            self.tracker.log(line, step)
 
     def checkpoint(self, directory: Path) -> None:
         if self.best is not None:

@@ -112,7 +112,10 @@ def _train_and_evaluate(
     trainer.add_callback(preemption.SaveAndStop())
     done = checkpoints.complete(directory.checkpoints)  # none: a resume starts from the beginning
     if settings.eval.before and not done:
-        recorder.report(0, workbench.evaluate("before"))
+        before = workbench.evaluate("before")
+        recorder.report(0, before)
+        if settings.train.eval_every is not None:
+            recorder.begin(before.get("dev") or workbench.evaluate_dev(0))
     if settings.resume is not None:
         recorder.rewind(done[-1] if done else None)
     with progress, stopping.deferred():

@@ -19,7 +19,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run spent until it was first seen at the target; or all it spent, without getting there."""
+    """What one run spent until it was first seen at the target; or until it was last seen, without being there."""
 
     spent: float
     reached: bool
@@ -38,36 +38,40 @@ class Costs:
     runs: int
 
 
-def cost_of(curve: Sequence[Point], target: float, spent: float) -> Cost:
-    """The first evaluation at `target` or above, not interpolated. `spent`: what the run spent in all."""
+def cost_of(curve: Sequence[Point], target: float) -> Cost:
+    """The first evaluation at `target` or above, not interpolated; else the last one, after which nothing is known."""
     for point in curve:
         if point.accuracy >= target:
             return Cost(point.spent, True)
-    return Cost(spent, False)
+    return Cost(curve[-1].spent, False)
 
 
 def costs(found: Sequence[Cost]) -> Costs:
     """Median and distribution-free interval: the order statistics nearest the middle that hold it in 95 % of cases, or
-    all runs where even those do not. A run that never arrived counts as later than all it spent; where it decides, the
-    bound is the least that such runs spent.
+    all runs where even those do not.
+
+    What a run that was never seen at the target would have cost lies between where it was last seen and infinity. A
+    lower end takes the first, an upper end the second, and so does the median, which is then at most too high. Where
+    infinity decides, a median is known to be above what it is with the first, and an upper end has no bound: it shows
+    how far any run was seen.
     """
     if not found:
         raise ValueError("no run to take a cost of")
     runs = len(found)
-    ordered = sorted(cost.spent if cost.reached else inf for cost in found)
-    least = min((cost.spent for cost in found if not cost.reached), default=0.0)
-
-    def shown(value: float) -> Cost:
-        return Cost(least, False) if value == inf else Cost(value, True)
-
-    middle = (ordered[(runs - 1) // 2] + ordered[runs // 2]) / 2
+    least = sorted(found, key=lambda cost: (cost.spent, not cost.reached))
+    most = sorted(cost.spent if cost.reached else inf for cost in found)
     below = 0
     while below + 1 < (runs + 1) // 2 and coverage(runs, below + 1) >= 0.95:
         below += 1
+    lower, upper = (runs - 1) // 2, runs // 2
+    middle = Cost((most[lower] + most[upper]) / 2, True)
+    if middle.spent == inf:
+        middle = Cost((least[lower].spent + least[upper].spent) / 2, False)
+    last = most[runs - 1 - below]
     return Costs(
-        median=shown(middle),
-        low=shown(ordered[below]),
-        high=shown(ordered[runs - 1 - below]),
+        median=middle,
+        low=least[below],
+        high=Cost(least[-1].spent, False) if last == inf else Cost(last, True),
         coverage=coverage(runs, below),
         reached=sum(cost.reached for cost in found),
         runs=runs,

@@ -8,7 +8,7 @@ import logging
 import os
 import shlex
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -235,6 +235,9 @@ def _unequal(definition: StudySettings, jobs: Sequence[Job]) -> Iterator[str]:
     expected = flat(_measured(reference.settings))
     for job in jobs:
         found = flat(_measured(job.settings))
+        held_out = [job.settings.data.dev, reference.settings.data.dev]
+        if any(isinstance(dev, int) and dev for dev in held_out):
+            yield from _other_dev(job, found, reference, expected)
         for key in dict.fromkeys([*expected, *found]):
             if key.startswith(_LEARNED) or found.get(key) == expected.get(key):
                 continue
@@ -242,6 +245,21 @@ def _unequal(definition: StudySettings, jobs: Sequence[Job]) -> Iterator[str]:
                 f"study.arms.{job.arm}: {key} = {found.get(key)}, where {reference.arm} has {expected.get(key)};"
                 " all arms are measured alike, at equal budgets: give it to all, in study.common or on the command line"
             )
+
+
+def _other_dev(
+    job: Job, found: Mapping[str, Any], reference: Job, expected: Mapping[str, Any]
+) -> Iterator[str]:
+    """Dev is held out of train: what gives another train gives another dev."""
+    for key in dict.fromkeys([*expected, *found]):
+        same = found.get(key) == expected.get(key)
+        if same or not key.startswith("data.train.") or key == "data.train.traces":
+            continue
+        yield (
+            f"study.arms.{job.arm}: {key} = {found.get(key)}, where {reference.arm} has {expected.get(key)}; dev is"
+            f" held out of train (data.dev = {job.settings.data.dev}), so that arms would be followed on different"
+            " questions: give data.dev a source of its own, or all arms one data.train"
+        )
 
 
 def _measured(settings: Settings) -> dict[str, Any]:

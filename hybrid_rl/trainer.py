@@ -211,11 +211,6 @@ class HybridTrainer(LeanGrpoTrainer):
                 self.speed if in_step else None,
             )
 
-    @property
-    def _sharded(self) -> bool:
-        plugin = self.accelerator.state.deepspeed_plugin
-        return plugin is not None and plugin.zero_stage == 3
-
     # SFT updates: their own batch and loss.
 
     def _demonstration_rows(self, micro_steps: int) -> list[dict[str, torch.Tensor]]:
@@ -287,9 +282,11 @@ class HybridTrainer(LeanGrpoTrainer):
             if rows:
                 self.recorder.rollouts(step, rows)
         self.watch.tell(alarms + self.watch.disk(step))
-        if step % (self.settings.train.eval_every or step + 1) == 0:
+        used_up = self._budget_reached()
+        every = self.settings.train.eval_every
+        if every is not None and (step % every == 0 or step >= self.args.max_steps or used_up):
             self.recorder.evaluate(step, self.spent.axes())
-        if self._budget_reached():
+        if used_up:
             self.control.should_training_stop = self.control.should_save = True
 
     def _charge(self) -> float:
@@ -313,9 +310,6 @@ class HybridTrainer(LeanGrpoTrainer):
             for row, advantage in zip(gather_object(rows), advantages, strict=True)
         ]
 
-    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-        """None: TRL would write one beside the checkpoints at every save."""
-
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         self.watch.tell(self.watch.disk(self.state.global_step, saving=True))
         super()._save_checkpoint(model, trial)
@@ -334,9 +328,14 @@ class HybridTrainer(LeanGrpoTrainer):
         state = checkpoints.read_state(checkpoint)
         self._position.load_state_dict(state)
         models.load_reference(self._moving_reference, checkpoint)
-        if self._budget_reached():  # it was cut off between its last step and its evaluation
+        over = self._budget_reached() or state["step"] >= self.args.max_steps
+        if over:  # it was cut off between its last step and its evaluation
             self.args.max_steps = state["step"]
         self.train(resume_from_checkpoint=str(checkpoint))
+        if (
+            over and self.settings.train.eval_every is not None
+        ):  # when saved, it was perhaps to go on
+            self.recorder.evaluate(state["step"], self.spent.axes())
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         super()._load_optimizer_and_scheduler(checkpoint)

@@ -2,18 +2,29 @@
 
 import errno
 import os
+import re
+import shlex
 import subprocess
 import sys
 import venv
+from enum import Enum
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from conftest import Load
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from hybrid_rl import cli
-from hybrid_rl.cli import config_dir, flags_last, groups, open_struct, unknown_options
+from hybrid_rl.cli import (
+    config_dir,
+    flags_last,
+    groups,
+    open_struct,
+    search_problems,
+    unknown_options,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("torch", "trl", "transformers", "datasets", "wandb", "matplotlib", "deepspeed")
@@ -110,6 +121,61 @@ def test_one_bad_job_of_a_multirun_does_not_end_the_others(tmp_path: Path) -> No
     assert done.returncode == 1
     assert "#1" in done.stdout
     assert "train.steps = 0: must be at least 1; e.g. train.steps=1" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+class Direction(Enum):
+    """As the plugin's."""
+
+    minimize = 1
+    maximize = 2
+
+
+OPTUNA = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
+
+
+def test_a_search_that_would_go_for_the_worst_is_refused(load: Load) -> None:
+    found = {
+        given: list(search_problems({"_target_": OPTUNA, "direction": given}, load()))
+        for given in (Direction.minimize, Direction.maximize, "minimize", "maximize")
+    }
+    refused = [
+        "hydra.sweeper.direction = minimize: a job returns its last greedy accuracy on dev, of which more is better;"
+        " type hydra.sweeper.direction=maximize"
+    ]
+    assert list(found.values()) == [refused, [], refused, []]
+
+
+def test_a_search_without_an_accuracy_on_dev_is_refused(load: Load) -> None:
+    sweeper = {"_target_": OPTUNA, "direction": "maximize"}
+    never = load("train.eval_every=null")
+    assert list(search_problems(sweeper, never)) == [
+        "train.eval_every = null: a search goes by the last accuracy on dev; give e.g. train.eval_every=20"
+    ]
+    assert list(search_problems(sweeper, load("check=true"))) == [
+        "check = true: there is no accuracy to search by; check one job without -m"
+    ]
+    assert list(search_problems(sweeper, load("task=evaluate"))) == [
+        "task = evaluate: a search goes by the accuracy on dev while training; type task=train"
+    ]
+    assert list(search_problems({"_target_": "hydra.BasicSweeper"}, never)) == []
+
+
+@pytest.mark.slow
+def test_the_readmes_search_is_one_and_without_its_direction_it_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    typed = re.search(r"`(-m hydra/sweeper=optuna .*?)`", (ROOT / "README.md").read_text())
+    assert typed is not None
+    words = [*shlex.split(typed[1]), "hydra.sweeper.n_trials=1", "hydra.sweeper.n_jobs=1"]
+    tiny = ["experiment=smoke", "method=grpo", "train.steps=1", "eval=none", "train.eval_every=1"]
+    paths = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = hybrid_rl(*words, *tiny, cwd=tmp_path, env=paths)
+    assert done.returncode == 0, done.stderr
+    assert "Best value: " in done.stdout
+    words.remove("hydra.sweeper.direction=maximize")
+    done = hybrid_rl(*words, *tiny, cwd=tmp_path, env=paths)
+    assert done.returncode == 1
+    assert "type hydra.sweeper.direction=maximize" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -13,6 +13,7 @@ from hybrid_rl import arms, comparison_markdown
 from hybrid_rl.arms import ComparisonError
 from hybrid_rl.comparison import Comparison, compare
 from hybrid_rl.rundir import write_json
+from hybrid_rl.spending import Cost
 from hybrid_rl.verdict import verdict
 
 SOLUTIONS = "eval/after/hard.jsonl"
@@ -56,17 +57,47 @@ def test_the_figures_are_those_of_the_raw_files(tmp_path: Path) -> None:
         ]
         cost = found.costs[axis]["bread"]
         assert (cost.median.spent, cost.reached) == (median(first), 3)
-        spent = lines("grpo", 0, "metrics.jsonl")[-1][axis]
+        spent = lines("grpo", 0, "eval/progress.jsonl")[-1][axis]
         assert found.costs[axis]["grpo"].median.spent == spent
         assert not found.costs[axis]["grpo"].median.reached
 
 
-def test_the_area_is_taken_over_the_range_that_all_arms_cover(tmp_path: Path) -> None:
+def test_a_run_that_never_arrived_is_known_to_its_last_evaluation_and_no_further(
+    tmp_path: Path,
+) -> None:
+    """12 steps were trained, dev was evaluated at 4 and 8."""
+    studies.write_study(tmp_path, {"grpo": 0.3}, seeds=(0,))
+    _keep(tmp_path / "grpo" / "seed_0", 2)
+    assert _compared(tmp_path).costs["step"]["grpo"].median == Cost(8, False)
+
+
+def _keep(run: Path, evaluations: int) -> None:
+    """As if it had ended after so many."""
+    progress = run / "eval" / "progress.jsonl"
+    progress.write_text("".join(progress.read_text().splitlines(keepends=True)[:evaluations]))
+
+
+def test_an_arm_that_ends_early_cuts_short_no_area_but_its_own(tmp_path: Path) -> None:
     """Dev of bread: 0.2, 0.4, 0.5 at steps 4, 8, 12."""
-    studies.write_study(tmp_path, {"grpo": 0.0, "bread": 0.5}, seeds=(0,))
-    area = _compared(tmp_path).areas["step"]
-    assert (area.first, area.last) == (4, 12)
-    assert area.arms["bread"].value == pytest.approx((0.3 * 4 + 0.45 * 4) / 8)
+    studies.write_study(tmp_path, {"grpo": 0.1, "bread": 0.5, "sft": 0.3}, seeds=(0,))
+    _keep(tmp_path / "sft" / "seed_0", 2)
+    areas = _compared(tmp_path).areas["step"]
+    bread, sft = areas["bread"], areas["sft"]
+    assert bread is not None
+    assert sft is not None
+    assert (bread.first, bread.last, sft.first, sft.last) == (4, 12, 4, 8)
+    assert bread.own.value == pytest.approx((0.3 * 4 + 0.45 * 4) / 8)
+    assert bread.reference.value == pytest.approx((0.06 * 4 + 0.09 * 4) / 8)
+    assert (sft.own.value, sft.reference.value) == (pytest.approx(0.18), pytest.approx(0.06))
+
+
+def test_where_curves_have_no_range_in_common_the_report_says_so(tmp_path: Path) -> None:
+    studies.write_study(tmp_path, {"grpo": 0.1, "bread": 0.5, "sft": 0.3}, seeds=(0,))
+    _keep(tmp_path / "sft" / "seed_0", 1)
+    found = _compared(tmp_path)
+    assert found.areas["step"]["sft"] is None
+    text = comparison_markdown.markdown(found)
+    assert "| optimizer steps | 0.375 against 0.075, 4 to 12 | no range in common |" in text
 
 
 def test_a_clear_difference_over_seeds_is_concluded(tmp_path: Path) -> None:
@@ -167,6 +198,23 @@ def test_other_data_and_other_spending_are_told(tmp_path: Path) -> None:
         "Spending is not equal: bread spent 2.0 times the FLOPs of grpo; compare curves against that budget, or set"
         " budget.*.",
     ]
+
+
+def test_curves_on_different_dev_questions_are_not_compared(tmp_path: Path) -> None:
+    studies.write_study(tmp_path, {"grpo": 0.3, "bread": 0.7})
+    assert _compared(tmp_path).costs
+    for arm in ("grpo", "bread"):
+        for seed in range(3):
+            run = recorded.RunDir(tmp_path / arm / f"seed_{seed}")
+            environment = json.loads(run.environment.read_text())
+            environment["data"]["fingerprint"]["dev"] = arm
+            write_json(run.environment, environment)
+    found = _compared(tmp_path)
+    assert (found.costs, found.areas) == ({}, {})
+    assert found.notes[0] == (
+        "The runs were followed on different dev questions, as the hashes in their environment.json tell: their curves"
+        " are not to be compared, and areas and the cost of a target on dev are left out."
+    )
 
 
 def test_runs_on_different_questions_are_not_compared(tmp_path: Path) -> None:

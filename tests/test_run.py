@@ -14,6 +14,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402 - aft
 
 from hybrid_rl import checkpoints, launch, run  # noqa: E402
 from hybrid_rl.cli import config_dir  # noqa: E402
+from hybrid_rl.comparison import curve  # noqa: E402
+from hybrid_rl.records import Record  # noqa: E402
 from hybrid_rl.rundir import RunDir, read_jsonl  # noqa: E402
 from hybrid_rl.scores import read_summaries  # noqa: E402
 from hybrid_rl.settings import Settings  # noqa: E402
@@ -49,7 +51,9 @@ def test_every_method_runs_from_settings_to_report(method: str, load: Load, tmp_
     for axis in ("wall_seconds", "generated_tokens", "trained_tokens", "flops", "traces_used"):
         spent = [line[axis] for line in metrics]
         assert spent == sorted(spent)
-    assert [line["step"] for line in read_jsonl(directory.progress)] == [2, 4]
+    progress = read_jsonl(directory.progress)
+    assert [line["step"] for line in progress] == [0, 2, 4]
+    assert [progress[0][axis] for axis in ("flops", "generated_tokens", "wall_seconds")] == [0] * 3
     for moment in ("before", "after"):
         assert set(read_summaries(directory.evaluation(moment))) == {"hard", "easy"}
     assert "plots/training.png" in directory.report.read_text()
@@ -95,6 +99,8 @@ def test_a_budget_ends_training_within_one_step(
     assert metrics[-2][axis] < float(limit) <= metrics[-1][axis]
     assert checkpoints.complete(directory.checkpoints)[-1].name == f"checkpoint-{len(metrics)}"
     assert read_summaries(directory.evaluation("after"))
+    last = read_jsonl(directory.progress)[-1]
+    assert (last["step"], last[axis]) == (len(metrics), metrics[-1][axis])
     assert f"where budget.{axis} = " in directory.report.read_text()
 
 
@@ -103,6 +109,41 @@ def test_how_often_dev_is_evaluated_changes_no_training(load: Load, tmp_path: Pa
     never = smoke(load, tmp_path / "never", "method=grpo", "train.eval_every=null")
     assert without_clock(read_jsonl(often.metrics)) == without_clock(read_jsonl(never.metrics))
     assert not never.progress.exists()
+
+
+def test_dev_is_a_run_s_before_it_is_trained_where_eval_before_says_so(
+    load: Load, tmp_path: Path
+) -> None:
+    """Of the sets evaluated before training, dev is not evaluated twice."""
+    few = ("method=sft", "train.steps=3", "train.eval_every=2", "eval.sets=[dev]")
+    run = smoke(load, tmp_path / "run", *few)
+    assert [line["step"] for line in read_jsonl(run.progress)] == [0, 2, 3]
+    before = read_summaries(run.evaluation("before"))["dev"].flat()
+    assert read_jsonl(run.progress)[0].items() >= before.items()
+    points = curve(Record.read(run.path), "step", "greedy")
+    assert [point.spent for point in points] == [0, 2, 3]
+    without = smoke(load, tmp_path / "without", *few, "eval.before=false")
+    assert [line["step"] for line in read_jsonl(without.progress)] == [2, 3]
+
+
+def test_a_run_stopped_early_and_resumed_to_end_there_has_evaluated_its_end(
+    load: Load, tmp_path: Path
+) -> None:
+    """Stopped at step 3 by a signal, as its checkpoint tells; then train.steps=3. Twice, as if cut off again."""
+    settings = load(
+        "experiment=smoke", "method=sft", "train.save_every=1", "train.keep_checkpoints=9", "eval.best=true",
+        f"run_dir={tmp_path / 'run'}", "train.sft.learning_rate=1e-2",
+    )  # fmt: skip
+    directory = carried_out(settings)
+    shutil.rmtree(directory.checkpoints / "checkpoint-4")
+    train = settings.train.model_copy(update={"steps": 3})
+    again = settings.model_copy(update={"train": train, "resume": str(directory.path)})
+    for _ in range(2):
+        run.run(again)
+        assert [line["step"] for line in read_jsonl(directory.progress)] == [0, 2, 3]
+        found = {line["step"]: line["greedy"] for line in read_jsonl(directory.progress)[1:]}
+        chosen = json.loads((directory.best_model / "dev.json").read_text())
+        assert chosen["greedy"] == max(found.values())
 
 
 def test_adapters_follow_the_seed(load: Load, tmp_path: Path) -> None:

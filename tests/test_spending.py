@@ -1,6 +1,8 @@
 """Cost of a target and area under a curve, by hand."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hybrid_rl.spending import Cost, Point, area, cost_of, costs
 
@@ -8,12 +10,12 @@ CURVE = [Point(0, 0.1), Point(100, 0.3), Point(200, 0.6), Point(300, 0.5)]
 
 
 def test_a_target_costs_what_was_spent_when_it_was_first_seen() -> None:
-    assert cost_of(CURVE, 0.3, 400) == Cost(100, True)
-    assert cost_of(CURVE, 0.55, 400) == Cost(200, True)
+    assert cost_of(CURVE, 0.3) == Cost(100, True)
+    assert cost_of(CURVE, 0.55) == Cost(200, True)
 
 
-def test_a_target_never_seen_costs_more_than_all_that_was_spent() -> None:
-    assert cost_of(CURVE, 0.61, 400) == Cost(400, False)
+def test_a_target_never_seen_costs_more_than_was_spent_at_the_last_look() -> None:
+    assert cost_of(CURVE, 0.61) == Cost(300, False)
 
 
 def test_the_median_of_three_lies_between_the_others() -> None:
@@ -26,18 +28,53 @@ def test_the_median_of_three_lies_between_the_others() -> None:
     assert found.coverage == pytest.approx(0.75)  # all three on one side of the median: 2 / 2**3
 
 
-def test_a_run_that_never_arrives_is_later_than_all_and_bounds_what_it_decides() -> None:
+def test_a_run_that_never_arrives_costs_more_than_it_was_seen_to_spend() -> None:
     found = costs([Cost(100, True), Cost(500, False), Cost(400, False)])
     assert (found.median, found.low, found.high) == (
         Cost(400, False),
         Cost(100, True),
-        Cost(400, False),
+        Cost(500, False),
     )
     assert (found.reached, found.runs) == (1, 3)
 
 
 def test_of_two_runs_one_that_never_arrives_decides_the_median() -> None:
-    assert costs([Cost(100, True), Cost(400, False)]).median == Cost(400, False)
+    assert costs([Cost(100, True), Cost(400, False)]).median == Cost(250, False)
+
+
+def test_a_run_last_seen_early_may_have_cost_less_or_more_than_the_others() -> None:
+    found = costs([Cost(100, True), Cost(20, False)])
+    assert (found.low, found.median, found.high) == (
+        Cost(20, False),
+        Cost(60, False),
+        Cost(100, False),
+    )
+    most_arrived = costs([Cost(100, True), Cost(20, False), Cost(30, True)])
+    assert (most_arrived.low, most_arrived.median, most_arrived.high) == (
+        Cost(20, False),
+        Cost(100, True),
+        Cost(100, False),
+    )
+
+
+@given(
+    found=st.lists(st.tuples(st.integers(0, 100), st.booleans()), min_size=1, max_size=20),
+    later=st.lists(st.integers(0, 100), min_size=20, max_size=20),
+)
+def test_whatever_the_unseen_costs_are_the_ends_hold_their_order(
+    found: list[tuple[int, bool]], later: list[int]
+) -> None:
+    """`later`: what runs that never arrived would have spent beyond their last evaluation."""
+    made = costs([Cost(spent, reached) for spent, reached in found])
+    assert made.low.spent <= made.median.spent <= made.high.spent
+    whole = [s if reached else s + more for (s, reached), more in zip(found, later, strict=False)]
+    true = costs([Cost(value, True) for value in whole])
+    assert made.low.spent <= true.low.spent
+    assert not made.high.reached or true.high.spent <= made.high.spent
+    if made.median.reached:
+        assert true.median.spent <= made.median.spent
+    else:
+        assert made.median.spent <= true.median.spent
 
 
 def test_with_many_runs_the_interval_leaves_out_the_extremes() -> None:

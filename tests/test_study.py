@@ -112,6 +112,16 @@ def test_arms_have_one_budget_which_may_be_that_of_steps(
         planned(tmp_path, job_settings, arms=arms, common=limited)
 
 
+def test_dev_is_not_held_out_of_two_trains(tmp_path: Path, job_settings: study.Compose) -> None:
+    arms = {"base": ["method=grpo"], "more": ["method=grpo", "data.train.size=128"]}
+    assert planned(tmp_path, job_settings, arms=arms).jobs  # dev has a source of its own
+    told = r"more: data\.train\.size = 128, where base has 64; dev is held out of train \(data\.dev = 16\)"
+    with pytest.raises(SettingsError, match=told):
+        planned(tmp_path, job_settings, arms=arms, common=["data.dev=16"])
+    arms["more"] = ["method=grpo", "data.train.traces=terse"]
+    assert planned(tmp_path, job_settings, arms=arms, common=["data.dev=16"]).jobs
+
+
 def test_arms_may_learn_from_other_traces(tmp_path: Path, job_settings: study.Compose) -> None:
     arms = {"all": ["method=sft_then_grpo"], "few": ["method=sft_then_grpo", "data.traces=8"]}
     made = planned(tmp_path, job_settings, arms=arms)

@@ -304,6 +304,15 @@ def test_a_measured_norm_is_that_of_the_same_update_and_changes_nothing(tmp_path
     assert recorder.column("step") == [1]
 
 
+def test_dev_is_evaluated_once_more_when_training_ends(tmp_path: Path) -> None:
+    for every, limit, evaluated in ((3, None, [3, 4]), (2, None, [2, 4]), (3, 60, [2])):
+        trainer, recorder = build(
+            tmp_path, "sft", train__eval_every=every, budget__trained_tokens=limit
+        )
+        trainer.train()
+        assert recorder.evaluated == evaluated
+
+
 MOVING_REFERENCE = {"train__rl__beta": 0.1, "train__rl__ref_sync_steps": 2}
 RENEWED_REFERENCE = {"train__rl__beta": 0.1, "train__sft__learning_rate": 1e-2}
 

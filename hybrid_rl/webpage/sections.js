@@ -107,9 +107,9 @@ function costSection(data) {
   const areas = axes.filter((axis) => data.areas[axis]);
   if (areas.length) {
     const caption = "Mean accuracy on dev while spending (area under the curve)";
-    parts.push(h("h3", {}, caption), h("p", { class: "note" }, "Over the range that all arms cover; in brackets the lowest and highest seed. Higher is sooner. – : the arm spends nothing there."),
-      table(caption, ["arm", ...areas.map((axis) => `${data.axes[axis]}: ${data.areas[axis].range}`)], names.map((name) => [armName(data, name),
-        ...areas.map((axis) => { const a = data.areas[axis].arms[name]; return a ? a.text : "–"; })])));
+    parts.push(h("h3", {}, caption), h("p", { class: "note" }, data.areaNote),
+      table(caption, ["arm", ...areas.map((axis) => data.axes[axis])], names.filter((name) => name !== data.reference).map((name) => [armName(data, name),
+        ...areas.map((axis) => data.areas[axis][name] || "-")])));
   }
   const mean = (values) => (values.length ? quantity(values.reduce((sum, v) => sum + v, 0) / values.length) : "–");
   parts.push(h("h3", {}, "Spent in all, mean per run"), table("Spent in all, mean per run", ["arm", ...axes.map((axis) => data.axes[axis]), "traces used, by run"],
