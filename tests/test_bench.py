@@ -4,15 +4,17 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from hybrid_rl.bench import figures, presets  # noqa: E402 - after the skip
+from hybrid_rl import cli, models, trl_arguments  # noqa: E402 - after the skip
+from hybrid_rl.bench import __main__, figures, presets  # noqa: E402
 from hybrid_rl.bench.measure import Bench  # noqa: E402
 from hybrid_rl.bench.relay import PHASES, Step  # noqa: E402
-from hybrid_rl.bench.workload import ArrangedGrader  # noqa: E402
+from hybrid_rl.bench.workload import ArrangedGrader, plain_options, random_model  # noqa: E402
 from hybrid_rl.rewards import Solution  # noqa: E402
 from tests import tiny  # noqa: E402
 
@@ -64,9 +66,77 @@ def test_both_trainers_do_the_same_work_in_turn(tmp_path: Path) -> None:
     assert found["limits"]["needs"]["train_gflop"] > 0
 
 
-def test_a_wrong_option_ends_with_the_usage() -> None:
+GPU = [
+    (presets.SMALL, ["hardware=gpu"]),
+    (presets.LARGE, []),
+    (presets.SMALL, ["hardware.precision=bfloat16"]),
+    (presets.SMALL, []),
+]
+
+
+@pytest.mark.parametrize(("preset", "typed"), GPU)
+def test_plain_trl_computes_in_the_dtype_and_on_the_device_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preset: presets.Preset, typed: list[str]
+) -> None:
+    monkeypatch.setattr(trl_arguments, "GRPOConfig", dict)
+    settings = cli.settings_of(presets.overrides(preset, None, typed), tmp_path)
+    ours: Any = trl_arguments.build(settings, settings.batch)
+    plain = plain_options(settings, tmp_path)
+    same = ("use_cpu", "bf16", "activation_checkpointing", "per_device_train_batch_size")
+    assert [plain[name] for name in same] == [ours[name] for name in same]
+    assert plain["use_cpu"] is (settings.hardware.device == "cpu")
+    assert plain["bf16"] is bool(typed or preset is presets.LARGE)
+
+
+def test_what_is_typed_wins_over_the_preset(tmp_path: Path) -> None:
+    typed = ["hardware=gpu", "hardware.micro_batch=2", "model.dtype=bfloat16"]
+    settings = cli.settings_of(presets.overrides(presets.MEDIUM, None, typed), tmp_path)
+    assert (settings.hardware.device, settings.hardware.micro_batch) == ("cuda", 2)
+    assert (settings.model.name, settings.model.dtype) == ("smollm2_135m_gguf", "bfloat16")
+
+
+def test_the_large_preset_has_half_a_billion_weights(tmp_path: Path) -> None:
+    settings = cli.settings_of(presets.overrides(presets.LARGE, None), tmp_path)
+    like = models.load_model(settings.model)
+    assert presets.LARGE.random is not None
+    with torch.device("meta"):
+        made = random_model(like, *presets.LARGE.random)
+    assert models.parameter_count(made) == pytest.approx(0.5e9, rel=0.05)
+    assert made.dtype == torch.bfloat16
+    assert made.config.head_dim == 64
+
+
+@pytest.mark.parametrize(
+    ("typed", "reason"),
+    [
+        (["hardware=zero2"], "hardware = zero2: the benchmark is one process without DeepSpeed;"),
+        (["hardware=gpu"], "hardware.device = cuda: torch finds no GPU here;"),
+        (["hardware=gpus"], "hardware = gpus: no such option; did you mean gpu?"),
+        (["model.dtyp=bfloat16"], "model.dtyp"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    typed: list[str],
+    reason: str,
+) -> None:
+    if torch.cuda.is_available() and "torch" in reason:
+        pytest.skip("there is a GPU")
+    words = ["bench", "preset=small", "json=/dev/null", *typed]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as stopped:
+        __main__.main()
+    assert stopped.value.code == 2
+    assert reason in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["preset=huge", "train.rl.beta=0.1"])
+def test_a_wrong_option_ends_with_the_usage(option: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "hybrid_rl.bench", "preset=huge"], capture_output=True, text=True
+        [sys.executable, "-m", "hybrid_rl.bench", option, "json=/dev/null"],
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("usage: python -m hybrid_rl.bench preset=")

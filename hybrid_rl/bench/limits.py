@@ -8,24 +8,27 @@ import torch
 from transformers import PreTrainedModel
 
 
-def ceilings(device: torch.device) -> dict[str, float]:
-    """Measured: float32 multiplications of matrices in GFLOP/s, and copies in memory in GB/s (read and written)."""
-    size = 2048 if device.type == "cuda" else 768
-    left = torch.randn(size, size, device=device)
+def ceilings(device: torch.device, compute: torch.dtype) -> dict[str, Any]:
+    """Measured: multiplications of matrices of dtype `compute` in GFLOP/s, and copies in memory in GB/s (read and
+    written)."""
+    size = 8192 if device.type == "cuda" else 768
+    left = torch.randn(size, size, device=device).to(compute)
     matmul = _best(lambda: left @ left, device)
     source = torch.empty(1 << 26, device=device)
     target = torch.empty_like(source)
     copy = _best(lambda: target.copy_(source), device)
     return {
+        "dtype": str(compute).removeprefix("torch."),
         "matmul_gflops": 2 * size**3 / matmul / 1e9,
         "copy_gbytes_per_second": 2 * source.numel() * 4 / copy / 1e9,
     }
 
 
-def one_token_seconds(model: PreTrainedModel) -> float:
+def one_token_seconds(model: PreTrainedModel, compute: torch.dtype) -> float:
     """A forward pass of one row and one token, without cache: what the model costs in calls alone, nearly."""
     ids = torch.ones(1, 1, dtype=torch.long, device=model.device)
-    with torch.inference_mode():
+    mixed = torch.autocast(model.device.type, compute, enabled=compute != model.dtype)
+    with torch.inference_mode(), mixed:
         return _best(lambda: model(input_ids=ids, use_cache=False), model.device)
 
 
@@ -37,16 +40,25 @@ def needs(
     rows: int,
     trained_rows: int,
     decode_steps: int,
+    compute: torch.dtype,
 ) -> dict[str, float]:
     """FLOPs and bytes of one step in which each distinct prompt is read once.
 
     `prompt`, `completion`: mean tokens. By the usual rule, 2 FLOPs per weight and token of a forward pass, twice that
-    for a backward pass, and attention's own. Sampling reads all weights and all keys and values at every token.
+    for a backward pass, and attention's own. Sampling reads all weights, as they are stored, and all keys and values,
+    of dtype `compute`, at every token.
     """
     config = model.config.get_text_config()
     weights = sum(p.numel() for p in model.parameters())
+    stored = weights * model.dtype.itemsize
     width = config.num_hidden_layers * config.num_attention_heads * config.head_dim
-    held = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * 4
+    held = (
+        2
+        * config.num_hidden_layers
+        * config.num_key_value_heads
+        * config.head_dim
+        * compute.itemsize
+    )
     seen = prompt + completion / 2
     read, drawn = distinct * prompt, rows * completion
     share = trained_rows / rows
@@ -55,7 +67,7 @@ def needs(
     return {
         "generate_gflop": generate / 1e9,
         "train_gflop": train / 1e9,
-        "generate_gbytes": decode_steps * (weights * 4 + rows * held * seen) / 1e9,
+        "generate_gbytes": decode_steps * (stored + rows * held * seen) / 1e9,
     }
 
 

@@ -78,7 +78,7 @@ def _phases(parts: Mapping[str, Mapping[str, Any]]) -> Table:
 def _limits(limits: Mapping[str, Any]) -> str:
     can, least, share = limits["ceilings"], limits["floors"], limits["share_of_ceiling"]
     return (
-        f"the device: {can['matmul_gflops']:.0f} GFLOP/s, {can['copy_gbytes_per_second']:.1f} GB/s;"
+        f"the device: {can['matmul_gflops']:.0f} GFLOP/s in {can['dtype']}, {can['copy_gbytes_per_second']:.1f} GB/s;"
         f" so sampling takes {least['generate_seconds']:.3f} s at least"
         f" (its calls alone {least['generate_calls_seconds']:.3f} s), training {least['train_seconds']:.3f} s:"
         f" {share['generate']:.0%} and {share['train']:.0%} of the ceiling reached"
