@@ -10,10 +10,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from transformers import LlamaConfig, LlamaForCausalLM  # noqa: E402 - after the skip
+
 from hybrid_rl import cli, models, trl_arguments  # noqa: E402 - after the skip
-from hybrid_rl.bench import __main__, figures, presets  # noqa: E402
+from hybrid_rl.bench import __main__, figures, limits, presets  # noqa: E402
 from hybrid_rl.bench.measure import Bench  # noqa: E402
-from hybrid_rl.bench.relay import PHASES, Step  # noqa: E402
+from hybrid_rl.bench.relay import PHASES, Clock, Step, _counted  # noqa: E402
 from hybrid_rl.bench.workload import ArrangedGrader, plain_options, random_model  # noqa: E402
 from hybrid_rl.rewards import Solution  # noqa: E402
 from tests import tiny  # noqa: E402
@@ -22,7 +24,48 @@ pytestmark = pytest.mark.slow
 
 
 def step(seconds: float, **phases: float) -> Step:
-    return Step(seconds, dict.fromkeys(PHASES, 0.0) | phases, generated_tokens=60)
+    return Step(seconds, dict.fromkeys(PHASES, 0.0) | phases, generated_tokens=60, passes=8)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_floors_count_what_a_step_cannot_do_without(tied: bool) -> None:
+    """4 rows of 2 prompts of 3 tokens, 5 tokens each, the longest 7; all worked out by hand."""
+    config = LlamaConfig(
+        vocab_size=10,
+        hidden_size=4,
+        intermediate_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        tie_word_embeddings=tied,
+    )
+    model = LlamaForCausalLM(config)
+    work = limits.Work(3, 5, prompts=2, rows=4, trained_share=0.5, passes=7)
+    # q 16, k 8, v 8, o 16, mlp 3 x 32, norms 3 x 4: 156 for each of 2 x 3 + 4 x 4 tokens; the head 40, for 2 + 4 x 4.
+    # Pairs that attend: 2 x (1 + 2 + 3) in prompts, 4 x (4 + 5 + 6 + 7) in completions, 4 FLOPs by 4 features each.
+    forward = 2 * 156 * 22 + 2 * 40 * 18 + 4 * 4 * (12 + 88)
+    found = limits.needs(model, work, torch.float32)
+    assert found["generate_gflop"] == pytest.approx(forward / 1e9)
+    assert found["train_gflop"] == pytest.approx(0.5 * 3 * forward / 1e9)
+    assert found["generate_gbytes"] == pytest.approx((7 * 196 * 4 + 88 * 2 * 2 * 4) / 1e9)
+    # In bfloat16 by autocast the weights are stored as before, keys and values are halved.
+    found = limits.needs(model, work, torch.bfloat16)
+    assert found["generate_gbytes"] == pytest.approx((7 * 196 * 4 + 88 * 2 * 2 * 2) / 1e9)
+    can = {"matmul_gflops": 2.0, "copy_gbytes_per_second": 0.5}
+    needed = {"generate_gflop": 6.0, "generate_gbytes": 4.0, "train_gflop": 9.0}
+    assert limits.floors(needed, can, 0.25, passes=7) == {
+        "generate_seconds": 8.0,
+        "generate_calls_seconds": 1.75,
+        "train_seconds": 4.5,
+    }
+
+
+def test_a_call_of_sampling_has_as_many_passes_as_its_longest_completion() -> None:
+    clock = Clock()
+    sample = _counted(clock, lambda lengths: [[0] * n for n in lengths], lambda found: found)
+    for lengths in ([2, 5, 1], [3], []):
+        sample(lengths)
+    assert (clock.generated_tokens, clock.passes) == (11, 8)
 
 
 def test_the_ratio_is_taken_pair_by_pair() -> None:

@@ -134,28 +134,24 @@ class Bench:
         self, workload: Workload, steps: Sequence[relay.Step], share: float
     ) -> dict[str, Any]:
         batch = workload.settings.batch
-        rows, distinct = batch.rows_per_device, batch.prompts_per_device
-        prompts = [len(e.prompt_ids) for e in workload.examples]
-        tokens = median(step.generated_tokens for step in steps) / rows
-        longest = workload.settings.train.max_completion_tokens
-        decode_steps = min(longest, round(tokens))
         hardware = workload.settings.hardware
         device = torch.device(hardware.device)
         compute = torch.bfloat16 if hardware.in_bfloat16 else workload.model.dtype
-        needed = limits.needs(
-            workload.model,
-            sum(prompts) / len(prompts),
-            tokens,
-            distinct,
-            rows,
-            round(rows * share),
-            decode_steps,
-            compute,
+        prompts = [len(e.prompt_ids) for e in workload.examples]
+        passes = median(step.passes for step in steps)
+        work = limits.Work(
+            prompt=sum(prompts) / len(prompts),
+            completion=median(step.generated_tokens for step in steps) / batch.rows_per_device,
+            prompts=batch.prompts_per_device,
+            rows=batch.rows_per_device,
+            trained_share=share,
+            passes=passes,
         )
+        needed = limits.needs(workload.model, work, compute)
         model = workload.model.to(device)
         can = limits.ceilings(device, compute)
         one_token = limits.one_token_seconds(model, compute)
-        least = limits.floors(needed, can, one_token, decode_steps)
+        least = limits.floors(needed, can, one_token, passes)
         spent = summary(steps)["phases_seconds"]
         return {
             "ceilings": can,

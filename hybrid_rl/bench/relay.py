@@ -24,6 +24,8 @@ class Step:
     seconds: float
     phases: dict[str, float]
     generated_tokens: int
+    passes: int
+    """Of sampling, that follow each other: as many as the longest completion of each call has tokens."""
 
     @property
     def other(self) -> float:
@@ -36,6 +38,7 @@ class Clock:
 
     phases: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     generated_tokens: int = 0
+    passes: int = 0
     started: float = 0.0
     steps: list[Step] = field(default_factory=list)
     _inside: bool = False
@@ -61,14 +64,14 @@ class Clock:
     def start(self) -> None:
         _synchronize()
         self.phases.clear()
-        self.generated_tokens = 0
+        self.generated_tokens = self.passes = 0
         self.started = time.perf_counter()
 
     def stop(self) -> None:
         _synchronize()
         seconds = time.perf_counter() - self.started
         phases = {name: self.phases.get(name, 0.0) for name in PHASES}
-        self.steps.append(Step(seconds, phases, self.generated_tokens))
+        self.steps.append(Step(seconds, phases, self.generated_tokens, self.passes))
 
 
 class _Runner(TrainerCallback):
@@ -151,7 +154,9 @@ def _counted(
 ) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         found = function(*args, **kwargs)
-        clock.generated_tokens += sum(map(len, completions(found)))
+        lengths = [len(completion) for completion in completions(found)]
+        clock.generated_tokens += sum(lengths)
+        clock.passes += max(lengths, default=0)
         return found
 
     return run
