@@ -80,8 +80,22 @@ def test_the_ratio_is_taken_pair_by_pair() -> None:
 def test_what_no_phase_explains_is_other() -> None:
     found = figures.summary([step(1.0, generate=0.5, forward=0.1, backward=0.3)] * 3)
     assert found["phases_seconds"]["other"] == pytest.approx(0.1)
-    assert found["other_share"] == pytest.approx(0.1)
+    assert found["phases_share"]["other"] == pytest.approx(0.1)
     assert found["rollout_tokens_per_second"] == 120
+
+
+def test_the_phases_of_unequal_steps_add_up_to_the_step() -> None:
+    """Each of three steps spends most on another phase: medians of the phases would add up to far less than a step."""
+    steps = [
+        step(1.0, generate=0.8, forward=0.2),
+        step(2.0, generate=0.1, forward=1.5, backward=0.4),
+        step(1.5, generate=0.3, backward=1.2),
+    ]
+    found = figures.summary(steps)
+    assert found["seconds_per_step"] == 1.5
+    assert sum(found["phases_seconds"].values()) == pytest.approx(1.5)
+    assert sum(found["phases_share"].values()) == pytest.approx(1)
+    assert found["phases_share"]["forward"] == pytest.approx((0.2 + 0.75 + 0.0) / 3)
 
 
 @pytest.mark.parametrize(

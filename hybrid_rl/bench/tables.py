@@ -67,7 +67,10 @@ def _phases(parts: Mapping[str, Mapping[str, Any]]) -> Table:
         [
             who,
             f"{one['seconds_per_step']:.3f}",
-            *(f"{one['phases_seconds'][name]:.3f}" for name in names),
+            *(
+                f"{one['phases_seconds'][name]:.3f} ({one['phases_share'][name]:.0%})"
+                for name in names
+            ),
             f"{one['rollout_tokens_per_second'] or 0:,.0f}",
         ]
         for who, one in parts.items()
