@@ -54,8 +54,8 @@ def needs(model: PreTrainedModel, work: Work, compute: torch.dtype) -> dict[str,
 
     2 FLOPs per weight and token of a forward pass, thrice that with the backward pass, and attention's own; means stand
     for lengths, which only lowers it. No token multiplies the table of embeddings, and only those that predict meet the
-    head: the last of each prompt, and all but the last of a completion, which is not read at all. Every pass of sampling reads the weights, as they are stored,
-    and the keys and values, of dtype `compute`, that its tokens see.
+    head: the last of each prompt, and all but the last of a completion, which is not read at all. Every pass of
+    sampling reads the weights, as they are stored, and the keys and values, of dtype `compute`, that its tokens see.
     """
     config = model.config.get_text_config()
     head_dim = getattr(config, "head_dim", config.hidden_size // config.num_attention_heads)
