@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ torch = pytest.importorskip("torch")
 from transformers import LlamaConfig, LlamaForCausalLM  # noqa: E402 - after the skip
 
 from hybrid_rl import cli, models, trl_arguments  # noqa: E402 - after the skip
-from hybrid_rl.bench import __main__, figures, limits, presets  # noqa: E402
+from hybrid_rl.bench import __main__, figures, limits, presets, relay  # noqa: E402
 from hybrid_rl.bench.measure import Bench  # noqa: E402
 from hybrid_rl.bench.relay import PHASES, Clock, Step, _counted  # noqa: E402
 from hybrid_rl.bench.workload import ArrangedGrader, plain_options, random_model  # noqa: E402
@@ -84,6 +86,32 @@ def test_what_no_phase_explains_is_other() -> None:
     assert found["rollout_tokens_per_second"] == 120
 
 
+def test_a_part_of_other_does_not_count_what_phases_and_parts_within_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(relay, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+
+    def spend(seconds: float, *within: Callable[[], Any]) -> Callable[[], None]:
+        def run() -> None:
+            now[0] += seconds
+            for one in within:
+                one()
+
+        return run
+
+    clock = Clock()
+    text = clock.part("text", spend(1))
+    generate = clock.timed("generate", spend(4, text))  # in a phase it counts for the phase
+    ours = clock.part("ours", spend(2, text, generate))
+    clock.start()
+    spend(0.5, ours)()
+    clock.stop()
+    [step] = clock.steps
+    assert (step.seconds, step.phases["generate"], step.other) == (8.5, 5, 3.5)
+    assert step.parts == {"text": 1, "trl": 0, "ours": 2, "log": 0, "rest": 0.5}
+
+
 def test_the_phases_of_unequal_steps_add_up_to_the_step() -> None:
     """Each of three steps spends most on another phase: medians of the phases would add up to far less than a step."""
     steps = [
@@ -119,6 +147,10 @@ def test_both_trainers_do_the_same_work_in_turn(tmp_path: Path) -> None:
     for who in ("ours", "plain"):
         spent = found[who]["phases_seconds"]
         assert all(spent[name] > 0 for name in ("generate", "forward", "backward", "optimizer"))
+        parts = found[who]["other_parts_share"]
+        assert sum(parts.values()) == pytest.approx(found[who]["phases_share"]["other"])
+        assert min(parts["text"], parts["trl"], parts["log"]) > 0
+    assert found["ours"]["other_parts_share"]["ours"] > 0
     assert found["limits"]["floors"]["generate_seconds"] > 0
     assert found["limits"]["needs"]["train_gflop"] > 0
 

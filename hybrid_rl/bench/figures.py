@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from statistics import mean, median, quantiles
 from typing import Any
 
-from hybrid_rl.bench.relay import PHASES, Step
+from hybrid_rl.bench.relay import PARTS, PHASES, Step
 
 
 def ratio(ours: Sequence[Step], theirs: Sequence[Step]) -> dict[str, Any]:
@@ -24,6 +24,7 @@ def summary(steps: Sequence[Step]) -> dict[str, Any]:
     shares = {name: mean(step.phases[name] / step.seconds for step in steps) for name in PHASES} | {
         "other": mean(step.other / step.seconds for step in steps)
     }
+    parts = {name: mean(step.parts[name] / step.seconds for step in steps) for name in PARTS}
     sampling = [
         step.generated_tokens / step.phases["generate"] for step in steps if step.generated_tokens
     ]
@@ -31,6 +32,7 @@ def summary(steps: Sequence[Step]) -> dict[str, Any]:
         "seconds_per_step": seconds,
         "phases_share": shares,
         "phases_seconds": {name: share * seconds for name, share in shares.items()},
+        "other_parts_share": parts,
         "rollout_tokens": median(step.generated_tokens for step in steps),
         "rollout_tokens_per_second": median(sampling) if sampling else None,
     }
