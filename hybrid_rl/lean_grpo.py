@@ -106,7 +106,7 @@ class LeanGrpoTrainer(GRPOTrainer):
     def _plan(self, batches: list[Inputs]) -> list[Inputs | None]:
         """What each micro-step computes; None where nothing is left, which only follows those that have rows."""
         count = len(batches)
-        if self.loss_type == "bnpo" or not self.speed.token_budget:
+        if not (self.speed.token_budget and self._adds_up and self.loss_type != "bnpo"):
             working = [part for part in map(self._within, batches) if part is not None]
             # Without a backward pass there would be no gradient, where TRL has one of zeros.
             working = working or [self._part(batches[0], [0], batches[0], 1)]
@@ -144,12 +144,13 @@ class LeanGrpoTrainer(GRPOTrainer):
     @property
     def _skips(self) -> bool:
         """Whether a row without advantage adds nothing to the loss, and may stay out."""
-        return (
-            self.speed.skip_zero_advantages
-            and not self.beta
-            and not self._entropy_bonus_enabled
-            and self.top_entropy_quantile >= 1.0
-            and not self.aux_loss_enabled
+        return self.speed.skip_zero_advantages and not self.beta and self._adds_up
+
+    @property
+    def _adds_up(self) -> bool:
+        """Whether the loss is a sum over rows. TRL takes entropy bonus, quantile and router loss by micro-batch."""
+        return not (
+            self._entropy_bonus_enabled or self.top_entropy_quantile < 1.0 or self.aux_loss_enabled
         )
 
     def _most_of_any_rank(self, number: int) -> int:

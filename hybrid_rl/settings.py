@@ -233,7 +233,8 @@ class SpeedSettings(Checked):
     """On a CPU: project to the vocabulary where the loss has a token, and in one piece where memory allows. On a GPU
     TRL's own kernel does as much. Needed for shared_context."""
     token_budget: bool
-    """Micro-batches of like length, as many rows as fit into the tokens of the largest."""
+    """Micro-batches of like length, as many rows as fit into the tokens of the largest; padding alone is trimmed where
+    the loss has means over a micro-batch (bnpo, an entropy bonus, trl.top_entropy_quantile below 1)."""
     early_verification: bool
     """Where verifiers run in processes of their own: solutions that end first are verified while others are drawn."""
 

@@ -76,6 +76,21 @@ def test_all_savings_together_change_nothing(
     assert tokens(after) < 0.6 * tokens(before)
 
 
+@pytest.mark.parametrize("loss", ["grpo", "dr_grpo", "dapo", "bnpo"])
+@pytest.mark.parametrize(
+    "option", [{"train__rl__entropy_bonus": 0.1}, {"trl__top_entropy_quantile": 0.5}]
+)
+def test_means_over_a_micro_batch_keep_its_rows_together(
+    tmp_path: Path, loss: str, option: dict[str, Any]
+) -> None:
+    """TRL takes the entropy bonus and the quantile of entropies over each micro-batch, of 4 uneven rows here."""
+    long = {"train__max_completion_tokens": 40, "hardware__micro_batch": 4}
+    options = {"train__rl__loss": loss, **long, **option}
+    before, after, _ = assert_same(tmp_path, options, {"speed__token_budget": True})
+    assert [rows for rows, _ in after] == [rows for rows, _ in before] == [4] * 12
+    assert tokens(after) < tokens(before)
+
+
 @pytest.mark.parametrize("option", [{"train__rl__beta": 0.05}, {"train__rl__entropy_bonus": 0.01}])
 def test_where_the_loss_has_more_than_advantages_every_row_stays(
     tmp_path: Path, option: dict[str, Any]

@@ -1,4 +1,4 @@
-"""The benchmark: python -m hybrid_rl.bench preset=small json=PATH [gsm8k=DIRECTORY]
+"""The benchmark: python -m hybrid_rl.bench preset=small json=PATH [gsm8k=DIRECTORY] [hardware=gpu] [SETTING=VALUE]
 
 Ours against plain trl.GRPOTrainer on the same work, step by step in turn; where the time goes, what each saving is
 worth, how it grows, how far from the limits of the device it is, and what a user waits for at the start.
@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from rich.console import Console
@@ -18,11 +18,15 @@ from rich.console import Console
 from hybrid_rl import console, rundir
 from hybrid_rl.bench import presets, startup, tables
 from hybrid_rl.bench.measure import Bench
-from hybrid_rl.cli import settings_of
+from hybrid_rl.cli import settings_of, unknown_options
+from hybrid_rl.settings import Settings, SettingsError
 
 log = logging.getLogger("hybrid_rl.bench")  # __name__ is "__main__" here
 
-USAGE = "usage: python -m hybrid_rl.bench preset=small|medium json=PATH [gsm8k=DIRECTORY of GSM8K's files]"
+USAGE = (
+    "usage: python -m hybrid_rl.bench preset=small|medium|large json=PATH [gsm8k=DIRECTORY of GSM8K's files]"
+    f" [SETTING=VALUE of {', '.join(presets.OPEN)}, such as hardware=gpu]"
+)
 
 
 def main() -> None:
@@ -32,24 +36,43 @@ def main() -> None:
     options = dict(word.partition("=")[::2] for word in sys.argv[1:])
     preset = presets.PRESETS.get(options.pop("preset", ""))
     out, data = options.pop("json", None), options.pop("gsm8k", None)
-    if preset is None or not out or options:
-        sys.stderr.write(f"{USAGE}\n")
-        sys.exit(2)
-    overrides = presets.overrides(preset, Path(data).resolve() if data else None)
+    if preset is None or not out or not all(map(presets.is_open, options)):
+        _refuse(USAGE)
+    typed = [f"{key}={value}" for key, value in options.items()]
+    unknown = unknown_options(typed)
+    if unknown:
+        _refuse("\n".join(unknown))
+    overrides = presets.overrides(preset, Path(data).resolve() if data else None, typed)
     with tempfile.TemporaryDirectory(prefix="hybrid_rl_bench_") as directory:
+        try:
+            settings = settings_of(overrides, Path(directory) / "settings")
+        except SettingsError as error:
+            _refuse(str(error))
+        reason = cannot_run(settings)
+        if reason is not None:
+            _refuse(reason)
         found: dict[str, Any] = {}
-        for part, figures in parts(preset, overrides, Path(directory)):
+        for part, figures in parts(preset, settings, overrides, Path(directory)):
             log.info("%s: done", part)
             found |= figures
             rundir.write_json(Path(out).absolute(), found)  # what is there outlives a later failure
     tables.show(found, Console())
 
 
+def cannot_run(settings: Settings) -> str | None:
+    """Why the benchmark cannot run with these settings, None where it can."""
+    hardware = settings.hardware
+    if hardware.world_size > 1 or hardware.deepspeed is not None:
+        return f"hardware = {hardware.name}: the benchmark is one process without DeepSpeed; choose hardware=cpu or gpu"
+    if hardware.device == "cuda" and not torch.cuda.is_available():
+        return "hardware.device = cuda: torch finds no GPU here; choose hardware=cpu"
+    return None
+
+
 def parts(
-    preset: presets.Preset, overrides: list[str], directory: Path
+    preset: presets.Preset, settings: Settings, overrides: list[str], directory: Path
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """The figures, part by part: name of the part, and what it adds to the report."""
-    settings = settings_of(overrides, directory / "settings")
     if settings.hardware.threads is not None:
         torch.set_num_threads(settings.hardware.threads)
     bench = Bench(preset, overrides, directory)
@@ -70,8 +93,13 @@ def parts(
         yield "search", {"bread_search": bench.search()}
     yield "methods", {"methods": bench.methods()}
     yield "scaling", {"scaling": bench.scaling()}
-    yield "memory", {"memory": startup.memory(overrides, directory, settings)}
+    yield "memory", {"memory": startup.memory(overrides, directory, settings, preset.random)}
     yield "start-up", {"startup": startup.times(settings, directory)}
+
+
+def _refuse(message: str) -> NoReturn:
+    sys.stderr.write(f"{message}\n")
+    sys.exit(2)
 
 
 if __name__ == "__main__":

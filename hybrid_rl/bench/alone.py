@@ -1,6 +1,6 @@
 """Trains two steps with one trainer and prints its largest memory.
 
-python -m hybrid_rl.bench.alone ours|plain DIRECTORY OVERRIDES...
+python -m hybrid_rl.bench.alone ours|plain HIDDENxLAYERS DIRECTORY OVERRIDES...   (- for HIDDENxLAYERS: as configured)
 """
 
 import json
@@ -11,16 +11,19 @@ import torch
 
 from hybrid_rl import cli, console
 from hybrid_rl.bench import relay
-from hybrid_rl.bench.workload import Workload
+from hybrid_rl.bench.workload import Workload, random_model
 from hybrid_rl.rewards import Grader
 
 
 def main() -> None:
     console.quiet_third_parties()
-    name, directory, *overrides = sys.argv[1:]
+    name, size, directory, *overrides = sys.argv[1:]
     settings = cli.settings_of([*overrides, "train.steps=2"], Path(directory))
     with Grader(settings.reward) as grader:
         workload = Workload.load(settings, grader, mixed_share=1.0)
+        if size != "-":
+            hidden, layers = map(int, size.split("x"))
+            workload.model = random_model(workload.model, hidden, layers)
         relay.run([workload.ours() if name == "ours" else workload.plain()])
     found = {f"{name}_rss_mb": _largest_mb()}
     if torch.cuda.is_available():

@@ -1,10 +1,10 @@
 """From timed steps to the figures of the benchmark. Pure."""
 
 from collections.abc import Sequence
-from statistics import median, quantiles
+from statistics import mean, median, quantiles
 from typing import Any
 
-from hybrid_rl.bench.relay import PHASES, Step
+from hybrid_rl.bench.relay import PARTS, PHASES, Step
 
 
 def ratio(ours: Sequence[Step], theirs: Sequence[Step]) -> dict[str, Any]:
@@ -15,16 +15,24 @@ def ratio(ours: Sequence[Step], theirs: Sequence[Step]) -> dict[str, Any]:
 
 
 def summary(steps: Sequence[Step]) -> dict[str, Any]:
-    """Medians over steps: seconds, by phase, and sampled tokens per second of sampling."""
-    phases = {name: median(step.phases[name] for step in steps) for name in PHASES}
-    phases["other"] = median(step.other for step in steps)
+    """Medians over steps: seconds, and sampled tokens per second of sampling; and where the time goes.
+
+    The share of a phase is its mean over steps, so that the shares of a step add up to 1, as medians would not; its
+    seconds are that share of the median step.
+    """
+    seconds = median(step.seconds for step in steps)
+    shares = {name: mean(step.phases[name] / step.seconds for step in steps) for name in PHASES} | {
+        "other": mean(step.other / step.seconds for step in steps)
+    }
+    parts = {name: mean(step.parts[name] / step.seconds for step in steps) for name in PARTS}
     sampling = [
         step.generated_tokens / step.phases["generate"] for step in steps if step.generated_tokens
     ]
     return {
-        "seconds_per_step": median(step.seconds for step in steps),
-        "phases_seconds": phases,
-        "other_share": median(step.other / step.seconds for step in steps),
+        "seconds_per_step": seconds,
+        "phases_share": shares,
+        "phases_seconds": {name: share * seconds for name, share in shares.items()},
+        "other_parts_share": parts,
         "rollout_tokens": median(step.generated_tokens for step in steps),
         "rollout_tokens_per_second": median(sampling) if sampling else None,
     }

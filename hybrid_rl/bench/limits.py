@@ -2,72 +2,100 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from transformers import PreTrainedModel
 
 
-def ceilings(device: torch.device) -> dict[str, float]:
-    """Measured: float32 multiplications of matrices in GFLOP/s, and copies in memory in GB/s (read and written)."""
-    size = 2048 if device.type == "cuda" else 768
-    left = torch.randn(size, size, device=device)
+def ceilings(device: torch.device, compute: torch.dtype) -> dict[str, Any]:
+    """Measured: multiplications of matrices of dtype `compute` in GFLOP/s, and copies in memory in GB/s (read and
+    written)."""
+    size = 8192 if device.type == "cuda" else 768
+    left = torch.randn(size, size, device=device).to(compute)
     matmul = _best(lambda: left @ left, device)
     source = torch.empty(1 << 26, device=device)
     target = torch.empty_like(source)
     copy = _best(lambda: target.copy_(source), device)
     return {
+        "dtype": str(compute).removeprefix("torch."),
         "matmul_gflops": 2 * size**3 / matmul / 1e9,
         "copy_gbytes_per_second": 2 * source.numel() * 4 / copy / 1e9,
     }
 
 
-def one_token_seconds(model: PreTrainedModel) -> float:
+def one_token_seconds(model: PreTrainedModel, compute: torch.dtype) -> float:
     """A forward pass of one row and one token, without cache: what the model costs in calls alone, nearly."""
     ids = torch.ones(1, 1, dtype=torch.long, device=model.device)
-    with torch.inference_mode():
+    mixed = torch.autocast(model.device.type, compute, enabled=compute != model.dtype)
+    with torch.inference_mode(), mixed:
         return _best(lambda: model(input_ids=ids, use_cache=False), model.device)
 
 
-def needs(
-    model: PreTrainedModel,
-    prompt: float,
-    completion: float,
-    distinct: int,
-    rows: int,
-    trained_rows: int,
-    decode_steps: int,
-) -> dict[str, float]:
+@dataclass(frozen=True)
+class Work:
+    """What one step samples and trains on."""
+
+    prompt: float
+    """Mean tokens of a prompt, and of a completion below."""
+    completion: float
+    prompts: float
+    """Distinct ones."""
+    rows: float
+    trained_share: float
+    """Of prompts and of rows: those with advantages."""
+    passes: float
+    """Forward passes of sampling that follow each other: as many as the longest completion has tokens."""
+
+
+def needs(model: PreTrainedModel, work: Work, compute: torch.dtype) -> dict[str, float]:
     """FLOPs and bytes of one step in which each distinct prompt is read once.
 
-    `prompt`, `completion`: mean tokens. By the usual rule, 2 FLOPs per weight and token of a forward pass, twice that
-    for a backward pass, and attention's own. Sampling reads all weights and all keys and values at every token.
+    2 FLOPs per weight and token of a forward pass, thrice that with the backward pass, and attention's own; means stand
+    for lengths, which only lowers it. No token multiplies the table of embeddings, and only those that predict meet the
+    head: the last of each prompt, and all but the last of a completion, which is not read at all. Every pass of
+    sampling reads the weights, as they are stored, and the keys and values, of dtype `compute`, that its tokens see.
     """
     config = model.config.get_text_config()
-    weights = sum(p.numel() for p in model.parameters())
-    width = config.num_hidden_layers * config.num_attention_heads * config.head_dim
-    held = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * 4
-    seen = prompt + completion / 2
-    read, drawn = distinct * prompt, rows * completion
-    share = trained_rows / rows
-    generate = 2 * weights * (read + drawn) + 4 * width * drawn * seen
-    train = share * 3 * (2 * weights * (read + drawn) + 4 * width * drawn * seen)
+    head_dim = getattr(config, "head_dim", config.hidden_size // config.num_attention_heads)
+    head, body = _weights(model)
+    written = work.completion - 1
+    read = work.prompts * work.prompt + work.rows * written
+    predicting = work.prompts + work.rows * written
+    # Pairs of a token and one that it sees, itself included.
+    in_prompts = work.prompts * work.prompt * (work.prompt + 1) / 2
+    in_completions = work.rows * (written * work.prompt + written * (written + 1) / 2)
+    width = config.num_hidden_layers * config.num_attention_heads * head_dim
+    forward = 2 * body * read + 2 * head * predicting + 4 * width * (in_prompts + in_completions)
+    held = 2 * config.num_hidden_layers * config.num_key_value_heads * head_dim * compute.itemsize
     return {
-        "generate_gflop": generate / 1e9,
-        "train_gflop": train / 1e9,
-        "generate_gbytes": decode_steps * (weights * 4 + rows * held * seen) / 1e9,
+        "generate_gflop": forward / 1e9,
+        "train_gflop": work.trained_share * 3 * forward / 1e9,
+        "generate_gbytes": (
+            work.passes * (body + head) * model.dtype.itemsize + in_completions * held
+        )
+        / 1e9,
     }
 
 
+def _weights(model: PreTrainedModel) -> tuple[int, int]:
+    """Of the head, and of all that every token meets."""
+    head = model.get_output_embeddings().weight
+    table = model.get_input_embeddings().weight
+    apart = 0 if table is head else table.numel()
+    return head.numel(), sum(p.numel() for p in model.parameters()) - head.numel() - apart
+
+
 def floors(
-    needed: dict[str, float], can: dict[str, float], one_token: float, decode_steps: int
+    needed: dict[str, float], can: dict[str, float], one_token: float, passes: float
 ) -> dict[str, float]:
     """Least seconds of sampling and of training on this device, and of the calls alone that sampling makes."""
     by_arithmetic = needed["generate_gflop"] / can["matmul_gflops"]
     by_memory = needed["generate_gbytes"] / can["copy_gbytes_per_second"]
     return {
         "generate_seconds": max(by_arithmetic, by_memory),
-        "generate_calls_seconds": one_token * decode_steps,
+        "generate_calls_seconds": one_token * passes,
         "train_seconds": needed["train_gflop"] / can["matmul_gflops"],
     }
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import torch
+
 from hybrid_rl import cli
 from hybrid_rl.bench import limits, relay
 from hybrid_rl.bench.figures import ratio, summary
@@ -132,22 +134,24 @@ class Bench:
         self, workload: Workload, steps: Sequence[relay.Step], share: float
     ) -> dict[str, Any]:
         batch = workload.settings.batch
-        rows, distinct = batch.rows_per_device, batch.prompts_per_device
+        hardware = workload.settings.hardware
+        device = torch.device(hardware.device)
+        compute = torch.bfloat16 if hardware.in_bfloat16 else workload.model.dtype
         prompts = [len(e.prompt_ids) for e in workload.examples]
-        tokens = median(step.generated_tokens for step in steps) / rows
-        longest = workload.settings.train.max_completion_tokens
-        decode_steps = min(longest, round(tokens))
-        needed = limits.needs(
-            workload.model,
-            sum(prompts) / len(prompts),
-            tokens,
-            distinct,
-            rows,
-            round(rows * share),
-            decode_steps,
+        passes = median(step.passes for step in steps)
+        work = limits.Work(
+            prompt=sum(prompts) / len(prompts),
+            completion=median(step.generated_tokens for step in steps) / batch.rows_per_device,
+            prompts=batch.prompts_per_device,
+            rows=batch.rows_per_device,
+            trained_share=share,
+            passes=passes,
         )
-        can = limits.ceilings(workload.model.device)
-        least = limits.floors(needed, can, limits.one_token_seconds(workload.model), decode_steps)
+        needed = limits.needs(workload.model, work, compute)
+        model = workload.model.to(device)
+        can = limits.ceilings(device, compute)
+        one_token = limits.one_token_seconds(model, compute)
+        least = limits.floors(needed, can, one_token, passes)
         spent = summary(steps)["phases_seconds"]
         return {
             "ceilings": can,
@@ -170,8 +174,9 @@ class Bench:
         settings = cli.settings_of([*self.overrides, *more], self.directory / f"run_{self._runs}")
         grader = stack.enter_context(Grader(settings.reward))
         workload = Workload.load(settings, grader, mixed_share)
-        if model is not None:
-            workload.model = random_model(workload.model, *model)
+        size = model or self.preset.random
+        if size is not None:
+            workload.model = random_model(workload.model, *size)
         return workload
 
 

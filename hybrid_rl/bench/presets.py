@@ -1,6 +1,6 @@
 """What the benchmark runs, by preset: overrides of the command line, and how much of each part."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,15 @@ STILL = (
     "train.on_long_trace=drop",
 )
 """The policy hardly moves, so that every step is the same amount of work."""
+OPEN = (
+    "hardware",
+    "model",
+    "data",
+    "train.prompts_per_step",
+    "train.max_completion_tokens",
+    "method.group_size",
+)
+"""Settings that a command line may change, with all below them: both trainers follow them."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,8 @@ class Preset:
     """Whether BREAD's search is measured."""
     savings: bool
     """Whether each saving is measured alone."""
+    random: tuple[int, int] | None = None
+    """Hidden size and layers of a model with random weights, of the family of `overrides`; None: the model itself."""
 
 
 SMALL = Preset(
@@ -65,10 +76,38 @@ MEDIUM = Preset(
     savings=False,
 )
 
-PRESETS = {"small": SMALL, "medium": MEDIUM}
+LARGE = Preset(
+    overrides=(
+        "model=tiny",
+        "model.dtype=bfloat16",
+        "data=ledger",
+        "hardware=gpu",
+        "hardware.micro_batch=32",
+        "hardware.activation_checkpointing=false",
+        "train.max_completion_tokens=128",
+    ),
+    pairs=7,
+    scaling={
+        "rollouts per prompt": ("method.group_size=64",),
+        "rows per forward pass": ("hardware.micro_batch=128",),
+    },
+    models={},
+    methods=("grpo",),
+    search=False,
+    savings=True,
+    random=(1280, 30),
+)
+"""0.5 B parameters, for a GPU, with the small vocabulary of the embedded model."""
+
+PRESETS = {"small": SMALL, "medium": MEDIUM, "large": LARGE}
 
 
-def overrides(preset: Preset, data: Path | None) -> list[str]:
-    """Of the preset; `data`: directory of GSM8K's files, where they are not to come from the hub."""
+def overrides(preset: Preset, data: Path | None, typed: Sequence[str] = ()) -> list[str]:
+    """Of the preset, then those `typed`; `data`: directory of GSM8K's files, None: from the hub."""
     files = () if data is None else ("data=gsm8k_files", f"data.directory={data}")
-    return [*preset.overrides, *files, *STILL]
+    return [*preset.overrides, *files, *STILL, *typed]
+
+
+def is_open(key: str) -> bool:
+    """Whether a command line may change this setting."""
+    return any(key == name or key.startswith(f"{name}.") for name in OPEN)

@@ -4,10 +4,11 @@ Each trainer has a thread of its own and exactly one of them runs at any time, s
 all of them. A step is timed from one end of an optimizer step to the next: everything a trainer does counts.
 """
 
+import copy
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,9 @@ import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback
 
 PHASES = ("generate", "verify", "forward", "backward", "optimizer")
+PARTS = ("text", "trl", "ours", "log", "rest")
+"""Of what is in no phase: token ids to text and back; what TRL makes of rollouts (tensors, advantages, metrics); what
+our trainer adds (method, rollouts, rows of micro-batches); log and files, TRL's and ours; the training loop."""
 
 
 @dataclass
@@ -24,10 +28,20 @@ class Step:
     seconds: float
     phases: dict[str, float]
     generated_tokens: int
+    passes: int
+    """Of sampling, that follow each other: as many as the longest completion of each call has tokens."""
+    measured: Mapping[str, float] = field(default_factory=dict)
+    """Parts of `other`."""
 
     @property
     def other(self) -> float:
         return self.seconds - sum(self.phases.values())
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """All of `other`."""
+        parts = {name: self.measured.get(name, 0.0) for name in PARTS}
+        return parts | {"rest": self.other - sum(self.measured.values())}
 
 
 @dataclass
@@ -36,8 +50,10 @@ class Clock:
 
     phases: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     generated_tokens: int = 0
+    passes: int = 0
     started: float = 0.0
     steps: list[Step] = field(default_factory=list)
+    parts: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     _inside: bool = False
 
     def timed(self, phase: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -58,17 +74,37 @@ class Clock:
 
         return run
 
+    def part(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """`function`, its time added to a part of `other`, less that of phases and parts within."""
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            if self._inside:
+                return function(*args, **kwargs)
+            started, known = time.perf_counter(), self._known()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self.parts[name] += time.perf_counter() - started - (self._known() - known)
+
+        return run
+
+    def _known(self) -> float:
+        return sum(self.phases.values()) + sum(self.parts.values())
+
     def start(self) -> None:
         _synchronize()
         self.phases.clear()
-        self.generated_tokens = 0
+        self.parts.clear()
+        self.generated_tokens = self.passes = 0
         self.started = time.perf_counter()
 
     def stop(self) -> None:
         _synchronize()
         seconds = time.perf_counter() - self.started
         phases = {name: self.phases.get(name, 0.0) for name in PHASES}
-        self.steps.append(Step(seconds, phases, self.generated_tokens))
+        self.steps.append(
+            Step(seconds, phases, self.generated_tokens, self.passes, dict(self.parts))
+        )
 
 
 class _Runner(TrainerCallback):
@@ -130,17 +166,29 @@ def run(trainers: Sequence[Trainer]) -> list[list[Step]]:
 
 
 def watch(trainer: Any) -> Clock:
-    """Time the phases of a trainer, ours or TRL's, by wrapping its own functions."""
+    """Time the phases of a trainer, ours or TRL's, and parts of the rest, by wrapping its own functions."""
     clock = Clock()
     trainer.compute_loss = clock.timed("forward", trainer.compute_loss)
     trainer.accelerator.backward = clock.timed("backward", trainer.accelerator.backward)
     trainer._clip_grad_norm = clock.timed("optimizer", trainer._clip_grad_norm)
+    trainer.log = clock.part("log", trainer.log)
+    trainer.processing_class = copy.copy(trainer.processing_class)  # two trainers share it
+    trainer.processing_class.batch_decode = clock.part(
+        "text", trainer.processing_class.batch_decode
+    )
+    batches = trainer._generate_and_score_completions
+    trainer._generate_and_score_completions = clock.part("trl", batches)
     if hasattr(trainer, "attempt"):
         attempt = trainer.attempt
+        attempt.decode = clock.part("text", attempt.decode)
+        trainer.rollout_func = clock.part("ours", trainer.rollout_func)
+        trainer.get_batch_samples = clock.part("ours", trainer.get_batch_samples)
+        trainer._plan = clock.part("ours", trainer._plan)
         attempt.sample = clock.timed("generate", _counted(clock, attempt.sample, lambda ids: ids))
         attempt.grader = _Timed(attempt.grader, clock)
     else:
         counted = _counted(clock, trainer._generate_single_turn, lambda found: found[0])
+        trainer._tokenize_prompts = clock.part("text", trainer._tokenize_prompts)
         trainer._generate_single_turn = clock.timed("generate", counted)
         trainer._calculate_rewards = clock.timed("verify", trainer._calculate_rewards)
     return clock
@@ -151,7 +199,9 @@ def _counted(
 ) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         found = function(*args, **kwargs)
-        clock.generated_tokens += sum(map(len, completions(found)))
+        lengths = [len(completion) for completion in completions(found)]
+        clock.generated_tokens += sum(lengths)
+        clock.passes += max(lengths, default=0)
         return found
 
     return run

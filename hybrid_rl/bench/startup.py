@@ -51,12 +51,15 @@ def _first_step(run_dir: Path, environment: dict[str, str]) -> float:
         process.wait()
 
 
-def memory(overrides: Sequence[str], directory: Path, settings: Settings) -> dict[str, float]:
+def memory(
+    overrides: Sequence[str], directory: Path, settings: Settings, random: tuple[int, int] | None
+) -> dict[str, float]:
     """Largest memory in MB, resident and on the GPU, of a process that trains two steps: ours, and plain TRL's."""
     environment = worker_environment(settings.hardware, os.environ)
     found: dict[str, float] = {}
     for name in ("ours", "plain"):
-        arguments = ["-m", "hybrid_rl.bench.alone", name, str(directory / f"{name}_alone")]
+        model = "x".join(map(str, random)) if random else "-"
+        arguments = ["-m", "hybrid_rl.bench.alone", name, model, str(directory / f"{name}_alone")]
         done = subprocess.run(
             [sys.executable, *arguments, *overrides],
             env=environment,

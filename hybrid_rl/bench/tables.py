@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from hybrid_rl.bench.relay import PHASES
+from hybrid_rl.bench.relay import PARTS, PHASES
 
 
 def show(found: Mapping[str, Any], console: Console) -> None:
@@ -20,7 +20,9 @@ def show(found: Mapping[str, Any], console: Console) -> None:
             f"\n{name}: {ratio['median']:.2f} of plain TRL's step"
             f" (quartiles {ratio['low']:.2f} to {ratio['high']:.2f}, {len(ratio['pairs'])} pairs)"
         )
-        console.print(_phases({who: found[part][who] for who in ("plain", "ours")}))
+        trainers = {who: found[part][who] for who in ("plain", "ours")}
+        console.print(_phases(trainers))
+        console.print(_parts(trainers))
         console.print(_limits(found[part]["limits"]))
     if found["methods"]:
         console.print("\na step of each method, with the verifier's own verdicts")
@@ -67,7 +69,10 @@ def _phases(parts: Mapping[str, Mapping[str, Any]]) -> Table:
         [
             who,
             f"{one['seconds_per_step']:.3f}",
-            *(f"{one['phases_seconds'][name]:.3f}" for name in names),
+            *(
+                f"{one['phases_seconds'][name]:.3f} ({one['phases_share'][name]:.0%})"
+                for name in names
+            ),
             f"{one['rollout_tokens_per_second'] or 0:,.0f}",
         ]
         for who, one in parts.items()
@@ -75,10 +80,21 @@ def _phases(parts: Mapping[str, Mapping[str, Any]]) -> Table:
     return _table(["seconds of", "step", *names, "rollout tokens/s"], rows)
 
 
+def _parts(trainers: Mapping[str, Mapping[str, Any]]) -> Table:
+    """What `other` is made of, in shares of plain TRL's step for both, so that they compare."""
+    plain = trainers["plain"]["seconds_per_step"]
+    rows = []
+    for who, one in trainers.items():
+        scale = one["seconds_per_step"] / plain
+        shares = [one["phases_share"]["other"], *(one["other_parts_share"][n] for n in PARTS)]
+        rows.append([who, *(f"{share * scale:.1%}" for share in shares)])
+    return _table(["of plain TRL's step", "other", *PARTS], rows)
+
+
 def _limits(limits: Mapping[str, Any]) -> str:
     can, least, share = limits["ceilings"], limits["floors"], limits["share_of_ceiling"]
     return (
-        f"the device: {can['matmul_gflops']:.0f} GFLOP/s, {can['copy_gbytes_per_second']:.1f} GB/s;"
+        f"the device: {can['matmul_gflops']:.0f} GFLOP/s in {can['dtype']}, {can['copy_gbytes_per_second']:.1f} GB/s;"
         f" so sampling takes {least['generate_seconds']:.3f} s at least"
         f" (its calls alone {least['generate_calls_seconds']:.3f} s), training {least['train_seconds']:.3f} s:"
         f" {share['generate']:.0%} and {share['train']:.0%} of the ceiling reached"

@@ -112,13 +112,6 @@ class Workload:
         )
 
     def plain(self) -> GRPOTrainer:
-        settings = self.settings
-        train, rl, hardware, batch = (
-            settings.train,
-            settings.train.rl,
-            settings.hardware,
-            settings.batch,
-        )
 
         def reward(completion_ids: Any, answer: Any, **_: Any) -> list[float | None]:
             solutions = [
@@ -134,34 +127,7 @@ class Workload:
         return GRPOTrainer(
             model=copy.deepcopy(self.model),
             reward_funcs=[reward],
-            args=GRPOConfig(
-                output_dir=str(self.directory / "plain"),
-                max_steps=train.steps,
-                per_device_train_batch_size=batch.micro_batch,
-                gradient_accumulation_steps=batch.accumulation,
-                num_generations=batch.group_size,
-                max_completion_length=train.max_completion_tokens,
-                temperature=rl.temperature,
-                top_p=rl.top_p,
-                top_k=rl.top_k,
-                loss_type=rl.loss,
-                scale_rewards=rl.scale_rewards,
-                epsilon=rl.epsilon,
-                beta=rl.beta,
-                learning_rate=rl.learning_rate,
-                lr_scheduler_type="constant",
-                weight_decay=train.weight_decay,
-                max_grad_norm=train.max_grad_norm,
-                seed=settings.seed,
-                shuffle_dataset=False,
-                use_cpu=hardware.device == "cpu",
-                bf16=hardware.precision == "bfloat16",
-                activation_checkpointing=hardware.activation_checkpointing,
-                logging_steps=1,
-                save_strategy="no",
-                report_to="none",
-                disable_tqdm=True,
-            ),
+            args=GRPOConfig(**plain_options(self.settings, self.directory / "plain")),
             train_dataset=Dataset.from_list(self._rows()),
             processing_class=self.tokenizer,
         )
@@ -178,12 +144,53 @@ class Workload:
         return rows
 
 
+def plain_options(settings: Settings, directory: Path) -> dict[str, Any]:
+    """What a user of plain TRL would give GRPOConfig for the same work."""
+    train, rl, hardware, batch = (
+        settings.train,
+        settings.train.rl,
+        settings.hardware,
+        settings.batch,
+    )
+    return {
+        "output_dir": str(directory),
+        "max_steps": train.steps,
+        "per_device_train_batch_size": batch.micro_batch,
+        "gradient_accumulation_steps": batch.accumulation,
+        "num_generations": batch.group_size,
+        "max_completion_length": train.max_completion_tokens,
+        "temperature": rl.temperature,
+        "top_p": rl.top_p,
+        "top_k": rl.top_k,
+        "loss_type": rl.loss,
+        "scale_rewards": rl.scale_rewards,
+        "epsilon": rl.epsilon,
+        "beta": rl.beta,
+        "learning_rate": rl.learning_rate,
+        "lr_scheduler_type": "constant",
+        "weight_decay": train.weight_decay,
+        "max_grad_norm": train.max_grad_norm,
+        "seed": settings.seed,
+        "shuffle_dataset": False,
+        "use_cpu": hardware.device == "cpu",
+        "bf16": hardware.in_bfloat16,
+        "activation_checkpointing": hardware.activation_checkpointing,
+        "logging_steps": 1,
+        "save_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+    }
+
+
 def random_model(like: PreTrainedModel, hidden: int, layers: int) -> PreTrainedModel:
-    """A larger model of the same family and vocabulary with random weights."""
+    """A larger model of the same family, vocabulary and dtype with random weights; heads of at most 64."""
     config = copy.deepcopy(like.config)
     config.hidden_size, config.num_hidden_layers = hidden, layers
     config.intermediate_size = 2 * hidden
+    grown = max(1, hidden // (64 * config.num_attention_heads))
+    config.num_attention_heads *= grown
+    config.num_key_value_heads *= grown
     config.head_dim = hidden // config.num_attention_heads
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return type(like)(config)
+        return type(like)(config).to(like.dtype)
