@@ -97,7 +97,29 @@ def test_the_workers_are_quiet_unless_the_user_wants_otherwise(load: Load) -> No
 def test_a_gpu_run_is_not_bent_to_the_cpu(load: Load) -> None:
     found = launch.worker_environment(hardware(load, "hardware=gpu"), {})
     assert "DS_ACCELERATOR" not in found
-    assert "CUDA_VISIBLE_DEVICES" not in found
+    assert found["CUDA_VISIBLE_DEVICES"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("visible", "shown"), [("2,3", "2"), ("MIG-a,MIG-b", "MIG-a"), ("5", "5"), ("", "")]
+)
+def test_a_process_without_a_group_sees_the_first_gpu_only(
+    load: Load, visible: str, shown: str
+) -> None:
+    found = launch.worker_environment(
+        hardware(load, "hardware=gpu"), {"CUDA_VISIBLE_DEVICES": visible}
+    )
+    assert found["CUDA_VISIBLE_DEVICES"] == shown
+
+
+@pytest.mark.parametrize(
+    "override", ["hardware.processes=2", "hardware.deepspeed={zero_optimization:{stage:2}}"]
+)
+def test_the_ranks_of_a_group_see_all_gpus(load: Load, override: str) -> None:
+    gpus = hardware(load, "hardware=gpu", override)
+    shown = launch.worker_environment(gpus, {"CUDA_VISIBLE_DEVICES": "2,3"})
+    assert shown["CUDA_VISIBLE_DEVICES"] == "2,3"
+    assert "CUDA_VISIBLE_DEVICES" not in launch.worker_environment(gpus, {})
 
 
 def test_the_exit_code_is_handed_on() -> None:
