@@ -14,7 +14,22 @@ from types import FrameType
 
 PEER_SECONDS = 10.0
 """Once a rank has failed: time for the others to see it and to close their files, before they are killed."""
+REPEAT_SECONDS = 2.0
+"""A second signal so soon after the first is the same request: a wrapper and a scheduler may both send it."""
 _POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """A signal, and when it came on the monotonic clock."""
+
+    number: int
+    seconds: float
+
+
+def is_repeated(arrived: Sequence[Arrived]) -> bool:
+    """Whether somebody who asked to stop has lost patience, and wants all killed."""
+    return len(arrived) > 1 and arrived[-1].seconds - arrived[0].seconds > REPEAT_SECONDS
 
 
 @dataclass(frozen=True)
@@ -34,21 +49,26 @@ def supervise(
 ) -> Ended:
     """Run `command` once per environment, to the end of all.
 
-    SIGINT and SIGTERM are passed on; a second one, or `grace_seconds` after the first, kills. `keep_open`: file
-    descriptors that the processes inherit.
+    SIGINT and SIGTERM are passed on; a second one, see `is_repeated`, or `grace_seconds` after the first, kills.
+    `keep_open`: file descriptors that the processes inherit.
     """
-    signals: list[int] = []
+    arrived: list[Arrived] = []
     processes: list[subprocess.Popen[bytes]] = []
+    told: set[int] = set()
 
     def pass_on(number: int, frame: FrameType | None) -> None:
-        for process in processes:
-            if signals:
+        arrived.append(Arrived(number, time.monotonic()))
+        if is_repeated(arrived):
+            for process in processes:
                 signal_group(process.pid, signal.SIGKILL)
-            elif process.poll() is None:
-                process.send_signal(
-                    number
-                )  # not to its children: a verifier is needed to end the step
-        signals.append(number)
+        tell()
+
+    def tell() -> None:
+        for process in processes:
+            if process.pid not in told:
+                told.add(process.pid)
+                # Not to its children: a verifier is needed to end the step.
+                process.send_signal(arrived[0].number)
 
     previous = {
         number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)
@@ -60,7 +80,9 @@ def supervise(
                     command, env=dict(environment), start_new_session=True, pass_fds=keep_open
                 )
             )
-        return _until_all_end(processes, signals, grace_seconds)
+        if arrived:
+            tell()  # who was being started when it came
+        return _until_all_end(processes, arrived, grace_seconds)
     finally:
         for process in processes:
             signal_group(process.pid, signal.SIGKILL)
@@ -70,23 +92,21 @@ def supervise(
 
 
 def _until_all_end(
-    processes: Sequence["subprocess.Popen[bytes]"], signals: Sequence[int], grace_seconds: float
+    processes: Sequence["subprocess.Popen[bytes]"], arrived: Sequence[Arrived], grace_seconds: float
 ) -> Ended:
     failed: dict[int, int] = {}  # rank -> code, before anything was killed here
-    signalled = deadline = float("inf")
+    deadline = float("inf")
     while any(process.poll() is None for process in processes):
         now = time.monotonic()
-        if signals and signalled == float("inf"):
-            signalled = now + grace_seconds
         if failed and deadline == float("inf"):
             deadline = now + PEER_SECONDS
-        if now > min(signalled, deadline):
+        if now > deadline or (arrived and now > arrived[0].seconds + grace_seconds):
             break
         failed |= _failures(processes)
         time.sleep(_POLL_SECONDS)
     failed |= _failures(processes)
-    if signals:
-        return Ended(128 + signals[0])
+    if arrived:
+        return Ended(128 + arrived[0].number)
     for rank, code in failed.items():
         if code < 0:
             return Ended(128 - code, rank)
