@@ -30,6 +30,7 @@ from omegaconf import DictConfig, OmegaConf, read_write
 from hybrid_rl import launch, loading, resuming, study, study_settings
 from hybrid_rl.rundir import USER_ERROR, RunDir, UsedDirectoryError, read_jsonl
 from hybrid_rl.settings import Settings, SettingsError
+from hybrid_rl.study_directory import state_of
 from hybrid_rl.study_settings import key_of
 
 log = logging.getLogger(__name__)
@@ -193,6 +194,11 @@ def _run(config: DictConfig, multirun: bool) -> int:
     else:
         run_dir = Path(chosen.runtime.output_dir) if multirun else None
         settings = loading.load(config, Path.cwd(), run_dir, chosen.runtime.choices, typed)
+        if multirun and _is_started_again(settings):
+            if state_of(RunDir(Path(settings.run_dir)), settings) == "done":
+                log.info("%s is done", settings.run_dir)
+                return 0
+            settings = resuming.load(Path(settings.run_dir), ["resume"], config)
     if settings.check:
         from hybrid_rl import estimate  # noqa: PLC0415 - heavy: reads the data and starts the verifier
 
@@ -205,6 +211,15 @@ def _run(config: DictConfig, multirun: bool) -> int:
     if code > 128:
         log.warning("continue with: hybrid-rl resume=%s", run.path)
     return code
+
+
+def _is_started_again(settings: Settings) -> bool:
+    """Whether a job of a multirun, which a launcher may requeue, finds a run that was begun: it is not to be refused.
+
+    One over several nodes is: the others could not tell the settings of this start from those of the last.
+    """
+    begun = RunDir(Path(settings.run_dir)).settings.is_file()
+    return begun and settings.task == "train" and settings.hardware.nodes == 1
 
 
 def _study(config: DictConfig, overrides: Sequence[str]) -> int:

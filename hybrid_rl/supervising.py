@@ -8,9 +8,10 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
+from typing import Any
 
 PEER_SECONDS = 10.0
 """Once a rank has failed: time for the others to see it and to close their files, before they are killed."""
@@ -51,14 +52,22 @@ def supervise(
 
     SIGINT and SIGTERM are passed on; a second one, see `is_repeated`, or `grace_seconds` after the first, kills.
     `keep_open`: file descriptors that the processes inherit.
+
+    Where a launcher, submitit, handles its notice of a timeout or a preemption, that is SIGTERM to the processes; they
+    have the same time to save before its handler is called, which may requeue the job and exit. Not once all is done.
     """
     arrived: list[Arrived] = []
+    noticed: list[int] = []
+    of_launcher = _handlers_of_launcher()
     processes: list[subprocess.Popen[bytes]] = []
     told: set[int] = set()
 
     def pass_on(number: int, frame: FrameType | None) -> None:
-        arrived.append(Arrived(number, time.monotonic()))
-        if is_repeated(arrived):
+        asked = signal.SIGTERM if number in of_launcher else number
+        arrived.append(Arrived(asked, time.monotonic()))
+        if number in of_launcher:
+            noticed.append(number)
+        elif is_repeated(arrived):
             for process in processes:
                 signal_group(process.pid, signal.SIGKILL)
         tell()
@@ -71,7 +80,8 @@ def supervise(
                 process.send_signal(arrived[0].number)
 
     previous = {
-        number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)
+        number: signal.signal(number, pass_on)
+        for number in {signal.SIGINT, signal.SIGTERM, *of_launcher}
     }
     try:
         for environment in environments:
@@ -82,13 +92,30 @@ def supervise(
             )
         if arrived:
             tell()  # who was being started when it came
-        return _until_all_end(processes, arrived, grace_seconds)
+        ended = _until_all_end(processes, arrived, grace_seconds)
     finally:
         for process in processes:
             signal_group(process.pid, signal.SIGKILL)
             process.wait()
         for number, handler in previous.items():
             signal.signal(number, handler)
+    if not noticed:
+        return ended
+    if all(process.returncode == 0 for process in processes):
+        return Ended(0)
+    of_launcher[noticed[0]](noticed[0], None)
+    return ended
+
+
+def _handlers_of_launcher() -> dict[int, Callable[[int, FrameType | None], Any]]:
+    """Handlers for the signal by which submitit gives notice: SIGUSR2, or what its environment names."""
+    named = signal.Signals.__members__.get(f"SIG{os.environ.get('SUBMITIT_PREEMPT_SIGNAL')}")
+    handlers = {
+        number: signal.getsignal(number)
+        for number in (signal.SIGUSR1, signal.SIGUSR2, named)
+        if number is not None
+    }
+    return {number: handler for number, handler in handlers.items() if callable(handler)}
 
 
 def _until_all_end(
