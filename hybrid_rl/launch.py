@@ -54,6 +54,8 @@ def start(settings: Settings, run: RunDir) -> int:
             hardware.grace_seconds,
             [*descriptors, lock],
         )
+    if ended.code == 0 and hardware.node_rank > 0:
+        return 0  # node 0 says that the run is done, once its report is written
     return settle(run, ended.code, ended.killed_rank if hardware.world_size > 1 else None)
 
 

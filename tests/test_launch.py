@@ -173,6 +173,17 @@ def test_a_worker_that_exits_0_without_a_word_has_failed(
     assert run.read_status()["state"] == "failed"
 
 
+def test_another_node_that_ends_before_the_report_is_written_has_not_failed(
+    started: tuple[Settings, RunDir], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, run = started
+    two = {"nodes": 2, "node_rank": 1, "rendezvous": "127.0.0.1:29500"}
+    second = settings.model_copy(update={"hardware": settings.hardware.model_copy(update=two)})
+    monkeypatch.setattr(launch, "worker_command", lambda *_: [*PYTHON, "pass"])
+    assert launch.start(second, run) == 0
+    assert run.read_status()["state"] == "running"
+
+
 def test_what_a_worker_said_stands_with_its_code(
     started: tuple[Settings, RunDir], monkeypatch: pytest.MonkeyPatch
 ) -> None:
