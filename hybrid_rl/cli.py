@@ -30,6 +30,7 @@ from omegaconf import DictConfig, OmegaConf, read_write
 from hybrid_rl import launch, loading, resuming, study, study_settings
 from hybrid_rl.rundir import USER_ERROR, RunDir, UsedDirectoryError, read_jsonl
 from hybrid_rl.settings import Settings, SettingsError
+from hybrid_rl.study_directory import state_of
 from hybrid_rl.study_settings import key_of
 
 log = logging.getLogger(__name__)
@@ -196,6 +197,11 @@ def _run(config: DictConfig, multirun: bool) -> int:
     problems = list(search_problems(chosen.sweeper, settings)) if multirun else []
     if problems:
         raise SettingsError("\n".join(problems))
+        if multirun and _is_started_again(settings):
+            if state_of(RunDir(Path(settings.run_dir)), settings) == "done":
+                log.info("%s is done", settings.run_dir)
+                return 0
+            settings = resuming.load(Path(settings.run_dir), ["resume"], config)
     if settings.check:
         from hybrid_rl import estimate  # noqa: PLC0415 - heavy: reads the data and starts the verifier
 
@@ -215,9 +221,8 @@ def search_problems(sweeper: Mapping[str, Any], settings: Settings) -> Iterator[
     if sweeper["_target_"].endswith(".BasicSweeper"):
         return
     direction = sweeper.get("direction")
-    direction = getattr(
-        direction, "name", direction
-    )  # the plugin's default is a member of its enum
+    # The plugin's default is a member of its enum.
+    direction = getattr(direction, "name", direction)
     if sweeper["_target_"].endswith(".OptunaSweeper") and direction != "maximize":
         yield (
             f"hydra.sweeper.direction = {direction}: a job returns its last greedy accuracy on dev, of which more is"
@@ -229,6 +234,15 @@ def search_problems(sweeper: Mapping[str, Any], settings: Settings) -> Iterator[
         yield f"task = {settings.task}: a search goes by the accuracy on dev while training; type task=train"
     elif settings.train.eval_every is None:
         yield "train.eval_every = null: a search goes by the last accuracy on dev; give e.g. train.eval_every=20"
+
+
+def _is_started_again(settings: Settings) -> bool:
+    """Whether a job of a multirun, which a launcher may requeue, finds a run that was begun: it is not to be refused.
+
+    One over several nodes is: the others could not tell the settings of this start from those of the last.
+    """
+    begun = RunDir(Path(settings.run_dir)).settings.is_file()
+    return begun and settings.task == "train" and settings.hardware.nodes == 1
 
 
 def _study(config: DictConfig, overrides: Sequence[str]) -> int:

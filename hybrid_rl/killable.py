@@ -1,14 +1,18 @@
 """A pool of processes in which every call has a wall clock, and a call that dies takes nothing with it.
 
 On pebble, which kills a process on time, whatever it is doing; no signal is used in the parent, so calls may come from
-any thread. Here is what pebble leaves open: a pool that broke or hangs is given up for a new one, and calls go on.
+any thread. Here is what pebble leaves open: a pool that broke or hangs is given up for a new one, and calls go on; and
+a SIGTERM or SIGINT to the whole process group, as Slurm sends it, ends no call: the parent may need the answer.
 """
 
 import logging
-import multiprocessing
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import forkserver, resource_tracker
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any, TypeVar
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
@@ -21,6 +25,19 @@ _PATIENCE_SECONDS = 90.0
 """Beyond a call's own clock, for its process to start and to be killed. After that the pool is given up."""
 _CLOSE_SECONDS = 5.0
 _MOST_RESTARTS = 3  # in a row, without a call that ended
+_FOR_THE_PARENT = (signal.SIGTERM, signal.SIGINT)
+
+
+class _Process(ForkServerProcess):
+    """Deaf to SIGTERM, with which pebble would begin."""
+
+    def terminate(self) -> None:
+        self.kill()
+
+
+class _Context(ForkServerContext):
+    # Not fork: the parent has threads, and may hold a GPU. The server has neither.
+    Process = _Process
 
 
 @dataclass(frozen=True)
@@ -108,9 +125,11 @@ class KillablePool:
         if self._pool is not None and not self._pool.active:
             self._give_up()
         if self._pool is None:
-            # Not fork: this process has threads, and may hold a GPU. The server has neither.
-            context = multiprocessing.get_context("forkserver")
+            context = _Context()
             context.set_forkserver_preload(self._preload)
+            resource_tracker.ensure_running()  # the server would start it, and let the signals through
+            with _held_back():
+                forkserver.ensure_running()
             self._pool = ProcessPool(
                 max_workers=self._workers,
                 initializer=self._initializer,
@@ -133,3 +152,23 @@ class KillablePool:
     def close(self) -> None:
         """Kill all processes; a later call would start new ones."""
         self._give_up()
+
+
+def stay() -> None:
+    """In a process of the pool: from now on the signals for the parent do nothing here.
+
+    With a handler, for what is ignored, or held back, would be so in the programs that a verifier starts, too.
+    """
+    for number in _FOR_THE_PARENT:
+        signal.signal(number, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _FOR_THE_PARENT)
+
+
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """Processes started inside never get the signals for the parent, nor do their children, until those call `stay`."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_THE_PARENT)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -54,6 +54,8 @@ def start(settings: Settings, run: RunDir) -> int:
             hardware.grace_seconds,
             [*descriptors, lock],
         )
+    if ended.code == 0 and hardware.node_rank > 0:
+        return 0  # node 0 says that the run is done, once its report is written
     return settle(run, ended.code, ended.killed_rank if hardware.world_size > 1 else None)
 
 
@@ -147,6 +149,9 @@ def worker_environment(hardware: HardwareSettings, inherited: Mapping[str, str])
         found["PYTHONPATH"] = os.pathsep.join(filter(None, [root, inherited.get("PYTHONPATH")]))
     if hardware.device == "cpu":
         found |= {"DS_ACCELERATOR": "cpu", "CUDA_VISIBLE_DEVICES": ""}
+    elif not needs_group(hardware):
+        # transformers would spread one process over all GPUs that it sees, in nn.DataParallel; TRL refuses that.
+        found["CUDA_VISIBLE_DEVICES"] = inherited.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
     if hardware.threads is not None:
         found["OMP_NUM_THREADS"] = str(hardware.threads)
     elif hardware.processes > 1:

@@ -12,6 +12,7 @@ from types import FrameType
 
 from hybrid_rl import launch, supervising
 from hybrid_rl.settings import HardwareSettings
+from hybrid_rl.supervising import Arrived
 
 _POLL_SECONDS = 0.2
 
@@ -45,44 +46,46 @@ def run(
     """Run jobs 0 to `count` - 1, at most `slots` at a time, in order; the signal that stopped it, None at the end.
 
     `begin(job, slot)` prepares a job; `ended(job, exit code, seconds)` hears of it, 128 + n where signal n ended it.
-    SIGINT and SIGTERM start no more jobs and end the running ones with SIGTERM; a second one, or
-    `grace_seconds` after the first, kills.
+    SIGINT and SIGTERM start no more jobs and end the running ones with SIGTERM; a second one, see
+    `supervising.is_repeated`, or `grace_seconds` after the first, kills.
     """
     waiting, running, free = deque(range(count)), list[_Running](), set(range(slots))
-    signals: list[int] = []
+    arrived: list[Arrived] = []
 
     def remember(number: int, frame: FrameType | None) -> None:
-        signals.append(number)
+        arrived.append(Arrived(number, time.monotonic()))
 
     previous = {
         number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)
     }
-    told, deadline = 0, 0.0
+    deadline: float | None = None
     try:
-        while running or (waiting and not signals):
-            while waiting and free and not signals:
+        while running or (waiting and not arrived):
+            while waiting and free and not arrived:
                 job, slot = waiting.popleft(), min(free)
                 running.append(_start(job, slot, begin(job, slot)))
                 free.remove(slot)
-            if len(signals) > told:
-                number = signal.SIGKILL if told else signal.SIGTERM
+            if arrived and deadline is None:
                 deadline = time.monotonic() + grace_seconds
-                told = len(signals)
-                _signal(running, number)
-            elif told and time.monotonic() > deadline:
-                _signal(running, signal.SIGKILL)
+                for one in running:
+                    # Not to its group: a job passes it on to whom it concerns.
+                    one.process.send_signal(signal.SIGTERM)
+            elif deadline is not None and (
+                time.monotonic() > deadline or supervising.is_repeated(arrived)
+            ):
+                _kill(running)
             time.sleep(_POLL_SECONDS)
             for one in [one for one in running if one.process.poll() is not None]:
                 running.remove(one)
                 free.add(one.slot)
-                _signal([one], signal.SIGKILL)  # what it may have left of its group
+                _kill([one])  # what it may have left of its group
                 code = one.process.returncode
                 ended(one.job, code if code >= 0 else 128 - code, time.monotonic() - one.started)
     finally:
-        _signal(running, signal.SIGKILL)
+        _kill(running)
         for number, handler in previous.items():
             signal.signal(number, handler)
-    return signals[0] if signals else None
+    return arrived[0].number if arrived else None
 
 
 def environment(
@@ -114,9 +117,9 @@ def _start(job: int, slot: int, command: Command) -> _Running:
     return _Running(job, slot, process, time.monotonic())
 
 
-def _signal(running: Sequence[_Running], number: int) -> None:
+def _kill(running: Sequence[_Running]) -> None:
     for one in running:
-        supervising.signal_group(one.process.pid, number)
+        supervising.signal_group(one.process.pid, signal.SIGKILL)
 
 
 def cores() -> int:

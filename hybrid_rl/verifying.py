@@ -2,10 +2,10 @@
 
 import importlib
 import math
+import multiprocessing
 import os
 import re
 import resource
-import signal
 import sys
 import threading
 import time
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from hybrid_rl import grading, roles
+from hybrid_rl import grading, killable, roles
 from hybrid_rl.methods.base import Outcome
 
 _WATCH_SECONDS = 2.0
@@ -45,9 +45,7 @@ _cpu_seconds = 0
 def prepare(name: str, unmarked: bool, timeout_seconds: float, memory_mb: int) -> None:
     """Run once per worker: import the verifier, then set the limits."""
     global _verifier, _problem, _cpu_seconds
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    # A handler in Python would wait for the very computation that is to be stopped.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    killable.stay()
     try:
         _verifier = find(name, unmarked)
     except Exception as error:  # noqa: BLE001 - a module of the user may fail in any way; the parent reports it
@@ -129,8 +127,9 @@ def _limit_cpu() -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
 
 
-def _follow_parent(parent: int) -> None:
-    """End this process soon after its parent, also one that was killed."""
-    while os.getppid() == parent:
+def _follow_parent(server: int) -> None:
+    """End this process soon after the one that waits for its answer, or the server that started it for that one."""
+    waiting = multiprocessing.parent_process()
+    while os.getppid() == server and waiting is not None and waiting.is_alive():
         time.sleep(_WATCH_SECONDS)
     os._exit(1)

@@ -7,16 +7,17 @@ import shlex
 import subprocess
 import sys
 import venv
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import Load
+from conftest import Compose, Load
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from hybrid_rl import cli
+from hybrid_rl import cli, launch
 from hybrid_rl.cli import (
     config_dir,
     flags_last,
@@ -25,6 +26,8 @@ from hybrid_rl.cli import (
     search_problems,
     unknown_options,
 )
+from hybrid_rl.rundir import RunDir, UsedDirectoryError
+from hybrid_rl.settings import Settings, SettingsError
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("torch", "trl", "transformers", "datasets", "wandb", "matplotlib", "deepspeed")
@@ -286,3 +289,55 @@ def test_the_directory_of_own_configs_may_stand_anywhere() -> None:
     typed = ["experiment=smoke", "--config-dir", "mine", "method=grpo", "-m"]
     assert flags_last(typed) == ["experiment=smoke", "method=grpo", "-m", "--config-dir", "mine"]
     assert flags_last(["--config-dir=mine", "method=grpo"]) == ["--config-dir=mine", "method=grpo"]
+
+
+Jobs = Callable[[str, bool], int | list[str | None]]
+
+
+@pytest.fixture
+def job(composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Jobs:
+    """job("seed=1", multirun): the code of a run in tmp_path/run, or for one that starts, what it resumes."""
+    started: list[str | None] = []
+
+    def start(settings: Settings, run: RunDir) -> int:
+        started.append(settings.resume)
+        return 0
+
+    monkeypatch.setattr(launch, "start", start)
+
+    def run(override: str, multirun: bool) -> int | list[str | None]:
+        started.clear()
+        chosen = SimpleNamespace(
+            overrides=SimpleNamespace(task=[override]),
+            runtime=SimpleNamespace(
+                output_dir=str(tmp_path / "run"), choices={}, config_sources=[]
+            ),
+        )
+        monkeypatch.setattr(cli, "HydraConfig", SimpleNamespace(get=lambda: chosen))
+        place = [] if multirun else [f"run_dir={tmp_path / 'run'}"]
+        code = cli._run(composed(override, *place), multirun)
+        return list(started) or code
+
+    return run
+
+
+def test_a_job_of_a_multirun_that_is_started_again_resumes(job: Jobs, tmp_path: Path) -> None:
+    run = RunDir(tmp_path / "run")
+    assert job("seed=1", True) == [None]
+    run.write_status("failed", error="stopped by SIGTERM", exit_code=143)
+    assert job("seed=1", True) == [str(run.path)]
+    run.write_status("failed", error="stopped by SIGTERM", exit_code=143)
+    assert job("seed=1", True) == [str(run.path)]
+    run.write_status("done")
+    assert job("seed=1", True) == 0
+
+
+def test_a_directory_of_other_settings_or_of_a_single_run_is_refused(
+    job: Jobs, tmp_path: Path
+) -> None:
+    assert job("seed=1", True) == [None]
+    RunDir(tmp_path / "run").write_status("failed", error="x", exit_code=1)
+    with pytest.raises(SettingsError, match="was started with other settings"):
+        job("seed=2", True)
+    with pytest.raises(UsedDirectoryError, match="is not empty"):
+        job("seed=1", False)

@@ -97,7 +97,29 @@ def test_the_workers_are_quiet_unless_the_user_wants_otherwise(load: Load) -> No
 def test_a_gpu_run_is_not_bent_to_the_cpu(load: Load) -> None:
     found = launch.worker_environment(hardware(load, "hardware=gpu"), {})
     assert "DS_ACCELERATOR" not in found
-    assert "CUDA_VISIBLE_DEVICES" not in found
+    assert found["CUDA_VISIBLE_DEVICES"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("visible", "shown"), [("2,3", "2"), ("MIG-a,MIG-b", "MIG-a"), ("5", "5"), ("", "")]
+)
+def test_a_process_without_a_group_sees_the_first_gpu_only(
+    load: Load, visible: str, shown: str
+) -> None:
+    found = launch.worker_environment(
+        hardware(load, "hardware=gpu"), {"CUDA_VISIBLE_DEVICES": visible}
+    )
+    assert found["CUDA_VISIBLE_DEVICES"] == shown
+
+
+@pytest.mark.parametrize(
+    "override", ["hardware.processes=2", "hardware.deepspeed={zero_optimization:{stage:2}}"]
+)
+def test_the_ranks_of_a_group_see_all_gpus(load: Load, override: str) -> None:
+    gpus = hardware(load, "hardware=gpu", override)
+    shown = launch.worker_environment(gpus, {"CUDA_VISIBLE_DEVICES": "2,3"})
+    assert shown["CUDA_VISIBLE_DEVICES"] == "2,3"
+    assert "CUDA_VISIBLE_DEVICES" not in launch.worker_environment(gpus, {})
 
 
 def test_the_exit_code_is_handed_on() -> None:
@@ -149,6 +171,17 @@ def test_a_worker_that_exits_0_without_a_word_has_failed(
     monkeypatch.setattr(launch, "worker_command", lambda *_: [*PYTHON, "pass"])
     assert launch.start(settings, run) == 1
     assert run.read_status()["state"] == "failed"
+
+
+def test_another_node_that_ends_before_the_report_is_written_has_not_failed(
+    started: tuple[Settings, RunDir], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, run = started
+    two = {"nodes": 2, "node_rank": 1, "rendezvous": "127.0.0.1:29500"}
+    second = settings.model_copy(update={"hardware": settings.hardware.model_copy(update=two)})
+    monkeypatch.setattr(launch, "worker_command", lambda *_: [*PYTHON, "pass"])
+    assert launch.start(second, run) == 0
+    assert run.read_status()["state"] == "running"
 
 
 def test_what_a_worker_said_stands_with_its_code(

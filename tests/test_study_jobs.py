@@ -68,3 +68,28 @@ def test_jobs_side_by_side_share_the_cores_and_not_the_gpus(load: Load) -> None:
     assert study_jobs.environment(gpus, 1, 2, {}, 8)["CUDA_VISIBLE_DEVICES"] == "2,3"
     some = {"CUDA_VISIBLE_DEVICES": "4,5,6,7"}
     assert study_jobs.environment(gpus, 1, 2, some, 8)["CUDA_VISIBLE_DEVICES"] == "6,7"
+
+
+def test_a_signal_to_a_job_is_not_for_its_children(tmp_path: Path) -> None:
+    """The child ends with 0 when the job lets it, and with 7 when a signal comes first."""
+    child = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(7)); print(flush=True); input()"
+    job = f"""if True:
+        import os, signal, subprocess, sys
+        pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        child = subprocess.Popen([sys.executable, "-c", {child!r}], **pipes)
+        child.stdout.readline()
+        def stop(number, frame):
+            child.communicate(b"go\\n")
+            sys.exit(child.returncode)
+        signal.signal(signal.SIGTERM, stop)
+        os.kill({os.getpid()}, signal.SIGTERM)
+        while True:
+            signal.pause()
+    """
+    codes: dict[int, int] = {}
+
+    def begin(number: int, slot: int) -> Command:
+        return Command([*PYTHON, job], os.environ, tmp_path / "out.txt")
+
+    study_jobs.run(1, 1, begin, lambda job, code, seconds: codes.update({job: code}))
+    assert codes == {0: 0}

@@ -1,6 +1,7 @@
 """Verifiers as a user might write them; worker processes import them by dotted path."""
 
 import os
+import signal
 import time
 
 NOT_A_FUNCTION = 3
@@ -45,3 +46,16 @@ def noted(answer: str, text: str) -> bool:
     with open(answer, "a") as file:
         file.write(f"{text}\n")
     return True
+
+
+def in_a_storm(answer: str, text: str) -> bool:
+    """Correct, though meanwhile its whole process group is told to end, as Slurm and a terminal do it."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        os.killpg(os.getpgrp(), number)
+    return True
+
+
+def told_and_never(answer: str, text: str) -> bool:
+    """Prints a line, and does not end within any clock."""
+    os.write(1, b"at work\n")
+    return never(answer, text)
