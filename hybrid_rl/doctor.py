@@ -149,6 +149,9 @@ def _facts(settings: Settings) -> dict[str, str]:
     facts["memory"] = f"{memory:.0f} GiB"
     facts["processes"] = f"{hardware.world_size} on {hardware.nodes} node(s)"
     facts["precision"] = "bfloat16" if hardware.in_bfloat16 else "float32"
+    facts["generation"] = "transformers"
+    if settings.rollout.engine != "transformers":
+        facts["generation"] += f"; {settings.rollout.engine} is no part of these checks"
     if "deepspeed" in described["packages"]:
         bad = hardware_rules.known_bad(packages["deepspeed"], 2, offloads=True)
         facts["ZeRO-1/2 with offload"] = f"refused: {bad}" if bad else "nothing known against it"

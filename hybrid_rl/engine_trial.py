@@ -9,6 +9,7 @@ import random
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -95,6 +96,7 @@ class Trial:
         )
         self.plain = PlainModel(model, self.trainer.accelerator.autocast)
         self.plain.to(PartialState().device, {name: weight.dtype for name, weight in own.items()})
+        self.plain.load(_frozen(own))
 
     @property
     def keeps_masters(self) -> bool:
@@ -190,15 +192,32 @@ def _unmoved(weights: Sequence[torch.Tensor], rate: float) -> float:
     return same / sum(weight.numel() for weight in weights)
 
 
+def _frozen(named: Mapping[str, torch.nn.Parameter]) -> Weights:
+    """Whole, those that are not trained: the base of adapters."""
+    found = {name: weight for name, weight in named.items() if not weight.requires_grad}
+    with _gathered(list(found.values())):
+        return {name: weight.detach().clone() for name, weight in found.items()}
+
+
+def _gathered(weights: Sequence[torch.Tensor]) -> AbstractContextManager[None]:
+    """Within it each is whole, also where ZeRO-3 keeps a shard."""
+    if not any(hasattr(weight, "ds_id") for weight in weights):
+        return nullcontext()
+    from deepspeed.zero import GatheredParameters  # noqa: PLC0415 - optional
+
+    context: AbstractContextManager[None] = GatheredParameters(weights)
+    return context
+
+
 def _weights(trainer: HybridTrainer) -> Weights:
-    """Whole and in float32, also where the engine keeps them in parts, or a rounded copy beside them."""
+    """Those that are trained, whole and in float32, also where the engine has parts or rounded copies of them."""
     full: Any = torch.Tensor.detach
     if trainer.is_deepspeed_enabled:
         from deepspeed.utils import safe_get_full_fp32_param  # noqa: PLC0415 - optional
 
         full = safe_get_full_fp32_param
     named = trainer.accelerator.unwrap_model(trainer.model_wrapped).named_parameters()
-    return {name: full(weight).float().clone() for name, weight in named}
+    return {name: full(weight).float().clone() for name, weight in named if weight.requires_grad}
 
 
 class _Script(Method):
@@ -295,9 +314,12 @@ def _small(
     small = {"steps": steps, "prompts_per_step": 2 * size, "max_completion_tokens": _LONGEST + 1}
     never = {"save_every": None, "eval_every": None, "weight_decay": 0.0, "rollouts_every": 10**9}
     changed = {**small, **never, "max_grad_norm": max_grad_norm, "rl": rl, "sft": sft}
+    lora = settings.model.lora and settings.model.lora.model_copy(update={"dropout": 0.0})
     return settings.model_copy(
         update={
             "trl": {},
+            "model": settings.model.model_copy(update={"lora": lora}),
+            "rollout": settings.rollout.model_copy(update={"engine": "transformers"}),
             "method_target": "hybrid_rl.methods.grpo.Grpo",
             "method": Grpo.Settings(name="doctor", group_size=GROUP),
             "train": train.model_copy(update=changed),

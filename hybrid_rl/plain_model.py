@@ -63,7 +63,7 @@ class PlainModel:
 
 def _built(model: Any) -> Any:
     """Of the same class, with the same adapters; without dropout, as the trial has none."""
-    if not hasattr(model, "peft_config"):
+    if not hasattr(model, "get_base_model"):
         return type(model)(model.config).float()
     base = model.get_base_model()
     adapters = model.peft_config[model.active_adapter]

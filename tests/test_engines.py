@@ -14,8 +14,8 @@ pytest.importorskip("deepspeed")
 
 from accelerate.state import AcceleratorState  # noqa: E402 - after the skip
 
-from hybrid_rl import doctor, launch, supervised  # noqa: E402
-from hybrid_rl.settings import Settings  # noqa: E402
+from hybrid_rl import doctor, engine_trial, launch, supervised, vllm_engine  # noqa: E402
+from hybrid_rl.settings import LoraSettings, Settings  # noqa: E402
 from hybrid_rl.supervising import supervise  # noqa: E402
 from hybrid_rl.trainer import HybridTrainer  # noqa: E402
 from tests import played  # noqa: E402
@@ -122,6 +122,25 @@ def test_updates_that_rounding_loses_are_not_blamed_on_the_engine(tmp_path: Path
     found = list(doctor.checks(of_one(tmp_path, dtype="bfloat16")))
     assert [check.name for check in found if not check.passed] == [doctor.MASTERS]
     assert "no master weights" in doctor.verdict(found)
+
+
+def test_adapters_pass(tmp_path: Path) -> None:
+    """Only they are trained; their dropout is left out."""
+    lora = LoraSettings(rank=4, alpha=8, dropout=0.5, target_modules="all-linear")
+    assert failed(of_one(tmp_path, lora=lora)) == set()
+
+
+def test_the_trial_starts_no_vllm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = of_one(tmp_path)
+    rollout = made.rollout.model_copy(update={"engine": "vllm_colocate"})
+    made = made.model_copy(update={"rollout": rollout})
+    asked: list[str] = []
+    monkeypatch.setattr(vllm_engine, "start", lambda given, *_: asked.append(given.rollout.engine))
+    engine_trial.Trial(made, ["sft"], micro_batch=None)
+    assert asked == ["transformers"]
+    assert doctor._facts(made)["generation"] == (
+        "transformers; vllm_colocate is no part of these checks"
+    )
 
 
 @PRECISIONS
