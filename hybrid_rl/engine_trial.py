@@ -2,13 +2,14 @@
 
 Over made-up questions of unequal lengths, with plain gradient descent in place of Adam: what an optimizer step took
 from the weights, divided by the learning rate, is the gradient that arrived. The true one comes from a plain copy of
-the model, row by row, in float32, without any engine.
+the model, row by row, rounded alike: in bfloat16 the distance to float32 is that of a defect.
 """
 
 import random
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,14 +32,13 @@ from hybrid_rl.methods.base import (
     Verdict,
 )
 from hybrid_rl.methods.grpo import Grpo
+from hybrid_rl.plain_model import PlainModel, Row
 from hybrid_rl.rewards import Solution
 from hybrid_rl.settings import BudgetSettings, Settings
 from hybrid_rl.trainer import HybridTrainer
 
 Kind = Literal["rl", "sft"]
 Weights = dict[str, torch.Tensor]
-Row = tuple[Ids, Ids, float]
-"""Context, target, and what the log-probability of the target's tokens counts in the loss."""
 
 RATE = 0.1
 GROUP = 4
@@ -62,7 +62,15 @@ class Trial:
         arguments = trl_arguments.build(self.settings, self.settings.batch)
         arguments.save_strategy = "no"
         self.tokenizer = models.load_tokenizer(settings.model)
-        model = models.load_model(settings.model)
+        model = models.load_model(self.settings.model)
+        trained = [weight for weight in model.parameters() if weight.requires_grad]
+        self.dtype = trained[0].dtype
+        """Of what is trained, as loaded."""
+        self.unmoved = 0.0
+        """Share of the weights that Adam's usual step, the user's train.rl.learning_rate, leaves as they are."""
+        if not self.keeps_masters:
+            self.unmoved = _unmoved(trained, settings.train.rl.learning_rate)
+            model.float()  # what is lost to their rounding is told apart from what the engine does
         self.eos_ids = models.eos_token_ids(settings.model, self.tokenizer, model)
         self.examples = _examples(self.tokenizer, 4 * settings.hardware.world_size)
         self.grader = _Grader()
@@ -83,9 +91,17 @@ class Trial:
         self.after: list[Weights] = []
         self.trainer.add_callback(_Watch(self))
         self.trainer.train()
-        # Not loaded but built: under ZeRO-3 transformers would cut what it loads.
-        with torch.random.fork_rng(devices=[]):
-            self.plain = type(model)(model.config).float().to(PartialState().device)
+        own = dict(
+            self.trainer.accelerator.unwrap_model(self.trainer.model_wrapped).named_parameters()
+        )
+        self.plain = PlainModel(model, self.trainer.accelerator.autocast)
+        self.plain.to(PartialState().device, {name: weight.dtype for name, weight in own.items()})
+        self.plain.load(_frozen(own))
+
+    @property
+    def keeps_masters(self) -> bool:
+        """Whether updates are added up in float32: in the weights as loaded, or in DeepSpeed's copy."""
+        return self.dtype == torch.float32 or self.settings.hardware.deepspeed is not None
 
     def rows(self, step: int) -> list[Row]:
         """What step `step` learned from, on all ranks."""
@@ -123,24 +139,13 @@ class Trial:
 
     def gradient(self, step: int, rows: Sequence[Row]) -> torch.Tensor:
         """Of a plain model with the weights before step `step`."""
-        for name, weight in self.plain.named_parameters():
-            weight.data.copy_(self.before[step][name])
-        self.plain.zero_grad()
-        for context, target, share in rows:
-            ids = torch.tensor([(*context, *target)], device=self.plain.device)
-            log_probs = self.plain(ids).logits[0, len(context) - 1 : -1].log_softmax(-1)
-            chosen = log_probs.gather(-1, ids[0, len(context) :].unsqueeze(-1))
-            (-share * chosen.sum()).backward()
-        return torch.cat([weight.grad.flatten() for weight in self.plain.parameters()])
+        self.plain.load(self.before[step])
+        return self.plain.gradient(rows)
 
     def applied(self, step: int) -> torch.Tensor:
         """What the engine took from the weights, as a gradient."""
-        return torch.cat(
-            [
-                (self.before[step][name] - self.after[step][name]).flatten() / RATE
-                for name, _ in self.plain.named_parameters()
-            ]
-        )
+        before, after = self.before[step], self.after[step]
+        return torch.cat([(before[name] - after[name]).flatten() / RATE for name in before])
 
     def distance(self, step: int, rows: Sequence[Row]) -> float:
         """Between what was applied and the gradient of `rows`, as a share of the norm of the latter."""
@@ -182,15 +187,37 @@ class _Watch(TrainerCallback):
         self.trial.after.append(_weights(self.trial.trainer))
 
 
+def _unmoved(weights: Sequence[torch.Tensor], rate: float) -> float:
+    same = sum(int((weight - rate == weight).sum()) for weight in weights)
+    return same / sum(weight.numel() for weight in weights)
+
+
+def _frozen(named: Mapping[str, torch.nn.Parameter]) -> Weights:
+    """Whole, those that are not trained: the base of adapters."""
+    found = {name: weight for name, weight in named.items() if not weight.requires_grad}
+    with _gathered(list(found.values())):
+        return {name: weight.detach().clone() for name, weight in found.items()}
+
+
+def _gathered(weights: Sequence[torch.Tensor]) -> AbstractContextManager[None]:
+    """Within it each is whole, also where ZeRO-3 keeps a shard."""
+    if not any(hasattr(weight, "ds_id") for weight in weights):
+        return nullcontext()
+    from deepspeed.zero import GatheredParameters  # noqa: PLC0415 - optional
+
+    context: AbstractContextManager[None] = GatheredParameters(weights)
+    return context
+
+
 def _weights(trainer: HybridTrainer) -> Weights:
-    """Whole and in float32, also where the engine keeps them in parts, or a rounded copy beside them."""
+    """Those that are trained, whole and in float32, also where the engine has parts or rounded copies of them."""
     full: Any = torch.Tensor.detach
     if trainer.is_deepspeed_enabled:
         from deepspeed.utils import safe_get_full_fp32_param  # noqa: PLC0415 - optional
 
         full = safe_get_full_fp32_param
     named = trainer.accelerator.unwrap_model(trainer.model_wrapped).named_parameters()
-    return {name: full(weight).float().clone() for name, weight in named}
+    return {name: full(weight).float().clone() for name, weight in named if weight.requires_grad}
 
 
 class _Script(Method):
@@ -287,9 +314,12 @@ def _small(
     small = {"steps": steps, "prompts_per_step": 2 * size, "max_completion_tokens": _LONGEST + 1}
     never = {"save_every": None, "eval_every": None, "weight_decay": 0.0, "rollouts_every": 10**9}
     changed = {**small, **never, "max_grad_norm": max_grad_norm, "rl": rl, "sft": sft}
+    lora = settings.model.lora and settings.model.lora.model_copy(update={"dropout": 0.0})
     return settings.model_copy(
         update={
             "trl": {},
+            "model": settings.model.model_copy(update={"lora": lora}),
+            "rollout": settings.rollout.model_copy(update={"engine": "transformers"}),
             "method_target": "hybrid_rl.methods.grpo.Grpo",
             "method": Grpo.Settings(name="doctor", group_size=GROUP),
             "train": train.model_copy(update=changed),

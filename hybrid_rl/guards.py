@@ -139,6 +139,7 @@ class Guards:
             low = isinstance(limit, LowAlarm)
             threshold = limit.below if low else limit.above
             beyond = value < threshold if low else value > threshold
+            beyond = beyond or not math.isfinite(value)
             count = self._beyond[watch.alarm] = (
                 self._beyond.get(watch.alarm, 0) + 1 if beyond else 0
             )
@@ -197,7 +198,9 @@ class Guards:
         if watch.alarm == "grad_norm":
             norm, before = line.get("grad_norm"), self._norms.get(line["kind"], [])
             usual = median(before) if len(before) >= _FEWEST else 0.0
-            return norm / usual if norm is not None and usual > 0 else None
+            if norm is None or not math.isfinite(norm):  # guards.non_finite speaks of it
+                return None
+            return norm / usual if usual > 0 else None
         if watch.metric.startswith("outcome/"):
             # An outcome that did not occur has no key.
             return line.get(watch.metric, 0.0) if line["kind"] == "rl" else None

@@ -81,13 +81,14 @@ class Watch:
     ) -> tuple[dict[str, Any], list[Began]]:
         """The metrics line with its alarms counted and without values that are no numbers; and the alarms that begin.
 
+        Guards see those values too: a KL that is infinite, or NaN, is the worst of all.
+
         `seconds`: wall clock of the update; `verifier_seconds`: what of it was spent on waiting for the verifier.
         """
-        line = {key: value for key, value in line.items() if _is_json(value)}
         if self._skipped:
-            line |= {"skipped": 1}
-            del line["loss"]
+            line = {**line, "skipped": 1, "loss": None}
         began = self.guards.check(line, seconds, verifier_seconds)
+        line = {key: value for key, value in line.items() if _is_json(value)}
         return line | {f"alarm/{name}": 1 for name in self.guards.on}, began
 
     def disk(self, step: int, saving: bool = False) -> list[Began]:
@@ -101,8 +102,8 @@ class Watch:
         """Say so, once; raise GuardError where one stops the run."""
         if self._accelerator.is_main_process:
             for alarm in began:
-                record = {key: value for key, value in asdict(alarm).items() if key != "stops"}
-                self._recorder.alarm(record)
+                said = {k: v for k, v in asdict(alarm).items() if k != "stops" and _is_json(v)}
+                self._recorder.alarm(said)
                 if not alarm.stops:
                     log.warning("%s", alarm.message)
         stopping = [alarm.message for alarm in began if alarm.stops]

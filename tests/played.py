@@ -1,6 +1,7 @@
 """Every method for a few steps on one engine, with scripted completions: what `test_engines` compares.
 
-As a program, one rank of a group: `python -m tests.played DIRECTORY ENGINE`; writes DIRECTORY/ENGINE-RANK.json.
+As a program, one rank of a group: `python -m tests.played DIRECTORY ENGINE [METHOD ... | bfloat16]`; writes
+DIRECTORY/ENGINE-RANK.json.
 """
 
 import json
@@ -136,9 +137,12 @@ def _in_lines(example: Example) -> Example:
 def main() -> None:
     directory, engine = Path(sys.argv[1]), sys.argv[2]
     distributed.join(settings(directory, "grpo", engine).hardware)
-    checked = settings(directory, "grpo", engine)
+    checked, methods = settings(directory, "grpo", engine), sys.argv[3:] or METHODS
+    if methods == ["bfloat16"]:
+        hardware = checked.hardware.model_copy(update={"precision": "bfloat16"})
+        checked, methods = checked.model_copy(update={"hardware": hardware}), []
     found: dict[str, Any] = {"checks": [vars(check) for check in doctor.checks(checked)]}
-    for method in METHODS if len(sys.argv) < 4 else sys.argv[3:]:
+    for method in methods:
         found[method] = play(directory, method, engine)
     rank = PartialState().process_index
     (directory / f"{engine}-{rank}.json").write_text(json.dumps(found))

@@ -14,9 +14,10 @@ pytest.importorskip("deepspeed")
 
 from accelerate.state import AcceleratorState  # noqa: E402 - after the skip
 
-from hybrid_rl import doctor, launch, supervised  # noqa: E402
-from hybrid_rl.settings import Settings  # noqa: E402
+from hybrid_rl import doctor, engine_trial, launch, supervised, vllm_engine  # noqa: E402
+from hybrid_rl.settings import LoraSettings, Settings  # noqa: E402
 from hybrid_rl.supervising import supervise  # noqa: E402
+from hybrid_rl.trainer import HybridTrainer  # noqa: E402
 from tests import played  # noqa: E402
 
 pytestmark = pytest.mark.slow
@@ -25,7 +26,10 @@ CLOCKS = {"wall_seconds", "device_seconds"}
 
 
 def two_ranks(directory: Path, engine: str, *methods: str) -> list[dict[str, Any]]:
-    """What both ranks found; any of them failing, or hanging for two minutes, fails the test."""
+    """What both ranks found; any of them failing, or hanging for two minutes, fails the test.
+
+    `methods`: none for all; `bfloat16` for the checks alone, in bfloat16.
+    """
     hardware = played.settings(directory, "grpo", engine).hardware
     shared = launch.worker_environment(hardware, os.environ) | {"OMP_NUM_THREADS": "1"}
     del shared["HYBRID_RL_LAUNCHER"]
@@ -67,7 +71,7 @@ def test_the_scripted_runs_hold_what_is_to_be_compared(alone: dict[str, Any]) ->
 def test_two_ranks_do_what_one_does(engine: str, alone: dict[str, Any], tmp_path: Path) -> None:
     first, second = two_ranks(tmp_path, engine)
     assert [check["name"] for check in first["checks"] if not check["passed"]] == []
-    assert len(first["checks"]) == 11
+    assert len(first["checks"]) == 12
     for method in played.METHODS:
         ours, theirs, single = first[method], second[method], alone[method]
         for known in ("kinds", "state", "weights"):
@@ -92,7 +96,99 @@ def failed(settings: Settings) -> set[str]:
     return {check.name for check in doctor.checks(settings) if not check.passed}
 
 
-def test_a_lost_micro_batch_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+PRECISIONS = pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+
+
+def of_one(directory: Path, **options: Any) -> Settings:
+    """One process, on a CPU."""
+    made = played.settings(directory, "grpo", "one")
+    hardware = made.hardware.model_copy(update={"precision": options.pop("precision", None)})
+    model = made.model.model_copy(update=options)
+    return made.model_copy(update={"hardware": hardware, "model": model})
+
+
+def test_bfloat16_passes(tmp_path: Path) -> None:
+    """One process rounds by autocast."""
+    assert failed(of_one(tmp_path, precision="bfloat16")) == set()
+
+
+def test_bfloat16_passes_on_two_ranks(tmp_path: Path) -> None:
+    """DeepSpeed rounds the weights, others do not."""
+    first, _ = two_ranks(tmp_path, "zero2", "bfloat16")
+    assert [check for check in first["checks"] if not check["passed"]] == []
+
+
+def test_updates_that_rounding_loses_are_not_blamed_on_the_engine(tmp_path: Path) -> None:
+    found = list(doctor.checks(of_one(tmp_path, dtype="bfloat16")))
+    assert [check.name for check in found if not check.passed] == [doctor.MASTERS]
+    assert "no master weights" in doctor.verdict(found)
+
+
+def test_adapters_pass(tmp_path: Path) -> None:
+    """Only they are trained; their dropout is left out."""
+    lora = LoraSettings(rank=4, alpha=8, dropout=0.5, target_modules="all-linear")
+    assert failed(of_one(tmp_path, lora=lora)) == set()
+
+
+def test_the_trial_starts_no_vllm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = of_one(tmp_path)
+    rollout = made.rollout.model_copy(update={"engine": "vllm_colocate"})
+    made = made.model_copy(update={"rollout": rollout})
+    asked: list[str] = []
+    monkeypatch.setattr(vllm_engine, "start", lambda given, *_: asked.append(given.rollout.engine))
+    engine_trial.Trial(made, ["sft"], micro_batch=None)
+    assert asked == ["transformers"]
+    assert doctor._facts(made)["generation"] == (
+        "transformers; vllm_colocate is no part of these checks"
+    )
+
+
+@PRECISIONS
+def test_a_mean_of_means_is_found(
+    precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each micro-batch's mean counts the same, however many tokens it has."""
+    whole = HybridTrainer.compute_loss
+
+    def of_means(self: Any, model: Any, inputs: Any, **options: Any) -> Any:
+        loss = whole(self, model, inputs, **options)
+        if "labels" not in inputs:
+            return loss
+        tokens = int((inputs["labels"] != supervised.IGNORED).sum())
+        parts = self.args.gradient_accumulation_steps
+        return loss * self._cost.trained_tokens / tokens / parts
+
+    monkeypatch.setattr(HybridTrainer, "compute_loss", of_means)
+    assert failed(of_one(tmp_path, precision=precision)) >= {
+        "SFT gradient, 4 micro-batches",
+        "consecutive windows, SFT after RL",
+        "token mean over ranks and micro-batches",
+    }
+
+
+@PRECISIONS
+def test_a_dropped_gradient_is_found(
+    precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of SFT, where RL came before."""
+    whole = HybridTrainer.training_step
+
+    def dropping(self: Any, model: Any, inputs: Any, *rest: Any) -> Any:
+        kept = [None if p.grad is None else p.grad.clone() for p in model.parameters()]
+        loss = whole(self, model, inputs, *rest)
+        if "labels" in inputs and self.state.global_step:
+            for weight, gradient in zip(model.parameters(), kept, strict=True):
+                weight.grad = torch.zeros_like(weight) if gradient is None else gradient
+        return loss
+
+    monkeypatch.setattr(HybridTrainer, "training_step", dropping)
+    assert failed(of_one(tmp_path, precision=precision)) == {"consecutive windows, SFT after RL"}
+
+
+@PRECISIONS
+def test_a_lost_micro_batch_is_found(
+    precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = supervised.micro_batches
 
     def without_the_first(*arguments: Any) -> Any:
@@ -102,11 +198,12 @@ def test_a_lost_micro_batch_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyP
         return made
 
     monkeypatch.setattr(supervised, "micro_batches", without_the_first)
-    assert failed(played.settings(tmp_path, "grpo", "one")) == {
+    found = failed(of_one(tmp_path, precision=precision))
+    # What is left happens to have nearly the norm of the whole, which bfloat16 cannot tell from it.
+    assert found - {"norm before clipping, SFT"} == {
         "SFT gradient, 4 micro-batches",
         "consecutive windows, SFT after RL",
         "token mean over ranks and micro-batches",
-        "norm before clipping, SFT",
     }
 
 

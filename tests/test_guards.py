@@ -58,6 +58,20 @@ def test_an_alarm_begins_after_its_steps_in_a_row_and_once(
     assert guards.on == [alarm]
 
 
+@pytest.mark.parametrize(("alarm", "after"), [("entropy", 5), ("kl", 3)])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_value_that_is_no_number_is_beyond_any_threshold(
+    alarm: str, after: int, value: float
+) -> None:
+    lines = [rl(step, **{alarm: value}) for step in range(1, 9)]
+    assert began(Guards(settings()), *lines) == [(after, alarm)]
+
+
+def test_a_norm_that_is_no_number_is_left_to_non_finite() -> None:
+    lines = [rl(step) for step in range(1, 10)]
+    assert began(Guards(settings()), *lines, rl(10, grad_norm=float("inf"))) == []
+
+
 def test_an_alarm_that_ended_begins_anew() -> None:
     guards = Guards(settings(truncated={"steps": 2}))
     shares = [1.0, 1.0, 1.0, 0.5, 1.0, 1.0]

@@ -150,6 +150,23 @@ def test_an_alarm_may_stop_the_run_after_its_line_is_written(tmp_path: Path) -> 
     assert [line.get("alarm/entropy", 0) for line in recorder.metrics] == [0, 1]
 
 
+def test_a_kl_that_is_no_number_is_an_alarm_where_its_update_is_skipped(tmp_path: Path) -> None:
+    trainer, recorder = build(
+        tmp_path, guards__non_finite="skip", guards__max_skips=9, guards__kl__steps=2
+    )
+    break_loss(trainer, 1)
+    plain = trainer.log
+
+    def log(logs: dict[str, Any], start_time: float | None = None) -> None:
+        plain(logs | {"kl": math.inf} if "loss" in logs else logs, start_time)
+
+    trainer.log = log
+    trainer.train()
+    assert [line.get("alarm/kl", 0) for line in recorder.metrics] == [0, 1, 1, 1]
+    assert [alarm["step"] for alarm in recorder.alarms if alarm["alarm"] == "kl"] == [2]
+    json.dumps([recorder.metrics, recorder.alarms], allow_nan=False)
+
+
 def test_a_full_disk_stops_before_the_checkpoint(tmp_path: Path) -> None:
     """An exabyte is never free."""
     trainer, _ = build(
