@@ -19,17 +19,17 @@ class SaveAndStop(TrainerCallback):
         control: TrainerControl,
         **kwargs: Any,
     ) -> None:
-        number = _agreed(stopping.requested() or 0)
-        if number:
-            stopping.request(number)
+        if asked_to_stop():
             control.should_save = control.should_training_stop = True
 
 
-def _agreed(number: int) -> int:
-    """The largest of all ranks' numbers."""
-    state = PartialState()
-    if state.num_processes == 1:
-        return number
-    numbers = torch.tensor(number, device=state.device)
-    torch.distributed.all_reduce(numbers, torch.distributed.ReduceOp.MAX)
-    return int(numbers)
+def asked_to_stop() -> bool:
+    """Whether any rank was; from then on all are. All ranks enter."""
+    state, number = PartialState(), stopping.requested() or 0
+    if state.num_processes > 1:
+        numbers = torch.tensor(number, device=state.device)
+        torch.distributed.all_reduce(numbers, torch.distributed.ReduceOp.MAX)
+        number = int(numbers)
+    if number:
+        stopping.request(number)
+    return bool(number)

@@ -10,8 +10,9 @@ from typing import Any
 
 from hybrid_rl.accounting import Cost
 from hybrid_rl.methods.base import Attempt, Group, Ids, Rollout
-from hybrid_rl.rewards import Grader, Solution
-from hybrid_rl.sampling import Sampling
+from hybrid_rl.rewards import Grader, Solution, foresees
+from hybrid_rl.sampling import Sampling, in_training
+from hybrid_rl.settings import Settings
 
 Sample = Callable[[Sequence[Ids], Sampling], list[Ids]]
 
@@ -100,6 +101,26 @@ class Attempter:
 
     def _ended(self, completion: Ids) -> Ids:
         return completion if completion[-1:] == (self.end_id,) else (*completion, self.end_id)
+
+
+def attempter(
+    settings: Settings,
+    sample: Sample,
+    grader: Grader,
+    decode: Callable[[Ids], str],
+    eos_ids: Sequence[int],
+    end_id: int,
+) -> Attempter:
+    """Attempts as in training, verified early where that is worth it."""
+    return Attempter(
+        sample=sample,
+        how=in_training(settings.train),
+        grader=grader,
+        decode=decode,
+        eos_ids=eos_ids,
+        end_id=end_id,
+        foresee=grader.foresee if foresees(settings) else None,
+    )
 
 
 def columns(groups: Sequence[Group]) -> dict[str, Any]:

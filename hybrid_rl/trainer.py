@@ -21,7 +21,16 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from hybrid_rl import checkpoints, journal, models, rollouts, sampling, supervised, vllm_engine
+from hybrid_rl import (
+    checkpoints,
+    journal,
+    models,
+    preemption,
+    rollouts,
+    sampling,
+    supervised,
+    vllm_engine,
+)
 from hybrid_rl.accounting import Cost, Spent, reached
 from hybrid_rl.batching import Batch
 from hybrid_rl.distributed import for_generation
@@ -29,7 +38,7 @@ from hybrid_rl.guards import Guards
 from hybrid_rl.lean_grpo import LeanGrpoTrainer
 from hybrid_rl.methods.base import Example, Group, Ids, Method, Result, Update
 from hybrid_rl.moments import OwnMoments
-from hybrid_rl.rewards import Grader, foresees
+from hybrid_rl.rewards import Grader
 from hybrid_rl.schedule import of_update
 from hybrid_rl.settings import Settings
 from hybrid_rl.streams import Stream
@@ -59,7 +68,7 @@ class HybridTrainer(LeanGrpoTrainer):
         traced = [example for example in examples if example.trace]
         self.demonstrations = Stream(traced, settings.seed, "demonstrations") if traced else None
         self.spent = Spent()
-        self._own_moments = OwnMoments()
+        self._own_moments, self._evaluation_due = OwnMoments(), False
         guards, streams = Guards(settings.guards), (self.questions, self.demonstrations)
         self._position = checkpoints.Position(*streams, self.spent, method, guards)
         self.parameter_count = models.parameter_count(model)
@@ -83,14 +92,8 @@ class HybridTrainer(LeanGrpoTrainer):
         self.eos_token_ids = list(eos_ids)
         # Of several tokens that may end a completion, demonstrations end with the tokenizer's own.
         self.end_id = tokenizer.eos_token_id if tokenizer.eos_token_id in eos_ids else eos_ids[0]
-        self.attempt = rollouts.Attempter(
-            sample=self.sample,
-            how=sampling.in_training(settings.train),
-            grader=grader,
-            decode=tokenizer.decode,
-            eos_ids=eos_ids,
-            end_id=self.end_id,
-            foresee=grader.foresee if foresees(settings) else None,
+        self.attempt = rollouts.attempter(
+            settings, self.sample, grader, tokenizer.decode, eos_ids, self.end_id
         )
         self.engine = vllm_engine.start(settings, self.model, tokenizer, self.accelerator, eos_ids)
         self._begin(Update("rl"))
@@ -117,6 +120,8 @@ class HybridTrainer(LeanGrpoTrainer):
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
     ) -> tuple[list[Any], None]:
         """The micro-batches of one optimizer step, of the kind that the method chose."""
+        if self._evaluation_due:
+            self._evaluate_dev()
         for _ in range(num_batches):
             next(epoch_iterator)
         self._begin(self.method.next_update(self.state.global_step))
@@ -285,8 +290,16 @@ class HybridTrainer(LeanGrpoTrainer):
         used_up = self._budget_reached()
         every = self.settings.train.eval_every
         if every is not None and (step % every == 0 or step >= self.args.max_steps or used_up):
-            self.recorder.evaluate(step, self.spent.axes())
+            self._evaluate_dev()
         if used_up:
+            self.control.should_training_stop = self.control.should_save = True
+
+    def _evaluate_dev(self) -> None:
+        """On the way to a stop there is no time for it; a resume makes up for it."""
+        self._evaluation_due = preemption.asked_to_stop()
+        if not self._evaluation_due:
+            self.recorder.evaluate(self.state.global_step, self.spent.axes())
+        if preemption.asked_to_stop():
             self.control.should_training_stop = self.control.should_save = True
 
     def _charge(self) -> float:
@@ -304,11 +317,9 @@ class HybridTrainer(LeanGrpoTrainer):
             return []
         first = self.accelerator.process_index * self.batch.prompts_per_device
         rows = list(journal.rollout_rows(step, self._groups, first, self.processing_class.decode))
-        advantages = self._logs["advantages"]  # TRL's, of all ranks, in the same order
-        return [
-            row | {"advantage": advantage}
-            for row, advantage in zip(gather_object(rows), advantages, strict=True)
-        ]
+        # TRL's advantages are those of all ranks, in the same order.
+        gathered = zip(gather_object(rows), self._logs["advantages"], strict=True)
+        return [row | {"advantage": advantage} for row, advantage in gathered]
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         self.watch.tell(self.watch.disk(self.state.global_step, saving=True))
@@ -320,7 +331,8 @@ class HybridTrainer(LeanGrpoTrainer):
         self.recorder.checkpoint(checkpoint)
         self._own_moments.save(self.optimizer, checkpoint)
         models.save_reference(self._moving_reference, checkpoint)
-        checkpoints.write_state(checkpoint, self._position.state_dict(self.state.global_step))
+        state = self._position.state_dict(self.state.global_step)
+        checkpoints.write_state(checkpoint, state | {"evaluation_due": self._evaluation_due})
         checkpoints.keep_newest(checkpoint.parent, self.settings.train.keep_checkpoints)
 
     def resume(self, checkpoint: Path) -> None:
@@ -328,13 +340,13 @@ class HybridTrainer(LeanGrpoTrainer):
         state = checkpoints.read_state(checkpoint)
         self._position.load_state_dict(state)
         models.load_reference(self._moving_reference, checkpoint)
+        self._evaluation_due = state["evaluation_due"]
         over = self._budget_reached() or state["step"] >= self.args.max_steps
         if over:  # it was cut off between its last step and its evaluation
             self.args.max_steps = state["step"]
         self.train(resume_from_checkpoint=str(checkpoint))
-        if (
-            over and self.settings.train.eval_every is not None
-        ):  # when saved, it was perhaps to go on
+        if over and self.settings.train.eval_every is not None:
+            # When it was saved, it was perhaps to go on.
             self.recorder.evaluate(state["step"], self.spent.axes())
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:

@@ -309,6 +309,7 @@ def job(composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> J
         started.clear()
         chosen = SimpleNamespace(
             overrides=SimpleNamespace(task=[override]),
+            sweeper={"_target_": "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"},
             runtime=SimpleNamespace(
                 output_dir=str(tmp_path / "run"), choices={}, config_sources=[]
             ),
