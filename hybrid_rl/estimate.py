@@ -6,6 +6,7 @@ the tokenizer and the model's configuration, never its weights.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from rich.console import Console
 from rich.table import Table
@@ -38,9 +39,13 @@ class Work:
     """What training does at most, over all devices."""
 
     sft_steps: int
+    """The fewest: RL steps cost more."""
+    sft_steps_expected: int
     rl_steps: int
     prompts: int
     rollouts: int
+    """Of groups; those of a method that searches come on top."""
+    extra_rollouts: int
     generated_tokens: int
     trained_tokens: int
     traces: int
@@ -48,6 +53,8 @@ class Work:
     trace_tokens: int
     flops: float | None
     """None where the number of parameters is not known."""
+    opening: dict[str, float]
+    """Budget axis -> what of it the SFT steps that come before all others take."""
 
 
 @dataclass(frozen=True)
@@ -100,34 +107,68 @@ def lengths_of(examples: Sequence[Example]) -> Lengths:
 
 
 def work(settings: Settings, lengths: Lengths, parameters: int | None) -> Work:
-    """An upper bound: every completion at full length; what a method samples besides its groups is not in it."""
+    """An upper bound: every completion at full length, every search to its end, and an RL step where results or chance
+    decide on the kind, unless SFT costs more there."""
     train, method = settings.train, settings.method_class
-    sft_steps = method.expected_sft_steps(settings.method, train.steps)
-    rl_steps = train.steps - sft_steps
+    expected = method.expected_sft_steps(settings.method, train.steps)
+    fewest = method.fewest_sft_steps(settings.method, train.steps)
+    rl_steps = train.steps - fewest
     prompts = rl_steps * train.prompts_per_step
     rollouts = prompts * (settings.group_size or 0)
-    demonstrations = sft_steps * settings.sft_batch[1]
-    generated = rollouts * train.max_completion_tokens
+    extra = prompts * method.extra_rollouts(settings.method)
+    sft, rl = _sft_cost(settings, lengths), _rl_cost(settings, lengths)
+
+    def total(sft_step: float, rl_step: float) -> float:
+        open_step = rl_step if fewest == expected else max(sft_step, rl_step)
+        return fewest * sft_step + rl_steps * open_step
+
     # A method that learns from traces in RL updates, not in SFT updates, may come to use all of them.
-    shown = demonstrations if sft_steps or not method.needs_traces else lengths.traces
+    most_sft = expected if fewest == expected else train.steps
+    shown = most_sft * settings.sft_batch[1]
+    if not expected or method.extra_rollouts(settings.method):
+        shown = lengths.traces if method.needs_traces else 0
     traces = min(lengths.traces, shown)
-    rl_tokens = round(rollouts * lengths.prompt) + generated
-    cost = Cost(
-        prompt_tokens=round(rollouts * lengths.prompt),
-        generated_tokens=generated,
-        backward_tokens=rl_tokens + round(demonstrations * (lengths.prompt + lengths.trace)),
-        reference_tokens=rl_tokens if train.rl.beta else 0,
-    )
+    opening = method.opening_sft_steps(settings.method, train.steps)
     return Work(
-        sft_steps=sft_steps,
+        sft_steps=fewest,
+        sft_steps_expected=expected,
         rl_steps=rl_steps,
         prompts=prompts,
         rollouts=rollouts,
-        generated_tokens=generated,
-        trained_tokens=generated + round(demonstrations * lengths.trace),
+        extra_rollouts=extra,
+        generated_tokens=round(total(sft.generated_tokens, rl.generated_tokens)),
+        trained_tokens=round(total(sft.trained_tokens, rl.trained_tokens)),
         traces=traces,
         trace_tokens=round(traces * lengths.trace),
-        flops=None if parameters is None else cost.flops(parameters),
+        flops=None if parameters is None else total(sft.flops(parameters), rl.flops(parameters)),
+        opening={
+            "trained_tokens": opening * sft.trained_tokens,
+            "flops": opening * sft.flops(parameters or 0),
+        },
+    )
+
+
+def _sft_cost(settings: Settings, lengths: Lengths) -> Cost:
+    """Of one step."""
+    batch = settings.sft_batch[1]
+    return Cost(
+        trained_tokens=round(batch * lengths.trace),
+        backward_tokens=round(batch * (lengths.prompt + lengths.trace)),
+    )
+
+
+def _rl_cost(settings: Settings, lengths: Lengths) -> Cost:
+    """Of one step at most; a search samples, and what it samples beyond a group is not trained on."""
+    train = settings.train
+    rows = train.prompts_per_step * (settings.group_size or 0)
+    extra = train.prompts_per_step * settings.method_class.extra_rollouts(settings.method)
+    read = round(rows * (lengths.prompt + train.max_completion_tokens))
+    return Cost(
+        prompt_tokens=round((rows + extra) * lengths.prompt),
+        generated_tokens=(rows + extra) * train.max_completion_tokens,
+        trained_tokens=rows * train.max_completion_tokens,
+        backward_tokens=read,
+        reference_tokens=read if train.rl.beta else 0,
     )
 
 
@@ -176,11 +217,18 @@ def _limits(settings: Settings, traces: int) -> Lengths:
 
 def _work_rows(settings: Settings, work: Work) -> Iterator[Row]:
     train = settings.train
-    yield "optimizer steps", f"{train.steps:,}", f"{work.sft_steps:,} SFT + {work.rl_steps:,} RL"
+    kinds = f"{work.sft_steps:,} SFT + {work.rl_steps:,} RL"
+    if work.sft_steps < work.sft_steps_expected:
+        kinds = f"from {kinds}, the bound below, to about {work.sft_steps_expected:,} SFT"
+    yield "optimizer steps", f"{train.steps:,}", kinds
     yield "batch", f"{settings.batch.rows_per_device:,} per device", settings.batch.explain()
     if work.rl_steps:
         yield "prompts", f"{work.prompts:,}", f"{work.rl_steps:,} steps x {train.prompts_per_step}"
         yield "rollouts", f"{work.rollouts:,}", f"x {settings.group_size} per prompt"
+        if work.extra_rollouts:
+            extra = work.extra_rollouts // work.prompts
+            how = f"at most: x {extra} per prompt that fails"
+            yield "rollouts of searches", f"{work.extra_rollouts:,}", how
         limit = f"at most: x {train.max_completion_tokens} tokens"
         yield "generated tokens", f"{work.generated_tokens:,}", limit
     yield "trained tokens", f"{work.trained_tokens:,}", "at most: completions and traces"
@@ -190,8 +238,7 @@ def _work_rows(settings: Settings, work: Work) -> Iterator[Row]:
 
 
 def budget_rows(settings: Settings, work: Work) -> Iterator[Row]:
-    """What each limit buys, were every completion of full length."""
-    steps = settings.train.steps
+    """What each limit buys at least, were every completion of full length and every search long."""
     totals = {
         "generated_tokens": work.generated_tokens,
         "trained_tokens": work.trained_tokens,
@@ -201,14 +248,42 @@ def budget_rows(settings: Settings, work: Work) -> Iterator[Row]:
         if limit is None:
             continue
         value = f"{limit:.2e}" if axis == "flops" else f"{limit:,}"
-        total = totals.get(axis)
-        if axis not in totals or total is None:
-            bought = "not known beforehand"
-        elif total < limit:
-            bought = f"not reached in {steps:,} steps"
+        if axis == "traces_used":
+            bought = _until_traces(settings, work, limit)
         else:
-            bought = f"about {max(1, round(limit / total * steps)):,} of {steps:,} steps, more if completions are short"
+            bought = _bought(settings, work, limit, totals.get(axis), work.opening.get(axis, 0.0))
         yield f"budget.{axis}", value, bought
+
+
+def _bought(
+    settings: Settings, work: Work, limit: float, total: float | None, opening: float
+) -> str:
+    """`total`: of all steps; `opening`: of the SFT steps that come first."""
+    steps = settings.train.steps
+    if total is None:
+        return "not known beforehand"
+    if total < limit:
+        return f"not reached in {steps:,} steps"
+    first = settings.method_class.opening_sft_steps(settings.method, steps)
+    if limit <= opening:
+        bought = ceil(limit / opening * first)
+    else:
+        bought = first + ceil((limit - opening) / (total - opening) * (steps - first))
+    short = ", more if completions are short" if work.rl_steps else ""
+    if work.extra_rollouts:
+        short += " or fewer questions fail"
+    return f"about {bought:,} of {steps:,} steps{short}"
+
+
+def _until_traces(settings: Settings, work: Work, limit: float) -> str:
+    """At most a batch of traces a step, or those of all questions of an RL step."""
+    train = settings.train
+    if work.traces < limit:
+        return f"not reached: {work.traces:,} traces at most"
+    most = settings.sft_batch[1] if work.sft_steps_expected else 0
+    if not work.sft_steps_expected or work.extra_rollouts:
+        most = max(most, train.prompts_per_step)
+    return f"{ceil(limit / most):,} of {train.steps:,} steps at least"
 
 
 def _evaluation_rows(settings: Settings, sizes: Mapping[str, int]) -> Iterator[Row]:

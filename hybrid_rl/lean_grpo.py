@@ -159,6 +159,17 @@ class LeanGrpoTrainer(GRPOTrainer):
 
     # What the loss is made of.
 
+    def gradient_norm(self, batches: list[Inputs]) -> float:
+        """Of the summed losses of these micro-batches, before clipping; the gradient is forgotten."""
+        for inputs in batches:
+            with self.compute_loss_context_manager():
+                loss = self.compute_loss(self.model_wrapped, self._prepare_inputs(inputs))
+            self.accelerator.backward(loss)
+        parameters = self.model_wrapped.parameters()
+        norm = float(self.accelerator.clip_grad_norm_(parameters, float("inf")))
+        self.model_wrapped.zero_grad()
+        return norm
+
     def _compute_loss(self, model: Any, inputs: Inputs) -> torch.Tensor:
         loss = super()._compute_loss(model, inputs)
         return loss * inputs["loss_scale"] if "loss_scale" in inputs else loss

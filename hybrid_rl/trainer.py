@@ -21,16 +21,7 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from hybrid_rl import (
-    checkpoints,
-    journal,
-    models,
-    preemption,
-    rollouts,
-    sampling,
-    supervised,
-    vllm_engine,
-)
+from hybrid_rl import checkpoints, journal, models, rollouts, sampling, supervised, vllm_engine
 from hybrid_rl.accounting import Cost, Spent, reached
 from hybrid_rl.batching import Batch
 from hybrid_rl.distributed import for_generation
@@ -38,6 +29,7 @@ from hybrid_rl.guards import Guards
 from hybrid_rl.lean_grpo import LeanGrpoTrainer
 from hybrid_rl.methods.base import Example, Group, Ids, Method, Result, Update
 from hybrid_rl.moments import OwnMoments
+from hybrid_rl.preemption import asked_to_stop
 from hybrid_rl.rewards import Grader
 from hybrid_rl.schedule import of_update
 from hybrid_rl.settings import Settings
@@ -145,13 +137,7 @@ class HybridTrainer(LeanGrpoTrainer):
 
     def _measure(self, micro_steps: int) -> None:
         """One backward pass over demonstrations for the sake of its gradient norm; the weights stay."""
-        for inputs in self._demonstration_rows(micro_steps):
-            with self.compute_loss_context_manager():
-                loss = self.compute_loss(self.model_wrapped, self._prepare_inputs(inputs))
-            self.accelerator.backward(loss)
-        parameters = self.model_wrapped.parameters()
-        norm = float(self.accelerator.clip_grad_norm_(parameters, float("inf")))
-        self.model_wrapped.zero_grad()
+        norm = self.gradient_norm(self._demonstration_rows(micro_steps))
         self._charge()
         self.method.observe_norm(self.state.global_step, self._update, norm)
 
@@ -296,10 +282,10 @@ class HybridTrainer(LeanGrpoTrainer):
 
     def _evaluate_dev(self) -> None:
         """On the way to a stop there is no time for it; a resume makes up for it."""
-        self._evaluation_due = preemption.asked_to_stop()
+        self._evaluation_due = asked_to_stop()
         if not self._evaluation_due:
             self.recorder.evaluate(self.state.global_step, self.spent.axes())
-        if preemption.asked_to_stop():
+        if asked_to_stop():
             self.control.should_training_stop = self.control.should_save = True
 
     def _charge(self) -> float:

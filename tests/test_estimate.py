@@ -78,6 +78,64 @@ def test_what_a_budget_buys(load: Load) -> None:
     ]
 
 
+LIMITS = ["budget.generated_tokens=60000", "budget.traces_used=20"]
+
+
+def test_the_probes_of_a_search_are_in_the_bound(load: Load) -> None:
+    """4 probes of 9 hints at 8 rollouts each, of both questions of a step: as many again, four times."""
+    from hybrid_rl.estimate import Lengths, budget_rows, work  # noqa: PLC0415 - heavy: transformers
+
+    settings = load("method=bread", "method.group_size=8", *FIXED, "train.steps=20", *LIMITS)
+    found = work(settings, Lengths(prompt=20, trace=50, traces=64), parameters=1000)
+    assert (found.rollouts, found.extra_rollouts) == (20 * 2 * 8, 20 * 2 * 8 * 4)
+    assert found.generated_tokens == 20 * 2 * 8 * 5 * 64
+    assert found.trained_tokens == 20 * 2 * 8 * 64
+    # all are read and sampled, a fifth goes forward and backward
+    assert found.flops == 1000 * 20 * 2 * 8 * 84 * (2 * 5 + 6)
+    assert list(budget_rows(settings, found)) == [
+        (
+            "budget.generated_tokens",
+            "60,000",
+            "about 12 of 20 steps, more if completions are short or fewer questions fail",
+        ),
+        ("budget.traces_used", "20", "10 of 20 steps at least"),
+    ]
+    both = load("method=bread_relift", "method.group_size=8", *FIXED)
+    found = work(both, Lengths(prompt=20, trace=50, traces=64), parameters=1000)
+    assert found.generated_tokens == 10 * 2 * 8 * 5 * 64
+
+
+def test_where_results_decide_on_the_kind_the_bound_is_that_of_rl(load: Load) -> None:
+    from hybrid_rl.estimate import Lengths, work  # noqa: PLC0415 - heavy: transformers
+
+    lengths = Lengths(prompt=20, trace=50, traces=64)
+    relift = work(load("method=relift", "method.group_size=8", *FIXED), lengths, 1000)
+    assert (relift.sft_steps, relift.sft_steps_expected, relift.rl_steps) == (0, 5, 10)
+    assert relift.generated_tokens == 10 * 2 * 8 * 64
+    sasr = ["method=sasr", "method.group_size=8", "method.warmup_steps=2"]
+    found = work(load(*sasr, *FIXED), lengths, 1000)
+    assert (found.sft_steps, found.rl_steps) == (2, 8)
+    assert found.generated_tokens == 8 * 2 * 8 * 64
+
+
+def test_a_budget_pays_for_the_phases_in_their_order(load: Load) -> None:
+    """40 SFT steps generate nothing, 60 of RL 1,024 tokens each; the traces are all met after 5 steps of 4."""
+    from hybrid_rl.estimate import Lengths, budget_rows, work  # noqa: PLC0415 - heavy: transformers
+
+    both = ["method=sft_then_grpo", "method.group_size=8", "method.sft_fraction=0.4"]
+    limits = ["budget.generated_tokens=10240", "budget.trained_tokens=2000"]
+    settings = load(*both, *FIXED, "train.steps=100", *limits)
+    found = work(settings, Lengths(prompt=20, trace=50, traces=64), parameters=1000)
+    short = "more if completions are short"
+    assert [row[2] for row in budget_rows(settings, found)] == [
+        f"about 50 of 100 steps, {short}",
+        f"about 10 of 100 steps, {short}",
+    ]
+    few = load(*both, *FIXED, "budget.traces_used=20")
+    found = work(few, Lengths(prompt=20, trace=50, traces=16), parameters=1000)
+    assert [row[2] for row in budget_rows(few, found)] == ["not reached: 16 traces at most"]
+
+
 def test_memory_by_what_it_holds(load: Load) -> None:
     from hybrid_rl.estimate import Shape, memory  # noqa: PLC0415 - heavy: transformers
 

@@ -115,3 +115,39 @@ def test_the_norm_of_a_skipped_step_is_not_remembered(tmp_path: Path) -> None:
     assert [line.get("skipped", 0) for line in recorder.metrics][:2] == [1, 0]
     assert not torch.tensor(told[0]).isfinite()
     assert trainer.method.warmup_norms == told[1:2]
+
+
+class Prefixed(Method):
+    """Shows the first token of every trace, and leaves the last question out of the update."""
+
+    def rollout(self, step: int, examples: Any, attempt: Any) -> list[Group]:
+        groups = super().rollout(step, examples, attempt)
+        return [
+            Group(
+                g.example, g.rollouts, prefix=g.example.trace.ids[:1], trained=g is not groups[-1]
+            )
+            for g in groups
+        ]
+
+
+def test_prefix_and_untrained_rows_carry_no_gradient(tmp_path: Path) -> None:
+    settings = tiny.settings(tmp_path).method
+    method = Prefixed(settings, {}, seed=0, steps=1)
+    trainer, recorder = build(tmp_path, instance=method, train__steps=1)
+    seen: dict[str, Any] = {}
+    plain = trainer._compute_loss
+
+    def watch(model: Any, inputs: Any) -> torch.Tensor:
+        seen.update(inputs)
+        return plain(model, inputs)
+
+    trainer._compute_loss = watch
+    trainer.train()
+    prompt_lengths = seen["prompt_mask"].sum(1)
+    expected = {len(e.prompt_ids) + 1 for e in tiny.examples(4)}
+    assert set(prompt_lengths.tolist()) == expected
+    rows = recorder.rows
+    assert all(row["prefix"] for row in rows)
+    untrained = [row["advantage"] for row in rows if not row["trained"]]
+    assert untrained == [0.0] * 4
+    assert any(row["advantage"] for row in rows)

@@ -14,7 +14,7 @@ from datasets import Dataset  # noqa: E402
 from transformers import Trainer, TrainerCallback  # noqa: E402
 
 from hybrid_rl import trl_arguments  # noqa: E402
-from hybrid_rl.methods.base import Group, Method, Update  # noqa: E402
+from hybrid_rl.methods.base import Method, Update  # noqa: E402
 from hybrid_rl.streams import Stream  # noqa: E402
 from hybrid_rl.trainer import HybridTrainer  # noqa: E402
 from tests import tiny  # noqa: E402
@@ -235,42 +235,6 @@ def test_sft_then_grpo_is_one_run_of_two_phases(tmp_path: Path) -> None:
     assert generated[:2] == [0, 0]
     assert 0 < generated[2] < generated[3]
     assert recorder.column("traces_used") == [4, 4, 4, 4]
-
-
-class Prefixed(Method):
-    """Shows the first token of every trace, and leaves the last question out of the update."""
-
-    def rollout(self, step: int, examples: Any, attempt: Any) -> list[Group]:
-        groups = super().rollout(step, examples, attempt)
-        return [
-            Group(
-                g.example, g.rollouts, prefix=g.example.trace.ids[:1], trained=g is not groups[-1]
-            )
-            for g in groups
-        ]
-
-
-def test_prefix_and_untrained_rows_carry_no_gradient(tmp_path: Path) -> None:
-    settings = tiny.settings(tmp_path).method
-    method = Prefixed(settings, {}, seed=0, steps=1)
-    trainer, recorder = build(tmp_path, instance=method, train__steps=1)
-    seen: dict[str, Any] = {}
-    plain = trainer._compute_loss
-
-    def watch(model: Any, inputs: Any) -> torch.Tensor:
-        seen.update(inputs)
-        return plain(model, inputs)
-
-    trainer._compute_loss = watch
-    trainer.train()
-    prompt_lengths = seen["prompt_mask"].sum(1)
-    expected = {len(e.prompt_ids) + 1 for e in tiny.examples(4)}
-    assert set(prompt_lengths.tolist()) == expected
-    rows = recorder.rows
-    assert all(row["prefix"] for row in rows)
-    untrained = [row["advantage"] for row in rows if not row["trained"]]
-    assert untrained == [0.0] * 4
-    assert any(row["advantage"] for row in rows)
 
 
 def test_update_kinds_share_the_window_without_stale_rollouts(tmp_path: Path) -> None:

@@ -82,3 +82,7 @@ class Alternate(base.Method):
         """Exact."""
         warmup = warmup_length(settings.warmup_steps, steps)
         return warmup + (steps - warmup) // settings.every
+
+    @classmethod
+    def opening_sft_steps(cls, settings: AlternateSettings, steps: int) -> int:
+        return warmup_length(settings.warmup_steps, steps)

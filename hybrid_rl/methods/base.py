@@ -227,3 +227,18 @@ class Method:
     def expected_sft_steps(cls, settings: Any, steps: int) -> int:
         """How many of `steps` are supervised, for the estimate of the work; an upper guess where chance decides."""
         return 0
+
+    @classmethod
+    def fewest_sft_steps(cls, settings: Any, steps: int) -> int:
+        """How many are supervised at least; below `expected_sft_steps` where results or chance decide."""
+        return cls.expected_sft_steps(settings, steps)
+
+    @classmethod
+    def opening_sft_steps(cls, settings: Any, steps: int) -> int:
+        """How many supervised steps come before all others."""
+        return 0
+
+    @classmethod
+    def extra_rollouts(cls, settings: Any) -> int:
+        """Most rollouts of a question besides the `group_size` of an RL update."""
+        return 0

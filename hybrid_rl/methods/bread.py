@@ -18,7 +18,6 @@ of rounds depends on settings only.
 """
 
 import random
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +27,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from hybrid_rl.methods import base
-from hybrid_rl.methods.episodes import episode_cuts
+from hybrid_rl.methods.episodes import episode_cuts, shows_answer
 
 Order = Literal["bisect", "first_in_range", "linear", "random"]
 Groups = Sequence[base.Group]
@@ -163,11 +162,6 @@ def informative(rollouts: Sequence[base.Rollout], size: int) -> tuple[base.Rollo
     return (*right[:taken], *wrong[: size - taken])
 
 
-def shows_answer(prefix_text: str, answer: str) -> bool:
-    """Whether the gold answer stands in the prefix as a word of its own, by chance or not."""
-    return bool(re.search(rf"(?<!\w){re.escape(answer)}(?!\w)", prefix_text))
-
-
 class Bread(base.Method):
     needs_traces = True
 
@@ -196,6 +190,12 @@ class Bread(base.Method):
 
     def next_update(self, step: int) -> base.Update:
         return base.Update("rl", note=dict(self.totals))
+
+    @classmethod
+    def extra_rollouts(cls, settings: BreadSettings) -> int:
+        """Of a question that fails until its search ends, or of the control that samples as many."""
+        searches = settings.on_failure in ("search", "extra_rollouts")
+        return searches * settings.group_size * most_probes(settings.episodes - 1, settings)
 
     def observe_results(self, step: int, results: Sequence[base.Result]) -> None:
         """Remember the anchors of all ranks."""

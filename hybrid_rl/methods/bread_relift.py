@@ -109,3 +109,11 @@ class BreadRelift(base.Method):
     def expected_sft_steps(cls, settings: BreadReliftSettings, steps: int) -> int:
         """The most there can be."""
         return Relift.expected_sft_steps(settings.relift, steps)
+
+    @classmethod
+    def fewest_sft_steps(cls, settings: BreadReliftSettings, steps: int) -> int:
+        return Relift.fewest_sft_steps(settings.relift, steps)
+
+    @classmethod
+    def extra_rollouts(cls, settings: BreadReliftSettings) -> int:
+        return Bread.extra_rollouts(settings.bread)

@@ -126,3 +126,8 @@ def nearly_equal(cuts: Sequence[int], total: int, episodes: int) -> tuple[int, .
         chosen.append(cuts[best])
         first = best + 1
     return tuple(chosen)
+
+
+def shows_answer(prefix_text: str, answer: str) -> bool:
+    """Whether the gold answer stands in the prefix as a word of its own, by chance or not."""
+    return bool(re.search(rf"(?<!\w){re.escape(answer)}(?!\w)", prefix_text))

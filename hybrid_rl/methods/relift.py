@@ -248,6 +248,11 @@ class Relift(base.Method):
             return self.rl_updates > 0 and len(self.buffer) >= self.settings.batch_size
         return self.rl_updates >= every and bool(self.buffer.entries or self.latest)
 
+    @classmethod
+    def fewest_sft_steps(cls, settings: ReliftSettings, steps: int) -> int:
+        """None, where every question is solved."""
+        return 0
+
     def _with_trace(self, example_ids: Iterable[str]) -> list[str]:
         unique = dict.fromkeys(example_ids)
         return [example_id for example_id in unique if self.examples[example_id].trace is not None]

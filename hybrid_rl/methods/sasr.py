@@ -264,6 +264,17 @@ class Sasr(base.Method):
             probability = switch_probability(self.last_norm, self.warmup_norm, self.settings.gamma)
         return choose(probability, self.seed, step), probability
 
+    @classmethod
+    def fewest_sft_steps(cls, settings: SasrSettings, steps: int) -> int:
+        """The warm-up, where chance decides on all others."""
+        if settings.control == "shuffled":
+            return cls.expected_sft_steps(settings, steps)
+        return cls._warmup_length(settings, steps)
+
+    @classmethod
+    def opening_sft_steps(cls, settings: SasrSettings, steps: int) -> int:
+        return cls._warmup_length(settings, steps)
+
     @staticmethod
     def _warmup_length(settings: SasrSettings, steps: int) -> int:
         if settings.control == "no_warmup":

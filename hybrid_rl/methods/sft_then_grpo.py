@@ -51,3 +51,7 @@ class SftThenGrpo(base.Method):
         """At least one step for each phase."""
         wanted: int = round(settings.sft_fraction * steps)
         return min(max(1, wanted), steps - 1)
+
+    @classmethod
+    def opening_sft_steps(cls, settings: Any, steps: int) -> int:
+        return cls.expected_sft_steps(settings, steps)
