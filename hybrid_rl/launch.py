@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from hybrid_rl import environment
@@ -29,6 +29,9 @@ def prepare(settings: Settings, command_line: Sequence[str], launch_dir: Path) -
         return run
     if settings.resume is None:
         run.create()
+    else:
+        with _held(run, settings.hardware):
+            pass  # ranks whose launcher was killed are gone now: they would write their end over this start
     write_text(run.settings, settings.model_dump_json(indent=2) + "\n")
     write_json(run.environment, environment.describe(launch_dir))
     run.add_overrides(command_line)
@@ -43,9 +46,8 @@ def start(settings: Settings, run: RunDir) -> int:
     """
     hardware = settings.hardware
     shared = worker_environment(hardware, os.environ)
-    patience = hardware.grace_seconds + PEER_SECONDS
     with (
-        held(run.lock(hardware.node_rank), patience) as lock,
+        _held(run, hardware) as lock,
         meeting_point(hardware) as (place, descriptors),
     ):
         ended = supervise(
@@ -57,6 +59,11 @@ def start(settings: Settings, run: RunDir) -> int:
     if ended.code == 0 and hardware.node_rank > 0:
         return 0  # node 0 says that the run is done, once its report is written
     return settle(run, ended.code, ended.killed_rank if hardware.world_size > 1 else None)
+
+
+def _held(run: RunDir, hardware: HardwareSettings) -> AbstractContextManager[int]:
+    """This node's lock of the run, for which ranks of an earlier start have the time to save and to end."""
+    return held(run.lock(hardware.node_rank), hardware.grace_seconds + PEER_SECONDS)
 
 
 def _await_first_node(run: RunDir, settings: Settings) -> None:
