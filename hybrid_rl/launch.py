@@ -20,6 +20,9 @@ from hybrid_rl.supervising import PEER_SECONDS, supervise
 
 log = logging.getLogger(__name__)
 
+# Who a rank is; what was inherited, from a job of another kind around this one, is about another group.
+_TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
+
 
 def prepare(settings: Settings, command_line: Sequence[str], launch_dir: Path) -> RunDir:
     """Make the run directory, or reopen the one to resume, and write what the workers read into it."""
@@ -150,6 +153,8 @@ def worker_environment(hardware: HardwareSettings, inherited: Mapping[str, str])
         "TOKENIZERS_PARALLELISM": "false",
     }
     found = {**quiet, **inherited, "HYBRID_RL_LAUNCHER": str(os.getpid())}
+    for name in _TORCHRUN:
+        found.pop(name, None)
     # The package may be run from a checkout, without being installed.
     root = str(Path(__file__).parent.parent)
     if "site-packages" not in root:

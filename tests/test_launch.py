@@ -79,6 +79,11 @@ def test_ranks_are_numbered_over_all_nodes(load: Load) -> None:
         assert descriptors == []
 
 
+def test_who_a_rank_is_comes_from_the_launcher_only(load: Load) -> None:
+    around = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1"}
+    assert not launch.worker_environment(hardware(load), around).keys() & around.keys()
+
+
 def test_the_workers_are_quiet_unless_the_user_wants_otherwise(load: Load) -> None:
     found = launch.worker_environment(
         hardware(load, "hardware.threads=3"), {"TOKENIZERS_PARALLELISM": "true", "HOME": "/h"}
