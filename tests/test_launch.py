@@ -79,6 +79,16 @@ def test_ranks_are_numbered_over_all_nodes(load: Load) -> None:
         assert descriptors == []
 
 
+def test_nodes_of_slurm_meet_at_the_one_that_launched(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_NODEID", "1")
+    monkeypatch.setenv("SLURM_LAUNCH_NODE_IPADDR", "10.0.0.7")
+    place = "hardware.rendezvous=${oc.env:SLURM_LAUNCH_NODE_IPADDR}:29500"
+    second = hardware(load, "hardware.nodes=2", place, "run_dir=/run")
+    assert (second.node_rank, second.rendezvous) == (1, "10.0.0.7:29500")
+
+
 def test_who_a_rank_is_comes_from_the_launcher_only(load: Load) -> None:
     around = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1"}
     assert not launch.worker_environment(hardware(load), around).keys() & around.keys()
