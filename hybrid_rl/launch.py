@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from hybrid_rl import environment
@@ -19,6 +19,9 @@ from hybrid_rl.settings import HardwareSettings, Settings, SettingsError
 from hybrid_rl.supervising import PEER_SECONDS, supervise
 
 log = logging.getLogger(__name__)
+
+# Who a rank is; what was inherited, from a job of another kind around this one, is about another group.
+_TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
 
 
 def prepare(settings: Settings, command_line: Sequence[str], launch_dir: Path) -> RunDir:
@@ -29,6 +32,9 @@ def prepare(settings: Settings, command_line: Sequence[str], launch_dir: Path) -
         return run
     if settings.resume is None:
         run.create()
+    else:
+        with _held(run, settings.hardware):
+            pass  # ranks whose launcher was killed are gone now: they would write their end over this start
     write_text(run.settings, settings.model_dump_json(indent=2) + "\n")
     write_json(run.environment, environment.describe(launch_dir))
     run.add_overrides(command_line)
@@ -43,9 +49,8 @@ def start(settings: Settings, run: RunDir) -> int:
     """
     hardware = settings.hardware
     shared = worker_environment(hardware, os.environ)
-    patience = hardware.grace_seconds + PEER_SECONDS
     with (
-        held(run.lock(hardware.node_rank), patience) as lock,
+        _held(run, hardware) as lock,
         meeting_point(hardware) as (place, descriptors),
     ):
         ended = supervise(
@@ -57,6 +62,11 @@ def start(settings: Settings, run: RunDir) -> int:
     if ended.code == 0 and hardware.node_rank > 0:
         return 0  # node 0 says that the run is done, once its report is written
     return settle(run, ended.code, ended.killed_rank if hardware.world_size > 1 else None)
+
+
+def _held(run: RunDir, hardware: HardwareSettings) -> AbstractContextManager[int]:
+    """This node's lock of the run, for which ranks of an earlier start have the time to save and to end."""
+    return held(run.lock(hardware.node_rank), hardware.grace_seconds + PEER_SECONDS)
 
 
 def _await_first_node(run: RunDir, settings: Settings) -> None:
@@ -143,6 +153,8 @@ def worker_environment(hardware: HardwareSettings, inherited: Mapping[str, str])
         "TOKENIZERS_PARALLELISM": "false",
     }
     found = {**quiet, **inherited, "HYBRID_RL_LAUNCHER": str(os.getpid())}
+    for name in _TORCHRUN:
+        found.pop(name, None)
     # The package may be run from a checkout, without being installed.
     root = str(Path(__file__).parent.parent)
     if "site-packages" not in root:

@@ -22,10 +22,11 @@ from accelerate.utils import broadcast_object_list, gather_object
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl.generation import vllm_generation
 
+from hybrid_rl import models
 from hybrid_rl.methods.base import Ids
 from hybrid_rl.rundir import USER_ERROR
 from hybrid_rl.sampling import Sampling, cut_after_eos
-from hybrid_rl.settings import RolloutSettings, Settings, SettingsError
+from hybrid_rl.settings import ModelSettings, RolloutSettings, Settings, SettingsError
 
 _CONNECTIONS = 64  # as many as TRL's client keeps open
 _LOADING_SECONDS = 120.0  # a server that is still reading its weights
@@ -51,7 +52,7 @@ class VllmEngine:
         eos_ids: Sequence[int],
     ) -> None:
         self.settings: RolloutSettings = settings.rollout
-        self._model_path = settings.model.path
+        self._model = settings.model
         self.is_server = self.settings.engine == "vllm_server"
         self.accelerator, self.eos_ids = accelerator, list(eos_ids)
         self._sent: int | None = None
@@ -206,9 +207,19 @@ class VllmEngine:
         return (
             f"see the log of the server at rollout.host = {self.settings.host}, rollout.port = {self.settings.port},"
             f" which must run and reach this machine at rollout.group_port = {self.settings.group_port}; start it with"
-            f" VLLM_SERVER_DEV_MODE=1 vllm serve {shlex.quote(self._model_path)}"
+            f" VLLM_SERVER_DEV_MODE=1 vllm serve {served(self._model)}"
             f""" --weight-transfer-config '{{"backend": "nccl"}}' --port {self.settings.port}"""
         )
+
+
+def served(model: ModelSettings) -> str:
+    """What a server is started with, quoted for a shell: a directory or a hub id; for a GGUF file, which one to make.
+
+    The weights that are sent are whole ones, and a server of the GGUF file would hold quantised ones.
+    """
+    if model.gguf_file is not None:
+        return shlex.quote(f"DIRECTORY WITH {model.gguf_file} AS SAFETENSORS")
+    return shlex.quote(models.location(model))
 
 
 def start(

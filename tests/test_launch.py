@@ -1,23 +1,21 @@
+import fcntl
 import json
 import os
 import signal
-import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from conftest import Load
 
-from hybrid_rl import launch, resuming, supervising
+from hybrid_rl import launch, resuming, rundir
 from hybrid_rl.rundir import RunDir, UsedDirectoryError
 from hybrid_rl.settings import HardwareSettings, Settings, SettingsError
-from hybrid_rl.supervising import Ended, supervise
 
 PYTHON = [sys.executable, "-c"]
-ROOT = Path(launch.__file__).parent.parent
 
 
 def hardware(load: Load, *overrides: str) -> HardwareSettings:
@@ -81,6 +79,21 @@ def test_ranks_are_numbered_over_all_nodes(load: Load) -> None:
         assert descriptors == []
 
 
+def test_nodes_of_slurm_meet_at_the_one_that_launched(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_NODEID", "1")
+    monkeypatch.setenv("SLURM_LAUNCH_NODE_IPADDR", "10.0.0.7")
+    place = "hardware.rendezvous=${oc.env:SLURM_LAUNCH_NODE_IPADDR}:29500"
+    second = hardware(load, "hardware.nodes=2", place, "run_dir=/run")
+    assert (second.node_rank, second.rendezvous) == (1, "10.0.0.7:29500")
+
+
+def test_who_a_rank_is_comes_from_the_launcher_only(load: Load) -> None:
+    around = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1"}
+    assert not launch.worker_environment(hardware(load), around).keys() & around.keys()
+
+
 def test_the_workers_are_quiet_unless_the_user_wants_otherwise(load: Load) -> None:
     found = launch.worker_environment(
         hardware(load, "hardware.threads=3"), {"TOKENIZERS_PARALLELISM": "true", "HOME": "/h"}
@@ -120,32 +133,6 @@ def test_the_ranks_of_a_group_see_all_gpus(load: Load, override: str) -> None:
     shown = launch.worker_environment(gpus, {"CUDA_VISIBLE_DEVICES": "2,3"})
     assert shown["CUDA_VISIBLE_DEVICES"] == "2,3"
     assert "CUDA_VISIBLE_DEVICES" not in launch.worker_environment(gpus, {})
-
-
-def test_the_exit_code_is_handed_on() -> None:
-    assert supervise([*PYTHON, "raise SystemExit(7)"], [os.environ], 5.0) == Ended(7)
-    killed = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
-    assert supervise([*PYTHON, killed], [os.environ], 5.0) == Ended(137, killed_rank=0)
-
-
-def test_a_rank_that_dies_ends_the_others_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervising, "PEER_SECONDS", 0.2)
-    script = "import os, signal, time; os.environ['R'] == '1' and os.abort(); time.sleep(60)"
-    ranks = [{**os.environ, "R": str(rank)} for rank in (0, 1)]
-    assert supervise([*PYTHON, script], ranks, 5.0) == Ended(134, killed_rank=1)
-
-
-def test_who_ignores_a_signal_is_killed_when_its_time_is_over(tmp_path: Path) -> None:
-    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"
-    parent = (
-        "import os, sys; from hybrid_rl.supervising import supervise;"
-        f"sys.exit(supervise([sys.executable, '-c', {deaf!r}], [os.environ], 0.5).code)"
-    )
-    process = subprocess.Popen([*PYTHON, parent], stdout=subprocess.PIPE, cwd=ROOT)
-    assert process.stdout is not None
-    process.stdout.readline()
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=30) == 128 + signal.SIGTERM
 
 
 @pytest.fixture
@@ -205,61 +192,6 @@ def test_what_the_user_can_fix_is_raised_with_all_its_lines(
     assert str(error.value) == "a = 1: no; b\nc = 2: no; d"
 
 
-# A shell starts background jobs with SIGINT ignored, and children inherit that; a worker sets its own handlers.
-FAMILY = """
-    import os, signal, subprocess, sys, time
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    print(os.getpid(), child.pid, flush=True)
-    time.sleep(60)
-"""
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_reaches_the_worker_and_leaves_no_orphan(number: int, tmp_path: Path) -> None:
-    parent = f"""
-        import os, sys
-        from hybrid_rl.supervising import supervise
-        family = [sys.executable, "-c", {textwrap.dedent(FAMILY)!r}]
-        sys.exit(supervise(family, [os.environ], 30.0).code)
-    """
-    process = subprocess.Popen(
-        [*PYTHON, textwrap.dedent(parent)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        cwd=ROOT,
-    )
-    assert process.stdout is not None
-    pids = [int(pid) for pid in process.stdout.readline().split()]
-    process.send_signal(number)
-    assert process.wait(timeout=30) == 128 + number
-    assert len(pids) == 2
-    assert [pid for pid in pids if _runs(pid)] == []
-
-
-def test_a_worker_that_ends_leaves_no_child_behind(tmp_path: Path) -> None:
-    leaving = (
-        "import subprocess, sys; from pathlib import Path;"
-        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']);"
-        f"Path({str(tmp_path / 'pid')!r}).write_text(str(child.pid))"
-    )
-    assert supervise([*PYTHON, leaving], [os.environ], 5.0) == Ended(0)
-    assert not _runs(int((tmp_path / "pid").read_text()))
-
-
-def _runs(pid: int) -> bool:
-    """Whether a process is there and no zombie that waits for init."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        done = subprocess.run(
-            ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
-        )
-        if not done.stdout.strip() or done.stdout.startswith("Z"):
-            return False
-    return True
-
-
 def _checkpoint(run: RunDir) -> None:
     folder = run.checkpoints / "checkpoint-2"
     folder.mkdir(parents=True)
@@ -278,6 +210,24 @@ def test_a_resume_takes_the_settings_of_the_run(started: tuple[Settings, RunDir]
     assert run.read_status()["resumed"] is True
     assert Settings.load_json(run.settings) == resumed
     assert len(run.overrides.read_text().splitlines()) == 2
+
+
+def test_a_resume_waits_for_the_ranks_of_a_launcher_that_was_killed(
+    started: tuple[Settings, RunDir], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, run = started
+    lock = run.lock(0).open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+
+    def old_rank_ends(seconds: float) -> None:
+        run.write_status("failed", error="stopped by SIGTERM", exit_code=143)
+        lock.close()
+
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=old_rank_ends)
+    monkeypatch.setattr(rundir, "time", clock)
+    launch.prepare(settings.model_copy(update={"resume": str(run.path)}), ["hybrid-rl"], run.path)
+    states = [record["state"] for record in run.read_status()["history"]]
+    assert states == ["running", "failed", "running"]
 
 
 def _refusal(run: RunDir, typed: list[str], given: dict[str, Any] | None = None) -> str:

@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -14,6 +16,8 @@ import pytest
 from hybrid_rl import supervising
 from hybrid_rl.supervising import Ended, supervise
 
+PYTHON = [sys.executable, "-c"]
+ROOT = Path(supervising.__file__).parent.parent
 # Saves on SIGTERM. `{then}` is done in the handler, before that.
 RANK = """
 import os, signal, sys, time
@@ -116,3 +120,84 @@ def test_the_notice_may_be_another_signal(tmp_path: Path, monkeypatch: pytest.Mo
     assert supervise(rank, [os.environ], 30.0) == Ended(143)
     signal.signal(signal.SIGWINCH, before)
     assert found == [True]
+
+
+def test_the_exit_code_is_handed_on() -> None:
+    assert supervise([*PYTHON, "raise SystemExit(7)"], [os.environ], 5.0) == Ended(7)
+    killed = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    assert supervise([*PYTHON, killed], [os.environ], 5.0) == Ended(137, killed_rank=0)
+
+
+def test_a_rank_that_dies_ends_the_others_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervising, "PEER_SECONDS", 0.2)
+    script = "import os, signal, time; os.environ['R'] == '1' and os.abort(); time.sleep(60)"
+    ranks = [{**os.environ, "R": str(rank)} for rank in (0, 1)]
+    assert supervise([*PYTHON, script], ranks, 5.0) == Ended(134, killed_rank=1)
+
+
+def test_who_ignores_a_signal_is_killed_when_its_time_is_over(tmp_path: Path) -> None:
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"
+    parent = (
+        "import os, sys; from hybrid_rl.supervising import supervise;"
+        f"sys.exit(supervise([sys.executable, '-c', {deaf!r}], [os.environ], 0.5).code)"
+    )
+    process = subprocess.Popen([*PYTHON, parent], stdout=subprocess.PIPE, cwd=ROOT)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == 128 + signal.SIGTERM
+
+
+# A shell starts background jobs with SIGINT ignored, and children inherit that; a worker sets its own handlers.
+FAMILY = """
+    import os, signal, subprocess, sys, time
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    print(os.getpid(), child.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_reaches_the_worker_and_leaves_no_orphan(number: int, tmp_path: Path) -> None:
+    parent = f"""
+        import os, sys
+        from hybrid_rl.supervising import supervise
+        family = [sys.executable, "-c", {textwrap.dedent(FAMILY)!r}]
+        sys.exit(supervise(family, [os.environ], 30.0).code)
+    """
+    process = subprocess.Popen(
+        [*PYTHON, textwrap.dedent(parent)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=ROOT,
+    )
+    assert process.stdout is not None
+    pids = [int(pid) for pid in process.stdout.readline().split()]
+    process.send_signal(number)
+    assert process.wait(timeout=30) == 128 + number
+    assert len(pids) == 2
+    assert [pid for pid in pids if _runs(pid)] == []
+
+
+def test_a_worker_that_ends_leaves_no_child_behind(tmp_path: Path) -> None:
+    leaving = (
+        "import subprocess, sys; from pathlib import Path;"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']);"
+        f"Path({str(tmp_path / 'pid')!r}).write_text(str(child.pid))"
+    )
+    assert supervise([*PYTHON, leaving], [os.environ], 5.0) == Ended(0)
+    assert not _runs(int((tmp_path / "pid").read_text()))
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process is there and no zombie that waits for init."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        done = subprocess.run(
+            ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
+        )
+        if not done.stdout.strip() or done.stdout.startswith("Z"):
+            return False
+    return True

@@ -1,6 +1,8 @@
 """Generation over vLLM's interfaces: TRL's client against an HTTP server, and TRL's colocated engine, without a GPU."""
 
+import importlib.metadata
 from collections.abc import Iterator
+from importlib.metadata import PackagePath, PathDistribution
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +10,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from hybrid_rl import vllm_engine  # noqa: E402 - after the skip
+from hybrid_rl import models, vllm_engine  # noqa: E402 - after the skip
 from hybrid_rl.cli import config_dir  # noqa: E402
 from hybrid_rl.methods.base import Attempt, Group, Method  # noqa: E402
 from hybrid_rl.sampling import Sampling  # noqa: E402
-from hybrid_rl.settings import RolloutSettings  # noqa: E402
+from hybrid_rl.settings import ModelSettings, RolloutSettings  # noqa: E402
 from hybrid_rl.vllm_engine import EngineError  # noqa: E402
 from tests import ranks, tiny  # noqa: E402
 from tests.test_trainer import build  # noqa: E402
@@ -170,7 +172,7 @@ def test_a_colocated_engine_samples_from_the_weights_it_trains(
 
 ADVICE = (
     "see the log of the server at rollout.host = 127.0.0.1, rollout.port = {port}, which must run and reach this"
-    " machine at rollout.group_port = 51216; start it with VLLM_SERVER_DEV_MODE=1 vllm serve tiny"
+    " machine at rollout.group_port = 51216; start it with VLLM_SERVER_DEV_MODE=1 vllm serve {tiny}"
     """ --weight-transfer-config '{{"backend": "nccl"}}' --port {port}"""
 )
 
@@ -186,7 +188,25 @@ def test_a_server_that_is_not_there_is_named_with_what_to_start(
         "rollout.engine = vllm_server: vLLM failed while starting (ConnectionError: The vLLM server can't be reached at"
         " http://127.0.0.1:1 after 0.0 seconds"
     )
-    assert text.endswith(ADVICE.format(port=1))
+    assert text.endswith(ADVICE.format(tiny=models.TINY, port=1))
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        ({"path": "owner/name"}, "owner/name"),
+        ({"path": "hybrid_rl/t i n y", "package": "tiny"}, "'/site/hybrid_rl/t i n y'"),
+        ({"gguf_file": "m.gguf"}, "'DIRECTORY WITH m.gguf AS SAFETENSORS'"),
+    ],
+)
+def test_a_server_is_to_be_started_with_what_it_can_read(
+    changes: dict[str, str], shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = ModelSettings.model_validate({**tiny.option("model", "tiny"), **changes})
+    file = PackagePath(f"{model.path}/config.json")
+    file.dist = PathDistribution(Path("/site/tiny.dist-info"))
+    monkeypatch.setattr(importlib.metadata, "files", lambda package: [file])
+    assert vllm_engine.served(model) == shown
 
 
 def test_a_server_that_refuses_is_told_with_its_words(server: Server, tmp_path: Path) -> None:
@@ -211,8 +231,9 @@ def test_a_server_that_hangs_ends_the_run_with_the_cause(
     server.faults[path] = "hang"
     with pytest.raises(EngineError) as failed:
         trainer.sample([(2, 3)], GREEDY)
+    advice = ADVICE.format(tiny=models.TINY, port=server.port)
     assert str(failed.value) == (
-        f"rollout.timeout_seconds = 1: vLLM was still {doing} after that time; {ADVICE.format(port=server.port)},"
+        f"rollout.timeout_seconds = 1: vLLM was still {doing} after that time; {advice},"
         " or allow it more"
     )
     assert ending == [True]
