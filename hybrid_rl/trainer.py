@@ -73,7 +73,7 @@ class HybridTrainer(LeanGrpoTrainer):
             rollout_func=self._rollout,
         )
         self.remove_callback(PrinterCallback)
-        self.watch = Watch(guards, settings.run_dir, self.accelerator, model, recorder)
+        self.watch = Watch(guards, settings, self.accelerator, model, recorder)
         self.beta = rl.beta
         self._moving_reference = reference if rl.ref_sync_steps else None
         if reference is not None:
