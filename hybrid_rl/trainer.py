@@ -194,14 +194,15 @@ class HybridTrainer(LeanGrpoTrainer):
             return []
         gather = self.args.ds3_gather_for_generation
         in_step = gather or not self._sharded
-        with for_generation(self.model_wrapped, self.accelerator, gather) as model:
+        hardware = self.settings.hardware
+        with for_generation(self.model_wrapped, self.accelerator, gather, hardware) as model:
             return sampling.generate(
                 model,
                 prompts,
                 how,
                 self.eos_token_ids,
                 self.processing_class.pad_token_id,
-                self.settings.hardware.generation_batch,
+                hardware.generation_batch,
                 self.speed if in_step else None,
             )
 
