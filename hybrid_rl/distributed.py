@@ -13,6 +13,7 @@ import torch
 from accelerate import Accelerator, PartialState
 from trl.models.utils import unwrap_model_for_generation
 
+from hybrid_rl.precision import as_in_training
 from hybrid_rl.settings import HardwareSettings
 
 LISTENING = "HYBRID_RL_LISTENING"
@@ -70,14 +71,17 @@ def _start_deepspeed(hardware: HardwareSettings) -> None:
 
 @contextmanager
 def for_generation(
-    wrapped: torch.nn.Module, accelerator: Accelerator, gather: bool
+    wrapped: torch.nn.Module, accelerator: Accelerator, gather: bool, hardware: HardwareSettings
 ) -> Iterator[torch.nn.Module]:
-    """The bare model to generate with; `gather` brings the shards of ZeRO-3 together for the time.
+    """The bare model to generate with, rounding as in training; `gather` brings the shards of ZeRO-3 together.
 
     TRL leaves one hook of DeepSpeed on the model, which compares the ranks before every forward pass: they would wait
     for each other once one has fewer tokens to draw.
     """
-    with unwrap_model_for_generation(wrapped, accelerator, gather) as model:
+    with (
+        unwrap_model_for_generation(wrapped, accelerator, gather) as model,
+        as_in_training(model, hardware),
+    ):
         optimizer = getattr(wrapped, "optimizer", None)
         offload: Any = getattr(optimizer, "parameter_offload", optimizer)
         comparing = getattr(offload, "fwd_pre_hook", None)

@@ -75,7 +75,7 @@ class HybridTrainer(LeanGrpoTrainer):
             rollout_func=self._rollout,
         )
         self.remove_callback(PrinterCallback)
-        self.watch = Watch(guards, settings.run_dir, self.accelerator, model, recorder)
+        self.watch = Watch(guards, settings, self.accelerator, model, recorder)
         self.beta = rl.beta
         moves = rl.ref_sync_steps or method.renews_reference(settings.method)
         self._moving_reference = reference if moves else None
@@ -191,14 +191,15 @@ class HybridTrainer(LeanGrpoTrainer):
             return []
         gather = self.args.ds3_gather_for_generation
         in_step = gather or not self._sharded
-        with for_generation(self.model_wrapped, self.accelerator, gather) as model:
+        hardware = self.settings.hardware
+        with for_generation(self.model_wrapped, self.accelerator, gather, hardware) as model:
             return sampling.generate(
                 model,
                 prompts,
                 how,
                 self.eos_token_ids,
                 self.processing_class.pad_token_id,
-                self.settings.hardware.generation_batch,
+                hardware.generation_batch,
                 self.speed if in_step else None,
             )
 

@@ -17,10 +17,11 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor
 
-from hybrid_rl import rundir
+from hybrid_rl import checkpoints, rundir
 from hybrid_rl.guards import Began, GuardError, Guards, free_bytes
 from hybrid_rl.journal import Recorder
 from hybrid_rl.rundir import RunDir
+from hybrid_rl.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -31,14 +32,14 @@ class Watch:
     def __init__(
         self,
         guards: Guards,
-        run_dir: str,
+        settings: Settings,
         accelerator: Accelerator,
         model: torch.nn.Module,
         recorder: Recorder,
     ) -> None:
-        self.guards, self._directory = guards, RunDir(Path(run_dir))
+        self.guards, self._directory = guards, RunDir(Path(settings.run_dir))
         self._accelerator, self._recorder = accelerator, recorder
-        self._checkpoint_bytes = checkpoint_bytes(model)
+        self._first_checkpoint_bytes = checkpoint_bytes(model, settings)
         self._finite: Tensor | None = None
         self._skipped = False
 
@@ -95,8 +96,16 @@ class Watch:
         """The alarm of the disk, if it begins: before every checkpoint, and every guards.disk.every steps."""
         if not saving and step % self.guards.settings.disk.every:
             return []
-        free = min(gather_object([free_bytes(self._directory.path)]))
-        return self.guards.disk(step, free, self._checkpoint_bytes)
+        # As rank 0 sees it, which also deletes checkpoints: ranks must agree, and none may look while they go.
+        last = self._last_checkpoint_bytes() if self._accelerator.is_main_process else 0
+        shares = gather_object([(free_bytes(self._directory.path), last)])
+        free, last = min(share[0] for share in shares), max(share[1] for share in shares)
+        return self.guards.disk(step, free, last or self._first_checkpoint_bytes)
+
+    def _last_checkpoint_bytes(self) -> int:
+        """0 where there is none."""
+        found = checkpoints.complete(self._directory.checkpoints)
+        return sum(path.stat().st_size for path in found[-1].rglob("*")) if found else 0
 
     def tell(self, began: list[Began]) -> None:
         """Say so, once; raise GuardError where one stops the run."""
@@ -111,13 +120,22 @@ class Watch:
             raise GuardError("\n".join(stopping))
 
 
-def checkpoint_bytes(model: torch.nn.Module) -> int:
-    """About what a checkpoint takes: weights, and Adam's two moments of those that are trained."""
+def checkpoint_bytes(model: torch.nn.Module, settings: Settings) -> int:
+    """About what the first checkpoint takes: weights, and Adam's two moments of those that are trained.
+
+    DeepSpeed has weights twice, as its own and as transformers', and a copy in float32 beside the moments. One more
+    copy each for the best weights and a moving reference. A method's own moments come later, if at all.
+    """
+    deepspeed, train = settings.hardware.deepspeed is not None, settings.train
+    parts = (
+        (2, 5) if deepspeed else (1, 3)
+    )  # of a weight that is frozen, and of one that is trained
+    copies = settings.eval.best + (train.rl.beta > 0 and train.rl.ref_sync_steps is not None)
     return sum(
         # DeepSpeed leaves an empty tensor where a weight is sharded.
         getattr(weight, "ds_numel", weight.numel())
-        * weight.element_size()
-        * (3 if weight.requires_grad else 1)
+        * (4 if deepspeed else weight.element_size())
+        * (parts[weight.requires_grad] + copies)
         for weight in model.parameters()
     )
 

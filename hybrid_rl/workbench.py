@@ -17,14 +17,14 @@ from accelerate import PartialState
 from accelerate.utils import gather_object
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from hybrid_rl import console, data, environment, evaluate, models, sampling
+from hybrid_rl import console, data, environment, evaluate, models, precision, sampling
 from hybrid_rl.evaluate import SetSummary
 from hybrid_rl.methods.base import Example, Ids
 from hybrid_rl.rewards import Grader, foresees
 from hybrid_rl.rollouts import Sample
 from hybrid_rl.rundir import Moment, RunDir
 from hybrid_rl.sampling import Sampling
-from hybrid_rl.settings import Settings, SpeedSettings
+from hybrid_rl.settings import HardwareSettings, Settings, SpeedSettings
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class Workbench:
             model.to(PartialState().device),
             eos_ids,
             tokenizer.pad_token_id,
-            settings.hardware.generation_batch,
+            settings.hardware,
             settings.speed,
         )
         return cls(settings, directory, grader, tokenizer, examples, model, eos_ids, sample)
@@ -109,13 +109,12 @@ class Workbench:
         own = {"gguf_file": None, "package": None, "lora": None, "revision": None}
         path = {"path": str(self.directory.best_model), "tokenizer": None}
         model = models.load_model(self.settings.model.model_copy(update=own | path))
-        generation_batch = self.settings.hardware.generation_batch
         self.sample = partial(
             _sample_alone,
             model.to(PartialState().device),
             self.eos_ids,
             self.tokenizer.pad_token_id,
-            generation_batch,
+            self.settings.hardware,
             self.settings.speed,
         )
         return self.evaluate("best")
@@ -160,12 +159,14 @@ def _sample_alone(
     model: PreTrainedModel,
     eos_ids: Sequence[int],
     pad_id: int,
-    rows_per_call: int,
+    hardware: HardwareSettings,
     speed: SpeedSettings,
     prompts: Sequence[Ids],
     how: Sampling,
 ) -> list[Ids]:
-    return sampling.generate(model, prompts, how, eos_ids, pad_id, rows_per_call, speed)
+    with precision.as_in_training(model, hardware):
+        rows_per_call = hardware.generation_batch
+        return sampling.generate(model, prompts, how, eos_ids, pad_id, rows_per_call, speed)
 
 
 def _sample_on_all_ranks(sample: Sample, prompts: Sequence[Ids], how: Sampling) -> list[Ids]:

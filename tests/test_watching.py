@@ -9,7 +9,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from hybrid_rl.guards import GuardError  # noqa: E402 - after the skip
+from hybrid_rl import watching  # noqa: E402 - after the skip
+from hybrid_rl.guards import GuardError  # noqa: E402
 from hybrid_rl.rewards import Grader  # noqa: E402
 from hybrid_rl.rundir import read_jsonl  # noqa: E402
 from tests import ranks, tiny  # noqa: E402
@@ -175,6 +176,35 @@ def test_a_full_disk_stops_before_the_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(GuardError, match=r"^guards.disk.spare_gb = 1e\+09: at step 2"):
         trainer.train()
     assert not list((tmp_path / "checkpoints").glob("checkpoint-*"))
+
+
+def size_of(directory: Path) -> int:
+    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("best", [False, True])
+def test_the_next_checkpoint_is_as_large_as_the_last(tmp_path: Path, best: bool) -> None:
+    """Before the first one it is estimated: weights, two moments, and the best weights where they are kept."""
+    options = {"train__save_every": 2, "train__eval_every": 2, "guards__disk__every": 1}
+    trainer, _ = build(tmp_path, eval__best=best, **options)
+    told: list[int] = []
+    trainer.watch.guards.disk = lambda step, free, checkpoint: told.append(checkpoint) or []
+    trainer.train()
+    parameters = sum(weight.numel() for weight in trainer.model.parameters())
+    assert told[0] == 4 * parameters * (4 if best else 3)
+    assert told[-1] == pytest.approx(size_of(tmp_path / "checkpoints" / "checkpoint-4"), rel=0.05)
+
+
+def test_deepspeed_keeps_five_numbers_for_a_weight(tmp_path: Path) -> None:
+    """Of which one is of two bytes in bfloat16, which is rounded up: 1.81 MB for 84,672 weights were seen."""
+    pytest.importorskip("deepspeed")
+    model = torch.nn.Linear(100, 10)
+    settings = tiny.settings(
+        tmp_path, hardware="zero2", hardware__device="cpu", hardware__micro_batch=4
+    )
+    assert watching.checkpoint_bytes(model, settings) == 1010 * 20
+    model.bias.requires_grad = False
+    assert watching.checkpoint_bytes(model, settings) == 1000 * 20 + 10 * 8
 
 
 def test_a_verifier_storm_ends_and_is_told(load: Any, tmp_path: Path) -> None:
