@@ -59,8 +59,7 @@ class HybridTrainer(LeanGrpoTrainer):
         self.questions = Stream(examples, settings.seed, "questions")
         traced = [example for example in examples if example.trace]
         self.demonstrations = Stream(traced, settings.seed, "demonstrations") if traced else None
-        self.spent = Spent()
-        self._own_moments, self._evaluation_due = OwnMoments(), False
+        self.spent, self._own_moments, self._evaluation_due = Spent(), OwnMoments(), False
         guards, streams = Guards(settings.guards), (self.questions, self.demonstrations)
         self._position = checkpoints.Position(*streams, self.spent, method, guards)
         self.parameter_count = models.parameter_count(model)

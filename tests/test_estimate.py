@@ -55,10 +55,15 @@ def test_work_of_both_is_the_sum(load: Load) -> None:
 def test_work_of_relift_is_that_of_its_own_batches(load: Load) -> None:
     from hybrid_rl.estimate import Lengths, work  # noqa: PLC0415 - heavy: transformers
 
-    settings = load("method=relift", "method.group_size=8", "method.batch_size=3", *FIXED)
-    found = work(settings, Lengths(prompt=20, trace=50, traces=64), parameters=None)
-    assert (found.sft_steps, found.rl_steps) == (5, 5)
-    assert found.trained_tokens == 5 * 2 * 8 * 64 + 5 * 3 * 50
+    def trained_tokens(batch_size: int) -> int:
+        size = f"method.batch_size={batch_size}"
+        settings = load("method=relift", "method.group_size=8", size, *FIXED)
+        found = work(settings, Lengths(prompt=20, trace=50, traces=64), parameters=None)
+        assert (found.sft_steps, found.sft_steps_expected, found.rl_steps) == (0, 5, 10)
+        return found.trained_tokens
+
+    assert trained_tokens(3) == 10 * 2 * 8 * 64
+    assert trained_tokens(30) == 10 * 30 * 50
 
 
 def test_what_a_budget_buys(load: Load) -> None:
