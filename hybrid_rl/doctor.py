@@ -15,11 +15,13 @@ from hybrid_rl.rundir import RunDir, write_json
 from hybrid_rl.settings import Settings
 
 TOLERANCE = {"float32": 1e-3, "bfloat16": 5e-2}
-"""Largest distance from the plain gradient, rounded alike, as a share of its norm: our choice. In bfloat16 the rest is
-up to 0.02, by the order of additions; a mean of means is off by 0.4, a lost micro-batch by 0.2 or more."""
+"""Largest distance from the plain gradient, rounded alike, as a share of its norm: our choice. Seen with the tiny model
+on a CPU, in bfloat16: up to 0.016 by the order of additions, 0.04 with adapters under zero2; a mean of means is off by
+0.4, a lost micro-batch by 0.1 to 0.7."""
 MASTERS = "updates are added up in float32"
 MICRO_BATCH = 2
 CLIPPED = 0.01
+_DRAWN = 8  # tokens
 
 
 @dataclass(frozen=True)
@@ -94,9 +96,8 @@ def checks(settings: Settings) -> Iterator[Check]:
             right,
             f"read {read:.5g}, true {true:.5g}; clipped to {applied:.4g}, wanted {CLIPPED}",
         )
-    same = len(set(gather_object([clipped.fingerprint()]))) == 1
-    yield Check("the same weights on all ranks", same, "equal" if same else "they differ")
-    yield _generation(clipped, compare=precision == "float32")
+    yield _same_weights(clipped)
+    yield _generation(clipped, 1e-3 if precision == "float32" else 0.1)
 
 
 def _masters(trial: Trial) -> Check:
@@ -109,25 +110,38 @@ def _masters(trial: Trial) -> Check:
     return Check(MASTERS, False, found)
 
 
-def _generation(trial: Trial, compare: bool) -> Check:
-    """Greedy completions, with nothing to do for all ranks but the first: none may hang, and they must be right."""
+def _same_weights(trial: Trial) -> Check:
+    """Those of the forward pass. ZeRO-3 has each but once: there, that they are what the optimizer has says more."""
+    same = len(set(gather_object([trial.fingerprint()]))) == 1
+    astray = max(gather_object([trial.off_masters()]))
+    found = "equal, and what the optimizer has" if same else "they differ"
+    if same and astray:
+        found = f"{astray} tensors are not what the optimizer has"
+    return Check("the same weights on all ranks", same and not astray, found)
+
+
+def _generation(trial: Trial, most: float) -> Check:
+    """Greedy completions, with nothing to do for all ranks but the first: none may hang, and they must be right.
+
+    Right: no token is more than `most` nats less likely than the likeliest, by a forward pass over the whole.
+    """
     prompts = [example.prompt_ids for example in trial.examples]
-    greedy = sampling.Sampling(0.0, 1.0, 0, 8)
     mine = prompts if PartialState().is_main_process else []
-    drawn = trial.trainer.sample(mine, greedy)
+    drawn = trial.trainer.sample(mine, sampling.Sampling(0.0, 1.0, 0, _DRAWN))
     trial.plain.load(trial.after[-1])
-    pad = trial.tokenizer.pad_token_id
-    # On all ranks: under ZeRO-3 transformers keeps them in step in any generation, also that of a plain model.
-    expected = sampling.generate(
-        trial.plain.model, prompts, greedy, trial.eos_ids, pad, len(prompts)
+    short, complete = 0.0, len(drawn) == len(mine)
+    for prompt, ids in zip(mine, drawn, strict=False):
+        with torch.no_grad():
+            log_probs = trial.plain.log_probs(prompt, ids)
+        chosen = log_probs.gather(-1, torch.tensor([ids], device=log_probs.device).T)[:, 0]
+        short = max(short, float((log_probs.max(-1).values - chosen).max()))
+        complete &= ids[-1] in trial.eos_ids or len(ids) == _DRAWN
+    shares = gather_object([(short, complete)])
+    worst, whole = max(share[0] for share in shares), all(share[1] for share in shares)
+    words = (
+        f"tokens at most {worst:.1g} nats below the likeliest{'' if whole else '; some cut short'}"
     )
-    equal = sum(ours == plain for ours, plain in zip(drawn, expected, strict=False))
-    shares = gather_object([(equal, len(mine), len(drawn))])
-    same, asked, given = (sum(numbers) for numbers in zip(*shares, strict=True))
-    words = f"{same} of {asked} as the plain model's"
-    if not compare:
-        return Check("generation, other ranks idle", asked == given, f"{words}; rounded, so any")
-    return Check("generation, other ranks idle", same == asked == given, words)
+    return Check("generation, other ranks idle", whole and worst < most, words)
 
 
 def _facts(settings: Settings) -> dict[str, str]:

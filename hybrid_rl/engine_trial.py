@@ -96,7 +96,8 @@ class Trial:
         )
         self.plain = PlainModel(model, self.trainer.accelerator.autocast)
         self.plain.to(PartialState().device, {name: weight.dtype for name, weight in own.items()})
-        self.plain.load(_frozen(own))
+        self.own = _own(own)
+        self.plain.load({name: self.own[name] for name in own if not own[name].requires_grad})
 
     @property
     def keeps_masters(self) -> bool:
@@ -161,9 +162,15 @@ class Trial:
         return true, self.method.norms[step], float(self.applied(step).norm())
 
     def fingerprint(self) -> int:
-        """Of this rank's weights at the end."""
-        weights = [self.after[-1][name].cpu().numpy().tobytes() for name in sorted(self.after[-1])]
-        return zlib.crc32(b"".join(weights))
+        """Of the weights that this rank computes with, at the end: its own, or gathered where ZeRO-3 shards them."""
+        return zlib.crc32(b"".join(_bytes(weight) for _, weight in sorted(self.own.items())))
+
+    def off_masters(self) -> int:
+        """How many of them are not what the optimizer has, rounded."""
+        masters = self.after[-1]
+        return sum(
+            not torch.equal(self.own[name], masters[name].to(self.own[name])) for name in masters
+        )
 
 
 class _Plain(HybridTrainer):
@@ -192,20 +199,23 @@ def _unmoved(weights: Sequence[torch.Tensor], rate: float) -> float:
     return same / sum(weight.numel() for weight in weights)
 
 
-def _frozen(named: Mapping[str, torch.nn.Parameter]) -> Weights:
-    """Whole, those that are not trained: the base of adapters."""
-    found = {name: weight for name, weight in named.items() if not weight.requires_grad}
-    with _gathered(list(found.values())):
-        return {name: weight.detach().clone() for name, weight in found.items()}
+def _own(named: Mapping[str, torch.nn.Parameter]) -> Weights:
+    """Whole copies of this rank's weights."""
+    with _gathered(list(named.values())):
+        return {name: weight.detach().clone() for name, weight in named.items()}
+
+
+def _bytes(weight: torch.Tensor) -> bytes:
+    return weight.contiguous().view(torch.uint8).cpu().numpy().tobytes()
 
 
 def _gathered(weights: Sequence[torch.Tensor]) -> AbstractContextManager[None]:
     """Within it each is whole, also where ZeRO-3 keeps a shard."""
     if not any(hasattr(weight, "ds_id") for weight in weights):
         return nullcontext()
-    from deepspeed.zero import GatheredParameters  # noqa: PLC0415 - optional
+    import deepspeed  # noqa: PLC0415 - optional
 
-    context: AbstractContextManager[None] = GatheredParameters(weights)
+    context: AbstractContextManager[None] = deepspeed.zero.GatheredParameters(weights)
     return context
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from accelerate import PartialState
 from accelerate.state import AcceleratorState
 
-from hybrid_rl import distributed, doctor, trl_arguments
+from hybrid_rl import distributed, doctor, engine_trial, trl_arguments
 from hybrid_rl.cli import config_dir
 from hybrid_rl.methods.base import Example, Ids, Verdict
 from hybrid_rl.rewards import Solution
@@ -134,11 +134,26 @@ def _in_lines(example: Example) -> Example:
     return replace(example, trace=trace)
 
 
+def _lead_astray() -> None:
+    """After the last step of a trial rank 1 computes with other weights."""
+    seen = engine_trial._own
+
+    def other(named: Any) -> Any:
+        for weight in named.values():
+            weight.data.add_(0.5 * PartialState().process_index)
+        return seen(named)
+
+    engine_trial._own = other
+
+
 def main() -> None:
     directory, engine = Path(sys.argv[1]), sys.argv[2]
     distributed.join(settings(directory, "grpo", engine).hardware)
     checked, methods = settings(directory, "grpo", engine), sys.argv[3:] or METHODS
-    if methods == ["bfloat16"]:
+    if methods == ["astray"]:
+        methods = []
+        _lead_astray()
+    elif methods == ["bfloat16"]:
         hardware = checked.hardware.model_copy(update={"precision": "bfloat16"})
         checked, methods = checked.model_copy(update={"hardware": hardware}), []
     found: dict[str, Any] = {"checks": [vars(check) for check in doctor.checks(checked)]}

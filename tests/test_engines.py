@@ -207,6 +207,28 @@ def test_a_lost_micro_batch_is_found(
     }
 
 
+def test_a_rank_with_other_weights_is_found(tmp_path: Path) -> None:
+    """ZeRO's copies of them, which the optimizer has, stay right."""
+    first, second = two_ranks(tmp_path, "zero2", "astray")
+    for found in (first, second):
+        names = {check["name"] for check in found["checks"] if not check["passed"]}
+        assert "the same weights on all ranks" in names
+
+
+@PRECISIONS
+def test_wrong_tokens_are_found(
+    precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the right number: of each completion the second token is its first."""
+    whole = HybridTrainer.sample
+
+    def repeating(self: Any, prompts: Any, how: Any) -> Any:
+        return [(*ids[:1], *ids[:1], *ids[2:]) for ids in whole(self, prompts, how)]
+
+    monkeypatch.setattr(HybridTrainer, "sample", repeating)
+    assert failed(of_one(tmp_path, precision=precision)) == {"generation, other ranks idle"}
+
+
 def test_a_norm_after_clipping_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from transformers import Trainer  # noqa: PLC0415 - heavy
 
