@@ -194,10 +194,11 @@ def _run(config: DictConfig, multirun: bool) -> int:
     else:
         run_dir = Path(chosen.runtime.output_dir) if multirun else None
         settings = loading.load(config, Path.cwd(), run_dir, chosen.runtime.choices, typed)
-    problems = list(search_problems(chosen.sweeper, settings)) if multirun else []
-    if problems:
-        raise SettingsError("\n".join(problems))
-        if multirun and _is_started_again(settings):
+    if multirun:
+        problems = list(search_problems(chosen.sweeper, settings))
+        if problems:
+            raise SettingsError("\n".join(problems))
+        if settings.resume is None and _is_started_again(settings):
             if state_of(RunDir(Path(settings.run_dir)), settings) == "done":
                 log.info("%s is done", settings.run_dir)
                 return 0
