@@ -325,6 +325,13 @@ class Settings(Checked):
         return self.method.group_size if self.method_class.needs_rollouts else None
 
     @property
+    def moves_reference(self) -> bool:
+        """Whether the reference of the KL changes in training, and belongs to every checkpoint."""
+        rl = self.train.rl
+        renewed = self.method_class.renews_reference(self.method)
+        return rl.beta > 0 and (rl.ref_sync_steps is not None or renewed)
+
+    @property
     def sft_batch(self) -> tuple[str, int]:
         """The setting that limits the demonstrations of an SFT update, by name, and its value."""
         own = self.method_class.sft_batch(self.method)

@@ -76,8 +76,7 @@ class HybridTrainer(LeanGrpoTrainer):
         self.remove_callback(PrinterCallback)
         self.watch = Watch(guards, settings, self.accelerator, model, recorder)
         self.beta = rl.beta
-        moves = rl.ref_sync_steps or method.renews_reference(settings.method)
-        self._moving_reference = reference if moves else None
+        self._moving_reference = reference if settings.moves_reference else None
         if reference is not None:
             self.add_reference(reference)
         self.eos_token_ids = list(eos_ids)

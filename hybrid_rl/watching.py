@@ -126,16 +126,14 @@ def checkpoint_bytes(model: torch.nn.Module, settings: Settings) -> int:
     DeepSpeed has weights twice, as its own and as transformers', and a copy in float32 beside the moments. One more
     copy each for the best weights and a moving reference. A method's own moments come later, if at all.
     """
-    deepspeed, train = settings.hardware.deepspeed is not None, settings.train
-    parts = (
-        (2, 5) if deepspeed else (1, 3)
-    )  # of a weight that is frozen, and of one that is trained
-    copies = settings.eval.best + (train.rl.beta > 0 and train.rl.ref_sync_steps is not None)
+    deepspeed = settings.hardware.deepspeed is not None
+    frozen, trained = (2, 5) if deepspeed else (1, 3)
+    copies = settings.eval.best + settings.moves_reference
     return sum(
         # DeepSpeed leaves an empty tensor where a weight is sharded.
         getattr(weight, "ds_numel", weight.numel())
         * (4 if deepspeed else weight.element_size())
-        * (parts[weight.requires_grad] + copies)
+        * ((trained if weight.requires_grad else frozen) + copies)
         for weight in model.parameters()
     )
 

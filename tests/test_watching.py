@@ -195,6 +195,18 @@ def test_the_next_checkpoint_is_as_large_as_the_last(tmp_path: Path, best: bool)
     assert told[-1] == pytest.approx(size_of(tmp_path / "checkpoints" / "checkpoint-4"), rel=0.05)
 
 
+@pytest.mark.parametrize(
+    ("method", "beta", "copies"),
+    [("grpo", 0.1, 3), ("sft_then_grpo", 0.0, 3), ("sft_then_grpo", 0.1, 4)],
+)
+def test_a_reference_that_moves_is_saved_too(
+    tmp_path: Path, method: str, beta: float, copies: int
+) -> None:
+    settings = tiny.settings(tmp_path, method, train__rl__beta=beta)
+    model = torch.nn.Linear(100, 10)
+    assert watching.checkpoint_bytes(model, settings) == 1010 * 4 * copies
+
+
 def test_deepspeed_keeps_five_numbers_for_a_weight(tmp_path: Path) -> None:
     """Of which one is of two bytes in bfloat16, which is rounded up: 1.81 MB for 84,672 weights were seen."""
     pytest.importorskip("deepspeed")
