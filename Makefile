@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo smoke test test-fast matrix soak check format clean
+.PHONY: help install demo smoke test test-fast golden matrix soak check format clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -39,6 +39,9 @@ test: install $(VENV)/.smollm2  ## Run all tests
 
 test-fast: install  ## Run the tests that load no model
 	$(BIN)/python -m pytest -m "not slow"
+
+golden: install  ## Rewrite the golden files; look at the diff before you commit it
+	PYTHONPATH=tests $(BIN)/python -m tests.runs.golden
 
 matrix: install  ## Kill and resume every method on every engine, and print a table (an hour on two cores)
 	$(BIN)/python -m tests.matrix
