@@ -41,17 +41,18 @@ test-fast: install  ## Run the tests that load no model
 	$(BIN)/python -m pytest -m "not slow"
 
 golden: install  ## Rewrite the golden files; look at the diff before you commit it
-	PYTHONPATH=tests $(BIN)/python -m tests.runs.golden
+	$(BIN)/python -m tests.runs.golden
 
 matrix: install  ## Kill and resume every method on every engine, and print a table (an hour on two cores)
-	$(BIN)/python -m tests.matrix
+	$(BIN)/python -m tests.endurance.matrix
 
 soak: install  ## 200 kills at random moments; nothing may be lost or left behind (an hour)
-	$(BIN)/python -m tests.soak --kills 200
+	$(BIN)/python -m tests.endurance.soak --kills 200
 
-check: install  ## Lint, formatting, types
+check: install  ## Lint, formatting, layers, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 
 format: install  ## Format the code

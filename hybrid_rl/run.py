@@ -6,49 +6,46 @@ Every rank runs it, in a worker process of its own; only rank 0 writes. Heavy im
 import logging
 from pathlib import Path
 
-from hybrid_rl import console
+from hybrid_rl.recording import quiet
+from hybrid_rl.recording.progress import Progress
+from hybrid_rl.reporting import closing_table
 
-console.quiet_third_parties()  # before the imports that it silences
+quiet.quiet_third_parties()  # before the imports that it silences
 
 # ruff: noqa: E402
 import torch
 from accelerate import PartialState
 from accelerate.utils import set_seed
 
-from hybrid_rl import (
-    accounting,
-    checkpoints,
-    distributed,
-    doctor,
-    evaluate,
-    preemption,
-    report,
-    stopping,
-    tracking,
-    trl_arguments,
-)
-from hybrid_rl.best import Best
-from hybrid_rl.recorder import RunRecorder
-from hybrid_rl.rewards import Grader
-from hybrid_rl.rundir import Moment, RunDir
-from hybrid_rl.scores import read_summaries
-from hybrid_rl.settings import Settings
-from hybrid_rl.trainer import HybridTrainer
-from hybrid_rl.workbench import Workbench
+from hybrid_rl.config.settings import Settings
+from hybrid_rl.evaluation import rescore
+from hybrid_rl.evaluation.evaluator import Workbench
+from hybrid_rl.evaluation.scores import read_summaries
+from hybrid_rl.execution import ranks, stopping
+from hybrid_rl.recording import budget, trackers
+from hybrid_rl.recording.recorder import RunRecorder
+from hybrid_rl.recording.run_directory import Moment, RunDir
+from hybrid_rl.reporting import run_report
+from hybrid_rl.tools.doctor import checks
+from hybrid_rl.training import checkpoints, save_and_stop
+from hybrid_rl.training.arguments import build
+from hybrid_rl.training.best_model import Best
+from hybrid_rl.training.trainer import HybridTrainer
+from hybrid_rl.verification.grader import Grader
 
 log = logging.getLogger(__name__)
 
 
 def run(settings: Settings) -> int:
     """Train and evaluate, evaluate only, or check the engine, as `settings.task` says. The exit code."""
-    console.quiet_progress_bars()
-    distributed.join(settings.hardware)
+    quiet.quiet_progress_bars()
+    ranks.join(settings.hardware)
     if settings.hardware.threads is not None:
         torch.set_num_threads(settings.hardware.threads)
     set_seed(settings.seed)  # adapters are drawn while the model is loaded
     directory = RunDir(Path(settings.run_dir))
     if settings.task == "doctor":
-        return 0 if doctor.run(settings, directory) else 1
+        return 0 if checks.run_doctor(settings, directory) else 1
     with Grader(settings.reward) as grader:
         if settings.task == "train":
             _train(settings, directory, grader)
@@ -57,8 +54,8 @@ def run(settings: Settings) -> int:
         elif PartialState().is_main_process:
             _rescore(settings, directory, grader)
     if PartialState().is_main_process:
-        log.info("report: %s", report.write(directory.path))
-    distributed.leave()
+        log.info("report: %s", run_report.write(directory.path))
+    ranks.leave()
     return 0
 
 
@@ -69,14 +66,14 @@ def _rescore(settings: Settings, directory: RunDir, grader: Grader) -> None:
     for moment in moments:
         if source.evaluation(moment).exists():
             out = directory.evaluation(moment)
-            evaluate.rescore(source.path, settings.eval.sets, grader, out, moment)
+            rescore.rescore(source.path, settings.eval.sets, grader, out, moment)
 
 
 def _train(settings: Settings, directory: RunDir, grader: Grader) -> None:
     # First of all: it may refuse to start. One view of a run is enough.
-    tracker = tracking.Tracker()
+    tracker = trackers.Tracker()
     if PartialState().is_main_process:
-        tracker = tracking.start(settings, directory.path)
+        tracker = trackers.start_tracker(settings, directory.path)
     try:
         _train_and_evaluate(settings, directory, grader, tracker)
     finally:
@@ -84,15 +81,15 @@ def _train(settings: Settings, directory: RunDir, grader: Grader) -> None:
 
 
 def _train_and_evaluate(
-    settings: Settings, directory: RunDir, grader: Grader, tracker: tracking.Tracker
+    settings: Settings, directory: RunDir, grader: Grader, tracker: trackers.Tracker
 ) -> None:
-    arguments = trl_arguments.build(settings, settings.batch)  # ZeRO-3 wants it before the model
+    arguments = build(settings, settings.batch)  # ZeRO-3 wants it before the model
     workbench = Workbench.load(settings, directory, grader)
     examples = workbench.examples.train
     method = settings.method_class(
         settings.method, {e.id: e for e in examples}, settings.seed, settings.train.steps
     )
-    progress = console.Progress(settings.train.steps)
+    progress = Progress(settings.train.steps)
     recorder = RunRecorder(directory, tracker, progress, workbench)
     trainer = HybridTrainer(
         model=workbench.model,
@@ -109,7 +106,7 @@ def _train_and_evaluate(
     workbench.sample = trainer.sample
     if settings.eval.best:
         recorder.best = Best(directory.best_model, trainer.save)
-    trainer.add_callback(preemption.SaveAndStop())
+    trainer.add_callback(save_and_stop.SaveAndStop())
     done = checkpoints.complete(directory.checkpoints)  # none: a resume starts from the beginning
     if settings.eval.before and not done:
         before = workbench.evaluate("before")
@@ -123,7 +120,7 @@ def _train_and_evaluate(
             trainer.resume(done[-1])
         else:
             trainer.train()
-    limit = accounting.reached(settings.budget.model_dump(), trainer.spent.axes())
+    limit = budget.reached(settings.budget.model_dump(), trainer.spent.axes())
     if limit is not None and PartialState().is_main_process:
         log.info("%s: reached after %d optimizer steps", limit, trainer.state.global_step)
     if PartialState().is_main_process:
@@ -136,4 +133,4 @@ def _train_and_evaluate(
         best = workbench.evaluate_best(step, trainer.state.global_step, after)
         recorder.report(step or 0, {f"{name}_best": summary for name, summary in best.items()})
     if PartialState().is_main_process:
-        console.show_results(read_summaries(directory.evaluation("before")), after)
+        closing_table.show_results(read_summaries(directory.evaluation("before")), after)

@@ -7,10 +7,12 @@ import signal
 import sys
 from pathlib import Path
 
-from hybrid_rl import environment, stopping
-from hybrid_rl.questions import DataError
-from hybrid_rl.rundir import USER_ERROR, RunDir, UsedDirectoryError
-from hybrid_rl.settings import HardwareSettings, Settings, SettingsError
+from hybrid_rl.config.hardware import HardwareSettings
+from hybrid_rl.config.settings import Settings
+from hybrid_rl.errors import USER_ERROR, DataError, SettingsError, UsedDirectoryError
+from hybrid_rl.execution import stopping
+from hybrid_rl.recording import environment
+from hybrid_rl.recording.run_directory import RunDir
 
 log = logging.getLogger("hybrid_rl.worker")  # __name__ is "__main__" here
 

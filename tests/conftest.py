@@ -7,9 +7,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from hybrid_rl import loading
-from hybrid_rl.cli import config_dir, groups, open_struct
-from hybrid_rl.settings import Settings
+from hybrid_rl.config import loading
+from hybrid_rl.config.composing import config_dir, groups, open_struct
+from hybrid_rl.config.settings import Settings
 
 Compose = Callable[..., DictConfig]
 Load = Callable[..., Settings]
@@ -32,7 +32,7 @@ def load(composed: Compose, tmp_path: Path) -> Load:
 
     def build(*overrides: str, choices: dict[str, str | None] | None = None) -> Settings:
         typed = [override.partition("=")[0] for override in overrides]
-        return loading.load(
+        return loading.load_settings(
             composed(*overrides), tmp_path, tmp_path / "run", choices=choices, typed=typed
         )
 

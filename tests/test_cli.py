@@ -13,23 +13,20 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import Compose, Load
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from hybrid_rl import cli, launch
-from hybrid_rl.cli import (
-    config_dir,
-    flags_last,
-    groups,
-    open_struct,
-    search_problems,
-    unknown_options,
-)
-from hybrid_rl.rundir import RunDir, UsedDirectoryError
-from hybrid_rl.settings import Settings, SettingsError
+from hybrid_rl import cli
+from hybrid_rl.config import composing
+from hybrid_rl.config.composing import config_dir, flags_last, groups, open_struct, unknown_options
+from hybrid_rl.config.settings import Settings
+from hybrid_rl.errors import SettingsError, UsedDirectoryError
+from hybrid_rl.execution import launch
+from hybrid_rl.recording.run_directory import RunDir
+from hybrid_rl.studies.multirun import search_problems
+from tests.conftest import Compose, Load
+from tests.fakes.places import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("torch", "trl", "transformers", "datasets", "wandb", "matplotlib", "deepspeed")
 
 
@@ -303,7 +300,7 @@ def job(composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> J
         started.append(settings.resume)
         return 0
 
-    monkeypatch.setattr(launch, "start", start)
+    monkeypatch.setattr(launch, "start_workers", start)
 
     def run(override: str, multirun: bool) -> int | list[str | None]:
         started.clear()
@@ -314,7 +311,8 @@ def job(composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> J
                 output_dir=str(tmp_path / "run"), choices={}, config_sources=[]
             ),
         )
-        monkeypatch.setattr(cli, "HydraConfig", SimpleNamespace(get=lambda: chosen))
+        for module in (cli, composing):
+            monkeypatch.setattr(module, "HydraConfig", SimpleNamespace(get=lambda: chosen))
         place = [] if multirun else [f"run_dir={tmp_path / 'run'}"]
         code = cli._run(composed(override, *place), multirun)
         return list(started) or code

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Load
 
-from hybrid_rl import launch, stopping, worker
-from hybrid_rl.questions import DataError
-from hybrid_rl.rundir import RunDir
-from hybrid_rl.settings import Settings, SettingsError
+from hybrid_rl import worker
+from hybrid_rl.config.settings import Settings
+from hybrid_rl.errors import DataError, SettingsError
+from hybrid_rl.execution import launch, stopping
+from hybrid_rl.recording.run_directory import RunDir
+from tests.conftest import Load
 
 Fake = Callable[[Callable[[Settings], None]], RunDir]
 

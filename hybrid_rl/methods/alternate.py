@@ -12,8 +12,9 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from hybrid_rl import types
 from hybrid_rl.methods import base
-from hybrid_rl.methods.sasr import count_or_share, warmup_length
+from hybrid_rl.methods.warmup import count_or_share, warmup_length
 
 
 class AlternateSettings(base.Method.Settings):
@@ -21,7 +22,7 @@ class AlternateSettings(base.Method.Settings):
     """Rollouts per question in RL updates."""
     every: int = Field(ge=2)
     """k: one SFT update in so many steps."""
-    sft_schedule: base.Kind
+    sft_schedule: types.Kind
     """Learning rate of SFT updates after the warm-up: that of `train.sft`, or of `train.rl` for one rate in all."""
     warmup_steps: int | float = Field(ge=0)
     """SFT updates before the alternation: a count, or below 1 a share of train.steps; 0: none."""
@@ -46,19 +47,19 @@ class Alternate(base.Method):
     def __init__(
         self,
         settings: AlternateSettings,
-        examples: Mapping[str, base.Example],
+        examples: Mapping[str, types.Example],
         seed: int,
         steps: int,
     ) -> None:
         super().__init__(settings, examples, seed, steps)
         self.warmup_steps = warmup_length(settings.warmup_steps, steps)
 
-    def next_update(self, step: int) -> base.Update:
+    def next_update(self, step: int) -> types.Update:
         if step < self.warmup_steps:
-            return base.Update("sft", progress=step / self.warmup_steps, note={"phase": "warmup"})
+            return types.Update("sft", progress=step / self.warmup_steps, note={"phase": "warmup"})
         since = step - self.warmup_steps
         kind = kind_of(since, self.settings.every)
-        return base.Update(
+        return types.Update(
             kind,
             progress=since / (self.steps - self.warmup_steps),
             schedule=self.settings.sft_schedule if kind == "sft" else "rl",
@@ -66,11 +67,11 @@ class Alternate(base.Method):
             note={"phase": "alternate"},
         )
 
-    def state_dict(self) -> dict[str, base.Json]:
+    def state_dict(self) -> dict[str, types.Json]:
         """More steps after a resume prolong the alternation, over which its schedule then stretches."""
         return {"warmup_steps": self.warmup_steps}
 
-    def load_state_dict(self, state: Mapping[str, base.Json]) -> None:
+    def load_state_dict(self, state: Mapping[str, types.Json]) -> None:
         self.warmup_steps = state["warmup_steps"]
 
     @classmethod

@@ -20,20 +20,19 @@ of rounds depends on settings only.
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from hybrid_rl import types
 from hybrid_rl.methods import base
+from hybrid_rl.methods.anchor_search import AnchorSearch, Order, most_probes
 from hybrid_rl.methods.episodes import episode_cuts, shows_answer
 
-Order = Literal["bisect", "first_in_range", "linear", "random"]
-Groups = Sequence[base.Group]
-Note = Mapping[str, base.Json]
-Probe = tuple[int, float]
-"""A tried k and the share of correct rollouts there."""
+Groups = Sequence[types.Group]
+Note = Mapping[str, types.Json]
 
 
 class BreadSettings(base.Method.Settings):
@@ -68,6 +67,10 @@ class BreadSettings(base.Method.Settings):
     def tau_hi(self) -> float:
         return (self.group_size - 1) / self.group_size if self.high is None else self.high
 
+    def most_probes(self, longest: int) -> int:
+        """How many probes the search takes at most where P_`longest` is the longest prefix."""
+        return most_probes(longest, self.order, self.warm_start, self.max_probes)
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.tau_lo > self.tau_hi:
@@ -83,75 +86,7 @@ class BreadSettings(base.Method.Settings):
         return self
 
 
-@dataclass(frozen=True)
-class AnchorSearch:
-    """Episode Anchor Search over the prefixes P_lo .. P_hi, step 3c; a value that `step` replaces."""
-
-    hi: int
-    """At first K_max, the longest prefix; 0: there is nothing to try."""
-    tau_lo: float
-    tau_hi: float
-    order: Order = "bisect"
-    first: int | None = None
-    """What to probe first; None: what the order says."""
-    most: int | None = None
-    """Probes after which the search ends; None: no limit."""
-    lo: int = 1
-    best: int | None = None
-    """Shortest prefix in range so far."""
-    mixed: int | None = None
-    """Shortest prefix so far after which some rollouts were correct and some were not."""
-    probes: tuple[Probe, ...] = ()
-
-    @property
-    def done(self) -> bool:
-        enough = self.best is not None and self.order != "bisect"
-        return self.lo > self.hi or enough or len(self.probes) == self.most
-
-    @property
-    def cut(self) -> int:
-        """k of the prefix to probe next."""
-        if not self.probes and self.first is not None:
-            return self.first
-        return self.lo if self.order == "linear" else (self.lo + self.hi) // 2
-
-    @property
-    def chosen(self) -> int | None:
-        """The anchor: the shortest prefix in range, else the shortest mixed one; steps 3d."""
-        return self.mixed if self.best is None else self.best
-
-    def step(self, rate: float) -> "AnchorSearch":
-        """The search after `rate` of the rollouts from P_cut were correct."""
-        k = self.cut
-        lo, hi, best, mixed = self.lo, self.hi, self.best, self.mixed
-        if 0 < rate < 1 and (mixed is None or k < mixed):
-            mixed = k
-        if rate < self.tau_lo:
-            lo = k + 1  # too hard: longer
-        elif rate > self.tau_hi:
-            hi = k - 1  # too easy: shorter
-        else:
-            best, hi = k, k - 1
-        probes = (*self.probes, (k, rate))
-        return replace(self, lo=lo, hi=hi, best=best, mixed=mixed, probes=probes)
-
-
-def most_probes(longest: int, settings: BreadSettings) -> int:
-    """Probes after which every search over P_1 .. P_`longest` has ended."""
-    if longest == 0:
-        return 0
-    if settings.order == "random":
-        needed = 1
-    elif settings.order == "linear":
-        needed = longest
-    elif settings.warm_start:
-        needed = 1 + (longest - 1).bit_length()
-    else:
-        needed = longest.bit_length()  # floor(log2) + 1
-    return needed if settings.max_probes is None else min(needed, settings.max_probes)
-
-
-def informative(rollouts: Sequence[base.Rollout], size: int) -> tuple[base.Rollout, ...]:
+def informative(rollouts: Sequence[types.Rollout], size: int) -> tuple[types.Rollout, ...]:
     """`size` of the rollouts, mixed if they are: the correct ones up to half, then wrong ones.
 
     Half and half has the largest variance of rewards; within each kind the first sampled go first.
@@ -169,10 +104,10 @@ class Bread(base.Method):
         pass
 
     def __init__(
-        self, settings: BreadSettings, examples: Mapping[str, base.Example], seed: int, steps: int
+        self, settings: BreadSettings, examples: Mapping[str, types.Example], seed: int, steps: int
     ) -> None:
         super().__init__(settings, examples, seed, steps)
-        self.rounds = most_probes(settings.episodes - 1, settings)
+        self.rounds = settings.most_probes(settings.episodes - 1)
         self._cuts: dict[str, tuple[int, ...]] = {}
         self.anchors: dict[str, int] = {}
         """Question -> k of its last anchor."""
@@ -180,24 +115,24 @@ class Bread(base.Method):
         """Running totals of groups by outcome, of probes, and of tokens given as prefixes."""
 
     def rollout(
-        self, step: int, examples: Sequence[base.Example], attempt: base.Attempts
-    ) -> list[base.Group]:
+        self, step: int, examples: Sequence[types.Example], attempt: types.Attempts
+    ) -> list[types.Group]:
         """Algorithm 1: a group with a correct rollout stays; all others are replaced, together."""
         unguided = super().rollout(step, examples, attempt)
         failed = [group for group in unguided if group.correct == 0]
         replaced = iter(self._replace(step, failed, attempt))
         return [_noted(g, "unguided") if g.correct else next(replaced) for g in unguided]
 
-    def next_update(self, step: int) -> base.Update:
-        return base.Update("rl", note=dict(self.totals))
+    def next_update(self, step: int) -> types.Update:
+        return types.Update("rl", note=dict(self.totals))
 
     @classmethod
     def extra_rollouts(cls, settings: BreadSettings) -> int:
         """Of a question that fails until its search ends, or of the control that samples as many."""
         searches = settings.on_failure in ("search", "extra_rollouts")
-        return searches * settings.group_size * most_probes(settings.episodes - 1, settings)
+        return searches * settings.group_size * settings.most_probes(settings.episodes - 1)
 
-    def observe_results(self, step: int, results: Sequence[base.Result]) -> None:
+    def observe_results(self, step: int, results: Sequence[types.Result]) -> None:
         """Remember the anchors of all ranks."""
         for result in results:
             self.totals[result.note["outcome"]] += 1
@@ -206,14 +141,14 @@ class Bread(base.Method):
             if result.note.get("anchor") is not None:
                 self.anchors[result.example_id] = result.note["anchor"]
 
-    def state_dict(self) -> dict[str, base.Json]:
+    def state_dict(self) -> dict[str, types.Json]:
         return {"anchors": dict(self.anchors), "totals": dict(self.totals)}
 
-    def load_state_dict(self, state: Mapping[str, base.Json]) -> None:
+    def load_state_dict(self, state: Mapping[str, types.Json]) -> None:
         self.anchors = dict(state["anchors"])
         self.totals = Counter(state["totals"])
 
-    def _replace(self, step: int, failed: Groups, attempt: base.Attempts) -> list[base.Group]:
+    def _replace(self, step: int, failed: Groups, attempt: types.Attempts) -> list[types.Group]:
         """What the update uses instead of groups that failed, one for each."""
         match self.settings.on_failure:
             case "search":
@@ -225,17 +160,17 @@ class Bread(base.Method):
             case _:
                 return [_noted(group, "kept") for group in failed]
 
-    def _branch(self, step: int, failed: Groups, attempt: base.Attempts) -> list[base.Group]:
+    def _branch(self, step: int, failed: Groups, attempt: types.Attempts) -> list[types.Group]:
         """Step 3: Episode Anchor Search for all failed questions in lock step."""
         size = self.settings.group_size
         searches = [self._search(step, group.example) for group in failed]
-        probed: list[dict[int, base.Group]] = [{} for _ in failed]
+        probed: list[dict[int, types.Group]] = [{} for _ in failed]
         for _ in range(self.rounds):
             searching = [index for index, search in enumerate(searches) if not search.done]
             contexts = [self._context(failed[i].example, searches[i].cut) for i in searching]
             rollouts = iter(attempt([context for context in contexts for _ in range(size)]))
             for index, context in zip(searching, contexts, strict=True):
-                group = base.Group(context.example, tuple(islice(rollouts, size)), context.prefix)
+                group = types.Group(context.example, tuple(islice(rollouts, size)), context.prefix)
                 probed[index][searches[index].cut] = group
                 searches[index] = searches[index].step(group.correct / size)
         return [
@@ -243,7 +178,7 @@ class Bread(base.Method):
             for group, search, groups in zip(failed, searches, probed, strict=True)
         ]
 
-    def _search(self, step: int, example: base.Example) -> AnchorSearch:
+    def _search(self, step: int, example: types.Example) -> AnchorSearch:
         settings = self.settings
         longest = len(self._hints(example))
         first = None
@@ -257,24 +192,24 @@ class Bread(base.Method):
             tau_hi=settings.tau_hi,
             order=settings.order,
             first=first,
-            most=most_probes(longest, settings),
+            most=settings.most_probes(longest),
         )
 
-    def _context(self, example: base.Example, k: int) -> base.Attempt:
+    def _context(self, example: types.Example, k: int) -> types.Attempt:
         """A rollout from P_k."""
         assert example.trace is not None, "only a question with a trace has a prefix to try"
-        return base.Attempt(example, prefix=example.trace.ids[: self._hints(example)[k - 1]])
+        return types.Attempt(example, prefix=example.trace.ids[: self._hints(example)[k - 1]])
 
     def _anchored(
-        self, failed: base.Group, search: AnchorSearch, probed: Mapping[int, base.Group]
-    ) -> base.Group:
+        self, failed: types.Group, search: AnchorSearch, probed: Mapping[int, types.Group]
+    ) -> types.Group:
         """Steps 3a, 3d and 3e: the group of the chosen probe, or the failed one, not trained on."""
         trace, k = failed.example.trace, search.chosen
         if trace is None:
             return _noted(failed, "dropped: no trace", trained=False)
         probes = [list(probe) for probe in search.probes]
         episodes = len(self._cuts[failed.example.id]) + 1
-        note: dict[str, base.Json] = {"episodes": episodes, "probes": probes, "anchor": k}
+        note: dict[str, types.Json] = {"episodes": episodes, "probes": probes, "anchor": k}
         if k is None:
             return _noted(failed, _why_dropped(search), note, trained=False)
         tokens = len(probed[k].prefix)
@@ -283,13 +218,13 @@ class Bread(base.Method):
         note["shows_answer"] = shows_answer(shown, failed.example.answer)
         return _noted(probed[k], "mixed fallback" if search.best is None else "anchor", note)
 
-    def _with_expert(self, failed: Groups, attempt: base.Attempts) -> list[base.Group]:
+    def _with_expert(self, failed: Groups, attempt: types.Attempts) -> list[types.Group]:
         """Control: the expert's whole solution in place of the last rollout, and trained on.
 
         `attempt` grades it and ends it with an end-of-sequence token, which a method does not know.
         """
         traced = [(g.example, g.example.trace) for g in failed if g.example.trace]
-        experts = iter(attempt([base.Attempt(e, completion=trace.ids) for e, trace in traced]))
+        experts = iter(attempt([types.Attempt(e, completion=trace.ids) for e, trace in traced]))
         return [
             _noted(
                 replace(group, rollouts=(*group.rollouts[:-1], next(experts))), "expert in group"
@@ -299,11 +234,11 @@ class Bread(base.Method):
             for group in failed
         ]
 
-    def _with_extra_rollouts(self, failed: Groups, attempt: base.Attempts) -> list[base.Group]:
+    def _with_extra_rollouts(self, failed: Groups, attempt: types.Attempts) -> list[types.Group]:
         """Control: as many unguided groups as the longest search of the same trace would take."""
         size = self.settings.group_size
-        counts = [size * most_probes(len(self._hints(g.example)), self.settings) for g in failed]
-        contexts = [[base.Attempt(g.example)] * n for g, n in zip(failed, counts, strict=True)]
+        counts = [size * self.settings.most_probes(len(self._hints(g.example))) for g in failed]
+        contexts = [[types.Attempt(g.example)] * n for g, n in zip(failed, counts, strict=True)]
         rollouts = iter(attempt([context for several in contexts for context in several]))
         replaced = []
         for group, count in zip(failed, counts, strict=True):
@@ -315,7 +250,7 @@ class Bread(base.Method):
             replaced.append(_noted(chosen, outcome, note, trained=right > 0))
         return replaced
 
-    def _hints(self, example: base.Example) -> tuple[int, ...]:
+    def _hints(self, example: types.Example) -> tuple[int, ...]:
         """Lengths in tokens of P_1 .. P_(K_max), step 3b; empty without a trace."""
         if example.trace is None:
             return ()
@@ -337,8 +272,8 @@ def _why_dropped(search: AnchorSearch) -> str:
 
 
 def _noted(
-    group: base.Group, outcome: str, note: Note | None = None, trained: bool = True
-) -> base.Group:
+    group: types.Group, outcome: str, note: Note | None = None, trained: bool = True
+) -> types.Group:
     """`group` with its line for the decision log; `passed` counts the unguided rollouts."""
     triggered = outcome != "unguided"
     passed = 0 if triggered else group.correct

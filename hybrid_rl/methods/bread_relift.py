@@ -13,18 +13,19 @@ from dataclasses import replace
 
 from pydantic import Field, field_validator, model_validator
 
+from hybrid_rl import types
 from hybrid_rl.methods import base
 from hybrid_rl.methods.bread import Bread
 from hybrid_rl.methods.relift import Relift
 
 
-def hopeless(results: Sequence[base.Result]) -> list[str]:
+def hopeless(results: Sequence[types.Result]) -> list[str]:
     """Ids of the questions that no rollout solved, however it was guided, in batch order, each once."""
     solved = {result.example_id for result in results if not _failed(result)}
     return [i for i in dict.fromkeys(result.example_id for result in results) if i not in solved]
 
 
-def _failed(result: base.Result) -> bool:
+def _failed(result: types.Result) -> bool:
     """Whether all of the student's own rollouts failed, those of probes too."""
     if result.note["outcome"] == "expert in group":  # what is correct there is the expert's
         return True
@@ -65,7 +66,7 @@ class BreadRelift(base.Method):
     def __init__(
         self,
         settings: BreadReliftSettings,
-        examples: Mapping[str, base.Example],
+        examples: Mapping[str, types.Example],
         seed: int,
         steps: int,
     ) -> None:
@@ -74,24 +75,24 @@ class BreadRelift(base.Method):
         self.relift = Relift(settings.relift, examples, seed, steps)
 
     def rollout(
-        self, step: int, examples: Sequence[base.Example], attempt: base.Attempts
-    ) -> list[base.Group]:
+        self, step: int, examples: Sequence[types.Example], attempt: types.Attempts
+    ) -> list[types.Group]:
         return self.bread.rollout(step, examples, attempt)
 
-    def next_update(self, step: int) -> base.Update:
+    def next_update(self, step: int) -> types.Update:
         update = self.relift.next_update(step)
         note = {"bread": self.bread.next_update(step).note, "relift": update.note}
         return replace(update, note=note)
 
-    def observe_results(self, step: int, results: Sequence[base.Result]) -> None:
+    def observe_results(self, step: int, results: Sequence[types.Result]) -> None:
         """ReLIFT hears of all questions, and that those are hardest which nothing opened up."""
         self.bread.observe_results(step, results)
         self.relift.observe_hardest(step, results, hopeless(results))
 
-    def state_dict(self) -> dict[str, base.Json]:
+    def state_dict(self) -> dict[str, types.Json]:
         return {"bread": self.bread.state_dict(), "relift": self.relift.state_dict()}
 
-    def load_state_dict(self, state: Mapping[str, base.Json]) -> None:
+    def load_state_dict(self, state: Mapping[str, types.Json]) -> None:
         self.bread.load_state_dict(state["bread"])
         self.relift.load_state_dict(state["relift"])
 

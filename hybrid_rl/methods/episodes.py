@@ -15,7 +15,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 
-from hybrid_rl.methods.base import Trace
+from hybrid_rl.types import Trace
 
 Span = tuple[int, int]
 

@@ -5,11 +5,12 @@ The baseline of all hybrids. The loss itself is TRL's; its variants are settings
 
 from pydantic import Field
 
+from hybrid_rl import types
 from hybrid_rl.methods import base
 
 
 class Grpo(base.Method):
-    class Settings(base.Checked):
+    class Settings(types.Section):
         name: str
         group_size: int = Field(ge=2)
         """Rollouts per question."""

@@ -26,11 +26,12 @@ from typing import Literal
 
 from pydantic import Field
 
+from hybrid_rl import types
 from hybrid_rl.methods import base
 
 Order = Literal["fifo", "lifo"]
 
-NO_ANSWER: tuple[base.Outcome, ...] = ("truncated", "unparseable")
+NO_ANSWER: tuple[types.Outcome, ...] = ("truncated", "unparseable")
 """A length limit or a format may be what makes such a question hardest."""
 
 
@@ -61,7 +62,7 @@ class ReliftSettings(base.Method.Settings):
     on what the buffer holds, or on the latest RL batch when it holds nothing."""
 
 
-def unsolved(results: Sequence[base.Result]) -> list[str]:
+def unsolved(results: Sequence[types.Result]) -> list[str]:
     """Ids of the questions with no correct rollout, acc(q) = 0, in batch order, each once.
 
     Truncated and unparseable rollouts count as wrong, as in the authors' code.
@@ -70,7 +71,7 @@ def unsolved(results: Sequence[base.Result]) -> list[str]:
     return [i for i in dict.fromkeys(result.example_id for result in results) if i not in solved]
 
 
-def answerless(results: Sequence[base.Result]) -> set[str]:
+def answerless(results: Sequence[types.Result]) -> set[str]:
     """Ids of the questions whose failed rollouts were all cut off or without an answer that can be read."""
     answered = {
         result.example_id
@@ -139,10 +140,10 @@ class Buffer:
         served, self.entries = self.entries[:count], self.entries[count:]
         return served
 
-    def state_dict(self) -> list[base.Json]:
+    def state_dict(self) -> list[types.Json]:
         return [[entry.example_id, entry.seen] for entry in self.entries]
 
-    def load_state_dict(self, state: Sequence[base.Json]) -> None:
+    def load_state_dict(self, state: Sequence[types.Json]) -> None:
         self.entries = [Entry(example_id, seen) for example_id, seen in state]
 
 
@@ -153,7 +154,7 @@ class Relift(base.Method):
         pass
 
     def __init__(
-        self, settings: ReliftSettings, examples: Mapping[str, base.Example], seed: int, steps: int
+        self, settings: ReliftSettings, examples: Mapping[str, types.Example], seed: int, steps: int
     ) -> None:
         super().__init__(settings, examples, seed, steps)
         batches = settings.capacity_batches
@@ -168,17 +169,17 @@ class Relift(base.Method):
         self.left: Counter[str] = Counter()
         """Running totals: hardest questions without a trace or an answer, and how others left the buffer."""
 
-    def next_update(self, step: int) -> base.Update:
+    def next_update(self, step: int) -> types.Update:
         """SFT on the buffer's next batch, right after an RL update and once at most; else RL."""
         ages = [self._age_epochs(entry) for entry in self.buffer.entries]
         note = {"buffer": len(self.buffer), "oldest_epochs": max(ages, default=0.0), **self.left}
         if not self._due():
-            return base.Update("rl", note=note)
+            return types.Update("rl", note=note)
         self.rl_updates = 0
         served = self.buffer.pop(self.settings.batch_size)
         # Only a fixed interval can fall due on an empty buffer.
         ids = [entry.example_id for entry in served] or self.latest[: self.settings.batch_size]
-        return base.Update(
+        return types.Update(
             "sft",
             examples=tuple(self.examples[example_id] for example_id in ids),
             entropy_bonus=self.settings.entropy_bonus,
@@ -186,12 +187,12 @@ class Relift(base.Method):
             note={**note, "ids": ids, "ages_epochs": [self._age_epochs(entry) for entry in served]},
         )
 
-    def observe_results(self, step: int, results: Sequence[base.Result]) -> None:
+    def observe_results(self, step: int, results: Sequence[types.Result]) -> None:
         """Buffer the hardest questions of an RL update."""
         self.observe_hardest(step, results, unsolved(results))
 
     def observe_hardest(
-        self, step: int, results: Sequence[base.Result], hardest: Sequence[str]
+        self, step: int, results: Sequence[types.Result], hardest: Sequence[str]
     ) -> None:
         """`observe_results` for a caller that knows better which ids are hardest; all others count as solved."""
         self.rl_updates += 1
@@ -212,7 +213,7 @@ class Relift(base.Method):
             age = self.settings.max_age_epochs * len(self.examples)
             self.left["expired"] += self.buffer.expire(self.questions_seen - age)
 
-    def state_dict(self) -> dict[str, base.Json]:
+    def state_dict(self) -> dict[str, types.Json]:
         return {
             "buffer": self.buffer.state_dict(),
             "questions_seen": self.questions_seen,
@@ -221,7 +222,7 @@ class Relift(base.Method):
             "left": dict(self.left),
         }
 
-    def load_state_dict(self, state: Mapping[str, base.Json]) -> None:
+    def load_state_dict(self, state: Mapping[str, types.Json]) -> None:
         self.buffer.load_state_dict(state["buffer"])
         self.questions_seen = state["questions_seen"]
         self.rl_updates = state["rl_updates"]

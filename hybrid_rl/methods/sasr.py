@@ -26,7 +26,9 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from hybrid_rl import types
 from hybrid_rl.methods import base
+from hybrid_rl.methods.warmup import count_or_share, warmup_length
 
 Control = Literal["fixed", "shuffled", "no_warmup"]
 
@@ -34,7 +36,7 @@ Control = Literal["fixed", "shuffled", "no_warmup"]
 class SasrSettings(base.Method.Settings):
     group_size: int = Field(ge=2)
     """Rollouts per question in RL updates."""
-    sft_schedule: base.Kind
+    sft_schedule: types.Kind
     """Learning rate of SFT updates after the warm-up: that of `train.sft`, or of `train.rl` for one rate in all."""
     warmup_steps: int | float = Field(gt=0)
     """SFT updates before the hybrid phase: a count, or below 1 a share of train.steps."""
@@ -67,27 +69,6 @@ class SasrSettings(base.Method.Settings):
                 "of a finished run; found null"
             )
         return self
-
-
-def count_or_share(value: int | float) -> int | float:
-    """`value` itself; raises ValueError for a fractional number of steps."""
-    if isinstance(value, float) and value >= 1:
-        raise ValueError(f"{value} is neither a whole number of steps nor a share below 1")
-    return value
-
-
-def warmup_length(warmup_steps: int | float, steps: int) -> int:
-    """Warm-up updates in a run of `steps`: a count as it is; a share rounded, at least one; 0 is 0.
-
-    Raises ValueError when no step would be left after the warm-up.
-    """
-    length = max(1, round(warmup_steps * steps)) if 0 < warmup_steps < 1 else int(warmup_steps)
-    if length >= steps:
-        raise ValueError(
-            f"method.warmup_steps = {warmup_steps}: a warm-up of {length} leaves none of the "
-            f"{steps} steps of train.steps; lower the one or raise the other"
-        )
-    return length
 
 
 def usable(grad_norm: float) -> bool:
@@ -140,7 +121,7 @@ class Sasr(base.Method):
         pass
 
     def __init__(
-        self, settings: SasrSettings, examples: Mapping[str, base.Example], seed: int, steps: int
+        self, settings: SasrSettings, examples: Mapping[str, types.Example], seed: int, steps: int
     ) -> None:
         super().__init__(settings, examples, seed, steps)
         self.warmup_steps = self._warmup_length(settings, steps)
@@ -159,16 +140,18 @@ class Sasr(base.Method):
         """G_warmup, line 2; None until there is a usable norm."""
         return fmean(self.warmup_norms) if self.warmup_norms else None
 
-    def next_update(self, step: int) -> base.Update:
+    def next_update(self, step: int) -> types.Update:
         """Lines 1 and 4-8. A stale norm is measured first; then the step is asked for again."""
         if step < self.warmup_steps:
-            return base.Update("sft", progress=step / self.warmup_steps, note={"phase": "warmup"})
+            return types.Update("sft", progress=step / self.warmup_steps, note={"phase": "warmup"})
         progress = (step - self.warmup_steps) / (self.steps - self.warmup_steps)
         probe_every = self.settings.probe_every
         if probe_every is not None and step - self.measured_after > probe_every:
-            return base.Update("sft", progress=progress, measure_only=True, note={"phase": "probe"})
+            return types.Update(
+                "sft", progress=progress, measure_only=True, note={"phase": "probe"}
+            )
         kind, probability = self._decide(step)
-        return base.Update(
+        return types.Update(
             kind,
             progress=progress,
             schedule=self.settings.sft_schedule if kind == "sft" else "rl",
@@ -184,7 +167,7 @@ class Sasr(base.Method):
             },
         )
 
-    def observe_norm(self, step: int, update: base.Update, grad_norm: float) -> None:
+    def observe_norm(self, step: int, update: types.Update, grad_norm: float) -> None:
         """Lines 1, 2 and 7; the gradient of an RL update changes nothing."""
         if update.kind != "sft":
             return
@@ -202,7 +185,7 @@ class Sasr(base.Method):
             previous = self.last_norm
         self.last_norm = smoothed(previous, grad_norm, self.settings.smoothing)
 
-    def state_dict(self) -> dict[str, base.Json]:
+    def state_dict(self) -> dict[str, types.Json]:
         """More steps after a resume prolong the hybrid phase, over which its schedule then stretches.
 
         `control: shuffled` has spent its SFT steps within the first plan: what comes on top is RL.
@@ -216,7 +199,7 @@ class Sasr(base.Method):
             "sft_updates": self.sft_updates,
         }
 
-    def load_state_dict(self, state: Mapping[str, base.Json]) -> None:
+    def load_state_dict(self, state: Mapping[str, types.Json]) -> None:
         self.warmup_steps = state["warmup_steps"]
         self.sft_at = None if state["sft_at"] is None else frozenset(state["sft_at"])
         self.warmup_norms = list(state["warmup_norms"])
@@ -247,7 +230,7 @@ class Sasr(base.Method):
         share = settings.fixed_probability if fixed else 1 / (1 + settings.gamma)
         return warmup + round(share * (steps - warmup))
 
-    def _probe_note(self, step: int) -> dict[str, base.Json]:
+    def _probe_note(self, step: int) -> dict[str, types.Json]:
         """The norm that was measured in this step, None where it says nothing; empty without a measurement."""
         if self.probed is None or self.probed[0] != step:
             return {}

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from hybrid_rl import types
 from hybrid_rl.methods import base
 
 
@@ -9,11 +10,11 @@ class Sft(base.Method):
     needs_traces = True
     needs_rollouts = False
 
-    class Settings(base.Checked):
+    class Settings(types.Section):
         name: str
 
-    def next_update(self, step: int) -> base.Update:
-        return base.Update("sft")
+    def next_update(self, step: int) -> types.Update:
+        return types.Update("sft")
 
     @classmethod
     def expected_sft_steps(cls, settings: Any, steps: int) -> int:

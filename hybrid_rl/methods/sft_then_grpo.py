@@ -9,13 +9,14 @@ from typing import Any
 
 from pydantic import Field
 
+from hybrid_rl import types
 from hybrid_rl.methods import base
 
 
 class SftThenGrpo(base.Method):
     needs_traces = True
 
-    class Settings(base.Checked):
+    class Settings(types.Section):
         name: str
         group_size: int = Field(ge=2)
         """Rollouts per question in the RL phase."""
@@ -26,20 +27,20 @@ class SftThenGrpo(base.Method):
         super().__init__(*args, **kwargs)
         self.sft_steps = self.expected_sft_steps(self.settings, self.steps)
 
-    def next_update(self, step: int) -> base.Update:
+    def next_update(self, step: int) -> types.Update:
         if step < self.sft_steps:
-            return base.Update("sft", progress=step / self.sft_steps)
-        return base.Update(
+            return types.Update("sft", progress=step / self.sft_steps)
+        return types.Update(
             "rl",
             progress=(step - self.sft_steps) / (self.steps - self.sft_steps),
             renew_reference=step == self.sft_steps,
         )
 
-    def state_dict(self) -> dict[str, base.Json]:
+    def state_dict(self) -> dict[str, types.Json]:
         """More steps after a resume prolong the RL phase, over which its schedule then stretches."""
         return {"sft_steps": self.sft_steps}
 
-    def load_state_dict(self, state: Mapping[str, base.Json]) -> None:
+    def load_state_dict(self, state: Mapping[str, types.Json]) -> None:
         self.sft_steps = state["sft_steps"]
 
     @classmethod

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from hybrid_rl.methods.alternate import Alternate, kind_of
-from hybrid_rl.methods.base import Kind
+from hybrid_rl.types import Kind
 
 
 def settings(

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from hybrid_rl.methods.base import Attempt, Example, Group, Result, Rollout, Update, Verdict
 from hybrid_rl.methods.grpo import Grpo
 from hybrid_rl.methods.sft import Sft
 from hybrid_rl.methods.sft_then_grpo import SftThenGrpo
+from hybrid_rl.types import Attempt, Example, Group, Result, Rollout, Update, Verdict
 
 QUESTIONS = [Example(name, (1,), name, "2") for name in ("a", "b")]
 EXAMPLES = {example.id: example for example in QUESTIONS}

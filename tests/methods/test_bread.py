@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from hybrid_rl.methods.base import Attempt, Example, Group, Result, Rollout, Trace, Verdict
 from hybrid_rl.methods.bread import Bread, informative
+from hybrid_rl.types import Attempt, Example, Group, Result, Rollout, Trace, Verdict
 
 RIGHT, WRONG = Verdict("correct", 1.0), Verdict("wrong", 0.0)
 

@@ -1,6 +1,5 @@
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,10 +7,10 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from pydantic import ValidationError
 
-from hybrid_rl.methods.base import Attempt, Example, Group, Result, Rollout, Trace, Verdict
 from hybrid_rl.methods.bread_relift import BreadRelift
+from hybrid_rl.types import Attempt, Example, Group, Result, Rollout, Trace, Verdict
+from tests.fakes.places import CONF
 
-CONF = Path(__file__).parents[2] / "conf"
 RIGHT, WRONG = Verdict("correct", 1.0), Verdict("wrong", 0.0)
 
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from hybrid_rl.methods.bread import AnchorSearch, Bread, most_probes
+from hybrid_rl.methods.anchor_search import AnchorSearch
+from hybrid_rl.methods.bread import Bread
 
 
 def settings(**changed: Any) -> Bread.Settings:
@@ -125,7 +126,7 @@ def test_a_search_is_short_never_repeats_itself_and_takes_the_shortest_in_range(
         rates, tau_lo, tau_hi, order=order, first=min(first, len(rates)) if warm and first else None
     )
     options = settings(order=order, warm_start=warm)
-    assert len(search.probes) <= most_probes(len(rates), options)
+    assert len(search.probes) <= options.most_probes(len(rates))
     assert len(set(tried(search))) == len(search.probes)
     in_range = [k for k, rate in search.probes if tau_lo <= rate <= tau_hi]
     mixed = [k for k, rate in search.probes if 0 < rate < 1]
@@ -134,12 +135,12 @@ def test_a_search_is_short_never_repeats_itself_and_takes_the_shortest_in_range(
 
 
 def test_bisection_takes_at_most_the_published_number_of_probes() -> None:
-    counts = [most_probes(longest, settings()) for longest in (0, 1, 2, 3, 4, 7, 8, 9, 15, 16)]
+    counts = [settings().most_probes(longest) for longest in (0, 1, 2, 3, 4, 7, 8, 9, 15, 16)]
     assert counts == [0, 1, 2, 2, 3, 3, 4, 4, 4, 5]
-    assert most_probes(9, settings(warm_start=True)) == 5
-    assert most_probes(9, settings(order="linear")) == 9
-    assert most_probes(9, settings(order="linear", max_probes=6)) == 6
-    assert most_probes(9, settings(order="random")) == 1
+    assert settings(warm_start=True).most_probes(9) == 5
+    assert settings(order="linear").most_probes(9) == 9
+    assert settings(order="linear", max_probes=6).most_probes(9) == 6
+    assert settings(order="random").most_probes(9) == 1
 
 
 def test_the_range_defaults_to_mixed_groups() -> None:

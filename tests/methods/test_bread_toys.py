@@ -14,18 +14,10 @@ from typing import Any
 
 import pytest
 
-from hybrid_rl.methods.base import (
-    Attempt,
-    Example,
-    Group,
-    Method,
-    Result,
-    Rollout,
-    Trace,
-    Verdict,
-)
+from hybrid_rl.methods.base import Method
 from hybrid_rl.methods.bread import Bread
 from hybrid_rl.methods.grpo import Grpo
+from hybrid_rl.types import Attempt, Example, Group, Result, Rollout, Trace, Verdict
 
 LENGTH, STRIDE, SIZE = 24, 3, 8
 RIGHT, WRONG_TURN, JUMP = 0, 1, 2

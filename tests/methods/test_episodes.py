@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybrid_rl.methods.base import Trace
 from hybrid_rl.methods.episodes import episode_cuts, nearly_equal, protected_spans, token_cut
+from hybrid_rl.types import Trace
 
 
 def trace(text: str, tokens: str = r"\S+", answer: str | None = None) -> Trace:

@@ -11,8 +11,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from hybrid_rl.methods import relift
-from hybrid_rl.methods.base import Example, Result, Trace, Update
 from hybrid_rl.methods.relift import Buffer, Relift
+from hybrid_rl.types import Example, Result, Trace, Update
 
 AUTHORS_CODE = {
     "order": "lifo",

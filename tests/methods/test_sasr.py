@@ -9,8 +9,9 @@ import pytest
 from pydantic import ValidationError
 
 from hybrid_rl.methods import sasr
-from hybrid_rl.methods.base import Update
 from hybrid_rl.methods.sasr import Sasr
+from hybrid_rl.methods.warmup import warmup_length
+from hybrid_rl.types import Update
 
 INFINITY = float("inf")
 NAN = float("nan")
@@ -111,7 +112,7 @@ def test_choice_is_sft_below_the_probability() -> None:
     ("warmup", "steps", "length"), [(20, 140, 20), (0.15, 140, 21), (0.15, 3, 1), (0, 3, 0)]
 )
 def test_warmup_is_a_count_or_a_share(warmup: int | float, steps: int, length: int) -> None:
-    assert sasr.warmup_length(warmup, steps) == length
+    assert warmup_length(warmup, steps) == length
 
 
 def test_warmup_that_fills_the_run_is_refused() -> None:

@@ -17,20 +17,19 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import recorded
-import studies
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from hybrid_rl import rules
-from hybrid_rl.cli import config_dir, groups, open_struct
-from hybrid_rl.loading import load
-from hybrid_rl.settings import Settings
-from hybrid_rl.study import Compose, plan
-from hybrid_rl.study_settings import flat, key_of
-from hybrid_rl.study_settings import load as load_study
+from hybrid_rl.config import rules
+from hybrid_rl.config.composing import config_dir, groups, open_struct
+from hybrid_rl.config.loading import load_settings
+from hybrid_rl.config.overrides import flat, key_of
+from hybrid_rl.config.settings import Settings
+from hybrid_rl.config.study import load_study as load_study
+from hybrid_rl.studies.study import Compose, plan
+from tests.fakes import recorded, studies
+from tests.fakes.places import GOLDEN
 
-GOLDEN = Path(__file__).resolve().parent.parent / "golden"
 SETTINGS = GOLDEN / "settings"
 CURVES = GOLDEN / "curves.json"
 COMPARISON = GOLDEN / "comparison.md"
@@ -136,14 +135,14 @@ def studies_of_conf() -> dict[str, Any]:
 def curve(method: str, directory: Path) -> dict[str, Any]:
     """Five optimizer steps of a method, in this process: metrics without clocks, decisions, sums over the weights."""
     # Heavy: torch. Not for those who look at settings alone.
-    from safetensors.torch import load_file  # noqa: PLC0415
+    from safetensors.torch import load_file
 
-    from hybrid_rl.launch import prepare  # noqa: PLC0415
-    from hybrid_rl.run import run  # noqa: PLC0415
-    from hybrid_rl.rundir import read_jsonl  # noqa: PLC0415
+    from hybrid_rl.execution.launch import prepare
+    from hybrid_rl.recording.files import read_jsonl
+    from hybrid_rl.run import run
 
     typed = [*_CURVE, f"method={method}", *_CURVE_OF[method]]
-    settings = load(_composed(typed), directory, directory / "run")
+    settings = load_settings(_composed(typed), directory, directory / "run")
     made = prepare(settings, ["hybrid-rl"], directory)
     run(settings)
     loaded = load_file(made.model / "model.safetensors")
@@ -163,7 +162,7 @@ def curve(method: str, directory: Path) -> dict[str, Any]:
 
 def report(directory: Path) -> str:
     """report.md of a run that was written by hand."""
-    from hybrid_rl.report import write  # noqa: PLC0415 - imports matplotlib
+    from hybrid_rl.reporting.run_report import write
 
     recorded.write_run(directory)
     return write(directory).read_text(encoding="utf-8")
@@ -171,7 +170,7 @@ def report(directory: Path) -> str:
 
 def comparison(directory: Path) -> tuple[str, dict[str, Any]]:
     """The Markdown of a study that was written by hand, and the data that its HTML page holds."""
-    from hybrid_rl.report_command import write  # noqa: PLC0415 - imports numpy
+    from hybrid_rl.reporting.comparison.command import write
 
     arms = {"sft_then_grpo": 0.3, "grpo": 0.35, "bread": 0.8, "relift": 0.6}
     studies.write_study(directory, arms, seeds=(0, 1), questions=12)
@@ -239,7 +238,7 @@ def _composed(typed: Sequence[str]) -> DictConfig:
 def _settings(typed: Sequence[str]) -> Settings:
     """The checked settings, on a machine that has every optional package."""
     with mock.patch.object(rules, "_is_installed", return_value=True):
-        return load(_composed(typed), ROOT, ROOT / "run")
+        return load_settings(_composed(typed), ROOT, ROOT / "run")
 
 
 def _of_arm() -> Compose:

@@ -1,0 +1,127 @@
+"""The command line: composes with Hydra, checks, and hands on. Hydra is known here and nowhere else.
+
+Hydra runs in this process only; workers read RUN_DIR/settings.json. What a user can fix is printed as clean lines and
+ends with exit code 2, anything else is a bug and keeps its traceback.
+"""
+
+import difflib
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import hydra
+from hydra import compose
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+
+from hybrid_rl.config import loading
+from hybrid_rl.config.overrides import key_of
+from hybrid_rl.config.settings import Settings
+from hybrid_rl.errors import SettingsError
+
+_CONFIG_DIR = ("--config-dir", "-cd")
+_SETTING = re.compile(r"[A-Za-z_][\w.]*=")
+
+
+def config_dir() -> Path:
+    """Where the YAML files are: inside an installed package, beside the package in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    for candidate in (package / "conf", package.parent / "conf"):
+        if (candidate / "config.yaml").is_file():
+            return candidate
+    raise FileNotFoundError(
+        f"no conf/config.yaml in {package} or {package.parent}; reinstall hybrid-rl"
+    )
+
+
+def groups(directory: Path) -> set[str]:
+    """Names of the config groups."""
+    return {entry.name for entry in directory.iterdir() if entry.is_dir()}
+
+
+def settings_of(overrides: Sequence[str], run_dir: Path) -> Settings:
+    """The settings that a command line would give, for a program instead of a user. Raises SettingsError."""
+    with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
+        arguments = open_struct(overrides, groups(config_dir()))
+        return loading.load_settings(compose("config", arguments), Path.cwd(), run_dir)
+
+
+def composed(overrides: Sequence[str]) -> Settings:
+    """The settings of one job of a study."""
+    try:
+        config = compose("config", open_struct(overrides, groups(config_dir())))
+    except HydraException as error:
+        raise SettingsError(" ".join(str(error).split())) from error
+    return loading.load_settings(
+        config, Path.cwd(), typed=[key_of(override) for override in overrides]
+    )
+
+
+def open_struct(arguments: Sequence[str], groups: set[str]) -> list[str]:
+    """The command line with `++` before each plain setting, so that Hydra lets unknown keys through.
+
+    Our schema refuses them anyway, all at once and with the nearest name; Hydra would stop at the first, and advise
+    to add it with `+`.
+    """
+    if any(argument.startswith(("-sc", "--shell-completion")) for argument in arguments):
+        return list(arguments)
+    return [
+        f"++{argument}"
+        if _SETTING.match(argument)
+        and not argument.startswith("hydra.")
+        and key_of(argument) not in groups
+        else argument
+        for argument in arguments
+    ]
+
+
+def unknown_options(arguments: Sequence[str]) -> list[str]:
+    """A line for each `group=option` that no directory of configs has; Hydra would tell of the first, at length."""
+    if any(argument.startswith("hydra.searchpath") for argument in arguments):
+        return []  # others are known to Hydra alone
+    places = [config_dir(), *map(Path, _config_dirs(arguments))]
+    lines = [
+        f"--config-dir {place}: no such directory; correct the path"
+        for place in places
+        if not place.is_dir()
+    ]
+    for argument in arguments:
+        group, _, option = argument.partition("=")
+        if group not in groups(config_dir()) - {"hydra"} or not re.fullmatch(r"[\w.+-]+", option):
+            continue
+        options = sorted({file.stem for place in places for file in (place / group).glob("*.yaml")})
+        if option.removesuffix(".yaml") not in options and option != "null":
+            near = difflib.get_close_matches(option, options, 1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            lines.append(
+                f"{group} = {option}: no such option; {hint}choose from {', '.join(options)}"
+            )
+    return lines
+
+
+def flags_last(arguments: Sequence[str]) -> list[str]:
+    """The same command line with --config-dir at its end: Hydra takes settings in one piece only."""
+    rest = list(arguments)
+    flags = []
+    for flag in _CONFIG_DIR:
+        while flag in rest[:-1]:
+            index = rest.index(flag)
+            flags += rest[index : index + 2]
+            del rest[index : index + 2]
+    return [*rest, *flags]
+
+
+def _config_dirs(arguments: Sequence[str]) -> list[str]:
+    """Values of --config-dir, in either way of writing it."""
+    after = [value for flag, value in pairwise(arguments) if flag in _CONFIG_DIR]
+    joined = [word.partition("=")[2] for word in arguments if word.startswith("--config-dir=")]
+    return [*after, *joined]
+
+
+def own_configs() -> list[str]:
+    """The --config-dir that was given, for the command line in overrides.txt."""
+    sources = HydraConfig.get().runtime.config_sources
+    return [
+        f"--config-dir={source.path}" for source in sources if source.provider == "command-line"
+    ]

@@ -1,0 +1,155 @@
+"""Types and limits of the data settings; the values live in conf/data/."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from hybrid_rl.types import Section, refuse
+
+MOST_OPERATIONS = 16  # the ledger labels its operations a to p
+FEWEST_PEOPLE, MOST_PEOPLE = 2, 8
+
+
+class HubSource(Section):
+    kind: Literal["hub"]
+    path: str
+    config: str | None = None
+    split: str
+    revision: str | None = None
+    limit: int | None = Field(default=None, ge=1)
+
+
+class FileSource(Section):
+    kind: Literal["file"]
+    path: str | list[str]
+    """One or several of jsonl, json, parquet, csv; relative to the directory of launch."""
+    limit: int | None = Field(default=None, ge=1)
+
+
+class LedgerSource(Section):
+    kind: Literal["ledger"]
+    size: int = Field(ge=1)
+    seed: int
+    operations: tuple[int, int]
+    """Fewest and most operations of a question."""
+    subtractions: tuple[int, int] | None
+    """Fewest and most subtractions, the difficulty level; null: each sign is a fair coin."""
+    traces: Literal["verbose", "terse", "mixed"]
+    """Lines that the expert writes: every one, every third, or either by question (0.4 to 0.6)."""
+
+    @field_validator("operations")
+    @classmethod
+    def _possible(cls, operations: tuple[int, int]) -> tuple[int, int]:
+        refuse(check_operations(operations))
+        return operations
+
+    @field_validator("subtractions")
+    @classmethod
+    def _fitting(
+        cls, subtractions: tuple[int, int] | None, info: ValidationInfo
+    ) -> tuple[int, int] | None:
+        if "operations" in info.data:
+            refuse(check_subtractions(subtractions, info.data["operations"]))
+        return subtractions
+
+
+class KnightsSource(Section):
+    kind: Literal["knights"]
+    size: int = Field(ge=1)
+    seed: int
+    people: tuple[int, int]
+    """Fewest and most inhabitants, the difficulty level; 2 to 8."""
+
+    @field_validator("people")
+    @classmethod
+    def _possible(cls, people: tuple[int, int]) -> tuple[int, int]:
+        refuse(check_people(people))
+        return people
+
+
+Source = Annotated[
+    HubSource | FileSource | LedgerSource | KnightsSource, Field(discriminator="kind")
+]
+
+
+class Columns(Section):
+    """Templates over the columns of a row, `{column}` or `{column.key.0}`; a list is joined by newlines.
+
+    A key may count from the end, `{messages.-1.content}`. `{{` and `}}` are braces, and `{}` stays as it is. The
+    generators have the columns question, answer, trace and level.
+    """
+
+    id: str | None
+    """null: a hash of the question."""
+    prompt: str
+    """The question; splits are compared by the columns in it, without the words around them."""
+    answer: str
+    trace: str | None
+    """A row whose columns here are all empty is a question without a trace. Not read for dev and test."""
+    level: str | None
+    """Difficulty level, by which evaluation is broken down."""
+
+
+class DataSettings(Section):
+    name: str
+    directory: str | None
+    """Folder of local files; no more than a name for presets to use in paths, as ${data.directory}."""
+    train: Source | None
+    dev: Source | Annotated[int, Field(ge=0)]
+    """A source of its own, or how many questions of `train` to hold out."""
+    dev_seed: int
+    """Of the hash that chooses the questions held out; a question's own hash does not change when rows are added."""
+    test: dict[str, Source]
+    """Benchmark name -> source."""
+    columns: Columns
+    test_columns: dict[str, Columns]
+    """Benchmark name -> its own columns, where they differ; the two patterns below are not applied to these sets."""
+    system: str | None
+    """System message; null: none."""
+    instruction: str | None
+    """How to answer, so that the verifier can read it; follows the question in every prompt, after a blank line."""
+    answer_pattern: str | None
+    """Regular expression; its first group is the gold answer within the answer column."""
+    remove_pattern: str | None
+    """Regular expression removed from traces (GSM8K's calculator marks)."""
+    traces: Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, le=1)] | None
+    """Keep the trace of so many training questions: a count, or, with a decimal point, a share of those that have one;
+    null: all. More traces always include those of fewer."""
+    traces_seed: int
+    on_bad_row: Literal["refuse", "drop"]
+    """A missing value, an unparseable gold answer, an id used twice, or a trace that does not reach its answer."""
+    on_overlap: Literal["refuse", "drop"]
+    """A question of train that is also in dev or test, one of dev that is in test, or one that comes twice, by a hash
+    of its normalised text. It is dropped from the split named first; test sets are never changed."""
+    on_long_prompt: Literal["refuse", "drop"]
+    """A prompt longer than max_prompt_tokens, in any split."""
+    max_prompt_tokens: int = Field(ge=1)
+
+
+def check_operations(operations: tuple[int, int]) -> str | None:
+    """What is wrong with this range, in words; None where nothing is."""
+    if 1 <= operations[0] <= operations[1] <= MOST_OPERATIONS:
+        return None
+    return f"must be two increasing numbers from 1 to {MOST_OPERATIONS}; give a range within that"
+
+
+def check_subtractions(
+    subtractions: tuple[int, int] | None, operations: tuple[int, int]
+) -> str | None:
+    """What is wrong with this range next to a good one of operations, in words; None where nothing is."""
+    fewest, most = operations
+    if subtractions is None or (
+        0 <= subtractions[0] <= subtractions[1] <= most and subtractions[0] <= fewest
+    ):
+        return None
+    return (
+        f"must be two increasing numbers from 0 to {most}, the most operations, the first at most {fewest}, the fewest;"
+        " give a range within that"
+    )
+
+
+def check_people(people: tuple[int, int]) -> str | None:
+    """What is wrong with this range of people, in words; None where nothing is."""
+    if FEWEST_PEOPLE <= people[0] <= people[1] <= MOST_PEOPLE:
+        return None
+    return f"must be two increasing numbers from {FEWEST_PEOPLE} to {MOST_PEOPLE}; give a range within that"

@@ -1,0 +1,175 @@
+"""From what Hydra composed to one frozen Settings, or a SettingsError that lists every problem at once.
+
+The only file besides cli.py that knows OmegaConf. Imports nothing heavy.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import TypeAdapter, ValidationError
+
+from hybrid_rl.config import rules
+from hybrid_rl.config.messages import Origin, lines
+from hybrid_rl.config.settings import Settings
+from hybrid_rl.errors import SettingsError
+from hybrid_rl.methods.lookup import TargetError, method_class
+
+# Absolute in a loaded Settings. A hub id stays as it is: it is made absolute only where such a file exists.
+_PATHS = ("run_dir", "resume", "eval.rescore")
+_PATHS_OR_IDS = ("model.path", "model.tokenizer", "model.chat_template")
+
+
+def load_settings(
+    composed: DictConfig,
+    launch_dir: Path,
+    run_dir: Path | None = None,
+    choices: Mapping[str, str | None] | None = None,
+    typed: Sequence[str] = (),
+) -> Settings:
+    """The checked settings.
+
+    `run_dir`: used where the configuration leaves it null; None: runs/<name>/<time> under `launch_dir`. `choices`:
+    config group -> chosen option, and `typed`: keys given on the command line; both only make messages better.
+    Raises SettingsError.
+    """
+    missing = _missing(OmegaConf.to_container(composed, resolve=False), "")
+    problems = [f"{key} = ???: has no value; give one with {key}=..." for key in missing]
+    try:
+        values: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=False)
+    except OmegaConfBaseException as error:
+        # A reference to a missing value is no second problem.
+        raise SettingsError("\n".join(problems) or _unresolved(error)) from error
+    for key in missing:
+        _remove(values, key.split("."))
+    nodes = (values.get("hardware") or {}).get("nodes", 1)
+    if nodes != 1 and values.get("run_dir") is None and run_dir is None:
+        problems.append(
+            f"hardware.nodes = {nodes}: a dated directory would differ; give a run_dir that all nodes see"
+        )
+    if values.get("run_dir") is None:
+        values["run_dir"] = str(run_dir or dated(launch_dir / "runs", str(values.get("name"))))
+    _make_absolute(values, launch_dir)
+    broken, wrong = _check(values, Origin(choices or {}, typed))
+    for key in missing:
+        wrong.pop(key, None)
+    problems += wrong.values()
+    problems += rules.problems(_sound_part(values, broken), broken)
+    if problems:
+        raise SettingsError("\n".join(sorted(set(problems))))
+    return Settings.model_validate(values)
+
+
+def _check(values: dict[str, Any], origin: Origin) -> tuple[set[str], dict[str, str]]:
+    """Sections that do not fit the schema, and what is wrong: setting -> line.
+
+    Moves `method._target_` in `values` to where Settings has it.
+    """
+    section = values.get("method")
+    target = section.pop("_target_", None) if isinstance(section, dict) else None
+    if target is None:
+        line = "method._target_: is missing; choose a method, e.g. method=grpo"
+        return set(Settings.model_fields), {"method._target_": line}
+    values["method_target"] = target
+    try:
+        method = method_class(str(target)).Settings
+        Settings.model_validate(values)
+    except ValidationError as error:
+        broken = {str(detail["loc"][0]) for detail in error.errors()}
+        return broken, lines(error, values, method, origin)
+    except TargetError as error:
+        return {"method", "method_target"}, {"method._target_": str(error)}
+    return set(), {}
+
+
+def _sound_part(values: dict[str, Any], broken: set[str]) -> Settings:
+    """Settings without their broken sections, so that the other rules can be checked too."""
+    sound: dict[str, Any] = {}
+    for name, field in Settings.model_fields.items():
+        if name in broken or name not in values:
+            continue
+        if name == "method":
+            own = method_class(values["method_target"]).Settings
+            sound[name] = own.model_validate(values[name])
+        else:
+            adapter: TypeAdapter[Any] = TypeAdapter(field.annotation)  # type: ignore[arg-type] # pydantic says None
+            sound[name] = adapter.validate_python(values[name])
+    return Settings.model_construct(**sound)
+
+
+def _unresolved(error: OmegaConfBaseException) -> str:
+    """A value that refers to what is not there."""
+    reason = str(error).splitlines()[0]
+    return f"{error.full_key}: {reason}; give {error.full_key}=..., or what it refers to"
+
+
+def _missing(value: Any, name: str) -> list[str]:
+    """Dotted names of the values that are `???`, sorted."""
+    if value == "???":
+        return [name]
+    if not isinstance(value, dict):
+        return []
+    return sorted(
+        found
+        for key, below in value.items()
+        for found in _missing(below, f"{name}.{key}" if name else str(key))
+    )
+
+
+def _remove(values: dict[str, Any], path: Sequence[str]) -> None:
+    """Take out the value at `path`; one inside a list stays, for its place would go too."""
+    here: Any = values
+    for part in path[:-1]:
+        here = here.get(part) if isinstance(here, dict) else None
+    if isinstance(here, dict):
+        here.pop(path[-1], None)
+
+
+def _make_absolute(values: dict[str, Any], launch_dir: Path) -> None:
+    """Resolve the paths of `values` in place, relative to the directory of launch."""
+    for key in (*_PATHS, *_PATHS_OR_IDS):
+        section, _, name = key.rpartition(".")
+        holder = values.get(section) if section else values
+        if not isinstance(holder, dict) or not isinstance(holder.get(name), str):
+            continue
+        if key == "model.path" and holder.get("package") is not None:
+            continue  # relative to the files of that package
+        if key in _PATHS or _is_path(holder[name], launch_dir):
+            holder[name] = str(_absolute(holder[name], launch_dir))
+    data = values.get("data")
+    if not isinstance(data, dict):
+        return
+    tests = data.get("test")
+    for source in (
+        data.get("train"),
+        data.get("dev"),
+        *(tests.values() if isinstance(tests, dict) else ()),
+    ):
+        if not isinstance(source, dict) or source.get("kind") != "file":
+            continue
+        path = source.get("path")
+        if isinstance(path, str):
+            source["path"] = str(_absolute(path, launch_dir))
+        elif isinstance(path, list) and all(isinstance(item, str) for item in path):
+            source["path"] = [str(_absolute(item, launch_dir)) for item in path]
+
+
+def _is_path(text: str, launch_dir: Path) -> bool:
+    """Whether this names a file: it says so (`./x`, `/x`, `~/x`), or there is one. `tiny` is the package's own."""
+    if "\n" in text or "{" in text or text == "tiny":
+        return False
+    return text.startswith(("/", "./", "../", "~")) or _absolute(text, launch_dir).exists()
+
+
+def _absolute(text: str, launch_dir: Path) -> Path:
+    return Path(launch_dir, Path(text).expanduser()).resolve()
+
+
+def dated(root: Path, name: str) -> Path:
+    """A directory that does not exist yet: root/name/<yyyymmdd-hhmmss>, numbered within one second."""
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    candidates = [root / name / stamp] + [root / name / f"{stamp}-{i}" for i in range(2, 100)]
+    return next(path for path in candidates if not path.exists())

@@ -1,0 +1,181 @@
+"""What pydantic finds wrong, as lines that a user can act on: setting, value, rule, remedy."""
+
+import difflib
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from hybrid_rl.config.data import Source
+from hybrid_rl.config.settings import Settings
+
+_LIMITS = {
+    "greater_than_equal": "at least",
+    "greater_than": "above",
+    "less_than_equal": "at most",
+    "less_than": "below",
+}
+# Beginning of pydantic's error type -> what it wants, and how that is typed.
+_KINDS = {
+    "int": ("a whole number", "e.g. {name}=1"),
+    "float": ("a number", "e.g. {name}=0.5"),
+    "bool": ("true or false", "e.g. {name}=true"),
+    "string": ("text", "e.g. '{name}=\"...\"'"),
+    "list": ("a list", "e.g. '{name}=[...]'"),
+    "tuple": ("a list", "e.g. '{name}=[...]'"),
+    "dict": ("a group of settings", "e.g. '{name}={{...}}'"),
+    "model": ("a group of settings", "e.g. '{name}={{...}}'"),
+}
+
+
+class Origin:
+    """Says where a key that does not belong came from."""
+
+    def __init__(self, choices: Mapping[str, str | None], typed: Sequence[str]) -> None:
+        self.choices = choices
+        self.typed = [key for key in typed if key not in choices]
+
+    def of(self, key: str) -> str:
+        """Empty where the command line has it, or nothing can be said."""
+        group, _, rest = key.partition(".")
+        if any(key == given or key.startswith(f"{given}.") for given in self.typed):
+            return ""
+        preset = self.choices.get("experiment")
+        chosen = f"{group}={self.choices.get(group)}"
+        if rest and preset and group in self.choices:
+            return f"{chosen} has none, experiment={preset} sets it for another {group}"
+        return ""
+
+
+def lines(
+    error: ValidationError,
+    values: Any,
+    method: type[BaseModel],
+    origin: Origin,
+    schema: type[BaseModel] = Settings,
+) -> dict[str, str]:
+    """Setting -> `setting = value: rule; remedy`. `method`: the schema of the method's section."""
+    known = _known(method, "method.") + _known(schema, "")
+    by_name: dict[str, list[tuple[str, str]]] = {}
+    shown: dict[str, str] = {}
+    for detail in error.errors(include_url=False):
+        path, value = _where(detail, values)
+        name = ".".join(path)
+        shown[name] = "" if detail["type"] == "missing" else f" = {as_typed(value)}"
+        rule = (
+            _unknown(name, known, origin)
+            if detail["type"] == "extra_forbidden"
+            else _rule(detail, name)
+        )
+        by_name.setdefault(name, []).append(rule)
+    # A value that fits no branch of a union fails once in each; an error deeper in a branch says more.
+    shallow = [name for name in by_name if any(other.startswith(f"{name}.") for other in by_name)]
+    return {
+        name: f"{name}{shown[name]}: {_either(rules)}"
+        for name, rules in by_name.items()
+        if name not in shallow
+    }
+
+
+def _either(rules: Sequence[tuple[str, str]]) -> str:
+    """`must be this or that; remedy`, the remedy of the last."""
+    first, *others = dict.fromkeys(rule for rule, _ in rules)
+    return f"{' or '.join([first, *(rule.removeprefix('must be ') for rule in others)])}; {rules[-1][1]}"
+
+
+def _where(detail: ErrorDetails, values: Any) -> tuple[list[str], Any]:
+    """The keys that lead to the value, without pydantic's names of union branches; and the value."""
+    path: list[str] = []
+    here: Any = values
+    for part in detail["loc"]:
+        in_group = isinstance(here, Mapping) and part in here
+        in_list = isinstance(here, list) and isinstance(part, int) and part < len(here)
+        if in_group or in_list:
+            here = here[part]
+        elif not (detail["type"] == "missing" and part == detail["loc"][-1]):
+            continue
+        path.append(str(part))
+    return path, here
+
+
+def _unknown(name: str, known: Sequence[str], origin: Origin) -> tuple[str, str]:
+    """Why a key does not belong, and the nearest that does."""
+    parent, _, last = name.rpartition(".")
+    if name in known:
+        return f"{parent} has it for another kind only", f"take it out with ~{name}"
+    siblings = [key for key in known if key.rpartition(".")[0] == parent]
+    leaves = {key.rpartition(".")[2]: key for key in reversed(known)}
+    near = difflib.get_close_matches(name, siblings, n=1, cutoff=0.75) or [
+        leaves[leaf] for leaf in difflib.get_close_matches(last, leaves, n=1, cutoff=0.85)
+    ]
+    source = origin.of(name)
+    rule = f"no such setting; {source}" if source else "no such setting"
+    if near:
+        return rule, f"did you mean {near[0]}?"
+    if siblings:
+        return (
+            rule,
+            f"{parent or 'there'} has {', '.join(key.rpartition('.')[2] for key in siblings)}",
+        )
+    return rule, "leave it out"
+
+
+def _rule(detail: ErrorDetails, name: str) -> tuple[str, str]:
+    """What the value must be, and what to type."""
+    error_type, context = detail["type"], detail.get("ctx", {})
+    if error_type == "missing":
+        return "is missing", f"give it with {name}=..."
+    if error_type in _LIMITS:
+        limit = next(iter(context.values()))
+        inclusive = error_type.endswith("equal")
+        remedy = (
+            f"e.g. {name}={limit:g}" if inclusive else f"give a number {_LIMITS[error_type]} that"
+        )
+        return f"must be {_LIMITS[error_type]} {limit:g}", remedy
+    if error_type == "literal_error":
+        options = [
+            option.strip("'") for option in context["expected"].replace(" or ", ", ").split(", ")
+        ]
+        near = difflib.get_close_matches(str(detail["input"]), options, n=1)
+        remedy = f"did you mean {near[0]}?" if near else f"e.g. {name}={options[0]}"
+        return f"must be one of {', '.join(options)}", remedy
+    if error_type.startswith("union_tag"):
+        kinds: list[Any] = [
+            section.model_fields["kind"].annotation for section in _sections(Source)
+        ]
+        options = [typing.get_args(kind)[0] for kind in kinds]
+        return f"must have a kind, one of {', '.join(options)}", f"e.g. {name}.kind={options[0]}"
+    for start, (kind, example) in _KINDS.items():
+        if error_type.startswith(start):
+            return f"must be {kind}", example.format(name=name)
+    message = detail["msg"].removeprefix("Value error, ")
+    return f"{message[0].lower()}{message[1:]}", f"change {name}"
+
+
+def as_typed(value: Any) -> str:
+    """A value as it is typed, cut short."""
+    words = {None: "null", True: "true", False: "false"}
+    text = words[value] if value is None or isinstance(value, bool) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _known(model: Any, prefix: str) -> list[str]:
+    """Dotted names of all settings of a section and of those below it."""
+    found = []
+    for name, field in model.model_fields.items():
+        found.append(f"{prefix}{name}")
+        for section in _sections(field.annotation):
+            found += _known(section, f"{prefix}{name}.")
+    return list(dict.fromkeys(found))
+
+
+def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The settings classes in an annotation, through unions."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    elif typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated):
+        for part in typing.get_args(annotation):
+            yield from _sections(part)

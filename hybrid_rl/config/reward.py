@@ -1,0 +1,52 @@
+"""Types and limits of every setting; the values live in conf/. Loads no torch.
+
+`loading.load` turns what Hydra composed into one frozen `Settings`; `rules` joins settings of different groups.
+"""
+
+from pydantic import Field, field_validator
+
+from hybrid_rl.types import Section, refuse
+
+BUILT_IN_VERIFIERS = ("exact", "numeric", "symbolic", "roles")
+
+
+class RewardSettings(Section):
+    name: str
+    verifier: str
+    """`exact`, `numeric`, `symbolic`, `roles`, or the dotted path of your own function.
+
+    It is called as `function(answer: str, text: str)` and returns whether the text reaches the answer: True, False, a
+    score from 0 to 1 (only 1 is correct; `correct` is multiplied by it), or None where it cannot tell.
+    """
+    answer_after: str | None
+    """Mark before the answer, such as `</think>`: only what follows its last occurrence counts, and all of the text
+    where it does not occur; null: all of the text. Not for your own function, which gets the whole text."""
+    unmarked: bool
+    """With `numeric` and `symbolic`: where nothing announces the answer (####, \\boxed{}, "the answer is"), the last
+    number or expression counts. False: such a solution is unparseable."""
+    correct: float
+    """Reward of a correct answer; anything else earns 0 for correctness."""
+    format: float
+    """Reward added when `format_pattern` is found in the solution, correct or not."""
+    format_pattern: str | None
+    """Regular expression of Python's re, searched in the whole solution; begin it with (?s) to let . match newlines."""
+    credit_truncated: bool
+    """Whether a solution cut at the length limit may still count as correct; if not, it is counted as truncated."""
+    timeout_seconds: float = Field(gt=0)
+    """Wall clock of one verification; then its process is killed."""
+    memory_mb: int = Field(ge=128)
+    """Memory that one verification may take on top of what its process has after its imports (Linux)."""
+    workers: int = Field(ge=1)
+    """Processes for `symbolic`, your own function and format_pattern; the others need none."""
+
+    @field_validator("verifier")
+    @classmethod
+    def _known(cls, verifier: str) -> str:
+        parts = verifier.split(".")
+        dotted = len(parts) > 1 and all(part.isidentifier() for part in parts)
+        if verifier not in BUILT_IN_VERIFIERS and not dotted:
+            refuse(
+                f"is no verifier; choose from {', '.join(BUILT_IN_VERIFIERS)}, or give the dotted path of a function,"
+                " module.function"
+            )
+        return verifier

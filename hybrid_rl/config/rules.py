@@ -1,0 +1,252 @@
+"""Rules that join settings of different groups. Each yields lines of the form `setting = value: rule; remedy`.
+
+Knows no torch, and asks only whether a package is installed, never imports one.
+"""
+
+import importlib.util
+import re
+from collections.abc import Callable, Container, Iterator
+from pathlib import Path
+
+from hybrid_rl.config import batch, hardware_rules, trl_options
+from hybrid_rl.config.data import FileSource, HubSource
+from hybrid_rl.config.messages import as_typed
+from hybrid_rl.config.model import LoraSettings
+from hybrid_rl.config.settings import Settings
+
+_NAME = re.compile(r"[A-Za-z0-9][\w.+=,-]*")
+_TRACKER_PACKAGES = {
+    "wandb": "wandb",
+    "wandb_offline": "wandb",
+    "tensorboard": "tensorboard",
+    "trackio": "trackio",
+}
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+
+def problems(settings: Settings, absent: Container[str] = ()) -> list[str]:
+    """Every broken rule; empty when the settings fit together. Rules that need an absent section are left out."""
+    return [
+        line
+        for rule, sections in _RULES.items()
+        if not any(section in absent for section in sections.split())
+        for line in rule(settings)
+    ]
+
+
+def _task(settings: Settings) -> Iterator[str]:
+    if settings.task == "train" and settings.data.train is None:
+        yield (
+            "data.train = null: task=train needs a training set;"
+            " choose another data=..., or give data.train.kind and its settings"
+        )
+    if settings.task == "evaluate" and settings.resume is not None:
+        yield f"resume = {settings.resume}: only training can be resumed; leave it out"
+    if settings.eval.rescore is None:
+        return
+    if settings.task != "evaluate":
+        yield f"eval.rescore = {settings.eval.rescore}: needs task=evaluate"
+    if not list((Path(settings.eval.rescore) / "eval").glob("*/summary.json")):
+        yield f"eval.rescore = {settings.eval.rescore}: must be a run directory with an evaluation in its eval/"
+
+
+def _names(settings: Settings) -> Iterator[str]:
+    if not _NAME.fullmatch(settings.name):
+        yield (
+            f"name = {settings.name}: becomes a directory, so only letters, digits and . _ + = , - may stand in it"
+        )
+    for name in settings.data.test:
+        if name == "dev" or not _NAME.fullmatch(name):
+            yield (
+                f"data.test.{name}: becomes a file name, so only letters, digits and . _ + = , -,"
+                " and not `dev`; rename it"
+            )
+
+
+def _model(settings: Settings) -> Iterator[str]:
+    """A hub id cannot be looked up here; what can be neither that nor a directory is a slip."""
+    model = settings.model
+    known = model.package is not None or _HUB_ID.fullmatch(model.path)
+    if not known and not Path(model.path).is_dir():
+        yield f"model.path = {model.path}: no such directory, nor a hub id (OWNER/NAME); correct it"
+
+
+def _batch(settings: Settings) -> Iterator[str]:
+    train = settings.train
+    sft_steps = settings.method_class.expected_sft_steps(settings.method, train.steps)
+    sft_setting, sft_batch_size = settings.sft_batch
+    yield from batch.problems(
+        train.prompts_per_step,
+        settings.group_size,
+        sft_batch_size if sft_steps else None,
+        settings.hardware.world_size,
+        settings.hardware.micro_batch,
+        sft_setting,
+    )
+
+
+def _training(settings: Settings) -> Iterator[str]:
+    rl = settings.train.rl
+    if rl.epsilon_high is not None and rl.epsilon_high < rl.epsilon:
+        yield (
+            f"train.rl.epsilon_high = {rl.epsilon_high}: must be at least train.rl.epsilon = {rl.epsilon}"
+        )
+    if rl.ref_sync_steps is not None and rl.beta == 0:
+        yield (
+            f"train.rl.ref_sync_steps = {rl.ref_sync_steps}: with train.rl.beta = 0 there is no reference model;"
+            " set train.rl.beta above 0, or train.rl.ref_sync_steps=null"
+        )
+    renews = settings.method_class.renews_reference(settings.method)
+    if rl.beta > 0 and settings.model.lora is not None and renews:
+        yield (
+            f"train.rl.beta = {rl.beta}: {settings.method.name} takes the KL to the model as it is after the warm-up,"
+            " and with model.lora only that as loaded is kept; set train.rl.beta=0, or model.lora=null"
+        )
+    for beta in settings.train.adam_betas:
+        if not 0 <= beta < 1:
+            yield f"train.adam_betas = {list(settings.train.adam_betas)}: both must be at least 0 and below 1"
+            break
+    reward = settings.reward
+    if settings.method_class.needs_rollouts and reward.correct == 0 and reward.format == 0:
+        yield "reward.correct = 0.0: with reward.format = 0 too, every reward is 0 and nothing is learned; set one"
+    if reward.format != 0 and reward.format_pattern is None:
+        yield (
+            f"reward.format = {reward.format}: needs a pattern to look for;"
+            " set reward.format_pattern, or reward.format=0"
+        )
+
+
+def _traces(settings: Settings) -> Iterator[str]:
+    data, method = settings.data, settings.method.name
+    if settings.task != "train" or not settings.method_class.needs_traces:
+        return
+    if isinstance(data.train, HubSource | FileSource) and data.columns.trace is None:
+        yield (
+            f"data.columns.trace = null: method={method} learns from expert traces;"
+            " name the column that holds them, e.g. 'data.columns.trace=\"{solution}\"'"
+        )
+    if data.traces == 0:
+        yield (
+            f"data.traces = {data.traces}: method={method} learns from expert traces;"
+            " give at least 1, or null for all"
+        )
+
+
+def _sets(settings: Settings) -> Iterator[str]:
+    data = settings.data
+    has_dev = data.train is not None and data.dev > 0 if isinstance(data.dev, int) else True
+    known = [*(["dev"] if has_dev else []), *data.test]
+    for name in settings.eval.sets:
+        if name not in known:
+            yield (
+                f"eval.sets = {settings.eval.sets}: data={data.name} has no set {name};"
+                f" choose from {', '.join(known) or 'none: give data.dev or data.test'}"
+            )
+    if settings.task == "evaluate" and not settings.eval.sets:
+        yield f"eval.sets = []: task=evaluate needs a set; choose from {', '.join(known)}"
+    if settings.task == "train" and settings.train.eval_every is not None and not has_dev:
+        yield (
+            f"train.eval_every = {settings.train.eval_every}: data={data.name} has no dev questions;"
+            " give data.dev a count, or set train.eval_every=null"
+        )
+    if settings.eval.best and settings.task == "train" and settings.train.eval_every is None:
+        yield "eval.best = true: weights are chosen on dev during training; give train.eval_every, or eval.best=false"
+    for name in data.test_columns:
+        if name not in data.test:
+            yield (
+                f"data.test_columns.{name}: data.test has no set of that name;"
+                f" choose from {', '.join(data.test) or 'none'}"
+            )
+
+
+def _patterns(settings: Settings) -> Iterator[str]:
+    patterns = {
+        "data.answer_pattern": settings.data.answer_pattern,
+        "data.remove_pattern": settings.data.remove_pattern,
+        "reward.format_pattern": settings.reward.format_pattern,
+    }
+    for name, pattern in patterns.items():
+        if pattern is None:
+            continue
+        try:
+            groups = re.compile(pattern).groups
+        except re.error as error:
+            yield f"{name} = {pattern}: is not a regular expression ({error}); see Python's re module"
+            continue
+        if name == "data.answer_pattern" and groups == 0:
+            yield f"{name} = {pattern}: needs a group, in parentheses, around the answer"
+
+
+def _rollout(settings: Settings) -> Iterator[str]:
+    engine = settings.rollout.engine
+    if engine == "transformers":
+        return
+    name = f"rollout.engine = {engine}"
+    if settings.hardware.device == "cpu":
+        yield f"{name}: vLLM takes its weights between GPUs; set hardware=gpu, or rollout=transformers"
+    if settings.task == "evaluate":
+        yield f"{name}: task=evaluate generates with transformers; set rollout=transformers"
+    if engine == "vllm_colocate" and settings.model.gguf_file is not None:
+        yield (
+            f"{name}: cannot start from model.gguf_file = {settings.model.gguf_file};"
+            " convert it to a model directory, or set rollout=transformers"
+        )
+
+
+def _guards(settings: Settings) -> Iterator[str]:
+    if settings.guards.non_finite == "skip" and settings.hardware.deepspeed is not None:
+        yield (
+            "guards.non_finite = skip: DeepSpeed updates the weights within its backward pass, too early to leave an"
+            " update out; set guards.non_finite=stop, or hardware.deepspeed=null"
+        )
+
+
+def _trl(settings: Settings) -> Iterator[str]:
+    for key, value in settings.trl.items():
+        problem = trl_options.problem(key, as_typed(value))
+        if problem is not None:
+            yield problem
+
+
+def _installed(settings: Settings) -> Iterator[str]:
+    """Optional packages that a setting asks for."""
+    tracker = settings.tracker.name
+    wanted: list[tuple[str, object, str | None, str]] = [
+        ("tracker", tracker, _TRACKER_PACKAGES.get(tracker), "tracker=none")
+    ]
+    if isinstance(settings.model.lora, LoraSettings):
+        wanted.append(("model.lora.rank", settings.model.lora.rank, "peft", "model.lora=null"))
+    if settings.model.gguf_file is not None:
+        wanted.append(("model.gguf_file", settings.model.gguf_file, "gguf", "another model=..."))
+    if settings.hardware.deepspeed is not None:
+        wanted.append(("hardware.deepspeed", "{...}", "deepspeed", "hardware.deepspeed=null"))
+    if settings.rollout.engine != "transformers":
+        wanted.append(("rollout.engine", settings.rollout.engine, "vllm", "rollout=transformers"))
+    for name, value, package, otherwise in wanted:
+        if package is not None and not _is_installed(package):
+            yield (
+                f"{name} = {value}: needs the package {package};"
+                f" pip install 'hybrid-rl[{package}]', or choose {otherwise}"
+            )
+
+
+def _is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+_RULES: dict[Callable[[Settings], Iterator[str]], str] = {
+    _task: "task resume data eval",
+    _names: "name data",
+    _model: "model",
+    _batch: "train method hardware",
+    _training: "train method reward",
+    _traces: "task data method",
+    _sets: "task data eval train",
+    _patterns: "data reward",
+    hardware_rules.problems: "hardware model train method",
+    _rollout: "rollout hardware task model",
+    _guards: "guards hardware",
+    _trl: "trl",
+    _installed: "tracker model hardware rollout",
+}
+"""Rule -> the sections it reads."""

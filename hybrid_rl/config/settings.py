@@ -1,0 +1,105 @@
+"""Types and limits of every setting; the values live in conf/. Loads no torch.
+
+`loading.load` turns what Hydra composed into one frozen `Settings`; `rules` joins settings of different groups.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from hybrid_rl.config.batch import Batch, plan
+from hybrid_rl.config.data import DataSettings
+from hybrid_rl.config.eval import EvalSettings
+from hybrid_rl.config.guards import GuardSettings
+from hybrid_rl.config.hardware import HardwareSettings
+from hybrid_rl.config.model import ModelSettings
+from hybrid_rl.config.reward import RewardSettings
+from hybrid_rl.config.rollout import RolloutSettings
+from hybrid_rl.config.tracker import TrackerSettings
+from hybrid_rl.config.train import BudgetSettings, SpeedSettings, TrainSettings
+from hybrid_rl.methods.base import Method
+from hybrid_rl.methods.lookup import method_class
+from hybrid_rl.types import Section
+
+
+class Settings(Section):
+    """Everything a run depends on. `run_dir` is absolute once loaded."""
+
+    task: Literal["train", "evaluate", "doctor"]
+    """doctor: check that this hardware=... computes what it should."""
+    name: str
+    seed: int = Field(ge=0)
+    run_dir: str
+    resume: str | None
+    check: bool
+    train: TrainSettings
+    budget: BudgetSettings
+    """A share of the run in a method's settings, or a learning-rate schedule, still counts train.steps."""
+    trl: dict[str, Any]
+    """Passed to trl.GRPOConfig as it is; may not repeat what other settings decide."""
+    method_target: str
+    """Dotted path of the method's class."""
+    method: Any
+    """An instance of the method's own Settings."""
+    model: ModelSettings
+    data: DataSettings
+    reward: RewardSettings
+    hardware: HardwareSettings
+    rollout: RolloutSettings
+    guards: GuardSettings
+    speed: SpeedSettings
+    eval: EvalSettings
+    tracker: TrackerSettings
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _own_settings(cls, value: Any, info: ValidationInfo) -> Any:
+        """A method's section has the type that its class names, also when read from settings.json."""
+        if isinstance(value, Section) or "method_target" not in info.data:
+            return value
+        method = method_class(info.data["method_target"])
+        if method.needs_rollouts and "group_size" not in method.Settings.model_fields:
+            raise ValueError(
+                "its Settings have no group_size, rollouts per question; declare `group_size: int`,"
+                " or needs_rollouts = False where nothing is sampled"
+            )
+        return method.Settings.model_validate(value)
+
+    @classmethod
+    def load_json(cls, path: Path) -> "Settings":
+        """The settings of a run directory's settings.json, equal to those that were written."""
+        return cls.model_validate_json(path.read_text(encoding="utf-8"))
+
+    @property
+    def method_class(self) -> type[Method]:
+        return method_class(self.method_target)
+
+    @property
+    def group_size(self) -> int | None:
+        """Rollouts per question; None where the method samples nothing in training."""
+        return self.method.group_size if self.method_class.needs_rollouts else None
+
+    @property
+    def moves_reference(self) -> bool:
+        """Whether the reference of the KL changes in training, and belongs to every checkpoint."""
+        rl = self.train.rl
+        renewed = self.method_class.renews_reference(self.method)
+        return rl.beta > 0 and (rl.ref_sync_steps is not None or renewed)
+
+    @property
+    def sft_batch(self) -> tuple[str, int]:
+        """The setting that limits the demonstrations of an SFT update, by name, and its value."""
+        own = self.method_class.sft_batch(self.method)
+        return own or ("train.sft.batch_size", self.train.sft.batch_size)
+
+    @property
+    def batch(self) -> Batch:
+        """What one device holds in one optimizer step."""
+        return plan(
+            self.train.prompts_per_step,
+            self.group_size,
+            self.sft_batch[1],
+            self.hardware.world_size,
+            self.hardware.micro_batch,
+        )

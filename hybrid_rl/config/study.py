@@ -1,0 +1,108 @@
+"""What a study is: arms x seeds, in types; and whether two definitions are the same. The values live in conf/study/."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from hybrid_rl.config.messages import Origin, lines
+from hybrid_rl.config.overrides import key_of
+from hybrid_rl.errors import SettingsError
+from hybrid_rl.types import Section
+
+_NAME = re.compile(r"[A-Za-z0-9][\w.+=,-]*")
+# Settings that the study itself decides for each job.
+_OWNERS = {
+    "name": "study.name and the arm",
+    "seed": "study.seeds",
+    "run_dir": "run_dir of the study",
+    "resume": "the study, which goes on by itself",
+    "check": "check=true for the whole study",
+    "task": "the study, which trains",
+    "study": "the command line",
+}
+
+
+class TargetSettings(Section):
+    set: str
+    """`dev`: what a run meets during training is what its cost to reach the target is read from."""
+    measure: Literal["greedy", "avg", "maj"]
+    value: float = Field(gt=0, le=1)
+    """Accuracy, a share of the questions."""
+
+
+class StudySettings(Section):
+    """Every arm is run with every seed; a job is an ordinary run under <run_dir>/<arm>/seed_<seed>/."""
+
+    name: str
+    arms: dict[str, list[str]]
+    """Arm -> what one would type for it: `grpo: [method=grpo, train.rl.beta=0.01]`."""
+    seeds: list[int]
+    reference: str | None
+    """The arm that the others are compared with; null: the first."""
+    common: list[str]
+    """Typed for every arm, before its own: budget, data, evaluation."""
+    target: TargetSettings | None
+    """Accuracy for cost-to-target; null: none."""
+    jobs: int = Field(ge=1)
+    """Jobs at a time; each has its share of CPU threads, or its own GPUs."""
+
+    def definition(self, extra: Sequence[str]) -> dict[str, Any]:
+        """What study.json holds. `extra`: what the command line gives to all arms, after their own overrides."""
+        return {
+            "name": self.name,
+            "arms": self.arms,
+            "seeds": self.seeds,
+            "reference": self.reference or next(iter(self.arms)),
+            "target": self.target.model_dump() if self.target else None,
+            "common": [*self.common],
+            "extra": [*extra],
+        }
+
+
+class _Typed(Section):
+    study: StudySettings
+
+
+def load_study(values: Any, extra: Sequence[str]) -> StudySettings:
+    """The checked definition; raises SettingsError with every problem."""
+    try:
+        study = _Typed.model_validate({"study": values}).study
+    except ValidationError as error:
+        found = lines(error, {"study": values}, Section, Origin({}, []), _Typed)
+        raise SettingsError("\n".join(sorted(found.values()))) from error
+    problems = [*_problems(study), *_reserved("the command line", extra)]
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return study
+
+
+def _problems(study: StudySettings) -> Iterator[str]:
+    if not study.arms:
+        yield "study.arms = {}: a study needs arms; give e.g. 'study.arms.grpo=[\"method=grpo\"]'"
+    if not study.seeds or len(set(study.seeds)) < len(study.seeds) or min(study.seeds) < 0:
+        yield f"study.seeds = {study.seeds}: must be different numbers from 0; e.g. study.seeds=[0,1,2]"
+    if study.reference is not None and study.reference not in study.arms:
+        yield f"study.reference = {study.reference}: is no arm; choose from {', '.join(study.arms)}"
+    for name in [study.name, *study.arms]:
+        if not _NAME.fullmatch(name):
+            where = "study.name" if name == study.name else "study.arms"
+            yield (
+                f"{where}: {name} becomes a directory, so only letters, digits and . _ + = , - may stand in it;"
+                " rename it"
+            )
+    yield from _reserved("study.common", study.common)
+    for arm, overrides in study.arms.items():
+        yield from _reserved(f"study.arms.{arm}", overrides)
+
+
+def _reserved(where: str, overrides: Sequence[str]) -> Iterator[str]:
+    for override in overrides:
+        key = key_of(override).partition(".")[0]
+        if "=" not in override and not override.startswith("~"):
+            yield f"{where}: {override}: is no setting=value; write e.g. train.steps=100"
+        elif key.startswith("hydra"):
+            yield f"{where}: {override}: Hydra's own settings are for the command line; leave it out"
+        elif key in _OWNERS:
+            yield f"{where}: {override}: decided by {_OWNERS[key]}; leave it out"

@@ -1,0 +1,249 @@
+"""From questions to token ids, once: prompts through the chat template, traces with the place of every token.
+
+From here on a trace is its ids; nothing is decoded and encoded again, so what is trained on is what was counted and
+cut. Knows no source; needs a tokenizer, but not the library that made it.
+"""
+
+import logging
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import jinja2
+
+from hybrid_rl.config.data import DataSettings
+from hybrid_rl.config.train import TrainSettings
+from hybrid_rl.data.questions import Question, Questions
+from hybrid_rl.errors import DataError
+from hybrid_rl.types import Example, Ids, Trace
+
+log = logging.getLogger(__name__)
+
+_OPENING_TAG_AT_END = re.compile(r"(<[^<>/\s][^<>\s]*>)(\s*)\Z")
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The splits of `Questions`, encoded."""
+
+    train: list[Example]
+    dev: list[Example]
+    test: dict[str, list[Example]]
+    notes: list[str]
+
+
+def encode(
+    questions: Questions,
+    tokenizer: Any,  # a fast tokenizer of transformers, which is half-typed
+    settings: DataSettings,
+    train: TrainSettings,
+    answer_start: Callable[[str], int],
+) -> Examples:
+    """All questions as examples.
+
+    The prompt is the chat template with its generation prompt; the trace follows it directly and is tokenised on its
+    own, as sampling would produce it. An opening tag, such as <think>, that ends the one and begins the other is left
+    out of the trace, as in ReLIFT's code. `answer_start`: where the statement of the answer begins in a text. Raises
+    DataError for prompts and traces that are too long where they may not be dropped, and for text that the tokenizer
+    cannot hold.
+    """
+    encoder = _Encoder(tokenizer, settings, train, answer_start)
+    encoded = {
+        name: encoder.split(name, found)
+        for name, found in {
+            "train": questions.train,
+            "dev": questions.dev,
+            **questions.test,
+        }.items()
+    }
+    if encoder.problems:
+        raise DataError(encoder.problems)
+    for note in encoder.notes:
+        log.info("%s", note)
+    return Examples(
+        train=encoded["train"],
+        dev=encoded["dev"],
+        test={name: encoded[name] for name in questions.test},
+        notes=encoder.notes,
+    )
+
+
+class _Encoder:
+    """Encodes split after split and collects problems and counts."""
+
+    def __init__(
+        self,
+        tokenizer: Any,
+        settings: DataSettings,
+        train: TrainSettings,
+        answer_start: Callable[[str], int],
+    ) -> None:
+        if not tokenizer.is_fast:
+            raise DataError(
+                [
+                    f"model.tokenizer: {type(tokenizer).__name__} does not say where its tokens lie in the text; give a"
+                    " tokenizer with a tokenizer.json"
+                ]
+            )
+        self.tokenizer = tokenizer
+        self.settings = settings
+        self.train = train
+        self.answer_start = answer_start
+        self.problems: list[str] = []
+        self.notes: list[str] = []
+
+    def split(self, name: str, questions: Sequence[Question]) -> list[Example]:
+        """The examples of one split, without those that are dropped."""
+        texts = [self._render(question) for question in questions]
+        prompts = self._prompts(name, questions, texts)
+        most = self.settings.max_prompt_tokens
+        dropped = self._too_long(
+            name,
+            "prompt",
+            {question.id: len(ids) for question, ids in zip(questions, prompts, strict=True)},
+            most,
+            f"data.max_prompt_tokens={most}",
+            ("data.on_long_prompt", self.settings.on_long_prompt),
+        )
+        traces = self._traces(
+            name,
+            {
+                question.id: without_opening_tag(question.trace, text)
+                for question, text in zip(questions, texts, strict=True)
+                if question.trace is not None and question.id not in dropped
+            },
+        )
+        examples = [
+            Example(
+                id=question.id,
+                prompt_ids=ids,
+                question=question.question,
+                answer=question.answer,
+                trace=traces.get(question.id),
+                level=question.level,
+            )
+            for question, ids in zip(questions, prompts, strict=True)
+            if question.id not in dropped
+        ]
+        if questions and not examples and not self.problems:
+            self.problems.append(
+                f"{self._split(name)}: no question is left; raise data.max_prompt_tokens = {most}"
+            )
+        return examples
+
+    def _prompts(self, name: str, questions: Sequence[Question], texts: Sequence[str]) -> list[Ids]:
+        if not texts or self.problems:
+            return [() for _ in texts]
+        encoded = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
+        for question, text, ids in zip(questions, texts, encoded, strict=True):
+            self._check_faithful(f"{self._split(name)} {question.id}", "prompt", text, ids)
+        return [tuple(ids) for ids in encoded]
+
+    def _render(self, question: Question) -> str:
+        """The prompt as text, special tokens and all."""
+        messages = [asdict(message) for message in question.messages]
+        try:
+            text: str = self.tokenizer.apply_chat_template(
+                messages, add_generation_prompt=True, tokenize=False
+            )
+        except jinja2.TemplateError as error:
+            roles = " and ".join(message.role for message in question.messages)
+            problem = (
+                f"model.chat_template: takes no messages of {roles} ({error}); set data.system=null, or give a template"
+                " that does"
+            )
+            if problem not in self.problems:
+                self.problems.append(problem)
+            return ""
+        return text
+
+    def _traces(self, name: str, texts: Mapping[str, str]) -> dict[str, Trace]:
+        """Question id -> trace, of those of `texts` that fit."""
+        if not texts:
+            return {}
+        encoded = self.tokenizer(
+            list(texts.values()), add_special_tokens=False, return_offsets_mapping=True
+        )
+        traces = {}
+        for place, (question_id, text) in enumerate(texts.items()):
+            ids = tuple(encoded["input_ids"][place])
+            ends = tuple(end for _, end in encoded["offset_mapping"][place])
+            traces[question_id] = Trace(text, ids, ends, self.answer_start(text))
+            self._check_faithful(f"{self._split(name)} {question_id}", "trace", text, ids)
+        most = self.train.max_completion_tokens - 1  # its end-of-sequence token comes on top
+        dropped = self._too_long(
+            name,
+            "trace",
+            {question_id: len(trace.ids) for question_id, trace in traces.items()},
+            most,
+            f"train.max_completion_tokens={most + 1}, one of them for the end of sequence",
+            ("train.on_long_trace", self.train.on_long_trace),
+        )
+        return {key: trace for key, trace in traces.items() if key not in dropped}
+
+    def _check_faithful(
+        self, where: str, what: Literal["prompt", "trace"], text: str, ids: Sequence[int]
+    ) -> None:
+        """Decoding must give the text again but for blanks, or the model would be asked something else."""
+        decoded = self.tokenizer.decode(
+            list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
+        )
+        if not ids or _bare(decoded) != _bare(text):
+            self.problems.append(
+                f"{where}: the tokenizer turns the {what} into other text ({_difference(text, decoded)});"
+                " choose a model for this kind of text, or mend the row"
+            )
+
+    def _too_long(
+        self,
+        name: str,
+        what: Literal["prompt", "trace"],
+        lengths: dict[str, int],
+        most: int,
+        limit: str,
+        policy: tuple[str, str],
+    ) -> set[str]:
+        """Ids of the questions whose `what` is longer than `most` tokens; refuses them, or counts them."""
+        long = {question_id: length for question_id, length in lengths.items() if length > most}
+        setting, choice = policy
+        if choice == "refuse":
+            self.problems += [
+                f"{self._split(name)} {question_id}: the {what} has {length} tokens, the limit is {most}"
+                f" ({limit}); raise it, or set {setting}=drop"
+                for question_id, length in long.items()
+            ]
+        elif long:
+            lost = "questions dropped" if what == "prompt" else "questions lost their trace"
+            self.notes.append(
+                f"{name}: {len(long)} of {len(lengths)} {lost}: a {what} of more than {most} tokens"
+                f" (longest: {max(long.values())})"
+            )
+        return set(long)
+
+    def _split(self, name: str) -> str:
+        return f"data={self.settings.name}, {name}"
+
+
+def without_opening_tag(trace: str, prompt: str) -> str:
+    """What of `trace` follows `prompt`, which may end with the tag that the trace begins with, and the same blanks."""
+    opened = _OPENING_TAG_AT_END.search(prompt)
+    if opened is None or not trace.lstrip().startswith(opened[1]):
+        return trace
+    return trace.lstrip().removeprefix(opened[1]).removeprefix(opened[2])
+
+
+def _bare(text: str) -> str:
+    """Text without blanks, which word-level tokenizers lose, and in the form that many normalise to."""
+    return "".join(unicodedata.normalize("NFKC", text).split())
+
+
+def _difference(text: str, decoded: str) -> str:
+    """Where two texts first differ, in a few characters of both."""
+    expected, found = _bare(text), _bare(decoded)
+    place = next(
+        (i for i, (a, b) in enumerate(zip(expected, found, strict=False)) if a != b),
+        min(len(expected), len(found)),
+    )
+    return f"{expected[place : place + 12]!r} becomes {found[place : place + 12]!r}"

@@ -1,0 +1,266 @@
+"""Knights and Knaves puzzles: islanders who only say true or only say false things, one claim each.
+
+The kind of puzzle is that of "On Memorization of Large Language Models in Logical Reasoning" (arXiv 2410.23123); the
+wording is our own, the answer has the form of its `solution_text_format`, one numbered role a line. Every puzzle has
+exactly one solution, found by trying all roles. Knows no model and no file.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from random import Random
+from typing import Literal
+
+from hybrid_rl.config.data import check_people
+
+_PATIENCE = 1000  # draws in a row without a new puzzle
+NAMES = (
+    *(
+        "Ada",
+        "Boris",
+        "Clara",
+        "Dario",
+        "Edith",
+        "Felix",
+        "Greta",
+        "Hugo",
+        "Irene",
+        "Jonas",
+        "Karla",
+    ),
+    *(
+        "Leon",
+        "Marta",
+        "Nils",
+        "Olga",
+        "Pavel",
+        "Quinn",
+        "Rosa",
+        "Stefan",
+        "Tilda",
+        "Ulrich",
+        "Vera",
+    ),
+    *("Walter", "Xenia", "Yusuf", "Zelda"),
+)
+Connective = Literal["and", "or", "if", "iff"]
+Roles = tuple[bool, ...]
+"""Per person: whether a knight."""
+
+
+@dataclass(frozen=True)
+class Role:
+    """`person` (an index) is a knight, or is a knave."""
+
+    person: int
+    knight: bool
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What one islander says: a role, or two joined by a connective; `if` reads "if left, then right"."""
+
+    left: Role
+    connective: Connective | None = None
+    right: Role | None = None
+
+    @property
+    def people(self) -> tuple[int, ...]:
+        """Who the claim is about."""
+        return (self.left.person,) if self.right is None else (self.left.person, self.right.person)
+
+
+@dataclass(frozen=True)
+class Puzzle:
+    """`claims[i]` is made by `names[i]`."""
+
+    names: tuple[str, ...]
+    claims: tuple[Claim, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A question as the data layer reads it."""
+
+    question: str
+    answer: str
+    trace: str
+    level: str
+
+
+def draw(rng: Random, people: int) -> Puzzle:
+    """A random puzzle with exactly one solution."""
+    names = tuple(rng.sample(NAMES, people))
+    while True:
+        puzzle = Puzzle(names, tuple(_claim(rng, speaker, people) for speaker in range(people)))
+        if len(solve(puzzle)) == 1:
+            return puzzle
+
+
+def solve(puzzle: Puzzle) -> list[Roles]:
+    """All assignments of roles in which exactly the knights' claims are true, by trying each."""
+    return [
+        roles
+        for roles in product((True, False), repeat=len(puzzle.names))
+        if all(
+            _holds(claim, dict(enumerate(roles))) == role
+            for claim, role in zip(puzzle.claims, roles, strict=True)
+        )
+    ]
+
+
+def question(puzzle: Puzzle) -> str:
+    """The puzzle in words."""
+    said = " ".join(
+        f'{name} says: "{_capital(_words(claim, puzzle.names))}."'
+        for name, claim in zip(puzzle.names, puzzle.claims, strict=True)
+    )
+    return (
+        "On an island everyone is either a knight or a knave. A knight says only what is true, a knave only what is"
+        f" false. You meet {_listing(puzzle.names)}. {said} Who is a knight, and who is a knave?"
+    )
+
+
+def answer(puzzle: Puzzle) -> str:
+    """`(1) Ada is a knave`, a line per person. Raises ValueError unless there is exactly one solution."""
+    [roles] = solve(puzzle)
+    return "\n".join(
+        f"({number}) {_role(name, knight)}"
+        for number, (name, knight) in enumerate(zip(puzzle.names, roles, strict=True), 1)
+    )
+
+
+def solution(puzzle: Puzzle) -> str:
+    """A step-by-step solution that ends with the answer: suppose a role, go back where that contradicts a claim."""
+    return "\n".join([*_search(puzzle), "All claims fit.", "", answer(puzzle)])
+
+
+def rows(size: int, seed: int, people: tuple[int, int]) -> list[Row]:
+    """`size` distinct puzzles, the number of people uniform in its range; the first are the same whatever the size.
+
+    Raises ValueError for a range outside 2..8, and where new puzzles can no longer be found.
+    """
+    problem = check_people(people)
+    if problem is not None:
+        raise ValueError(problem)
+    rng = Random(f"knights-{seed}")
+    found: dict[Puzzle, None] = {}
+    misses = 0
+    while len(found) < size:
+        puzzle = draw(rng, rng.randint(*people))
+        misses = misses + 1 if puzzle in found else 0
+        if misses == _PATIENCE:
+            raise ValueError(
+                f"size = {size}: only about {len(found)} puzzles with {people} people can be found"
+            )
+        found[puzzle] = None
+    return [
+        Row(question(puzzle), answer(puzzle), solution(puzzle), str(len(puzzle.names)))
+        for puzzle in found
+    ]
+
+
+def _claim(rng: Random, speaker: int, people: int) -> Claim:
+    """A role of someone else, or two roles of different people, the speaker perhaps among them."""
+    if rng.random() < 0.4:
+        other = rng.choice([person for person in range(people) if person != speaker])
+        return Claim(Role(other, rng.random() < 0.5))
+    left, right = (Role(person, rng.random() < 0.5) for person in rng.sample(range(people), 2))
+    connectives: tuple[Connective, ...] = ("and", "or", "if", "iff")
+    return Claim(left, rng.choice(connectives), right)
+
+
+def _holds(claim: Claim, roles: Mapping[int, bool]) -> bool:
+    left = roles[claim.left.person] == claim.left.knight
+    if claim.right is None:
+        return left
+    right = roles[claim.right.person] == claim.right.knight
+    match claim.connective:
+        case "and":
+            return left and right
+        case "or":
+            return left or right
+        case "if":
+            return not left or right
+        case _:
+            return left == right
+
+
+def _search(puzzle: Puzzle) -> list[str]:
+    """The lines of a depth-first search that supposes roles in the order in which claims bring people up."""
+    lines: list[str] = []
+
+    def place(roles: dict[int, bool]) -> bool:
+        if len(roles) == len(puzzle.names):
+            return True
+        person = _next_person(puzzle, roles)
+        name = puzzle.names[person]
+        for knight in (True, False):
+            trial = {**roles, person: knight}
+            contradiction = _contradiction(puzzle, trial)
+            if contradiction is not None:
+                lines.append(f"{name} cannot be {_article(knight)}: {contradiction}.")
+                continue
+            lines.append(f"Suppose {_role(name, knight)}: nothing contradicts it so far.")
+            if place(trial):
+                return True
+            lines.append(f"That leads nowhere: {name} is not {_article(knight)}.")
+        return False
+
+    place({})
+    return lines
+
+
+def _next_person(puzzle: Puzzle, roles: dict[int, bool]) -> int:
+    """Whom the claims of those already placed mention first, else the first one not placed."""
+    candidates = [person for speaker in roles for person in puzzle.claims[speaker].people]
+    candidates += range(len(puzzle.names))
+    return next(person for person in candidates if person not in roles)
+
+
+def _contradiction(puzzle: Puzzle, roles: dict[int, bool]) -> str | None:
+    """The first claim that cannot have the truth its speaker gives it, whatever the others are; None: there is none."""
+    for speaker, knight in roles.items():
+        claim = puzzle.claims[speaker]
+        open_people = [person for person in claim.people if person not in roles]
+        possible = set()
+        for guess in product((True, False), repeat=len(open_people)):
+            full = {**roles, **dict(zip(open_people, guess, strict=True))}
+            possible.add(_holds(claim, full))
+        if knight not in possible:
+            said = f"that {_words(claim, puzzle.names)}"
+            truth = "false" if knight else "true"
+            return (
+                f"{puzzle.names[speaker]}, {_article(knight)}, would say something {truth}, {said}"
+            )
+    return None
+
+
+def _words(claim: Claim, names: Sequence[str]) -> str:
+    left = _role(names[claim.left.person], claim.left.knight)
+    if claim.right is None:
+        return left
+    right = _role(names[claim.right.person], claim.right.knight)
+    match claim.connective:
+        case "if":
+            return f"if {left}, then {right}"
+        case "iff":
+            return f"{left} if and only if {right}"
+        case _:
+            return f"{left} {claim.connective} {right}"
+
+
+def _role(name: str, knight: bool) -> str:
+    return f"{name} is {_article(knight)}"
+
+
+def _article(knight: bool) -> str:
+    return "a knight" if knight else "a knave"
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _listing(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,192 @@
+"""The embedded default task: keep a running total modulo 100 over labelled additions and subtractions.
+
+A question is a start value and labelled operations, `2 7 | a -1 b -3 c +2`; a solution writes one line per operation
+(label, the operation copied, the new total) and ends with the total, `# 2 5`. Every symbol is one word between blanks,
+so a word-level tokenizer over `vocabulary()` reads all of it. Knows no model and no file.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import comb
+from random import Random
+from typing import Literal
+
+from hybrid_rl.config.data import MOST_OPERATIONS, check_operations, check_subtractions
+
+LABELS = "abcdefghijklmnop"
+assert len(LABELS) == MOST_OPERATIONS
+
+
+LARGEST = 3
+MODULUS = 100
+TERSE_STRIDE = 3
+VERBOSE_SHARE = 0.4
+Kind = Literal["verbose", "terse"]
+"""`verbose`: every line; `terse`: every third, counted from the end, so the last operation is always written."""
+Range = tuple[int, int]
+"""Fewest and most, both included."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A start value in 0..99 and up to 16 operations, each +-1..3."""
+
+    start: int
+    operations: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A question as the data layer reads it."""
+
+    question: str
+    answer: str
+    trace: str
+    level: str
+
+
+def vocabulary() -> list[str]:
+    """All symbols of questions and solutions, in a fixed order."""
+    signed = [_signed(n) for n in range(-LARGEST, LARGEST + 1) if n]
+    return [*"0123456789", *LABELS, *signed, "|", "#"]
+
+
+def draw(rng: Random, operations: Range, subtractions: Range | None) -> Problem:
+    """A random problem.
+
+    The number of operations is uniform in its range, then that of subtractions (at most one per operation); None makes
+    each sign a fair coin. Raises ValueError for impossible ranges.
+    """
+    _refuse_bad(operations, subtractions)
+    count = rng.randint(*operations)
+    if subtractions is None:
+        negative = [rng.random() < 0.5 for _ in range(count)]
+    else:
+        minus = rng.randint(subtractions[0], min(subtractions[1], count))
+        chosen = set(rng.sample(range(count), minus))
+        negative = [i in chosen for i in range(count)]
+    sizes = [rng.randint(1, LARGEST) for _ in range(count)]
+    return Problem(
+        rng.randrange(MODULUS),
+        tuple(-size if minus else size for size, minus in zip(sizes, negative, strict=True)),
+    )
+
+
+def question(problem: Problem) -> str:
+    """`2 7 | a -1 b -3 c +2`."""
+    steps = [f"{label} {_signed(n)}" for label, n in zip(LABELS, problem.operations, strict=False)]
+    return " ".join([_digits(problem.start), "|", *steps])
+
+
+def answer(problem: Problem) -> str:
+    """The final total, `2 5`."""
+    return _digits((problem.start + sum(problem.operations)) % MODULUS)
+
+
+def solution(problem: Problem, kind: Kind) -> str:
+    """The expert's solution, a line per step written."""
+    lines = _lines(problem.start, problem.operations)
+    if kind == "terse":
+        lines = lines[(len(lines) - 1) % TERSE_STRIDE :: TERSE_STRIDE]
+    return "\n".join([*lines, f"# {answer(problem)}"])
+
+
+def pupil_solution(problem: Problem, rng: Random, misread: float = 0.6) -> str:
+    """A solution by one who reads each minus as a plus with probability `misread` and computes correctly from there.
+
+    The base model is pre-trained on these: format and arithmetic are right, hard problems hardly ever are.
+    """
+    read = tuple(-n if n < 0 and rng.random() < misread else n for n in problem.operations)
+    return solution(Problem(problem.start, read), "verbose")
+
+
+def picked_up(problem: Problem, rng: Random, misread: float = 0.6) -> tuple[str, str]:
+    """Some correct lines of a solution, in order but with gaps, and how the pupil goes on after the last of them.
+
+    Pre-training shows the first and teaches the second, so that the base model can go on from any line, its label
+    telling where it stands; it never learns to leave lines out by itself.
+    """
+    done = rng.randrange(len(problem.operations))
+    right = _lines(problem.start, problem.operations)
+    shown = [line for line in right[:done] if rng.random() < 0.5] + [right[done]]
+    read = [-n if n < 0 and rng.random() < misread else n for n in problem.operations[done + 1 :]]
+    total = (problem.start + sum(problem.operations[: done + 1])) % MODULUS
+    rest = _lines(total, tuple(read), LABELS[done + 1 :])
+    end = f"# {_digits((total + sum(read)) % MODULUS)}"
+    return "\n".join(shown), "\n".join([*rest, end])
+
+
+def rows(
+    size: int,
+    seed: int,
+    operations: Range,
+    subtractions: Range | None,
+    traces: Literal["verbose", "terse", "mixed"],
+) -> list[Row]:
+    """`size` distinct questions; the first of them are the same whatever the size and the kind of traces.
+
+    Raises ValueError where there are fewer different questions than asked for.
+    """
+    available = count_problems(operations, subtractions)
+    if size > available:
+        raise ValueError(
+            f"size = {size}: operations {operations} and subtractions {subtractions} allow only {available} questions"
+        )
+    found: dict[Problem, None] = {}
+    rng = Random(f"ledger-{seed}")
+    while len(found) < size:
+        found[draw(rng, operations, subtractions)] = None
+    return [
+        Row(question(problem), answer(problem), solution(problem, kind), _level(problem))
+        for problem, kind in zip(found, _kinds(seed, traces), strict=False)
+    ]
+
+
+def count_problems(operations: Range, subtractions: Range | None) -> int:
+    """How many different problems there are."""
+    _refuse_bad(operations, subtractions)
+    low, high = subtractions or (0, operations[1])
+    return sum(
+        MODULUS * LARGEST**count * comb(count, minus)
+        for count in range(operations[0], operations[1] + 1)
+        for minus in range(low, min(high, count) + 1)
+    )
+
+
+def _refuse_bad(operations: Range, subtractions: Range | None) -> None:
+    problem = check_operations(operations)
+    if problem is not None:
+        raise ValueError(f"operations {operations}: {problem}")
+    problem = check_subtractions(subtractions, operations)
+    if problem is not None:
+        raise ValueError(f"subtractions {subtractions}: {problem}")
+
+
+def _lines(start: int, operations: tuple[int, ...], labels: str = LABELS) -> list[str]:
+    lines, total = [], start
+    for label, n in zip(labels, operations, strict=False):
+        total = (total + n) % MODULUS
+        lines.append(f"{label} {_signed(n)} {_digits(total)}")
+    return lines
+
+
+def _kinds(seed: int, traces: Literal["verbose", "terse", "mixed"]) -> Iterator[Kind]:
+    # A stream of its own: the questions must not depend on the kind of traces.
+    rng = Random(f"ledger-traces-{seed}")
+    while True:
+        if traces == "mixed":
+            yield "verbose" if rng.random() < VERBOSE_SHARE else "terse"
+        else:
+            yield traces
+
+
+def _level(problem: Problem) -> str:
+    return str(sum(n < 0 for n in problem.operations))
+
+
+def _signed(n: int) -> str:
+    return f"{n:+d}"
+
+
+def _digits(total: int) -> str:
+    return " ".join(f"{total:02d}")

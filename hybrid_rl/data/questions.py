@@ -1,0 +1,71 @@
+"""What the data layer hands on: questions in words, before any tokenizer. Knows no source and no model."""
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Message:
+    role: Literal["system", "user"]
+    content: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question of any split; only those of train have a trace."""
+
+    id: str
+    messages: tuple[Message, ...]
+    question: str
+    """The user message."""
+    answer: str
+    trace: str | None = None
+    level: str | None = None
+
+
+@dataclass(frozen=True)
+class Questions:
+    """The splits, pairwise disjoint but for test sets among each other."""
+
+    train: list[Question]
+    dev: list[Question]
+    test: dict[str, list[Question]]
+    notes: list[str]
+    """Every count that a reader of the run must know, in sentences."""
+    fingerprint: dict[str, str]
+    """Split, or name of the test set -> sha256 of its questions."""
+
+
+_LATEX_SPACING = re.compile(r"\\(?:[,;:! ]|quad\b|qquad\b|left\b|right\b|displaystyle\b)|[~$]")
+# A mark before or between digits is part of a number, and an apostrophe may be a derivative.
+_PUNCTUATION = re.compile(r"[\"`\u201c\u201d?]|(?<!\d)[,;:]|[.,;:](?!\d)")
+_INNER_SPACE = re.compile(r"(?<!\w)\s+|\s+(?!\w)")
+
+
+def normalise(text: str) -> str:
+    """The text without what two printings of one question differ in: case, blanks, LaTeX spacing, punctuation.
+
+    Signs and operators stay: `x+y` and `x-y` are two questions.
+
+    >>> normalise("What is  $x\\\\, + y$?")
+    'what is x+y'
+    """
+    text = unicodedata.normalize("NFKC", text).casefold().replace("\u2019", "'")
+    text = _PUNCTUATION.sub(" ", _LATEX_SPACING.sub(" ", text))
+    return _INNER_SPACE.sub("", " ".join(text.split()))
+
+
+def digest(text: str) -> str:
+    """sha256 in hexadecimal digits."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def fingerprint(questions: Sequence[Question]) -> str:
+    """sha256 of the questions, in order, as canonical JSON."""
+    rows = [asdict(question) for question in questions]
+    return digest(json.dumps(rows, sort_keys=True, ensure_ascii=False, separators=(",", ":")))

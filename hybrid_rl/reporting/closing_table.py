@@ -1,0 +1,70 @@
+"""What a person sees of a run: progress, phases, the closing table; and what other libraries are kept from saying.
+
+On a terminal one live bar; elsewhere a plain line now and then, through the log. Loads nothing heavy.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from hybrid_rl.evaluation.scores import SetSummary
+from hybrid_rl.evaluation.statistics import Interval
+from hybrid_rl.reporting.markdown import between
+
+
+def closing_table(before: Mapping[str, SetSummary], after: Mapping[str, SetSummary]) -> Table:
+    """Accuracies before and after training, a row per set and measure; before may lack sets, or be empty."""
+    table = Table(title="accuracy, with 95 % intervals over questions", title_justify="left")
+    for column in ("set", "questions", "measure", "before", "after"):
+        table.add_column(column, justify="left" if column in ("set", "measure") else "right")
+    for name, summary in after.items():
+        old = _measures(before[name]) if name in before else {}
+        for index, (measure, interval) in enumerate(_measures(summary).items()):
+            first = index == 0
+            table.add_row(
+                name if first else "",
+                f"{summary.questions:,}" if first else "",
+                measure,
+                between(old.get(measure)),
+                between(interval),
+            )
+        table.add_section()
+    return table
+
+
+def show_results(
+    before: Mapping[str, SetSummary],
+    after: Mapping[str, SetSummary],
+    console: Console | None = None,
+) -> None:
+    """Print the closing table; nothing where nothing was evaluated."""
+    if after:
+        (console or Console(highlight=False)).print(closing_table(before, after))
+
+
+def show_checks(
+    engine: str,
+    facts: Mapping[str, str],
+    checks: Sequence[tuple[str, str, str]],
+    verdict: str,
+    console: Console | None = None,
+) -> None:
+    """Print what task=doctor found: the machine, then name, result and finding of every check."""
+    shown = console or Console(highlight=False)
+    for name, value in facts.items():
+        shown.print(f"{name:<22} {value}")
+    table = Table(title=f"checks of hardware={engine}", title_justify="left")
+    for column in ("check", "result", "found"):
+        table.add_column(column)
+    for row in checks:
+        table.add_row(*row)
+    shown.print(table)
+    shown.print(f"verdict: {verdict}")
+
+
+def _measures(summary: SetSummary) -> dict[str, Interval]:
+    k = summary.samples
+    found = {"greedy": summary.greedy, f"avg@{k}": summary.avg, f"maj@{k}": summary.maj}
+    found[f"pass@{k}"] = summary.pass_at.get(k)
+    return {name: interval for name, interval in found.items() if interval is not None}

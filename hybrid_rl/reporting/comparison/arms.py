@@ -1,0 +1,179 @@
+"""PATHs -> the runs of a comparison, put into arms: by the study that made them, or else by their settings."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hybrid_rl.config.overrides import flat
+from hybrid_rl.evaluation.scores import Measure
+from hybrid_rl.reporting.record import RunRecord
+
+_OWN = frozenset(["seed", "run_dir", "name", "resume", "check", "study"])
+# Settings that runs of one arm may differ in, besides those of these sections.
+_OWN_SECTIONS = ("tracker", "hardware")
+_LONGEST_LABEL = 60  # characters
+_REFERENCES = ("sft_then_grpo", "grpo")
+
+
+class ComparisonError(ValueError):
+    """The runs cannot be laid side by side."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """An accuracy on a set that is evaluated during training."""
+
+    set: str
+    measure: Measure
+    value: float
+
+
+@dataclass(frozen=True)
+class Arm:
+    name: str
+    records: list[RunRecord]
+    """By seed; those without an evaluation after training too."""
+
+    @property
+    def evaluated(self) -> list[RunRecord]:
+        return [record for record in self.records if record.after]
+
+    @property
+    def seeds(self) -> list[int]:
+        return [seed_of(record) for record in self.evaluated]
+
+
+@dataclass(frozen=True)
+class Arms:
+    title: str
+    arms: list[Arm]
+    reference: str
+    target: Target | None
+
+    @property
+    def records(self) -> list[RunRecord]:
+        return [record for arm in self.arms for record in arm.records]
+
+
+def read(paths: Sequence[Path], reference: str | None = None, target: float | None = None) -> Arms:
+    """`paths`: one study directory; or run directories, or directories of them at any depth.
+
+    `reference` and `target`, an accuracy on dev, stand before what a study says. Raises ComparisonError where there is
+    no run, and for a reference that is no arm.
+    """
+    study = paths[0] / "study.json" if len(paths) == 1 else None
+    if study is not None and study.is_file():
+        found = _of_study(paths[0], json.loads(study.read_text(encoding="utf-8")))
+    else:
+        records = [RunRecord.read(run) for run in _runs(paths)]
+        title = paths[0].resolve().name if len(paths) == 1 else "runs"
+        found = Arms(title, _by_settings(records), "", None)
+    if not found.records:
+        raise ComparisonError(
+            f"{', '.join(map(str, paths))}: no run there; give run directories, the directory of a sweep, or of a study"
+        )
+    names = [arm.name for arm in found.arms]
+    chosen = reference or found.reference or next((n for n in _REFERENCES if n in names), names[0])
+    if chosen not in names:
+        raise ComparisonError(
+            f"--reference {chosen}: is no arm of these runs; choose from {', '.join(names)}"
+        )
+    wanted = Target("dev", "greedy", target) if target is not None else found.target
+    # The reference first: it is what all others are read against.
+    ordered = sorted(found.arms, key=lambda arm: arm.name != chosen)
+    return replace(found, arms=ordered, reference=chosen, target=wanted)
+
+
+def seed_of(record: RunRecord) -> int:
+    return int(record.settings.get("seed", 0))
+
+
+def recipe(record: RunRecord) -> dict[str, Any]:
+    """Settings by dotted key, without those in which runs of one recipe differ anyway."""
+    return {
+        key: value
+        for key, value in flat(record.settings).items()
+        if key not in _OWN and key.partition(".")[0] not in _OWN_SECTIONS
+    }
+
+
+def differing(records: Sequence[RunRecord]) -> list[str]:
+    """Settings that are not the same in all runs, in the order of the settings."""
+    found = [recipe(record) for record in records]
+    keys = dict.fromkeys(key for one in found for key in one)
+    return [key for key in keys if any(one.get(key) != found[0].get(key) for one in found)]
+
+
+def _of_study(directory: Path, definition: Mapping[str, Any]) -> Arms:
+    arms = []
+    for name in definition["arms"]:
+        runs = [directory / name / f"seed_{seed}" for seed in definition["seeds"]]
+        there = [RunRecord.read(run) for run in runs if (run / "settings.json").is_file()]
+        if there:
+            arms.append(Arm(name, there))
+    target = definition.get("target")
+    known = {arm.name for arm in arms}
+    reference = definition["reference"] if definition["reference"] in known else ""
+    return Arms(definition["name"], arms, reference, Target(**target) if target else None)
+
+
+def _runs(paths: Sequence[Path]) -> list[Path]:
+    """Run directories at or below the paths, each once."""
+    found: dict[Path, None] = {}
+    for path in paths:
+        if not path.is_dir():
+            raise ComparisonError(f"{path}: is no directory; give run directories or those above")
+        inside = [path] if (path / "settings.json").is_file() else _below(path)
+        if not inside:
+            raise ComparisonError(
+                f"{path}: no run there; give run directories, the directory of a sweep, or of a study"
+            )
+        found |= dict.fromkeys(run.resolve() for run in inside)
+    return list(found)
+
+
+def _below(path: Path) -> list[Path]:
+    """Runs below, not looking into them: a checkpoint may hold settings too."""
+    found = []
+    for entry in sorted(path.iterdir(), key=_natural):
+        if entry.is_dir() and not entry.is_symlink():
+            found += [entry] if (entry / "settings.json").is_file() else _below(entry)
+    return found
+
+
+def _natural(path: Path) -> tuple[int, str]:
+    """Sweeps number their runs: 2 before 10."""
+    head = path.name.partition("-")[0]
+    return (int(head) if head.isdigit() else -1), path.name
+
+
+def _by_settings(records: Sequence[RunRecord]) -> list[Arm]:
+    """An arm per recipe, named by its method and by what sets it apart from others of the same method."""
+    methods: dict[str, list[RunRecord]] = {}
+    for record in records:
+        methods.setdefault(record.method, []).append(record)
+    arms = []
+    for method, runs in methods.items():
+        keys = differing(runs)
+        groups: dict[str, list[RunRecord]] = {}
+        for run in runs:
+            values = {key: recipe(run).get(key) for key in keys}
+            groups.setdefault(json.dumps(values), []).append(run)
+        for number, (values_json, found) in enumerate(groups.items(), start=1):
+            name = _label(method, json.loads(values_json), number)
+            arms.append(Arm(name, sorted(found, key=seed_of)))
+    return arms
+
+
+def _label(method: str, values: Mapping[str, Any], number: int) -> str:
+    """The whole difference where it is short; else a number, and the report's table of settings says what it is."""
+    if not values:
+        return method
+    shown = ", ".join(f"{key}={_short(value)}" for key, value in values.items())
+    return f"{method} ({shown})" if len(shown) <= _LONGEST_LABEL else f"{method} #{number}"
+
+
+def _short(value: Any) -> str:
+    return "null" if value is None else str(value)

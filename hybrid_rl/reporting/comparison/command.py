@@ -1,0 +1,101 @@
+"""hybrid-rl-report PATH...: a comparison of runs as one HTML page and its Markdown twin."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hybrid_rl.errors import USER_ERROR
+from hybrid_rl.recording.files import write_text
+from hybrid_rl.recording.run_directory import RunDir
+from hybrid_rl.reporting.comparison import arms, html_page, markdown_page
+from hybrid_rl.reporting.comparison.arms import ComparisonError
+from hybrid_rl.reporting.comparison.compare import compare
+from hybrid_rl.reporting.comparison.conclusion import conclusion
+
+ROLLOUTS = 20_000
+_OUT = "default: report.html in the first PATH; comparison.html here where that is a run"
+_EPILOG = """\
+examples:
+  hybrid-rl-report runs/studies/smoke
+  hybrid-rl-report runs/sweeps/20260101-120000 --reference grpo --target 0.5
+  hybrid-rl-report runs/grpo/* runs/bread/* --out comparison.html
+"""
+
+
+def main() -> None:
+    """Console script; exit code 2 for what the user can fix."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The exit code."""
+    typed = _parser().parse_args(arguments)
+    html = typed.out or _default(typed.paths[0])
+    if html.suffix not in (".html", ".htm"):
+        sys.stderr.write(f"--out {html}: give a name that ends with .html; the .md is beside it\n")
+        return USER_ERROR
+    try:
+        told = write(typed.paths, html, typed.reference, typed.target, typed.rollouts)
+    except (ComparisonError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return USER_ERROR
+    sys.stdout.write("\n".join([*told, str(html), str(html.with_suffix(".md"))]) + "\n")
+    return 0
+
+
+def write(
+    paths: Sequence[Path],
+    html: Path,
+    reference: str | None = None,
+    target: float | None = None,
+    rollouts: int = ROLLOUTS,
+) -> list[str]:
+    """The verdict, then what to keep in mind; writes `html`, and the same name with .md. Raises ComparisonError.
+
+    `target`: greedy accuracy on dev. `rollouts`: most that are put into the page, of whole steps and evenly spread.
+    """
+    comparison = compare(arms.read(paths, reference, target))
+    write_text(html, html_page.render(comparison, rollouts))
+    write_text(html.with_suffix(".md"), markdown_page.markdown(comparison))
+    return [conclusion(comparison), *comparison.notes]
+
+
+def _default(first: Path) -> Path:
+    """In the directory of a study or sweep; a run keeps its own report.md."""
+    return Path("comparison.html") if RunDir(first).settings.exists() else first / "report.html"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hybrid-rl-report",
+        description="Compare runs: one HTML page that needs no network, and the same in Markdown.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("paths", metavar="PATH", nargs="+", type=Path, help="a study, a sweep, or run directories")
+    add("--out", type=Path, metavar="FILE.html", help=_OUT)
+    default = "compare with this arm; default: the study's, else sft_then_grpo or grpo"
+    add("--reference", metavar="ARM", help=default)
+    add("--target", type=_share, metavar="ACCURACY", help="cost to reach this on dev, e.g. 0.5")
+    add("--rollouts", type=_count, default=ROLLOUTS, metavar="N", help="most to show (%(default)s)")
+    return parser
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be above 0 and at most 1")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text}: must not be negative")
+    return value
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+"""A comparison as one HTML page that needs nothing else: no network, no file beside it.
+
+Text of runs reaches the page as data alone: JSON in which `<` is escaped, and rollouts as base64 of gzip, a block per
+run that is unpacked when it is looked at. The page's scripts make text nodes of it, and its content security policy
+lets no other script run.
+"""
+
+import base64
+import gzip
+import hashlib
+import html
+import json
+import re
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from hybrid_rl.evaluation.statistics import Interval
+from hybrid_rl.recording.files import read_jsonl
+from hybrid_rl.reporting.comparison.arms import Arm, seed_of
+from hybrid_rl.reporting.comparison.compare import (
+    BUDGETS,
+    MEASURES,
+    Comparison,
+    SetComparison,
+    spent,
+)
+from hybrid_rl.reporting.comparison.conclusion import HOW, conclusion
+from hybrid_rl.reporting.comparison.setting_table import environment_table, setting_table
+from hybrid_rl.reporting.comparison.wording import (
+    AREA_NOTE,
+    COST_NOTE,
+    area_text,
+    cost_text,
+    detectable_text,
+    measure_name,
+)
+from hybrid_rl.reporting.panels import panels
+from hybrid_rl.reporting.record import RunRecord
+
+_SCRIPTS = ("elements.js", "charts.js", "sections.js", "rollouts.js", "page.js")
+
+
+def render(comparison: Comparison, most_rollouts: int) -> str:
+    """The page. `most_rollouts`: over all runs, of whole steps spread evenly; 0 for none."""
+    parts = resources.files("hybrid_rl.reporting.comparison") / "webpage"
+    read = {
+        name: (parts / name).read_text("utf-8") for name in ("page.html", "page.css", *_SCRIPTS)
+    }
+    script = "\n".join(read[name] for name in _SCRIPTS)
+    values = {
+        "title": html.escape(comparison.arms.title),
+        "verdict": html.escape(conclusion(comparison)),
+        "policy": f"default-src 'none'; img-src data:; script-src {_hash(script)}; style-src {_hash(read['page.css'])}",
+        "style": read["page.css"],
+        "script": script,
+        "data": _json(_data(comparison)),
+        "rollouts": "\n".join(_rollout_blocks(comparison, most_rollouts)),
+    }
+    # In one pass: nothing in a value is taken for a place of another.
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: values[match[1]], read["page.html"])
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _json(value: Any) -> str:
+    """For a script element: nothing in it can end the element or begin a comment."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
+
+
+def _data(comparison: Comparison) -> dict[str, Any]:
+    arms = comparison.arms
+    target = arms.target
+    return {
+        "title": arms.title,
+        "reference": arms.reference,
+        "how": HOW,
+        "axes": BUDGETS,
+        "arms": [_arm(arm) for arm in arms.arms],
+        "outcomes": [_outcome(outcome) for outcome in comparison.outcomes],
+        "levels": [
+            {"set": f.set, "level": f.level, "arm": f.arm, "questions": f.questions, **_of(f.value)}
+            for f in comparison.levels
+        ],
+        "target": None
+        if target is None
+        else {"set": target.set, "measure": target.measure, "value": target.value},
+        "costNote": COST_NOTE,
+        "costs": {
+            axis: {
+                arm: {"text": cost_text(axis, costs), "reached": costs.reached, "runs": costs.runs}
+                for arm, costs in by_arm.items()
+            }
+            for axis, by_arm in comparison.costs.items()
+        },
+        "areas": {
+            axis: {arm: area_text(axis, area) for arm, area in areas.items()}
+            for axis, areas in comparison.areas.items()
+        },
+        "areaNote": AREA_NOTE,
+        "settings": setting_table(arms),
+        "environment": environment_table(arms),
+        "notes": comparison.notes,
+    }
+
+
+def _arm(arm: Arm) -> dict[str, Any]:
+    logs = [read_jsonl(record.directory.decisions) for record in arm.records]
+    return {
+        "name": arm.name,
+        "method": arm.records[0].method,
+        "runs": [_run(record) for record in arm.records],
+        "panels": panels(logs),
+    }
+
+
+def _run(record: RunRecord) -> dict[str, Any]:
+    return {
+        "seed": seed_of(record),
+        "state": record.status.get("state", "unknown"),
+        "evaluated": bool(record.after),
+        "traces": record.traces,
+        "spent": {axis: spent(record, axis) for axis in BUDGETS},
+        "final": {
+            name: {m: found.value for m in MEASURES if (found := getattr(summary, m)) is not None}
+            for name, summary in record.after.items()
+        },
+        "curve": _curve(record),
+    }
+
+
+def _curve(record: RunRecord) -> list[dict[str, float]]:
+    """Dev evaluations; from step 0 where dev was evaluated before training."""
+    keys = [*BUDGETS, *(f"{m}{end}" for m in MEASURES for end in ("", "_low", "_high"))]
+    lines: list[Mapping[str, Any]] = [line for line in record.progress if line.get("set") == "dev"]
+    if "dev" in record.before and not any(line["step"] == 0 for line in lines):
+        lines = [{**dict.fromkeys(BUDGETS, 0), **record.before["dev"].flat()}, *lines]
+    return [{key: line[key] for key in keys if line.get(key) is not None} for line in lines]
+
+
+def _outcome(outcome: SetComparison) -> dict[str, Any]:
+    rows = []
+    for figure in outcome.figures:
+        row: dict[str, Any] = {"arm": figure.arm, "seeds": figure.seeds, **_of(figure.value)}
+        if figure.contrast is not None:
+            found = figure.contrast
+            row["contrast"] = {
+                **_of(found.difference),
+                "p": found.p_corrected,
+                "detectable": detectable_text(found),
+                "concluded": found.concluded,
+                "seeds": found.seeds,
+            }
+        rows.append(row)
+    named = {"set": outcome.set, "measure": measure_name(outcome), "moment": outcome.moment}
+    return {**named, "questions": outcome.questions, "rows": rows}
+
+
+def _of(interval: Interval) -> dict[str, float]:
+    return {"value": interval.value, "low": interval.low, "high": interval.high}
+
+
+def _rollout_blocks(comparison: Comparison, most: int) -> Iterator[str]:
+    """A script element per run, `id` rollouts-<arm>-<run> by position."""
+    records = [
+        (f"{i}-{j}", record)
+        for i, arm in enumerate(comparison.arms.arms)
+        for j, record in enumerate(arm.records)
+    ]
+    for name, record in records:
+        files = sorted((record.directory.path / "rollouts").glob("step_*.jsonl"))
+        shown = _thinned(files, most // len(records))
+        if not shown:
+            continue
+        steps = [{"groups": list(_groups(path)), "step": _step(path)} for path in shown]
+        text = json.dumps({"recorded": len(files), "steps": steps}, ensure_ascii=False)
+        packed = base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()
+        yield f'<script type="text/plain" id="rollouts-{name}">{packed}</script>'
+
+
+def _thinned(files: list[Path], most: int) -> list[Path]:
+    """Every n-th step, the last one among them, with the smallest n that keeps to `most` rows."""
+    counts = [path.read_bytes().count(b"\n") for path in files]
+    for every in range(1, len(files) + 1):
+        kept = range(len(files) - 1, -1, -every)
+        if sum(counts[index] for index in kept) <= most:
+            return [files[index] for index in reversed(kept)]
+    return []
+
+
+def _step(path: Path) -> int:
+    return int(path.stem.removeprefix("step_"))
+
+
+def _groups(path: Path) -> Iterator[dict[str, Any]]:
+    """Rollouts of one question behind one prefix, as they were trained on or passed over."""
+
+    def key(row: Mapping[str, Any]) -> tuple[int, str, str]:
+        return row["group"], row["example_id"], row["prefix"]
+
+    for (_, example_id, prefix), found in groupby(read_jsonl(path), key=key):
+        rows = list(found)
+        yield {
+            "id": example_id,
+            "prompt": rows[0]["prompt"],
+            "prefix": prefix,
+            "rows": [
+                [
+                    row["completion"],
+                    row["outcome"],
+                    row["reward"],
+                    row.get("advantage"),
+                    row["trained"],
+                ]
+                for row in rows
+            ],
+        }

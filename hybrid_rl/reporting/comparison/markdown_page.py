@@ -1,0 +1,138 @@
+"""A comparison as Markdown: the twin of the HTML page, with the same figures."""
+
+from collections.abc import Iterator, Sequence
+
+from hybrid_rl.reporting.comparison.compare import BUDGETS, Comparison, SetComparison, spent
+from hybrid_rl.reporting.comparison.conclusion import HOW, conclusion, p_text
+from hybrid_rl.reporting.comparison.setting_table import setting_table
+from hybrid_rl.reporting.comparison.wording import (
+    AREA_NOTE,
+    COST_NOTE,
+    area_text,
+    cost_text,
+    detectable_text,
+    measure_name,
+)
+from hybrid_rl.reporting.markdown import amount, between, table
+
+
+def markdown(comparison: Comparison) -> str:
+    found = comparison
+    parts = [[f"# {found.arms.title}: comparison of runs", "", conclusion(found), "", HOW]]
+    for name in dict.fromkeys(outcome.set for outcome in found.outcomes):
+        for moment in dict.fromkeys(outcome.moment for outcome in found.outcomes):
+            outcomes = [o for o in found.outcomes if (o.set, o.moment) == (name, moment)]
+            if outcomes:
+                parts.append(list(_accuracies(outcomes, found.arms.reference)))
+    parts += [
+        list(_levels(found)),
+        list(_costs(found)),
+        list(_areas(found)),
+        list(_spending(found)),
+    ]
+    rows = setting_table(found.arms)
+    if rows:
+        names = [arm.name for arm in found.arms.arms]
+        parts.append(["## Settings in which arms differ", "", *table(["setting", *names], rows)])
+    if found.notes:
+        parts.append(["## To be kept in mind", "", *(f"- {note}" for note in found.notes)])
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+
+
+def _accuracies(outcomes: Sequence[SetComparison], reference: str) -> Iterator[str]:
+    first = outcomes[0]
+    when = "after training" if first.moment == "after" else "checkpoint best on dev"
+    yield f"## {first.set}, {first.questions:,} questions, {when}"
+    yield ""
+    columns = ["arm", "seeds", *map(measure_name, outcomes)]
+    rows = [
+        [
+            figure.arm,
+            " ".join(map(str, figure.seeds)),
+            *(between(outcome.figures[index].value) for outcome in outcomes),
+        ]
+        for index, figure in enumerate(first.figures)
+    ]
+    yield from table(columns, rows)
+    contrasts = [
+        [
+            figure.arm,
+            measure_name(outcome),
+            between(figure.contrast.difference),
+            p_text(figure.contrast.p_corrected).removeprefix("= "),
+            detectable_text(figure.contrast),
+            str(figure.contrast.seeds),
+        ]
+        for outcome in outcomes
+        for figure in outcome.figures
+        if figure.contrast is not None
+    ]
+    if contrasts:
+        columns = ["arm", "measure", f"difference from {reference}", "p (Holm)"]
+        yield ""
+        yield from table([*columns, "detectable", "seeds in common"], contrasts)
+
+
+def _levels(found: Comparison) -> Iterator[str]:
+    for name in dict.fromkeys(figure.set for figure in found.levels):
+        figures = [figure for figure in found.levels if figure.set == name]
+        levels = list(dict.fromkeys(figure.level for figure in figures))
+        values = {(figure.arm, figure.level): figure.value for figure in figures}
+        yield f"## {name} by difficulty level, greedy"
+        yield ""
+        rows = [
+            [arm, *(between(values.get((arm, level))) for level in levels)]
+            for arm in dict.fromkeys(figure.arm for figure in figures)
+        ]
+        yield from table(["arm", *levels], rows)
+
+
+def _costs(found: Comparison) -> Iterator[str]:
+    target = found.arms.target
+    if target is None or not found.costs:
+        return
+    yield f"## Cost to reach {target.measure} {target.value:g} on {target.set}"
+    yield ""
+    yield COST_NOTE
+    yield ""
+    names = [arm.name for arm in found.arms.arms if arm.name in found.costs["step"]]
+    rows = []
+    for name in names:
+        of = {axis: by_arm[name] for axis, by_arm in found.costs.items() if name in by_arm}
+        first = next(iter(of.values()))
+        cells = [cost_text(axis, of[axis]) if axis in of else "-" for axis in found.costs]
+        rows.append([name, f"{first.reached} of {first.runs}", *cells])
+    yield from table(["arm", "reached", *(BUDGETS[axis] for axis in found.costs)], rows)
+
+
+def _areas(found: Comparison) -> Iterator[str]:
+    if not found.areas:
+        return
+    yield "## Mean accuracy on dev while spending (area under the curve)"
+    yield ""
+    yield AREA_NOTE
+    yield ""
+    names = [arm.name for arm in found.arms.arms if arm.name != found.arms.reference]
+    rows = [
+        [
+            BUDGETS[axis],
+            *(area_text(axis, areas[name]) if name in areas else "-" for name in names),
+        ]
+        for axis, areas in found.areas.items()
+    ]
+    yield from table(["budget", *names], rows)
+
+
+def _spending(found: Comparison) -> Iterator[str]:
+    """Mean per run."""
+    rows = []
+    for arm in found.arms.arms:
+        cells = []
+        for axis in BUDGETS:
+            values = [v for r in arm.evaluated if (v := spent(r, axis)) is not None]
+            cells.append(amount(axis, sum(values) / len(values)) if values else "-")
+        shown = dict.fromkeys(r.traces or "-" for r in arm.evaluated)
+        rows.append([arm.name, *cells, "; ".join(shown)])
+    yield "## Cost, mean per run"
+    yield ""
+    yield from table(["arm", *BUDGETS.values(), "traces used, by run"], rows)

@@ -1,0 +1,56 @@
+"""A comparison as Markdown: the twin of the HTML page, with the same figures."""
+
+from hybrid_rl.reporting.comparison.compare import Area, SetComparison
+from hybrid_rl.reporting.comparison.contrasts import Contrast
+from hybrid_rl.reporting.comparison.cost_curves import Costs, CostToTarget
+from hybrid_rl.reporting.markdown import amount, between
+
+
+def measure_name(outcome: SetComparison) -> str:
+    return (
+        outcome.measure if outcome.measure == "greedy" else f"{outcome.measure}@{outcome.samples}"
+    )
+
+
+def detectable_text(contrast: Contrast) -> str:
+    """No accuracy differs by more than 1."""
+    if contrast.detectable is None:
+        return "-"
+    return f"{contrast.detectable:.3f}" if contrast.detectable <= 1 else "none"
+
+
+def cost_text(axis: str, costs: Costs) -> str:
+    """`1,200 [1,000, >2,000]`; a single run without brackets."""
+    if costs.runs == 1:
+        return _cost(axis, costs.median)
+    return f"{_cost(axis, costs.median)} [{_cost(axis, costs.low)}, {_cost(axis, costs.high)}]"
+
+
+def area_text(axis: str, area: Area | None) -> str:
+    """`0.500 [0.400, 0.600] against 0.300, 0 to 1,200`; brackets where there is more than one value."""
+    if area is None:
+        return "no range in common"
+    own, reference = (
+        f"{one.value:.3f}" if one.low == one.high else between(one)
+        for one in (area.own, area.reference)
+    )
+    return f"{own} against {reference}, {amount(axis, area.first)} to {amount(axis, area.last)}"
+
+
+COST_NOTE = (
+    "Median over seeds, at the first evaluation that was at the target. A run that never was costs more than it had"
+    " spent at its last evaluation: > stands before such a figure. In brackets the seeds that bound the median; of"
+    " fewer than 6 seeds all of them, and they hold it less often than 95 % (3 seeds: 75 %). An upper end with > has no"
+    " bound: it shows how far any run was seen."
+)
+AREA_NOTE = (
+    "Every arm against the reference, over the range of spending that all runs of both cover; least and most of the"
+    " seeds in brackets. No curve is drawn on past its last evaluation: where an arm ended early, the rest is not"
+    " compared. -: spends nothing on the axis."
+)
+
+
+def _cost(axis: str, cost: CostToTarget) -> str:
+    if not cost.reached and cost.spent == 0:
+        return "never"  # and without spending anything on this axis
+    return ("" if cost.reached else ">") + amount(axis, cost.spent)

@@ -1,0 +1,285 @@
+"""RUN_DIR -> report.md and plots, from its files alone, finished or not. The comparison of runs is `report_command`."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hybrid_rl.evaluation import statistics
+from hybrid_rl.evaluation.scores import AnsweredQuestion, SetSummary
+from hybrid_rl.evaluation.statistics import Interval
+from hybrid_rl.recording import budget
+from hybrid_rl.recording.budget import AXES
+from hybrid_rl.recording.files import read_jsonl, write_text
+from hybrid_rl.reporting import decisions
+from hybrid_rl.reporting.markdown import amount, between, fenced, table
+from hybrid_rl.reporting.record import RunRecord
+
+_GLOSSARY = {
+    "greedy": "share of questions answered correctly without sampling",
+    "avg@k": "share of k sampled solutions that are correct, mean over questions",
+    "maj@k": "share of questions whose commonest sampled answer is correct; of a tie the first",
+    "pass@k": "chance that at least one of k sampled solutions is correct (unbiased)",
+    "truncated": "solutions cut at the length limit, as a share of all solutions; a high share means a limit too low",
+    "unparseable": "solutions in which no final answer was found, as a share of all",
+    "tokens": "mean length of all solutions, in tokens",
+    "loss": "of an RL step it says little: it is near 0 by construction, and may rise while rewards rise",
+}
+_SHOWN_QUESTIONS = 3
+
+
+def write(run_dir: Path) -> Path:
+    """The path of report.md. Raises FileNotFoundError where there is no run."""
+    from hybrid_rl.reporting import plots  # noqa: PLC0415 - heavy: matplotlib
+
+    record = RunRecord.read(run_dir)
+    pictures = plots.write(record.metrics, record.progress, record.directory.plots)
+    parts = [
+        [f"# {record.name}", "", _state(record)],
+        _alarms(record),
+        _result(record),
+        _levels(record),
+        _cost(record),
+        _decisions(record),
+        _curves(pictures, run_dir),
+        _examples(record),
+        _what_ran(record),
+        [
+            "## What the words mean",
+            "",
+            *(f"- **{word}**: {text}." for word, text in _GLOSSARY.items()),
+        ],
+    ]
+    text = "\n\n".join("\n".join(part) for part in parts if part)
+    write_text(record.directory.report, f"{text}\n")
+    return record.directory.report
+
+
+def _state(record: RunRecord) -> str:
+    state = record.status.get("state")
+    steps = record.settings.get("train", {}).get("steps")
+    done = record.metrics[-1]["step"] if record.metrics else 0
+    at = f" at step {done} of {steps}" if record.settings.get("task") == "train" else ""
+    if state == "failed":
+        return f"**This run failed{at}**: {record.status.get('error', 'no message')}. What follows is what it left."
+    if record.after:
+        return (
+            f"Evaluated after training{at.replace(' at', ',')}{_budget(record)}."
+            if at
+            else "Evaluated, not trained."
+        )
+    if done == steps or _budget(record):
+        return f"Trained{at.replace(' at', ',')}{_budget(record)}; no set was evaluated."
+    return f"**This run has not ended**: it was{at or ' starting'} when this was written."
+
+
+def _budget(record: RunRecord) -> str:
+    spent = record.metrics[-1] if record.metrics else {}
+    limit = budget.reached(record.settings.get("budget", {}), spent)
+    return f", where {limit} was reached" if limit else ""
+
+
+def _alarms(record: RunRecord) -> list[str]:
+    """What the guards raised, each with how long it was on and its first message; nothing where all was quiet."""
+    told: dict[str, list[dict[str, Any]]] = {}
+    for alarm in read_jsonl(record.directory.alarms):
+        told.setdefault(alarm["alarm"], []).append(alarm)
+    rows = []
+    for name, alarms in told.items():
+        key = "skipped" if name == "non_finite" else f"alarm/{name}"
+        on = sum(line.get(key, 0) for line in record.metrics)
+        # The disk is looked at now and then; an alarm that stopped the run is on for one update.
+        rows.append([name, str(on or len(alarms)), str(alarms[0]["step"]), alarms[0]["message"]])
+    if not rows:
+        return []
+    return ["## Alarms", "", *table(["alarm", "updates", "first at step", "first message"], rows)]
+
+
+def _result(record: RunRecord) -> list[str]:
+    lines = ["## Result", ""]
+    if not record.before and not record.after:
+        return [*lines, "No evaluation yet."]
+    for name, after in record.after.items():
+        lines.append(
+            f"- **{name}**, {after.questions:,} questions: {_verdict(record, name, after)}"
+        )
+    lines += ["", *_accuracy_table(record), ""]
+    fewest = min(s.questions for s in (record.after or record.before).values())
+    lines.append(
+        f"Brackets are 95 % intervals over questions, of this one run; another seed may differ by more. On"
+        f" {fewest:,} questions chance alone moves an accuracy by up to ±{statistics.noise(fewest):.2f}."
+    )
+    if record.after and record.metrics:
+        chosen = (
+            "`after` is the model of the last step, `best on dev` that of the highest greedy accuracy on dev."
+            if record.best
+            else "No checkpoint was selected: the model after the last step was evaluated."
+        )
+        lines.append(f"{chosen} Test questions played no part in training.")
+    return lines
+
+
+def _verdict(record: RunRecord, name: str, after: SetSummary) -> str:
+    """In plain words, from the same questions before and after where they were saved."""
+    if name not in record.before:
+        return f"greedy {between(after.greedy)}; there is no evaluation before training to compare with."
+    before = record.before[name]
+    old = {row.id: row for row in record.rows("before", name)}
+    pairs = [(old[row.id], row) for row in record.rows("after", name) if row.id in old]
+    whole = len(pairs) == before.questions == after.questions
+    greedy = [(float(b.greedy.correct), float(a.greedy.correct)) for b, a in pairs]
+    told = [_change("greedy", before.greedy, after.greedy, greedy if whole else [])]
+    if before.avg is not None and after.avg is not None:
+        sampled = [(b.accuracy, a.accuracy) for b, a in pairs]
+        told.append(
+            _change(f"avg@{after.samples}", before.avg, after.avg, sampled if whole else [])
+        )
+    return "; ".join(told) + "."
+
+
+def _change(
+    measure: str, before: Interval, after: Interval, pairs: Sequence[tuple[float, float]]
+) -> str:
+    start = f"{measure} {between(before)} -> {between(after)}"
+    overlap = before.overlaps(after)
+    if not pairs:
+        if overlap:
+            return f"{start}, **no conclusion**: the intervals overlap"
+        return f"{start}, **{'better' if after.value > before.value else 'worse'}**"
+    old, new = [b for b, _ in pairs], [a for _, a in pairs]
+    change, chance = statistics.paired_difference(old, new), statistics.chance_of_change(old, new)
+    start += f", change {change.value:+.3f} [{change.low:+.3f}, {change.high:+.3f}]"
+    if chance > 0.05:
+        return f"{start}, **no conclusion**: chance alone gives such a change with probability {chance:.2f}"
+    if change.low <= 0 <= change.high:
+        return f"{start}, **no conclusion**: the interval of the change includes 0"
+    word = "better" if change.low > 0 else "worse"
+    if overlap:
+        return f"{start}, **{word}**: the two intervals overlap, but question by question the change is clear"
+    return f"{start}, **{word}**"
+
+
+def _accuracy_table(record: RunRecord) -> Iterator[str]:
+    summaries = [*record.before.values(), *record.after.values()]
+    k = max(summary.samples for summary in summaries)
+    columns = ["set", "questions", "when", "greedy"]
+    columns += [f"avg@{k}", f"maj@{k}", f"pass@{k}"] if k else []
+    columns += ["truncated", "unparseable", "timed out", "tokens"]
+    rows = []
+    moments = (("before", record.before), ("after", record.after), ("best on dev", record.best))
+    for name in dict.fromkeys([*record.before, *record.after]):
+        for when, found in moments:
+            if name not in found:
+                continue
+            summary = found[name]
+            sampled = [summary.avg, summary.maj, summary.pass_at.get(k)] if k else []
+            rows.append(
+                [
+                    *(name, f"{summary.questions:,}", when, between(summary.greedy)),
+                    *map(between, sampled),
+                    *(f"{summary.truncated_rate:.1%}", f"{summary.unparseable_rate:.1%}"),
+                    *(f"{summary.timeout_rate:.1%}", f"{summary.completion_tokens_mean:.1f}"),
+                ]
+            )
+    yield from table(columns, rows)
+
+
+def _levels(record: RunRecord) -> list[str]:
+    """Per difficulty level, where a set has more than one."""
+    rows = []
+    for name in dict.fromkeys([*record.before, *record.after]):
+        before, after = record.before.get(name), record.after.get(name)
+        levels = {**(before.by_level if before else {}), **(after.by_level if after else {})}
+        if len(levels) < 2:
+            continue
+        for level, summary in levels.items():
+            old = before.by_level.get(level) if before else None
+            new = after.by_level.get(level) if after else None
+            rows.append(
+                [
+                    *(name, level, f"{summary.questions:,}"),
+                    *(between(one.greedy if one else None) for one in (old, new)),
+                    *(between(one.avg if one else None) for one in (old, new)),
+                ]
+            )
+    if not rows:
+        return []
+    columns = ["set", "level", "questions", "greedy before", "greedy after"]
+    columns += ["sampled before", "sampled after"]
+    return ["## By difficulty level", "", *table(columns, rows)]
+
+
+def _cost(record: RunRecord) -> list[str]:
+    if not record.metrics:
+        return []
+    kinds = [line["kind"] for line in record.metrics]
+    split = f"{kinds.count('sft'):,} SFT + {kinds.count('rl'):,} RL"
+    rows = [["optimizer steps", f"{len(kinds):,} ({split})"]]
+    last = record.metrics[-1]
+    rows += [[label, amount(axis, last[axis])] for axis, label in AXES.items() if axis in last]
+    rows = [
+        [label, record.traces or "-"] if label == AXES["traces_used"] else [label, value]
+        for label, value in rows
+    ]
+    note = "Of training, evaluation not charged. A fair comparison is at equal generated tokens, not equal steps."
+    return ["## What it cost", "", *table(["budget", "spent"], rows), "", note]
+
+
+def _decisions(record: RunRecord) -> list[str]:
+    summary = decisions.summary(read_jsonl(record.directory.decisions))
+    return ["## What the method decided", "", *summary] if summary else []
+
+
+def _curves(pictures: Sequence[Path], run_dir: Path) -> list[str]:
+    if not pictures:
+        return []
+    shown = (f"![{path.stem}]({path.relative_to(run_dir).as_posix()})" for path in pictures)
+    return ["## Curves", "", *shown]
+
+
+def _examples(record: RunRecord) -> list[str]:
+    """A few questions of the first set with greedy solutions, those whose outcome changed first."""
+    names = list(record.after or record.before)
+    if not names:
+        return []
+    before = {row.id: row for row in record.rows("before", names[0])}
+    after = {row.id: row for row in record.rows("after", names[0])}
+    ids = sorted(after or before, key=lambda i: not _changed(before.get(i), after.get(i)))
+    lines = [f"## Solutions to questions of {names[0]}", "", "Greedy ones; changed outcomes first."]
+    for example_id in ids[:_SHOWN_QUESTIONS]:
+        row = after.get(example_id) or before[example_id]
+        lines += ["", f"**{example_id}**, answer `{row.answer}`", "", *fenced(row.prompt)]
+        for when, rows in (("before", before), ("after", after)):
+            if example_id in rows:
+                greedy = rows[example_id].greedy
+                lines += ["", f"{when} training, {greedy.outcome}:", "", *fenced(greedy.completion)]
+    return lines
+
+
+def _changed(before: AnsweredQuestion | None, after: AnsweredQuestion | None) -> bool:
+    return (
+        before is not None and after is not None and before.greedy.outcome != after.greedy.outcome
+    )
+
+
+def _what_ran(record: RunRecord) -> list[str]:
+    settings, environment = record.settings, record.environment
+    rows = [[key, str(settings[key])] for key in ("task", "seed") if key in settings]
+    groups = "method model data reward hardware rollout guards eval tracker"
+    rows += [
+        [section, str(settings[section]["name"])]
+        for section in groups.split()
+        if isinstance(settings.get(section), dict)
+    ]
+    git = environment.get("git")
+    if git is not None:
+        rows.append(
+            ["commit", git["commit"] + (" and uncommitted changes" if git["dirty"] else "")]
+        )
+    versions = {"python": environment.get("python"), **environment.get("packages", {})}
+    rows.append(
+        ["versions", ", ".join(f"{name} {found}" for name, found in versions.items() if found)]
+    )
+    lines = ["## What ran", "", *table(["", ""], rows)]
+    if record.overrides:
+        lines += ["", "Started with:", "", *fenced(record.overrides)]
+    return lines

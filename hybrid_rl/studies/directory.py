@@ -1,0 +1,78 @@
+"""The directory of a study: its lock, its definition, and what has become of each job in it."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from hybrid_rl.config.overrides import differences
+from hybrid_rl.config.settings import Settings
+from hybrid_rl.errors import SettingsError, UsedDirectoryError
+from hybrid_rl.execution import resuming
+from hybrid_rl.recording.files import write_json
+from hybrid_rl.recording.locks import STUDY_LOCK
+from hybrid_rl.recording.run_directory import RunDir
+from hybrid_rl.training import checkpoints
+
+JobState = Literal["new", "done", "cut off", "no checkpoint"]
+# In which a resumed run, or a moved directory, may differ from what a job was composed as.
+_FREE = ("resume", "check", "run_dir")
+
+
+def claim(directory: Path, definition: Mapping[str, Any]) -> None:
+    """Write study.json, or see that it is of this study: of the same definition, or of one that arms or seeds join."""
+    path = directory / "study.json"
+    if path.exists():
+        old = json.loads(path.read_text(encoding="utf-8"))
+        changed = differences(old, _without_what_joins(definition, old))
+        if changed:
+            raise SettingsError(
+                f"run_dir = {directory}: holds another definition of a study, and only arms and seeds may join it;"
+                " give a new run_dir, or go on with the old definition. What differs:\n"
+                + "\n".join(changed)
+            )
+        if definition != old:
+            write_json(path, definition)
+        return
+    others = sorted(entry.name for entry in directory.iterdir() if entry.name != STUDY_LOCK)
+    if others:
+        raise UsedDirectoryError(
+            f"run_dir = {directory}: is not empty (it holds {', '.join(others[:5])}) and has no study.json;"
+            " give a new run_dir for the study"
+        )
+    write_json(path, definition)
+
+
+def _without_what_joins(definition: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
+    """`definition` less the arms that `old` has not, and with the seeds of `old` where it keeps them all."""
+    arms = {arm: own for arm, own in definition["arms"].items() if arm in old["arms"]}
+    kept = set(old["seeds"]) <= set(definition["seeds"])
+    return {**definition, "arms": arms, "seeds": old["seeds"] if kept else definition["seeds"]}
+
+
+def state_of(run: RunDir, settings: Settings) -> JobState:
+    """What there is of a job; raises SettingsError where its settings are others, or it is running."""
+    if not run.path.exists() or not any(run.path.iterdir()):
+        return "new"
+    if not run.settings.exists():
+        if run.status.exists() or [entry.name for entry in run.path.iterdir()] != ["console.txt"]:
+            raise UsedDirectoryError(
+                f"{run.path}: is not empty, and has no settings.json; move it away, or give a new run_dir"
+            )
+        return "no checkpoint"
+    old, new = (
+        json.loads(run.settings.read_text(encoding="utf-8")),
+        settings.model_dump(mode="json"),
+    )
+    changed = differences(*({k: v for k, v in one.items() if k not in _FREE} for one in (old, new)))
+    if changed:
+        raise SettingsError(
+            f"{run.path}: was started with other settings; give a new run_dir, or go back to them."
+            " What differs:\n" + "\n".join(changed)
+        )
+    status = run.read_status()
+    if status.get("state") == "done":
+        return "done"
+    if resuming.is_running(status):
+        raise SettingsError(f"{run.path}: is running as process {status['pid']}; stop that first")
+    return "cut off" if checkpoints.complete(run.checkpoints) else "no checkpoint"

@@ -1,0 +1,304 @@
+"""study=NAME: arms x seeds as ordinary runs under one directory, then their comparison.
+
+The same command again goes on: a job that is done is left alone, one that was cut off resumes from its last complete
+checkpoint, one without a checkpoint starts anew. Jobs are composed and checked before the first one starts.
+"""
+
+import logging
+import os
+import shlex
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hybrid_rl.config.overrides import flat, quoted
+from hybrid_rl.config.settings import Settings
+from hybrid_rl.config.study import StudySettings
+from hybrid_rl.errors import USER_ERROR, SettingsError
+from hybrid_rl.evaluation.scores import in_words, read_summaries
+from hybrid_rl.execution import launch, resuming, side_by_side
+from hybrid_rl.recording.locks import locked
+from hybrid_rl.recording.run_directory import RunDir
+from hybrid_rl.reporting.comparison import command
+from hybrid_rl.reporting.comparison.arms import ComparisonError
+from hybrid_rl.studies.directory import JobState, claim, state_of
+
+log = logging.getLogger(__name__)
+Compose = Callable[[Sequence[str]], Settings]
+"""From what is typed for a run to its checked settings; raises SettingsError."""
+
+
+@dataclass(frozen=True)
+class Launched:
+    """A job as it is handed to a launcher: what would be typed after `hybrid-rl`."""
+
+    typed: tuple[str, ...]
+    directory: Path
+
+
+Launcher = Callable[[Sequence[Launched]], None]
+"""Runs jobs elsewhere, joblib's processes or a cluster's, and comes back when all have ended."""
+# Parts of the data that arms may differ in: what is learned from, not what is measured.
+_LEARNED = ("data.name", "data.train.", "data.traces", "data.traces_seed", "data.columns.trace")
+
+
+@dataclass(frozen=True)
+class Job:
+    arm: str
+    seed: int
+    settings: Settings
+    typed: tuple[str, ...]
+    """The overrides that make this run, for overrides.txt."""
+
+    @property
+    def run(self) -> RunDir:
+        return RunDir(Path(self.settings.run_dir))
+
+    @property
+    def label(self) -> str:
+        return f"{self.arm} seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Study:
+    definition: StudySettings
+    extra: tuple[str, ...]
+    """Overrides of the command line, for all arms."""
+    directory: Path
+    jobs: tuple[Job, ...]
+
+    @property
+    def report(self) -> Path:
+        return self.directory / "report.html"
+
+
+def plan(
+    definition: StudySettings, extra: Sequence[str], directory: Path, compose: Compose
+) -> Study:
+    """All jobs, composed and checked; seed by seed, so that a study cut short has whole comparisons.
+
+    Raises SettingsError with the problems of every arm.
+    """
+    made: dict[tuple[str, int], Job] = {}
+    problems: list[str] = []
+    for arm, own in definition.arms.items():
+        for seed in definition.seeds:
+            where = directory / arm / f"seed_{seed}"
+            fixed = [f"name={definition.name}-{arm}", f"seed={seed}", f"run_dir={quoted(where)}"]
+            typed = (*definition.common, *own, *extra, *fixed)
+            try:
+                made[arm, seed] = Job(arm, seed, compose(typed), typed)
+            except SettingsError as error:
+                problems += [f"study.arms.{arm}: {line}" for line in str(error).splitlines()]
+                break
+    problems += _unequal(
+        definition, [job for (_, s), job in made.items() if s == definition.seeds[0]]
+    )
+    if problems:
+        raise SettingsError("\n".join(problems))
+    jobs = tuple(made[arm, seed] for seed in definition.seeds for arm in definition.arms)
+    return Study(definition, tuple(extra), directory, jobs)
+
+
+def check(study: Study) -> None:
+    """Print the estimate of every arm; raises SettingsError with what any of them would refuse."""
+    from hybrid_rl.tools import estimate  # noqa: PLC0415 - heavy: reads the data and starts the verifier
+
+    first = study.definition.seeds[0]
+    problems: list[str] = []
+    for job in study.jobs:
+        if job.seed != first:
+            continue
+        try:
+            estimate.check(job.settings)
+        except SettingsError as error:
+            problems += [f"study.arms.{job.arm}: {line}" for line in str(error).splitlines()]
+    if problems:
+        raise SettingsError("\n".join(problems))
+
+
+def run_study(
+    study: Study,
+    program: Sequence[str],
+    typed: Sequence[str],
+    launch_dir: Path,
+    launcher: Launcher | None = None,
+) -> int:
+    """Run what is not done yet, then compare; the exit code. `program` and `typed`: how the study itself was started.
+
+    `launcher`: None runs study.jobs at a time here, which a signal stops cleanly.
+    Raises SettingsError or UsedDirectoryError where the directory holds another study, or a job that is running.
+    """
+    with locked(study.directory) as lock:
+        claim(study.directory, study.definition.definition(study.extra))
+        states = [state_of(job.run, job.settings) for job in study.jobs]
+        _log_plan(study, states)
+        pending = [
+            (job, state) for job, state in zip(study.jobs, states, strict=True) if state != "done"
+        ]
+        runner = _Runner(study, pending, program, launch_dir, lock)
+        if launcher is not None:
+            runner.hand_to(launcher)
+            stopped = None
+        else:
+            jobs = study.definition.jobs
+            stopped = side_by_side.run_jobs(len(pending), jobs, runner.begin, runner.ended)
+        if stopped is not None:
+            again = shlex.join([*program, *typed])
+            log.warning("stopped; continue with the same command: %s", again)
+            return 128 + stopped
+        _compare(study)
+    for job, error in runner.failed:
+        log.error("%s failed: %s; see %s", job.label, error, job.run.log)
+    return 1 if runner.failed else 0
+
+
+class _Runner:
+    """What happens when a job begins and ends."""
+
+    def __init__(
+        self,
+        study: Study,
+        pending: Sequence[tuple[Job, JobState]],
+        program: Sequence[str],
+        launch_dir: Path,
+        lock: int,
+    ) -> None:
+        self.study, self.pending = study, pending
+        self.program, self.launch_dir, self.lock = program, launch_dir, lock
+        self.failed: list[tuple[Job, str]] = []
+        self._seconds: list[float] = []
+
+    def begin(self, index: int, slot: int) -> side_by_side.Command:
+        job, state = self.pending[index]
+        settings, typed = job.settings, [*self.program, *job.typed]
+        if state == "cut off":
+            settings = resuming.settings_of_interrupted(job.run.path, ["resume"], {})
+            typed = [*self.program, f"resume={quoted(job.run.path)}"]
+        elif state == "no checkpoint":
+            shutil.rmtree(job.run.path)
+        directory = launch.prepare(settings, typed, self.launch_dir)
+        hardware = settings.hardware
+        return side_by_side.Command(
+            launch.command(hardware, directory.path),
+            side_by_side.environment(
+                hardware, slot, self.study.definition.jobs, os.environ, side_by_side.cores()
+            ),
+            directory.path / "console.txt",
+            held=(self.lock,),
+        )
+
+    def hand_to(self, launcher: Launcher) -> None:
+        jobs = []
+        for job, state in self.pending:
+            if state == "no checkpoint":
+                shutil.rmtree(job.run.path)
+            resume = (f"resume={quoted(job.run.path)}",)
+            jobs.append(Launched(resume if state == "cut off" else job.typed, job.run.path))
+        launcher(jobs)
+        for job, _ in self.pending:
+            status = job.run.read_status()
+            if status.get("state") != "done":
+                self.failed.append((job, str(status.get("error", "it has not ended"))))
+
+    def ended(self, index: int, code: int, seconds: float) -> None:
+        job, _ = self.pending[index]
+        try:
+            code = launch.settle(job.run, code)
+        except SettingsError:
+            code = USER_ERROR
+        self._seconds.append(seconds)
+        if code:
+            error = str(job.run.read_status().get("error", "without a word"))
+            self.failed.append((job, error))
+            result = f"failed: {error}"
+        else:
+            result = in_words(read_summaries(job.run.evaluation("after"))) or "done"
+        left = len(self.pending) - len(self._seconds)
+        slots = self.study.definition.jobs
+        rest = sum(self._seconds) / len(self._seconds) * -(-left // slots)
+        log.info(
+            "%s: %s; %s; %s",
+            job.label,
+            result,
+            _clock(seconds),
+            f"{left} left, about {_clock(rest)}" if left else "none left",
+        )
+
+
+def _unequal(definition: StudySettings, jobs: Sequence[Job]) -> Iterator[str]:
+    """Where arms would not be measured alike, or spend alike."""
+    if not jobs:
+        return
+    name = definition.reference or next(iter(definition.arms))
+    reference = next((job for job in jobs if job.arm == name), jobs[0])
+    expected = flat(_measured(reference.settings))
+    for job in jobs:
+        found = flat(_measured(job.settings))
+        held_out = [job.settings.data.dev, reference.settings.data.dev]
+        if any(isinstance(dev, int) and dev for dev in held_out):
+            yield from _other_dev(job, found, reference, expected)
+        for key in dict.fromkeys([*expected, *found]):
+            if key.startswith(_LEARNED) or found.get(key) == expected.get(key):
+                continue
+            yield (
+                f"study.arms.{job.arm}: {key} = {found.get(key)}, where {reference.arm} has {expected.get(key)};"
+                " all arms are measured alike, at equal budgets: give it to all, in study.common or on the command line"
+            )
+
+
+def _other_dev(
+    job: Job, found: Mapping[str, Any], reference: Job, expected: Mapping[str, Any]
+) -> Iterator[str]:
+    """Dev is held out of train: what gives another train gives another dev."""
+    for key in dict.fromkeys([*expected, *found]):
+        same = found.get(key) == expected.get(key)
+        if same or not key.startswith("data.train.") or key == "data.train.traces":
+            continue
+        yield (
+            f"study.arms.{job.arm}: {key} = {found.get(key)}, where {reference.arm} has {expected.get(key)}; dev is"
+            f" held out of train (data.dev = {job.settings.data.dev}), so that arms would be followed on different"
+            " questions: give data.dev a source of its own, or all arms one data.train"
+        )
+
+
+def _measured(settings: Settings) -> dict[str, Any]:
+    """What decides how a run is measured, which questions it meets, and how much it may spend."""
+    whole = settings.model_dump(mode="json")
+    shown = {key: whole[key] for key in ("data", "reward", "eval")}
+    model = {key: whole["model"][key] for key in ("chat_template", "tokenizer", "eos_tokens")}
+    train = {key: whole["train"][key] for key in ("eval_every", "max_completion_tokens")}
+    if not any(whole["budget"].values()):
+        train["steps"] = whole["train"]["steps"]  # the one limit that there is
+    return {**shown, "model": model, "train": train, "budget": whole["budget"]}
+
+
+def _log_plan(study: Study, states: Sequence[JobState]) -> None:
+    counts = {state: states.count(state) for state in dict.fromkeys(states)}
+    words = {"new": "to run", "done": "done", "cut off": "to resume", "no checkpoint": "to restart"}
+    log.info(
+        "study %s: %d arms x %d seeds: %s; in %s",
+        study.definition.name,
+        len(study.definition.arms),
+        len(study.definition.seeds),
+        ", ".join(f"{count} {words[state]}" for state, count in counts.items()),
+        study.directory,
+    )
+
+
+def _compare(study: Study) -> None:
+    try:
+        told = command.write([study.directory], study.report)
+    except ComparisonError as error:
+        log.warning("no comparison: %s", error)
+    else:
+        log.info("%s", told)
+        log.info("comparison: %s", study.report)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,38 @@
+"""From timed steps to the figures of the benchmark. Pure."""
+
+from collections.abc import Sequence
+from statistics import mean, median, quantiles
+from typing import Any
+
+from hybrid_rl.tools.bench.relay import PARTS, PHASES, Step
+
+
+def ratio(ours: Sequence[Step], theirs: Sequence[Step]) -> dict[str, Any]:
+    """Our seconds per step over theirs, in pairs that ran one after the other; quartiles for the spread."""
+    pairs = [one.seconds / other.seconds for one, other in zip(ours, theirs, strict=True)]
+    low, _, high = quantiles(pairs, n=4) if len(pairs) > 1 else pairs * 3
+    return {"median": median(pairs), "low": low, "high": high, "pairs": pairs}
+
+
+def summary(steps: Sequence[Step]) -> dict[str, Any]:
+    """Medians over steps: seconds, and sampled tokens per second of sampling; and where the time goes.
+
+    The share of a phase is its mean over steps, so that the shares of a step add up to 1, as medians would not; its
+    seconds are that share of the median step.
+    """
+    seconds = median(step.seconds for step in steps)
+    shares = {name: mean(step.phases[name] / step.seconds for step in steps) for name in PHASES} | {
+        "other": mean(step.other / step.seconds for step in steps)
+    }
+    parts = {name: mean(step.parts[name] / step.seconds for step in steps) for name in PARTS}
+    sampling = [
+        step.generated_tokens / step.phases["generate"] for step in steps if step.generated_tokens
+    ]
+    return {
+        "seconds_per_step": seconds,
+        "phases_share": shares,
+        "phases_seconds": {name: share * seconds for name, share in shares.items()},
+        "other_parts_share": parts,
+        "rollout_tokens": median(step.generated_tokens for step in steps),
+        "rollout_tokens_per_second": median(sampling) if sampling else None,
+    }

@@ -1,0 +1,221 @@
+"""The parts of the benchmark, each a function from settings to figures."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+from hybrid_rl.config import composing
+from hybrid_rl.config.train import SpeedSettings
+from hybrid_rl.recording.files import read_jsonl
+from hybrid_rl.recording.run_directory import RunDir
+from hybrid_rl.tools.bench import limits, relay
+from hybrid_rl.tools.bench.figures import ratio, summary
+from hybrid_rl.tools.bench.presets import Preset
+from hybrid_rl.tools.bench.workload import Workload, random_model
+from hybrid_rl.verification.grader import Grader
+
+_WHERE_IT_SHOWS = {
+    "token_budget": ("hardware.micro_batch=16",),
+    "early_verification": (
+        "reward.verifier=hybrid_rl.tools.bench.verifier.slow",
+        "hardware.generation_batch=32",
+    ),
+}
+"""Of savings that the preset's own work has little use for: settings under which they are measured."""
+_FIRST_PASS = 2
+"""Steps of 8 in which 16 questions come once."""
+
+
+class Bench:
+    """Runs parts of `preset`; every run gets a directory of its own under `directory`."""
+
+    def __init__(self, preset: Preset, overrides: Sequence[str], directory: Path) -> None:
+        self.preset, self.overrides, self.directory = preset, list(overrides), directory
+        self._runs = 0
+
+    def against_plain(
+        self,
+        mixed_share: float | None,
+        *more: str,
+        model: tuple[int, int] | None = None,
+        pairs: int = 0,
+    ) -> dict[str, Any]:
+        """Ours and plain TRL in turn, with this share of groups that have advantages."""
+        pairs = pairs or self.preset.pairs
+        with ExitStack() as stack:
+            workload = self._load(
+                stack, mixed_share, f"train.steps={pairs + 1}", *more, model=model
+            )
+            ours, plain = (steps[1:] for steps in relay.run([workload.ours(), workload.plain()]))
+            found = {"ratio": ratio(ours, plain), "ours": summary(ours), "plain": summary(plain)}
+            if mixed_share is not None:
+                found["limits"] = self._limits(workload, ours, mixed_share)
+            return found
+
+    def savings(self) -> dict[str, Any]:
+        """Each saving: the step without it over the step with all, half of the groups without advantage."""
+        names = list(SpeedSettings.model_fields)
+        among = {name: _WHERE_IT_SHOWS.get(name, ()) for name in names}
+        wholes = list(dict.fromkeys(among.values()))
+        work = [
+            *wholes,
+            *((f"speed.{name}=false", *more) for name, more in among.items()),
+        ]
+        with ExitStack() as stack:
+            steps = f"train.steps={self.preset.pairs}"
+            trainers = [self._load(stack, 0.5, steps, *more).ours() for more in work]
+            runs = [steps[1:] for steps in relay.run(trainers)]
+        whole = dict(zip(wholes, runs, strict=False))
+        return {
+            name: ratio(without, whole[among[name]])
+            for name, without in zip(names, runs[len(wholes) :], strict=True)
+        }
+
+    def scaling(self) -> dict[str, Any]:
+        """How ours and plain TRL grow, half of the groups without advantage."""
+        found: dict[str, Any] = {}
+        for name, values in self.preset.scaling.items():
+            for value in values:
+                found[f"{name}: {value}"] = _short(self.against_plain(0.5, value, pairs=3))
+        for name, model in self.preset.models.items():
+            found[f"model: {name}"] = _short(self.against_plain(0.5, model=model, pairs=3))
+        return found
+
+    def methods(self) -> dict[str, Any]:
+        """A profile of one step of each method, with the verifier's own verdicts."""
+        found = {}
+        for method in self.preset.methods:
+            with ExitStack() as stack:
+                workload = self._load(stack, None, f"method={method}", "train.steps=4")
+                found[method] = summary(relay.run([workload.ours()])[0][1:])
+        return found
+
+    def search(self) -> dict[str, Any]:
+        """BREAD's search on questions that all fail at first: tokens sampled per token trained on, and time.
+
+        Passes over 16 questions; figures of all but the first, in which no anchor is known. `grpo` has advantages in
+        every group, and so as many rows to train on; so has `plain`. `naive` tries every prefix from the shortest up.
+        """
+        ways = {
+            "grpo": ("method=grpo",),
+            "naive": ("method=bread", "method.order=linear"),
+            "bisect": ("method=bread",),
+            "bisect, last anchor first": ("method=bread", "method.warm_start=true"),
+            "last anchor first, stop in range": (
+                "method=bread",
+                "method.warm_start=true",
+                "method.order=first_in_range",
+            ),
+        }
+        few = (
+            "data.train.size=16",
+            "train.prompts_per_step=8",
+            f"train.steps={_FIRST_PASS + self.preset.pairs}",
+            "train.rollouts_every=100",
+        )
+        with ExitStack() as stack:
+            workloads = [
+                self._load(stack, 1.0 if name == "grpo" else None, *few, *more)
+                for name, more in ways.items()
+            ]
+            ours = [workload.ours() for workload in workloads]
+            *runs, plain = (
+                steps[_FIRST_PASS:] for steps in relay.run([*ours, workloads[0].plain()])
+            )
+        return {
+            name: _search_cost(RunDir(workload.directory / "ours"), steps, runs[0], plain)
+            for name, workload, steps in zip(ways, workloads, runs, strict=True)
+        }
+
+    def _limits(
+        self, workload: Workload, steps: Sequence[relay.Step], share: float
+    ) -> dict[str, Any]:
+        batch = workload.settings.batch
+        hardware = workload.settings.hardware
+        device = torch.device(hardware.device)
+        compute = torch.bfloat16 if hardware.in_bfloat16 else workload.model.dtype
+        prompts = [len(e.prompt_ids) for e in workload.examples]
+        passes = median(step.passes for step in steps)
+        work = limits.Work(
+            prompt=sum(prompts) / len(prompts),
+            completion=median(step.generated_tokens for step in steps) / batch.rows_per_device,
+            prompts=batch.prompts_per_device,
+            rows=batch.rows_per_device,
+            trained_share=share,
+            passes=passes,
+        )
+        needed = limits.needs(workload.model, work, compute)
+        model = workload.model.to(device)
+        can = limits.ceilings(device, compute)
+        one_token = limits.one_token_seconds(model, compute)
+        least = limits.floors(needed, can, one_token, passes)
+        spent = summary(steps)["phases_seconds"]
+        return {
+            "ceilings": can,
+            "needs": needed,
+            "floors": least,
+            "share_of_ceiling": {
+                "generate": least["generate_seconds"] / spent["generate"],
+                "train": least["train_seconds"] / (spent["forward"] + spent["backward"]),
+            },
+        }
+
+    def _load(
+        self,
+        stack: ExitStack,
+        mixed_share: float | None,
+        *more: str,
+        model: tuple[int, int] | None = None,
+    ) -> Workload:
+        self._runs += 1
+        settings = composing.settings_of(
+            [*self.overrides, *more], self.directory / f"run_{self._runs}"
+        )
+        grader = stack.enter_context(Grader(settings.reward))
+        workload = Workload.load(settings, grader, mixed_share)
+        size = model or self.preset.random
+        if size is not None:
+            workload.model = random_model(workload.model, *size)
+        return workload
+
+
+def _short(found: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "ours_seconds": found["ours"]["seconds_per_step"],
+        "plain_seconds": found["plain"]["seconds_per_step"],
+        "ratio": found["ratio"]["median"],
+    }
+
+
+def _search_cost(
+    run: RunDir,
+    steps: Sequence[relay.Step],
+    grpo: Sequence[relay.Step],
+    plain: Sequence[relay.Step],
+) -> dict[str, Any]:
+    """Of the `steps` of `run` that follow the first pass."""
+    metrics, decisions = read_jsonl(run.metrics), read_jsonl(run.decisions)
+    rows = [
+        sum(
+            group["size"]
+            for group in line["groups"]
+            if group["trained"] and 0 < group["correct"] < group["size"]
+        )
+        for line in decisions[_FIRST_PASS:]
+    ]
+    trained = sum(
+        n * one["completion_tokens_mean"]
+        for n, one in zip(rows, metrics[_FIRST_PASS:], strict=True)
+    )
+    sampled = sum(step.generated_tokens for step in steps)
+    return {
+        "sampled_per_trained_token": sampled / trained if trained else None,
+        "rows_with_advantage_per_step": sum(rows) / len(rows),
+        "seconds_per_step": median(step.seconds for step in steps),
+        "step_over_grpo": ratio(steps, grpo),
+        "step_over_plain": ratio(steps, plain),
+    }

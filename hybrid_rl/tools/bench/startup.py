@@ -1,0 +1,77 @@
+"""What a user waits for before anything is learned, and how much memory it takes: processes of their own, timed."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from hybrid_rl.config.settings import Settings
+from hybrid_rl.execution.launch import worker_environment
+
+
+def times(settings: Settings, directory: Path) -> dict[str, float]:
+    """Seconds of an empty Python, of `--help`, of the imports of a worker, and to the first optimizer step."""
+    commands = {
+        "python": ["-c", "pass"],
+        "help": ["-m", "hybrid_rl", "--help"],
+        "imports_of_a_worker": ["-c", "import hybrid_rl.run"],
+    }
+    environment = worker_environment(settings.hardware, os.environ)
+    found = {}
+    for name, arguments in commands.items():
+        started = time.perf_counter()
+        subprocess.run(
+            [sys.executable, *arguments], env=environment, check=True, stdout=subprocess.DEVNULL
+        )
+        found[f"{name}_seconds"] = time.perf_counter() - started
+    found["first_step_seconds"] = _first_step(directory / "first_step", environment)
+    return found
+
+
+def _first_step(run_dir: Path, environment: dict[str, str]) -> float:
+    """From the command line to the first line of metrics.jsonl, without evaluation."""
+    arguments = ["experiment=smoke", "method=grpo", "eval=none", f"run_dir={run_dir}"]
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hybrid_rl", *arguments],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        while not (run_dir / "metrics.jsonl").exists():
+            if process.poll() is not None:
+                raise RuntimeError(f"a run ended without a step, see {run_dir}/log.txt")
+            time.sleep(0.02)
+        return time.perf_counter() - started
+    finally:
+        process.wait()
+
+
+def memory(
+    overrides: Sequence[str], directory: Path, settings: Settings, random: tuple[int, int] | None
+) -> dict[str, float]:
+    """Largest memory in MB, resident and on the GPU, of a process that trains two steps: ours, and plain TRL's."""
+    environment = worker_environment(settings.hardware, os.environ)
+    found: dict[str, float] = {}
+    for name in ("ours", "plain"):
+        model = "x".join(map(str, random)) if random else "-"
+        arguments = [
+            "-m",
+            "hybrid_rl.tools.bench.alone",
+            name,
+            model,
+            str(directory / f"{name}_alone"),
+        ]
+        done = subprocess.run(
+            [sys.executable, *arguments, *overrides],
+            env=environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        found |= json.loads(done.stdout.splitlines()[-1])
+    return found

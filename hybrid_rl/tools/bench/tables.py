@@ -1,0 +1,110 @@
+"""The figures of the benchmark as tables for people."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from hybrid_rl.tools.bench.relay import PARTS, PHASES
+
+
+def show(found: Mapping[str, Any], console: Console) -> None:
+    """Print all of them."""
+    for part, name in (
+        ("none_zero", "every group has advantages"),
+        ("half_zero", "half of the groups have none"),
+    ):
+        ratio = found["grpo_step_ratio_to_trl" + ("" if part == "none_zero" else "_half_zero")]
+        console.print(
+            f"\n{name}: {ratio['median']:.2f} of plain TRL's step"
+            f" (quartiles {ratio['low']:.2f} to {ratio['high']:.2f}, {len(ratio['pairs'])} pairs)"
+        )
+        trainers = {who: found[part][who] for who in ("plain", "ours")}
+        console.print(_phases(trainers))
+        console.print(_parts(trainers))
+        console.print(_limits(found[part]["limits"]))
+    if found["methods"]:
+        console.print("\na step of each method, with the verifier's own verdicts")
+        console.print(_phases(found["methods"]))
+    if "savings" in found:
+        console.print(
+            _table(
+                ["saving", "step without it / with it"],
+                [[name, f"{one['median']:.2f}"] for name, one in found["savings"].items()],
+            )
+        )
+    if "bread_search" in found:
+        columns = [
+            "search",
+            "sampled / trained tokens",
+            "rows with advantage",
+            "step / our grpo's",
+            "step / plain TRL's",
+        ]
+        console.print(_table(columns, [_searched(*one) for one in found["bread_search"].items()]))
+    if found["scaling"]:
+        rows = [
+            [name, *(f"{one[of]:.3f}" for of in ("plain_seconds", "ours_seconds", "ratio"))]
+            for name, one in found["scaling"].items()
+        ]
+        console.print(_table(["varied", "plain, s", "ours, s", "ratio"], rows))
+    others = {**found["memory"], **found["startup"]}
+    console.print(_table(["", ""], [[name, f"{value:.2f}"] for name, value in others.items()]))
+
+
+def _searched(name: str, one: Mapping[str, Any]) -> list[str]:
+    cost = one["sampled_per_trained_token"]
+    return [
+        name,
+        "-" if cost is None else f"{cost:.1f}",
+        f"{one['rows_with_advantage_per_step']:.0f}",
+        *(f"{one[over]['median']:.2f}" for over in ("step_over_grpo", "step_over_plain")),
+    ]
+
+
+def _phases(parts: Mapping[str, Mapping[str, Any]]) -> Table:
+    names = [*PHASES, "other"]
+    rows = [
+        [
+            who,
+            f"{one['seconds_per_step']:.3f}",
+            *(
+                f"{one['phases_seconds'][name]:.3f} ({one['phases_share'][name]:.0%})"
+                for name in names
+            ),
+            f"{one['rollout_tokens_per_second'] or 0:,.0f}",
+        ]
+        for who, one in parts.items()
+    ]
+    return _table(["seconds of", "step", *names, "rollout tokens/s"], rows)
+
+
+def _parts(trainers: Mapping[str, Mapping[str, Any]]) -> Table:
+    """What `other` is made of, in shares of plain TRL's step for both, so that they compare."""
+    plain = trainers["plain"]["seconds_per_step"]
+    rows = []
+    for who, one in trainers.items():
+        scale = one["seconds_per_step"] / plain
+        shares = [one["phases_share"]["other"], *(one["other_parts_share"][n] for n in PARTS)]
+        rows.append([who, *(f"{share * scale:.1%}" for share in shares)])
+    return _table(["of plain TRL's step", "other", *PARTS], rows)
+
+
+def _limits(limits: Mapping[str, Any]) -> str:
+    can, least, share = limits["ceilings"], limits["floors"], limits["share_of_ceiling"]
+    return (
+        f"the device: {can['matmul_gflops']:.0f} GFLOP/s in {can['dtype']}, {can['copy_gbytes_per_second']:.1f} GB/s;"
+        f" so sampling takes {least['generate_seconds']:.3f} s at least"
+        f" (its calls alone {least['generate_calls_seconds']:.3f} s), training {least['train_seconds']:.3f} s:"
+        f" {share['generate']:.0%} and {share['train']:.0%} of the ceiling reached"
+    )
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    table = Table()
+    for column in columns:
+        table.add_column(column, justify="left" if column == columns[0] else "right")
+    for row in rows:
+        table.add_row(*row)
+    return table

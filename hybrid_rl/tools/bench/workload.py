@@ -1,0 +1,202 @@
+"""One piece of work for two trainers: ours, and plain trl.GRPOTrainer as a user would write it.
+
+Same model, prompts, group size, seed and settings of TRL; both start from the same weights and take the same questions
+in the same order.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from trl import GRPOConfig, GRPOTrainer
+
+from hybrid_rl.config.settings import Settings
+from hybrid_rl.data import splits
+from hybrid_rl.models import loading
+from hybrid_rl.models.sampling import text_of
+from hybrid_rl.recording import quiet
+from hybrid_rl.recording.progress import Progress
+from hybrid_rl.recording.recorder import RunRecorder
+from hybrid_rl.recording.run_directory import RunDir
+from hybrid_rl.recording.trackers import Tracker
+from hybrid_rl.training import arguments
+from hybrid_rl.training.streams import Stream
+from hybrid_rl.training.trainer import HybridTrainer
+from hybrid_rl.types import Example, Verdict
+from hybrid_rl.verification.grader import Grader, Solution
+
+
+class ArrangedGrader:
+    """Verifies like the grader it wraps, then says what the benchmark needs: which groups have advantages.
+
+    `mixed_share`: of every two groups, how many have a correct and a wrong rollout, as a share: 1, 0.5 or 0; the
+    others are all wrong. None: the verdicts as they are.
+    """
+
+    def __init__(self, grader: Grader, group_size: int, mixed_share: float | None) -> None:
+        self.grader, self.group_size, self.mixed_share = grader, group_size, mixed_share
+
+    @property
+    def calls(self) -> int:
+        return self.grader.calls
+
+    def foresee(self, solution: Solution) -> None:
+        self.grader.foresee(solution)
+
+    def grade(self, solutions: Sequence[Solution]) -> list[Verdict]:
+        verdicts = self.grader.grade(solutions)
+        if self.mixed_share is None:
+            return verdicts
+        return [self._arranged(row) for row in range(len(verdicts))]
+
+    def _arranged(self, row: int) -> Verdict:
+        group, member = divmod(row, self.group_size)
+        mixed = (group + 1) * self.mixed_share // 1 > group * self.mixed_share // 1
+        right = mixed and member % 2 == 0
+        return Verdict("correct", 1.0) if right else Verdict("wrong", 0.0)
+
+
+@dataclass
+class Workload:
+    """What both trainers start from."""
+
+    settings: Settings
+    tokenizer: PreTrainedTokenizerBase
+    model: PreTrainedModel
+    eos_ids: list[int]
+    examples: list[Example]
+    grader: ArrangedGrader
+    directory: Path
+
+    @classmethod
+    def load(
+        cls,
+        settings: Settings,
+        grader: Grader,
+        mixed_share: float | None,
+        model: PreTrainedModel | None = None,
+    ) -> "Workload":
+        """`model` None: that of the settings."""
+        quiet.quiet_progress_bars()
+        tokenizer = loading.load_tokenizer(settings.model)
+        questions = splits.load_questions(
+            settings.data, grader, settings.method_class.needs_traces, True
+        )
+        examples = splits.encode(
+            questions, tokenizer, settings.data, settings.train, grader.answer_start
+        )
+        model = model or loading.load_model(settings.model)
+        eos_ids = loading.eos_token_ids(settings.model, tokenizer, model)
+        arranged = ArrangedGrader(grader, settings.group_size or 1, mixed_share)
+        rows = list(examples.train)
+        return cls(settings, tokenizer, model, eos_ids, rows, arranged, Path(settings.run_dir))
+
+    def ours(self) -> HybridTrainer:
+        settings = self.settings
+        method = settings.method_class(
+            settings.method, {e.id: e for e in self.examples}, settings.seed, settings.train.steps
+        )
+        directory = RunDir(self.directory / "ours")
+        progress = Progress(settings.train.steps)
+        workbench: Any = None  # evaluates on dev, which a benchmark does not
+        return HybridTrainer(
+            model=copy.deepcopy(self.model),
+            args=arguments.build(settings, settings.batch),
+            tokenizer=self.tokenizer,
+            eos_ids=self.eos_ids,
+            method=method,
+            examples=self.examples,
+            grader=self.grader,  # grades and counts like one
+            settings=settings,
+            batch=settings.batch,
+            recorder=RunRecorder(directory, Tracker(), progress, workbench),
+        )
+
+    def plain(self) -> GRPOTrainer:
+
+        def reward(completion_ids: Any, answer: Any, **_: Any) -> list[float | None]:
+            solutions = [
+                Solution(
+                    gold,
+                    text_of(tuple(ids), self.tokenizer.decode, self.eos_ids),
+                    ids[-1] not in self.eos_ids,
+                )
+                for gold, ids in zip(answer, completion_ids, strict=True)
+            ]
+            return [verdict.reward for verdict in self.grader.grade(solutions)]
+
+        return GRPOTrainer(
+            model=copy.deepcopy(self.model),
+            reward_funcs=[reward],
+            args=GRPOConfig(**plain_options(self.settings, self.directory / "plain")),
+            train_dataset=Dataset.from_list(self._rows()),
+            processing_class=self.tokenizer,
+        )
+
+    def _rows(self) -> list[dict[str, str]]:
+        """The questions in the order in which our trainer takes them, as text that has the same token ids."""
+        rows = []
+        count = self.settings.train.steps * self.settings.train.prompts_per_step
+        for example in Stream(self.examples, self.settings.seed, "questions").take(0, count):
+            prompt = str(self.tokenizer.decode(example.prompt_ids))
+            if tuple(self.tokenizer(text=prompt)["input_ids"]) != example.prompt_ids:
+                raise ValueError(f"{example.id}: its prompt has other token ids as text")
+            rows.append({"prompt": prompt, "answer": example.answer})
+        return rows
+
+
+def plain_options(settings: Settings, directory: Path) -> dict[str, Any]:
+    """What a user of plain TRL would give GRPOConfig for the same work."""
+    train, rl, hardware, batch = (
+        settings.train,
+        settings.train.rl,
+        settings.hardware,
+        settings.batch,
+    )
+    return {
+        "output_dir": str(directory),
+        "max_steps": train.steps,
+        "per_device_train_batch_size": batch.micro_batch,
+        "gradient_accumulation_steps": batch.accumulation,
+        "num_generations": batch.group_size,
+        "max_completion_length": train.max_completion_tokens,
+        "temperature": rl.temperature,
+        "top_p": rl.top_p,
+        "top_k": rl.top_k,
+        "loss_type": rl.loss,
+        "scale_rewards": rl.scale_rewards,
+        "epsilon": rl.epsilon,
+        "beta": rl.beta,
+        "learning_rate": rl.learning_rate,
+        "lr_scheduler_type": "constant",
+        "weight_decay": train.weight_decay,
+        "max_grad_norm": train.max_grad_norm,
+        "seed": settings.seed,
+        "shuffle_dataset": False,
+        "use_cpu": hardware.device == "cpu",
+        "bf16": hardware.in_bfloat16,
+        "activation_checkpointing": hardware.activation_checkpointing,
+        "logging_steps": 1,
+        "save_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+    }
+
+
+def random_model(like: PreTrainedModel, hidden: int, layers: int) -> PreTrainedModel:
+    """A larger model of the same family, vocabulary and dtype with random weights; heads of at most 64."""
+    config = copy.deepcopy(like.config)
+    config.hidden_size, config.num_hidden_layers = hidden, layers
+    config.intermediate_size = 2 * hidden
+    grown = max(1, hidden // (64 * config.num_attention_heads))
+    config.num_attention_heads *= grown
+    config.num_key_value_heads *= grown
+    config.head_dim = hidden // config.num_attention_heads
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return type(like)(config).to(like.dtype)

@@ -1,0 +1,180 @@
+"""task=doctor: proves on this machine that an engine applies the gradients it is given. Takes about a minute."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import gather_object
+
+from hybrid_rl.config import hardware_rules
+from hybrid_rl.config.settings import Settings
+from hybrid_rl.models import sampling
+from hybrid_rl.recording import environment
+from hybrid_rl.recording.files import write_json
+from hybrid_rl.recording.run_directory import RunDir
+from hybrid_rl.reporting import closing_table
+from hybrid_rl.tools.doctor.trial import Trial
+
+TOLERANCE = {"float32": 1e-3, "bfloat16": 5e-2}
+"""Largest distance from the plain gradient, rounded alike, as a share of its norm: our choice. Seen with the tiny model
+on a CPU, in bfloat16: up to 0.016 by the order of additions, 0.04 with adapters under zero2; a mean of means is off by
+0.4, a lost micro-batch by 0.1 to 0.7."""
+MASTERS = "updates are added up in float32"
+MICRO_BATCH = 2
+CLIPPED = 0.01
+_DRAWN = 8  # tokens
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding; `found` says it in numbers."""
+
+    name: str
+    passed: bool
+    found: str
+
+
+def run_doctor(settings: Settings, directory: RunDir) -> bool:
+    """Whether all checks passed. All ranks enter; rank 0 shows them, and writes doctor.json."""
+    found = list(checks(settings))
+    passed = all(check.passed for check in found)
+    if PartialState().is_main_process:
+        facts = _facts(settings)
+        rows = [(check.name, "pass" if check.passed else "FAIL", check.found) for check in found]
+        closing_table.show_checks(settings.hardware.name, facts, rows, verdict(found))
+        write_json(
+            directory.path / "doctor.json",
+            {"passed": passed, "machine": facts, "checks": [vars(check) for check in found]},
+        )
+    return passed
+
+
+def verdict(found: Sequence[Check]) -> str:
+    """What follows from the checks, in a line."""
+    failed = [check.name for check in found if not check.passed]
+    if not failed:
+        return "this engine can be trusted"
+    if failed == [MASTERS]:
+        return (
+            "this engine computes the right gradients, but weights that are not float32 lose them (no master weights);"
+            " set model.dtype=float32, or hardware=zero1"
+        )
+    return "do not train with this engine here"
+
+
+def checks(settings: Settings) -> Iterator[Check]:
+    """All of them, in order; the same on all ranks."""
+    precision = "bfloat16" if settings.hardware.in_bfloat16 else "float32"
+    most = TOLERANCE[precision]
+    whole = Trial(settings, ["sft", "rl"], micro_batch=None)
+    yield _masters(whole)
+    for kind, off in zip(whole.kinds, whole.distances(), strict=True):
+        name = "SFT" if kind == "sft" else "RL"
+        yield Check(f"{name} gradient, one batch", off < most, _off(off))
+    cut = Trial(settings, ["sft", "rl", "rl", "sft"], MICRO_BATCH)
+    count = cut.trainer.args.gradient_accumulation_steps
+    windows = cut.distances()
+    for index, kind in enumerate(cut.kinds[:2]):
+        name = "SFT" if kind == "sft" else "RL"
+        yield Check(
+            f"{name} gradient, {count} micro-batches", windows[index] < most, _off(windows[index])
+        )
+    for index in (1, 3):
+        name = "RL after SFT" if index == 1 else "SFT after RL"
+        yield Check(f"consecutive windows, {name}", windows[index] < most, _off(windows[index]))
+    naive = cut.distance(0, cut.mean_of_means())
+    yield Check(
+        "token mean over ranks and micro-batches",
+        windows[0] < most < naive,
+        f"{_off(windows[0])}; a mean of means would be off by {naive:.1g}",
+    )
+    clipped = Trial(settings, ["sft", "rl"], MICRO_BATCH, max_grad_norm=CLIPPED)
+    for index, kind in enumerate(clipped.kinds):
+        true, read, applied = clipped.norms(index)
+        right = abs(read / true - 1) < most and abs(applied / CLIPPED - 1) < most
+        yield Check(
+            f"norm before clipping, {'SFT' if kind == 'sft' else 'RL'}",
+            right,
+            f"read {read:.5g}, true {true:.5g}; clipped to {applied:.4g}, wanted {CLIPPED}",
+        )
+    yield _same_weights(clipped)
+    yield _generation(clipped, 1e-3 if precision == "float32" else 0.1)
+
+
+def _masters(trial: Trial) -> Check:
+    """Weights in fewer bits, without a copy in float32, lose what is small beside them."""
+    if trial.keeps_masters:
+        where = "in the weights" if trial.dtype == torch.float32 else "in DeepSpeed's own copy"
+        return Check(MASTERS, True, where)
+    bits = str(trial.dtype).removeprefix("torch.")
+    found = f"no, in {bits}: a step of the usual size leaves {trial.unmoved:.0%} of the weights as they are"
+    return Check(MASTERS, False, found)
+
+
+def _same_weights(trial: Trial) -> Check:
+    """Those of the forward pass. ZeRO-3 has each but once: there, that they are what the optimizer has says more."""
+    same = len(set(gather_object([trial.fingerprint()]))) == 1
+    astray = max(gather_object([trial.off_masters()]))
+    found = "equal, and what the optimizer has" if same else "they differ"
+    if same and astray:
+        found = f"{astray} tensors are not what the optimizer has"
+    return Check("the same weights on all ranks", same and not astray, found)
+
+
+def _generation(trial: Trial, most: float) -> Check:
+    """Greedy completions, with nothing to do for all ranks but the first: none may hang, and they must be right.
+
+    Right: no token is more than `most` nats less likely than the likeliest, by a forward pass over the whole.
+    """
+    prompts = [example.prompt_ids for example in trial.examples]
+    mine = prompts if PartialState().is_main_process else []
+    drawn = trial.trainer.sample(mine, sampling.SamplingParams(0.0, 1.0, 0, _DRAWN))
+    trial.plain.load(trial.after[-1])
+    short, complete = 0.0, len(drawn) == len(mine)
+    for prompt, ids in zip(mine, drawn, strict=False):
+        with torch.no_grad():
+            log_probs = trial.plain.log_probs(prompt, ids)
+        chosen = log_probs.gather(-1, torch.tensor([ids], device=log_probs.device).T)[:, 0]
+        short = max(short, float((log_probs.max(-1).values - chosen).max()))
+        complete &= ids[-1] in trial.eos_ids or len(ids) == _DRAWN
+    shares = gather_object([(short, complete)])
+    worst, whole = max(share[0] for share in shares), all(share[1] for share in shares)
+    words = (
+        f"tokens at most {worst:.1g} nats below the likeliest{'' if whole else '; some cut short'}"
+    )
+    return Check("generation, other ranks idle", whole and worst < most, words)
+
+
+def _facts(settings: Settings) -> dict[str, str]:
+    """What this is about: versions, devices, memory, and what is known against them."""
+    hardware = settings.hardware
+    described = environment.describe(Path.cwd())
+    names = ["torch", "transformers", "trl", "accelerate", "deepspeed"]
+    packages = {name: described["packages"].get(name, "not installed") for name in names}
+    facts = {"python": described["python"], **packages}
+    if hardware.device == "cuda":
+        count = torch.cuda.device_count()
+        gib = [torch.cuda.get_device_properties(i).total_memory / 2**30 for i in range(count)]
+        facts["devices"] = ", ".join(
+            f"{torch.cuda.get_device_name(i)} ({gib[i]:.0f} GiB)" for i in range(count)
+        )
+    else:
+        facts["devices"] = f"CPU, {described['cpu_count']} cores"
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    facts["memory"] = f"{memory:.0f} GiB"
+    facts["processes"] = f"{hardware.world_size} on {hardware.nodes} node(s)"
+    facts["precision"] = "bfloat16" if hardware.in_bfloat16 else "float32"
+    facts["generation"] = "transformers"
+    if settings.rollout.engine != "transformers":
+        facts["generation"] += f"; {settings.rollout.engine} is no part of these checks"
+    if "deepspeed" in described["packages"]:
+        bad = hardware_rules.known_bad(packages["deepspeed"], 2, offloads=True)
+        facts["ZeRO-1/2 with offload"] = f"refused: {bad}" if bad else "nothing known against it"
+    return facts
+
+
+def _off(distance: float) -> str:
+    return f"off by {distance:.1g}"

@@ -1,0 +1,331 @@
+"""A scripted run of the real trainer whose every gradient is known, for `doctor`.
+
+Over made-up questions of unequal lengths, with plain gradient descent in place of Adam: what an optimizer step took
+from the weights, divided by the learning rate, is the gradient that arrived. The true one comes from a plain copy of
+the model, row by row, rounded alike: in bfloat16 the distance to float32 is that of a defect.
+"""
+
+import random
+import zlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from accelerate import PartialState
+from accelerate.state import AcceleratorState
+from transformers import PreTrainedTokenizerBase, TrainerCallback
+
+from hybrid_rl.config.settings import Settings
+from hybrid_rl.config.train import BudgetSettings
+from hybrid_rl.methods.base import Method
+from hybrid_rl.methods.grpo import Grpo
+from hybrid_rl.models import loading
+from hybrid_rl.tools.doctor.plain_model import PlainModel, WeightedDemonstration
+from hybrid_rl.training.arguments import build
+from hybrid_rl.training.trainer import HybridTrainer
+from hybrid_rl.types import Attempt, Attempts, Example, Group, Ids, Result, Trace, Update, Verdict
+from hybrid_rl.verification.grader import Solution
+
+Kind = Literal["rl", "sft"]
+Weights = dict[str, torch.Tensor]
+
+RATE = 0.1
+GROUP = 4
+_LONGEST = 12  # tokens of a made-up solution
+
+
+class Trial:
+    """Some optimizer steps of the given kinds, with the weights before and after each of them."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        kinds: Sequence[Kind],
+        micro_batch: int | None,
+        max_grad_norm: float = 1e9,
+    ) -> None:
+        self.kinds = kinds
+        self.settings = _small(settings, len(kinds), micro_batch, max_grad_norm)
+        # accelerate keeps the first DeepSpeed configuration of a process; each trial has its own.
+        AcceleratorState._reset_state()
+        arguments = build(self.settings, self.settings.batch)
+        arguments.save_strategy = "no"
+        self.tokenizer = loading.load_tokenizer(settings.model)
+        model = loading.load_model(self.settings.model)
+        trained = [weight for weight in model.parameters() if weight.requires_grad]
+        self.dtype = trained[0].dtype
+        """Of what is trained, as loaded."""
+        self.unmoved = 0.0
+        """Share of the weights that Adam's usual step, the user's train.rl.learning_rate, leaves as they are."""
+        if not self.keeps_masters:
+            self.unmoved = _unmoved(trained, settings.train.rl.learning_rate)
+            model.float()  # what is lost to their rounding is told apart from what the engine does
+        self.eos_ids = loading.eos_token_ids(settings.model, self.tokenizer, model)
+        self.examples = _examples(self.tokenizer, 4 * settings.hardware.world_size)
+        self.grader = _Grader()
+        self.method = _Script(self.settings.method, self.examples, kinds)
+        self.trainer = _Plain(
+            model=model,
+            args=arguments,
+            tokenizer=self.tokenizer,
+            eos_ids=self.eos_ids,
+            method=self.method,
+            examples=self.examples,
+            grader=self.grader,
+            settings=self.settings,
+            batch=self.settings.batch,
+            recorder=_Silent(),
+        )
+        self.before: list[Weights] = []
+        self.after: list[Weights] = []
+        self.trainer.add_callback(_WeightRecorder(self))
+        self.trainer.train()
+        own = dict(
+            self.trainer.accelerator.unwrap_model(self.trainer.model_wrapped).named_parameters()
+        )
+        self.plain = PlainModel(model, self.trainer.accelerator.autocast)
+        self.plain.to(PartialState().device, {name: weight.dtype for name, weight in own.items()})
+        self.own = _own(own)
+        self.plain.load({name: self.own[name] for name in own if not own[name].requires_grad})
+
+    @property
+    def keeps_masters(self) -> bool:
+        """Whether updates are added up in float32: in the weights as loaded, or in DeepSpeed's copy."""
+        return self.dtype == torch.float32 or self.settings.hardware.deepspeed is not None
+
+    def rows(self, step: int) -> list[WeightedDemonstration]:
+        """What step `step` learned from, on all ranks."""
+        if self.kinds[step] == "sft":
+            pairs = [(e.prompt_ids, (*_trace(e), self.trainer.end_id)) for e in self.examples]
+            tokens = sum(len(target) for _, target in pairs)
+            return [(*pair, 1 / tokens) for pair in pairs]
+        by_id = {example.id: example for example in self.examples}
+        asked = [by_id[name] for name in self.method.asked[step]]
+        rows = []
+        for example in asked:
+            targets = [(*ids, self.trainer.end_id) for ids in _completions(self.examples, example)]
+            rewards = [_reward(self.trainer.attempt.decode(ids[:-1])) for ids in targets]
+            mean = sum(rewards) / GROUP
+            rows += [
+                (example.prompt_ids, ids, (reward - mean) / len(ids) / (GROUP * len(asked)))
+                for ids, reward in zip(targets, rewards, strict=True)
+            ]
+        return rows
+
+    def mean_of_means(self) -> list[WeightedDemonstration]:
+        """Step 0 with the mean of the means of micro-batches and ranks, as published code has it."""
+        ranks, count = (
+            self.settings.hardware.world_size,
+            self.trainer.args.gradient_accumulation_steps,
+        )
+        rows = self.rows(0)
+        parts = [rows[rank::ranks][part::count] for rank in range(ranks) for part in range(count)]
+        parts = [part for part in parts if part]
+        return [
+            (context, target, 1 / sum(len(t) for _, t, _ in part) / len(parts))
+            for part in parts
+            for context, target, _ in part
+        ]
+
+    def gradient(self, step: int, rows: Sequence[WeightedDemonstration]) -> torch.Tensor:
+        """Of a plain model with the weights before step `step`."""
+        self.plain.load(self.before[step])
+        return self.plain.gradient(rows)
+
+    def applied(self, step: int) -> torch.Tensor:
+        """What the engine took from the weights, as a gradient."""
+        before, after = self.before[step], self.after[step]
+        return torch.cat([(before[name] - after[name]).flatten() / RATE for name in before])
+
+    def distance(self, step: int, rows: Sequence[WeightedDemonstration]) -> float:
+        """Between what was applied and the gradient of `rows`, as a share of the norm of the latter."""
+        true = self.gradient(step, rows)
+        return float((self.applied(step) - true).norm() / true.norm())
+
+    def distances(self) -> list[float]:
+        return [self.distance(step, self.rows(step)) for step in range(len(self.kinds))]
+
+    def norms(self, step: int) -> tuple[float, float, float]:
+        """The true one, the one that the method read, and that of what was applied."""
+        true = float(self.gradient(step, self.rows(step)).norm())
+        return true, self.method.norms[step], float(self.applied(step).norm())
+
+    def fingerprint(self) -> int:
+        """Of the weights that this rank computes with, at the end: its own, or gathered where ZeRO-3 shards them."""
+        return zlib.crc32(b"".join(_bytes(weight) for _, weight in sorted(self.own.items())))
+
+    def off_masters(self) -> int:
+        """How many of them are not what the optimizer has, rounded."""
+        masters = self.after[-1]
+        return sum(
+            not torch.equal(self.own[name], masters[name].to(self.own[name])) for name in masters
+        )
+
+
+class _Plain(HybridTrainer):
+    """Descends the gradient as it is."""
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=RATE)
+        return self.optimizer
+
+
+class _WeightRecorder(TrainerCallback):
+    """Takes down the weights around every step."""
+
+    def __init__(self, trial: Trial) -> None:
+        self.trial = trial
+
+    def on_step_begin(self, *args: Any, **kwargs: Any) -> None:
+        self.trial.before.append(_weights(self.trial.trainer))
+
+    def on_step_end(self, *args: Any, **kwargs: Any) -> None:
+        self.trial.after.append(_weights(self.trial.trainer))
+
+
+def _unmoved(weights: Sequence[torch.Tensor], rate: float) -> float:
+    same = sum(int((weight - rate == weight).sum()) for weight in weights)
+    return same / sum(weight.numel() for weight in weights)
+
+
+def _own(named: Mapping[str, torch.nn.Parameter]) -> Weights:
+    """Whole copies of this rank's weights."""
+    with _gathered(list(named.values())):
+        return {name: weight.detach().clone() for name, weight in named.items()}
+
+
+def _bytes(weight: torch.Tensor) -> bytes:
+    return weight.contiguous().view(torch.uint8).cpu().numpy().tobytes()
+
+
+def _gathered(weights: Sequence[torch.Tensor]) -> AbstractContextManager[None]:
+    """Within it each is whole, also where ZeRO-3 keeps a shard."""
+    if not any(hasattr(weight, "ds_id") for weight in weights):
+        return nullcontext()
+    import deepspeed  # noqa: PLC0415 - optional
+
+    context: AbstractContextManager[None] = deepspeed.zero.GatheredParameters(weights)
+    return context
+
+
+def _weights(trainer: HybridTrainer) -> Weights:
+    """Those that are trained, whole and in float32, also where the engine has parts or rounded copies of them."""
+    full: Any = torch.Tensor.detach
+    if trainer.is_deepspeed_enabled:
+        from deepspeed.utils import safe_get_full_fp32_param  # noqa: PLC0415 - optional
+
+        full = safe_get_full_fp32_param
+    named = trainer.accelerator.unwrap_model(trainer.model_wrapped).named_parameters()
+    return {name: full(weight).float().clone() for name, weight in named if weight.requires_grad}
+
+
+class _Script(Method):
+    """Given updates over given solutions; remembers what it is told."""
+
+    class Settings(Grpo.Settings):
+        pass
+
+    def __init__(self, settings: Any, examples: Sequence[Example], kinds: Sequence[Kind]) -> None:
+        super().__init__(settings, {e.id: e for e in examples}, seed=0, steps=len(kinds))
+        self.all, self.kinds = examples, kinds
+        self.norms: list[float] = []
+        self.asked: dict[int, list[str]] = {}
+
+    def next_update(self, step: int) -> Update:
+        kind = self.kinds[step]
+        return Update(kind, examples=tuple(self.all)) if kind == "sft" else Update(kind)
+
+    def rollout(self, step: int, examples: Sequence[Example], attempt: Attempts) -> list[Group]:
+        given = [Attempt(e, completion=ids) for e in examples for ids in _completions(self.all, e)]
+        rollouts = attempt(given)
+        return [
+            Group(e, tuple(rollouts[i * GROUP : (i + 1) * GROUP])) for i, e in enumerate(examples)
+        ]
+
+    def observe_results(self, step: int, results: Sequence[Result]) -> None:
+        self.asked[step] = [result.example_id for result in results]
+
+    def observe_norm(self, step: int, update: Update, grad_norm: float) -> None:
+        self.norms.append(grad_norm)
+
+
+class _Grader:
+    """Rewards that depend on the text alone."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.errors = 0
+        self.outcomes: Counter[str] = Counter()
+
+    def grade(self, solutions: Sequence[Solution]) -> list[Verdict]:
+        return [Verdict("wrong", _reward(solution.text)) for solution in solutions]
+
+
+class _Silent:
+    """A recorder that keeps nothing."""
+
+    def update(self, metrics: dict[str, Any], decision: dict[str, Any]) -> None: ...
+
+    def rollouts(self, step: int, rows: list[dict[str, Any]]) -> None: ...
+
+    def evaluate(self, step: int, axes: Mapping[str, float]) -> None: ...
+
+    def checkpoint(self, directory: Path) -> None: ...
+
+
+def _reward(text: str) -> float:
+    return zlib.crc32(text.encode()) % 5 / 4
+
+
+def _trace(example: Example) -> Ids:
+    assert example.trace is not None, "made-up questions have traces"
+    return example.trace.ids
+
+
+def _examples(tokenizer: PreTrainedTokenizerBase, count: int) -> list[Example]:
+    """Random tokens; solutions of 1 to 12 tokens, so that ranks and micro-batches differ in their numbers of them."""
+    draw = random.Random(0)
+    usable = [i for i in range(min(len(tokenizer), 1000)) if i not in tokenizer.all_special_ids]
+    made = []
+    for index in range(count):
+        prompt = tuple(draw.choices(usable, k=draw.randint(3, 6)))
+        ids = tuple(draw.choices(usable, k=1 + index * (_LONGEST - 1) // (count - 1)))
+        trace = Trace("", ids, tuple(range(len(ids))), 0)
+        made.append(Example(f"made-up {index}", prompt, f"made-up {index}", "", trace))
+    return made
+
+
+def _completions(examples: Sequence[Example], example: Example) -> list[Ids]:
+    """The group of `example`: solutions of others."""
+    first = [e.id for e in examples].index(example.id)
+    return [_trace(examples[(first * GROUP + k) % len(examples)]) for k in range(GROUP)]
+
+
+def _small(
+    settings: Settings, steps: int, micro_batch: int | None, max_grad_norm: float
+) -> Settings:
+    """The user's engine and model, and nothing else of theirs."""
+    size, train = settings.hardware.world_size, settings.train
+    plain = {"learning_rate": RATE, "schedule": "constant", "warmup": 0.0}
+    loss = {"loss": "grpo", "scale_rewards": "none", "beta": 0.0, "entropy_bonus": 0.0}
+    rl = train.rl.model_copy(update={**plain, **loss, "ref_sync_steps": None, "temperature": 1.0})
+    sft = train.sft.model_copy(update={**plain, "batch_size": 4 * size})
+    small = {"steps": steps, "prompts_per_step": 2 * size, "max_completion_tokens": _LONGEST + 1}
+    never = {"save_every": None, "eval_every": None, "weight_decay": 0.0, "rollouts_every": 10**9}
+    changed = {**small, **never, "max_grad_norm": max_grad_norm, "rl": rl, "sft": sft}
+    lora = settings.model.lora and settings.model.lora.model_copy(update={"dropout": 0.0})
+    return settings.model_copy(
+        update={
+            "trl": {},
+            "model": settings.model.model_copy(update={"lora": lora}),
+            "rollout": settings.rollout.model_copy(update={"engine": "transformers"}),
+            "method_target": "hybrid_rl.methods.grpo.Grpo",
+            "method": Grpo.Settings(name="doctor", group_size=GROUP),
+            "train": train.model_copy(update=changed),
+            "budget": BudgetSettings(**dict.fromkeys(BudgetSettings.model_fields)),
+            "hardware": settings.hardware.model_copy(update={"micro_batch": micro_batch}),
+        }
+    )

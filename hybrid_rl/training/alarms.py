@@ -1,0 +1,233 @@
+"""Alarms over a run's metrics, the count of skipped updates, and the room left on the disk. Loads no torch.
+
+An alarm is judged from the metrics line of each update, which is the same on every rank; so all of them stop together.
+All thresholds are our choice, see conf/guards/.
+"""
+
+import math
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from hybrid_rl.config.guards import GuardSettings, LowAlarm
+from hybrid_rl.errors import SettingsError
+
+_WINDOW = 32  # updates of one kind whose norms a new one is held against
+_FEWEST = 8
+
+
+class GuardError(SettingsError):
+    """A guard stops the run; the message names its setting and what to do."""
+
+
+@dataclass(frozen=True)
+class Began:
+    """An alarm that begins with the update of `step`."""
+
+    step: int
+    alarm: str
+    value: float
+    message: str
+    stops: bool
+
+
+@dataclass(frozen=True)
+class AlarmRule:
+    alarm: str
+    metric: str
+    """Its key on the metrics line."""
+    finding: str
+    """In words, with {value} and {percent}."""
+    remedy: str
+
+
+_WATCHES = (
+    AlarmRule(
+        "truncated",
+        "truncated_rate",
+        "{percent} of the trained completions were cut at the length limit",
+        "raise train.max_completion_tokens, or check that model.eos_tokens end a completion",
+    ),
+    AlarmRule(
+        "zero_variance",
+        "zero_advantage_groups",
+        "{percent} of the groups have equal rewards and teach nothing",
+        "take questions that are neither solved nor hopeless, or raise method.group_size or train.rl.temperature",
+    ),
+    AlarmRule(
+        "unparseable",
+        "outcome/unparseable",
+        "{percent} of the solutions have no answer that the verifier can read",
+        "look into rollouts/, then at the instruction in data.* and at reward.verifier",
+    ),
+    AlarmRule(
+        "timeouts",
+        "outcome/timeout",
+        "{percent} of the verifications ran out of time{slow}",
+        "mend the verifier, lower reward.timeout_seconds, or raise reward.workers",
+    ),
+    AlarmRule(
+        "entropy",
+        "entropy",
+        "the entropy is down to {value} nats per token",
+        "lower train.rl.learning_rate, or raise train.rl.entropy_bonus or train.rl.temperature",
+    ),
+    AlarmRule(
+        "kl",
+        "kl",
+        "the KL to the reference model is {value} nats per token",
+        "lower train.rl.learning_rate, or raise train.rl.beta",
+    ),
+    AlarmRule(
+        "grad_norm",
+        "grad_norm",
+        "the gradient norm is {value} times the median of the updates of its kind before",
+        "lower its learning rate or train.max_grad_norm, or look at the data of this step",
+    ),
+)
+
+
+class Guards:
+    """Fed with every update of a run; its state is part of a checkpoint."""
+
+    def __init__(self, settings: GuardSettings) -> None:
+        self.settings = settings
+        self.on: list[str] = []
+        """Alarms on, by the values of the last update."""
+        self.skips = 0
+        """Updates skipped in a row."""
+        self._begun: set[str] = set()
+        self._beyond: dict[str, int] = {}
+        self._norms: dict[str, list[float]] = {}
+        self._seconds: list[float] = []
+
+    def skip(self, step: int, finding: str, batch: Path) -> None:
+        """Count an update that is not taken, or raise GuardError where the settings want no more of them."""
+        where = f"{finding}; its batch is in {batch}"
+        way_out = "lower the learning rate, or try hardware.precision=float32"
+        if self.settings.non_finite == "stop":
+            raise GuardError(
+                f"guards.non_finite = stop: at step {step}, {where};"
+                f" {way_out}, or start again with guards.non_finite=skip"
+            )
+        self.skips += 1
+        if self.skips > self.settings.max_skips:
+            raise GuardError(
+                f"guards.max_skips = {self.settings.max_skips}: at step {step}, after as many skipped updates in a row,"
+                f" {where}; {way_out}"
+            )
+
+    def check(
+        self, line: Mapping[str, Any], seconds: float = 0.0, verifier_seconds: float = 0.0
+    ) -> list[Began]:
+        """The alarms that begin with this metrics line.
+
+        `seconds`: wall clock of the update; `verifier_seconds`: what of it was spent on waiting for the verifier.
+        """
+        if not line.get("skipped"):
+            self.skips = 0
+        self.on = []
+        began = []
+        for watch in _WATCHES:
+            value = self._value(watch, line)
+            if value is None:
+                continue
+            limit = getattr(self.settings, watch.alarm)
+            low = isinstance(limit, LowAlarm)
+            threshold = limit.below if low else limit.above
+            beyond = value < threshold if low else value > threshold
+            beyond = beyond or not math.isfinite(value)
+            count = self._beyond[watch.alarm] = (
+                self._beyond.get(watch.alarm, 0) + 1 if beyond else 0
+            )
+            if count < limit.steps or limit.action == "ignore":
+                self._begun.discard(watch.alarm)
+                continue
+            self.on.append(watch.alarm)
+            if watch.alarm in self._begun:
+                continue
+            self._begun.add(watch.alarm)
+            found = watch.finding.format(
+                value=f"{value:.3g}",
+                percent=f"{value:.0%}",
+                slow=self._slow(seconds, verifier_seconds),
+            )
+            span = f"step {line['step']}" + (f", for {count} updates in a row" if count > 1 else "")
+            name = f"guards.{watch.alarm}.{'below' if low else 'above'} = {threshold:g}"
+            message = f"{name}: at {span}, {found}; {watch.remedy}"
+            began.append(Began(line["step"], watch.alarm, value, message, limit.action == "stop"))
+        self._remember(line, seconds)
+        return began
+
+    def disk(self, step: int, free: int, checkpoint: int) -> list[Began]:
+        """The alarm of the disk, if it begins. `free` and `checkpoint`, an estimate of its size, in bytes."""
+        limit = self.settings.disk
+        if limit.action == "ignore" or free >= checkpoint + limit.spare_gb * 1e9:
+            self._begun.discard("disk")
+            return []
+        if "disk" in self._begun:
+            return []
+        self._begun.add("disk")
+        message = (
+            f"guards.disk.spare_gb = {limit.spare_gb:g}: at step {step}, {free / 1e9:.2f} GB are free for the run"
+            f" directory, and the next checkpoint takes about {checkpoint / 1e9:.2f} GB; free some,"
+            " or lower train.keep_checkpoints in a new run"
+        )
+        return [Began(step, "disk", free / 1e9, message, limit.action == "stop")]
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that decides what later updates raise; the clock is left out."""
+        return {
+            "begun": sorted(self._begun),
+            "skips": self.skips,
+            "beyond": self._beyond,
+            "norms": self._norms,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._begun = set(state["begun"])
+        self.skips = state["skips"]
+        self._beyond = dict(state["beyond"])
+        self._norms = {kind: list(norms) for kind, norms in state["norms"].items()}
+
+    def _value(self, watch: AlarmRule, line: Mapping[str, Any]) -> float | None:
+        """None where this update says nothing of it."""
+        if watch.alarm == "grad_norm":
+            norm, before = line.get("grad_norm"), self._norms.get(line["kind"], [])
+            usual = median(before) if len(before) >= _FEWEST else 0.0
+            if norm is None or not math.isfinite(norm):  # guards.non_finite speaks of it
+                return None
+            return norm / usual if usual > 0 else None
+        if watch.metric.startswith("outcome/"):
+            # An outcome that did not occur has no key.
+            return line.get(watch.metric, 0.0) if line["kind"] == "rl" else None
+        value: float | None = line.get(watch.metric)
+        return value
+
+    def _slow(self, seconds: float, verifier_seconds: float) -> str:
+        """How much longer the update took for it; empty where it was fast."""
+        if verifier_seconds < 1:
+            return ""
+        text = (
+            f"; the verifier took {verifier_seconds:.1f} of the {seconds:.1f} seconds of this step"
+        )
+        usual = median(self._seconds) if self._seconds else 0.0
+        if usual and seconds > 2 * usual:
+            text += f", which was {seconds / usual:.0f} times slower than those before"
+        return text
+
+    def _remember(self, line: Mapping[str, Any], seconds: float) -> None:
+        norm = line.get("grad_norm")
+        if norm is not None and math.isfinite(norm):
+            norms = self._norms.setdefault(line["kind"], [])
+            self._norms[line["kind"]] = [*norms, norm][-_WINDOW:]
+        if line["kind"] == "rl":
+            self._seconds = [*self._seconds, seconds][-_WINDOW:]
+
+
+def free_bytes(directory: Path) -> int:
+    """What an ordinary user may still write where `directory` is, or will be."""
+    return shutil.disk_usage(next(p for p in (directory, *directory.parents) if p.exists())).free

@@ -1,0 +1,35 @@
+"""Makes training end after the optimizer step in which a rank was asked to stop, with a checkpoint of it."""
+
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from hybrid_rl.execution import stopping
+
+
+class SaveAndStop(TrainerCallback):
+    """All ranks agree on the step, though a signal reaches them at different moments, or only one of them."""
+
+    def on_step_end(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,
+    ) -> None:
+        if asked_to_stop():
+            control.should_save = control.should_training_stop = True
+
+
+def asked_to_stop() -> bool:
+    """Whether any rank was; from then on all are. All ranks enter."""
+    state, number = PartialState(), stopping.requested() or 0
+    if state.num_processes > 1:
+        numbers = torch.tensor(number, device=state.device)
+        torch.distributed.all_reduce(numbers, torch.distributed.ReduceOp.MAX)
+        number = int(numbers)
+    if number:
+        stopping.request(number)
+    return bool(number)

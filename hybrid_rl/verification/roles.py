@@ -1,0 +1,99 @@
+"""Verifier of Knights and Knaves: the role that a solution gives to every person, against the gold roles.
+
+Pure, standard library only, bounded by the length of its input.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from hybrid_rl.verification.answers import Judgement
+
+_MAX_PEOPLE = 50
+_GOLD = re.compile(r"([^\W\d_a-z][\w'-]*(?: [^\W\d_a-z][\w'-]*)*) is an? (knight|knave)\b")
+_MARKER = re.compile(r"\bconclusion\b|<answer>|\banswer\b", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"[.!?;\n]")
+# A sentence in which one of these comes first reports or supposes; it does not assert.
+_SUPPOSED = re.compile(
+    r"\b(?:if|iff|suppos\w*|assum\w*|say\w*|said|claim\w*|stat(?:e|es|ed|ing|ement|ements)|told|tells?|whether|either"
+    r"|or|would|declare\w*|consider\w*|let|according|remark\w*|comment\w*|assert\w*|express\w*|mention\w*)\b",
+    re.IGNORECASE,
+)
+_CONDITION_FOLLOWS = re.compile(r"['\"”]?\s*(?:\?|,?\s*\b(?:or|if|iff|unless)\b)", re.IGNORECASE)
+
+
+def gold_roles(answer: str) -> dict[str, str]:
+    """Name -> "knight" or "knave". Raises ValueError where there is none, or one person has both."""
+    roles: dict[str, str] = {}
+    for name, role in _GOLD.findall(answer):
+        if roles.setdefault(name, role) != role:
+            raise ValueError(f"the gold answer {answer[:80]!r} calls {name} both knight and knave")
+    if not 0 < len(roles) <= _MAX_PEOPLE:
+        raise ValueError(
+            f"the gold answer {answer[:80]!r} gives no roles; write it as '(1) Ada is a knight', a line per person"
+        )
+    return roles
+
+
+def roles(answer: str, text: str) -> Judgement:
+    """Every person has the right role; a person without a role makes the solution unparseable.
+
+    Read from what follows the last "conclusion", "answer" or `<answer>` after which someone gets a role, where two
+    roles for one person are unparseable; without such a marker, the last role that each person gets counts.
+    Suppositions and what people are quoted with count nowhere. Raises ValueError for a bad gold answer.
+    """
+    gold = gold_roles(answer)
+    stated = stated_roles(text, gold)
+    if stated is None or set(stated) != set(gold):
+        return "unparseable"
+    return "correct" if stated == gold else "wrong"
+
+
+def stated_roles(text: str, people: Mapping[str, str]) -> dict[str, str] | None:
+    """Name -> role, of those of `people` that get one; None where a conclusion contradicts itself."""
+    text = re.sub(r"[*`_]", "", text)
+    given = list(_statements(text, people))
+    if not given:
+        return {}
+    last_statement = given[-1][0]
+    marks = [mark for mark in _MARKER.finditer(text) if mark.end() <= last_statement]
+    if not marks:
+        return {name: role for _, name, role in given}
+    end = text.find("</answer>", marks[-1].end()) if marks[-1].group() == "<answer>" else -1
+    concluded: dict[str, str] = {}
+    for position, name, role in given:
+        if position < marks[-1].end() or (end != -1 and position > end):
+            continue
+        if concluded.setdefault(name, role) != role:
+            return None
+    return concluded
+
+
+def _statements(text: str, people: Mapping[str, str]) -> Iterator[tuple[int, str, str]]:
+    """(position, name, role) of every assertion, in order."""
+    name = "|".join(re.escape(person) for person in sorted(people, key=len, reverse=True))
+    pattern = re.compile(
+        rf"(?<![\w'-])(?P<who>(?:{name})(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+)(?:{name})){{0,{_MAX_PEOPLE}}})(?![\w'-])\s*"
+        r"(?P<verb>is|are|must\s+be|(?P<no>cannot\s+be|can't\s+be|is\s+not|isn't|are\s+not)|[:=|-]|->|→)\s*"
+        r"(?:(?:both|all|indeed|therefore|thus|definitely)\s+)?(?:an?\s+|the\s+)?(?P<role>knight|knave)s?\b",
+        re.IGNORECASE,
+    )
+    spelling = {person.lower(): person for person in people}
+    for found in pattern.finditer(text):
+        if _is_supposed(text, found):
+            continue
+        role = found["role"].lower()
+        if found["no"]:
+            role = "knave" if role == "knight" else "knight"
+        who = re.findall(name, found["who"], re.IGNORECASE)
+        # "According to Ada, Boris is a knave" speaks of Boris alone.
+        for person in who if found["verb"].lower().startswith("are") or len(who) == 1 else who[-1:]:
+            yield found.start(), spelling[person.lower()], role
+
+
+def _is_supposed(text: str, found: re.Match[str]) -> bool:
+    """Whether the sentence around only quotes, supposes or asks."""
+    window = text[max(0, found.start() - 300) : found.start()]
+    sentence = _SENTENCE_END.split(window)[-1]
+    if sentence.endswith(('"', "“")) or _SUPPOSED.search(sentence):
+        return True
+    return _CONDITION_FOLLOWS.match(text, found.end()) is not None

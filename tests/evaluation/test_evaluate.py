@@ -1,0 +1,345 @@
+"""Evaluation with a scripted sampler and a grader that compares last letters."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hybrid_rl.config.eval import EvalSettings
+from hybrid_rl.config.reward import RewardSettings
+from hybrid_rl.errors import SettingsError
+from hybrid_rl.evaluation import evaluate, rescore, scores, statistics
+from hybrid_rl.evaluation.scores import Answered, AnsweredQuestion, SetSummary
+from hybrid_rl.evaluation.statistics import Interval
+from hybrid_rl.models.sampling import SamplingParams
+from hybrid_rl.types import Example, Ids, Outcome, Verdict
+from hybrid_rl.verification import votes
+from hybrid_rl.verification.grader import Solution
+
+END = 0
+
+
+def decode(ids: Ids) -> str:
+    return "".join(map(chr, ids))
+
+
+def ids(text: str, ended: bool = True) -> Ids:
+    return (*map(ord, text), *([END] if ended else []))
+
+
+class LastLetter:
+    """Correct: the text after `#` is the answer. Without `#` it is unparseable."""
+
+    settings = RewardSettings.model_construct(verifier="exact", answer_after=None, unmarked=False)
+
+    def grade(self, solutions: Sequence[Solution]) -> list[Verdict]:
+        return [Verdict(self._outcome(solution), 0.0) for solution in solutions]
+
+    def _outcome(self, solution: Solution) -> Outcome:
+        if solution.truncated:
+            return "truncated"
+        if "#" not in solution.text:
+            return "unparseable"
+        given = solution.text.partition("#")[2].strip().casefold()
+        return "correct" if given == solution.answer else "wrong"
+
+
+class Script:
+    """Answers by prompt, greedy first and then samples in turn; remembers how it was called."""
+
+    def __init__(self, answers: dict[str, list[Ids]]) -> None:
+        self.answers = answers
+        self.calls: list[tuple[list[str], SamplingParams]] = []
+
+    def __call__(self, prompts: Sequence[Ids], how: SamplingParams) -> list[Ids]:
+        self.calls.append(([decode(prompt) for prompt in prompts], how))
+        drawn = []
+        seen: dict[str, int] = {}
+        for prompt in map(decode, prompts):
+            seen[prompt] = seen.get(prompt, 0) + 1
+            drawn.append(self.answers[prompt][0 if how.temperature == 0 else seen[prompt]])
+        return drawn
+
+
+def settings(**changes: Any) -> EvalSettings:
+    made = EvalSettings(
+        name="test",
+        sets=["hard"],
+        samples=4,
+        temperature=0.7,
+        top_p=0.9,
+        max_completion_tokens=None,
+        limit=None,
+        before=True,
+        best=False,
+        rescore=None,
+    )
+    return made.model_copy(update=changes)
+
+
+EXAMPLES = [
+    Example("one", ids("p", ended=False), "p", "a", level="10"),
+    Example("two", ids("q", ended=False), "q", "b", level="9"),
+]
+ANSWERS = {
+    "p": [ids("x#a"), ids("#a"), ids("y #A "), ids("#b"), ids("#b")],
+    "q": [ids("long", ended=False), ids("#c"), ids("# c"), ids("#b"), ids("none")],
+}
+
+
+def run(out: Path | None, script: Script | None = None, **changes: Any) -> SetSummary:
+    found = evaluate.evaluate_sets(
+        {"hard": EXAMPLES},
+        script or Script(ANSWERS),
+        LastLetter(),  # type: ignore[arg-type]  # a fake
+        decode,
+        [END],
+        settings(**changes),
+        max_completion_tokens=8,
+        seed=5,
+        out=out,
+    )
+    return found["hard"]
+
+
+def test_a_set_is_sampled_in_two_calls_with_its_own_settings() -> None:
+    script = Script(ANSWERS)
+    run(None, script)
+    assert script.calls == [
+        (["p", "q"], SamplingParams(0.0, 1.0, 0, 8)),
+        (["p"] * 4 + ["q"] * 4, SamplingParams(0.7, 0.9, 0, 8)),
+    ]
+
+
+def test_accuracies_come_from_one_set_of_samples() -> None:
+    """p: 2 of 4 correct, and first of a tie; q: 1 of 4, the commonest answer is c."""
+    summary = run(None)
+    assert (summary.questions, summary.samples) == (2, 4)
+    assert summary.greedy == statistics.wilson(1, 2)
+    assert summary.avg is not None
+    assert summary.avg.value == 0.375
+    assert summary.maj is not None
+    assert summary.maj.value == 0.5
+    assert {k: interval.value for k, interval in summary.pass_at.items()} == {
+        1: 0.375,
+        2: pytest.approx((5 / 6 + 3 / 6) / 2),
+        4: 1.0,
+    }
+    assert summary.avg == statistics.bootstrap_mean([0.5, 0.25], 5)
+
+
+def test_rates_are_over_all_ten_solutions() -> None:
+    summary = run(None)
+    assert summary.truncated_rate == 0.1
+    assert summary.unparseable_rate == 0.1
+    assert summary.timeout_rate == 0
+    assert summary.completion_tokens_mean == pytest.approx(
+        (4 + 3 + 6 + 3 + 3 + 4 + 3 + 4 + 3 + 5) / 10
+    )
+
+
+def test_levels_are_in_the_order_of_their_numbers() -> None:
+    levels = run(None).by_level
+    assert list(levels) == ["9", "10"]
+    assert levels["10"].questions == 1
+    assert (levels["9"].greedy.value, levels["10"].greedy.value) == (0, 1)
+    assert levels["9"].avg is not None
+    assert levels["9"].avg.value == 0.25
+
+
+def test_without_samples_there_is_greedy_only() -> None:
+    script = Script(ANSWERS)
+    summary = run(None, script, samples=0)
+    assert len(script.calls) == 1
+    assert (summary.avg, summary.maj, summary.pass_at) == (None, None, {})
+    assert summary.truncated_rate == 0.5
+
+
+def test_saved_rows_say_what_was_asked_answered_and_judged(tmp_path: Path) -> None:
+    run(tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "hard.jsonl").read_text().splitlines()]
+    assert [line["id"] for line in lines] == ["one", "two"]
+    samples = lines[1].pop("samples")
+    assert lines[1] == {
+        "id": "two",
+        "level": "9",
+        "prompt": "q",
+        "answer": "b",
+        "greedy": {
+            "completion": "long",
+            "outcome": "truncated",
+            "tokens": 4,
+            "truncated": True,
+            "vote": None,
+        },
+    }
+    assert [sample["outcome"] for sample in samples] == ["wrong", "wrong", "correct", "unparseable"]
+    assert [sample["vote"] for sample in samples] == ["wrong: c", "wrong: c", "correct", None]
+
+
+def test_a_completion_is_saved_with_its_blanks(tmp_path: Path) -> None:
+    answers = {**ANSWERS, "p": [ids(" x\n#a \n"), *ANSWERS["p"][1:]]}
+    run(tmp_path, Script(answers))
+    (first, _) = scores.read_rows(tmp_path / "hard.jsonl")
+    assert first.greedy.completion == " x\n#a \n"
+
+
+def test_a_summary_is_read_as_it_was_written(tmp_path: Path) -> None:
+    summary = run(tmp_path)
+    assert scores.read_summaries(tmp_path) == {"hard": summary}
+    assert scores.summarise(scores.read_rows(tmp_path / "hard.jsonl"), 5) == summary
+    assert {path.name for path in tmp_path.iterdir()} == {"hard.jsonl", "summary.json"}
+
+
+def test_a_limit_takes_the_same_questions_whatever_their_number() -> None:
+    many = [Example(f"q{i}", ids(f"{i}", ended=False), str(i), "a") for i in range(50)]
+    few, more = ({example.id for example in evaluate._chosen(many, limit)} for limit in (10, 20))
+    assert len(few) == 10
+    assert few < more
+    assert evaluate._chosen(many[::-1], 10) == [e for e in many[::-1] if e.id in few]
+    assert few != {f"q{i}" for i in range(10)}
+
+
+def test_a_set_without_questions_is_refused() -> None:
+    with pytest.raises(ValueError, match="evaluation set dev has no questions"):
+        evaluate.evaluate_sets(
+            {"dev": []},
+            Script({}),
+            LastLetter(),  # type: ignore[arg-type]  # a fake
+            decode,
+            [END],
+            settings(),
+            8,
+            0,
+            None,
+        )
+
+
+class Lenient(LastLetter):
+    """Takes what the other refuses: an answer without `#`."""
+
+    def _outcome(self, solution: Solution) -> Outcome:
+        return "correct" if "one" in solution.text else super()._outcome(solution)
+
+
+def test_saved_solutions_are_graded_again_without_sampling(tmp_path: Path) -> None:
+    first = run(tmp_path / "old" / "eval" / "after")
+    out = tmp_path / "new"
+    again = rescore.rescore(tmp_path / "old", ["hard"], Lenient(), out)["hard"]  # type: ignore[arg-type]  # a fake
+    assert again.avg is not None
+    assert again.avg.value == 0.5
+    assert again.unparseable_rate == 0
+    assert (again.greedy, again.completion_tokens_mean) == (
+        first.greedy,
+        first.completion_tokens_mean,
+    )
+    assert scores.read_summaries(out) == {"hard": again}
+    how = json.loads((out / "summary.json").read_text())
+    assert (how["samples"], how["temperature"], how["seed"]) == (4, 0.7, 5)
+    assert how["rescored_from"] == str(tmp_path / "old" / "eval" / "after")
+
+
+def test_grading_again_with_the_same_grader_changes_nothing(tmp_path: Path) -> None:
+    first = run(tmp_path / "eval" / "after")
+    again = rescore.rescore(tmp_path, ["hard"], LastLetter(), tmp_path / "new")  # type: ignore[arg-type]  # a fake
+    assert again == {"hard": first}
+
+
+def test_a_set_that_was_not_saved_cannot_be_graded_again(tmp_path: Path) -> None:
+    run(tmp_path / "eval" / "after")
+    with pytest.raises(SettingsError) as caught:
+        rescore.rescore(tmp_path, ["easy"], LastLetter(), None)  # type: ignore[arg-type]  # a fake
+    assert str(caught.value) == (
+        f"eval.sets = ['easy']: {tmp_path}/eval/after has no saved solutions of easy; choose from hard"
+    )
+
+
+def row(*votes: str | None) -> AnsweredQuestion:
+    """A question whose samples vote so."""
+    samples = [
+        Answered("", "correct" if vote == "correct" else "wrong", 1, False, vote) for vote in votes
+    ]
+    return AnsweredQuestion("id", None, "p", "a", samples[0], tuple(samples))
+
+
+@pytest.mark.parametrize(
+    ("votes", "right"),
+    [
+        (["correct", "x", "x"], False),
+        (["x", "correct", "correct"], True),
+        (["correct", "x"], True),
+        (["x", "correct"], False),
+        ([None, None, "correct"], True),
+        ([None, None], False),
+    ],
+)
+def test_the_majority_goes_to_the_answer_sampled_first_of_a_tie(
+    votes: list[str | None], right: bool
+) -> None:
+    assert row(*votes).majority_correct is right
+
+
+@pytest.mark.parametrize(
+    ("samples", "found"), [(0, []), (1, [1]), (6, [1, 2, 4, 6]), (8, [1, 2, 4, 8])]
+)
+def test_k_doubles_up_to_the_number_of_samples(samples: int, found: list[int]) -> None:
+    assert scores.ks(samples) == found
+
+
+def test_a_flat_summary_has_each_number_with_its_bounds() -> None:
+    summary = replace(run(None, samples=0), greedy=Interval(0.5, 0.25, 0.75))
+    assert summary.flat() == {
+        "questions": 2,
+        "greedy": 0.5,
+        "greedy_low": 0.25,
+        "greedy_high": 0.75,
+        "truncated_rate": 0.5,
+        "unparseable_rate": 0.0,
+        "timeout_rate": 0.0,
+        "completion_tokens_mean": 4.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("verifier", "answer", "texts", "key"),
+    [
+        ("exact", "2 5", ["a 1 # 2 6", "#  2 6 "], "26"),
+        (
+            "numeric",
+            "42",
+            ["So it is 7.\n#### 7", "The answer is 7.0 apples.", "\\boxed{7} I hope"],
+            "7",
+        ),
+        ("symbolic", "x", ["so \\boxed{x^2 + 1}", "\\boxed{ x^2+1 }. Done"], "x^2+1"),
+        (
+            "roles",
+            "(1) Ada is a knight\n(2) Bo is a knave",
+            [
+                "Answer:\n(1) Ada is a knave\n(2) Bo is a knave",
+                "Answer:\nBo is a knave.\nAda is a knave.",
+            ],
+            "[('Ada','knave'),('Bo','knave')]",
+        ),
+    ],
+)
+def test_solutions_that_state_one_answer_vote_alike(
+    verifier: str, answer: str, texts: list[str], key: str
+) -> None:
+    how = RewardSettings.model_construct(verifier=verifier, answer_after=None, unmarked=False)
+    assert {votes.vote(answer, text, how) for text in texts} == {key}
+
+
+def test_where_no_mark_is_needed_the_last_number_votes() -> None:
+    how = RewardSettings.model_construct(verifier="numeric", answer_after=None, unmarked=True)
+    texts = ["Half of 14, so 7", "From 3 and 4 I get 7.0 in all."]
+    assert {votes.vote("42", text, how) for text in texts} == {"7"}
+
+
+def test_answers_of_a_users_verifier_vote_as_they_are_written() -> None:
+    how = RewardSettings.model_construct(
+        verifier="my.judge", answer_after="</think>", unmarked=False
+    )
+    assert votes.vote("x", "hm. The answer is y.", how) == votes.vote("x", "The answer is y.", how)

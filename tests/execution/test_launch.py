@@ -1,0 +1,298 @@
+import fcntl
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from hybrid_rl.config.hardware import HardwareSettings
+from hybrid_rl.config.settings import Settings
+from hybrid_rl.errors import SettingsError, UsedDirectoryError
+from hybrid_rl.execution import launch, resuming
+from hybrid_rl.recording import locks
+from hybrid_rl.recording.run_directory import RunDir
+from tests.conftest import Load
+
+PYTHON = [sys.executable, "-c"]
+
+
+def hardware(load: Load, *overrides: str) -> HardwareSettings:
+    return load("method=grpo", "method.group_size=4", *overrides).hardware
+
+
+def test_prepare_writes_what_a_worker_reads(load: Load, tmp_path: Path) -> None:
+    settings = load("method=sft")
+    run = launch.prepare(settings, ["hybrid-rl", "method=sft"], tmp_path)
+    assert Settings.load_json(run.settings) == settings
+    assert run.overrides.read_text() == "hybrid-rl method=sft\n"
+    assert run.read_status()["state"] == "running"
+    assert json.loads(run.environment.read_text())["launch_dir"] == str(tmp_path)
+
+
+def test_prepare_refuses_the_directory_of_another_run(load: Load, tmp_path: Path) -> None:
+    launch.prepare(load(), ["hybrid-rl"], tmp_path)
+    with pytest.raises(UsedDirectoryError, match="resume="):
+        launch.prepare(load(), ["hybrid-rl"], tmp_path)
+
+
+def test_another_node_joins_the_run_that_the_first_prepared_and_no_other(
+    load: Load, tmp_path: Path
+) -> None:
+    shared = [
+        "hardware=ddp", "hardware.device=cpu", "hardware.processes=2", "hardware.nodes=2",
+        "hardware.rendezvous=first:29500", "hardware.collective_timeout_seconds=0.1",
+    ]  # fmt: skip
+    first = load(*shared, "hardware.node_rank=0")
+    launch.prepare(first, ["hybrid-rl"], tmp_path)
+    second = load(*shared, "hardware.node_rank=1")
+    assert launch.prepare(second, ["hybrid-rl"], tmp_path).path == RunDir(Path(first.run_dir)).path
+    other = load(*shared, "hardware.node_rank=1", "seed=5")
+    with pytest.raises(
+        SettingsError, match=r"hardware\.node_rank = 1: node 0 has not started this run"
+    ):
+        launch.prepare(other, ["hybrid-rl"], tmp_path)
+
+
+def test_one_rank_is_a_worker_and_several_have_a_launcher(load: Load) -> None:
+    worker = [sys.executable, "-m", "hybrid_rl.worker", "/run"]
+    launcher = [sys.executable, "-m", "hybrid_rl.execution.launch", "/run"]
+    assert launch.command(hardware(load), Path("/run")) == worker
+    assert launch.command(hardware(load, "hardware.processes=2"), Path("/run")) == launcher
+    sharded = "hardware.deepspeed={zero_optimization:{stage:2}}"
+    assert launch.command(hardware(load, sharded), Path("/run")) == launcher
+
+
+def test_ranks_are_numbered_over_all_nodes(load: Load) -> None:
+    assert launch.rank_environment(hardware(load), 0) == {}
+    nodes = ["hardware.processes=2", "hardware.nodes=2", "hardware.node_rank=1"]
+    second = hardware(load, *nodes, "hardware.rendezvous=first:29500", "run_dir=/run")
+    assert launch.rank_environment(second, 1) == {
+        "RANK": "3",
+        "LOCAL_RANK": "1",
+        "WORLD_SIZE": "4",
+        "LOCAL_WORLD_SIZE": "2",
+    }
+    with launch.meeting_point(second) as (place, descriptors):
+        assert place == {"MASTER_ADDR": "first", "MASTER_PORT": "29500"}
+        assert descriptors == []
+
+
+def test_nodes_of_slurm_meet_at_the_one_that_launched(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_NODEID", "1")
+    monkeypatch.setenv("SLURM_LAUNCH_NODE_IPADDR", "10.0.0.7")
+    place = "hardware.rendezvous=${oc.env:SLURM_LAUNCH_NODE_IPADDR}:29500"
+    second = hardware(load, "hardware.nodes=2", place, "run_dir=/run")
+    assert (second.node_rank, second.rendezvous) == (1, "10.0.0.7:29500")
+
+
+def test_who_a_rank_is_comes_from_the_launcher_only(load: Load) -> None:
+    around = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1"}
+    assert not launch.worker_environment(hardware(load), around).keys() & around.keys()
+
+
+def test_the_workers_are_quiet_unless_the_user_wants_otherwise(load: Load) -> None:
+    found = launch.worker_environment(
+        hardware(load, "hardware.threads=3"), {"TOKENIZERS_PARALLELISM": "true", "HOME": "/h"}
+    )
+    assert found["HF_HUB_DISABLE_TELEMETRY"] == "1"
+    assert found["TRL_EXPERIMENTAL_SILENCE"] == "1"
+    assert found["TOKENIZERS_PARALLELISM"] == "true"
+    assert found["DS_ACCELERATOR"] == "cpu"
+    assert found["OMP_NUM_THREADS"] == "3"
+    assert found["HOME"] == "/h"
+    assert "HF_HUB_OFFLINE" not in found
+
+
+def test_a_gpu_run_is_not_bent_to_the_cpu(load: Load) -> None:
+    found = launch.worker_environment(hardware(load, "hardware=gpu"), {})
+    assert "DS_ACCELERATOR" not in found
+    assert found["CUDA_VISIBLE_DEVICES"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("visible", "shown"), [("2,3", "2"), ("MIG-a,MIG-b", "MIG-a"), ("5", "5"), ("", "")]
+)
+def test_a_process_without_a_group_sees_the_first_gpu_only(
+    load: Load, visible: str, shown: str
+) -> None:
+    found = launch.worker_environment(
+        hardware(load, "hardware=gpu"), {"CUDA_VISIBLE_DEVICES": visible}
+    )
+    assert found["CUDA_VISIBLE_DEVICES"] == shown
+
+
+@pytest.mark.parametrize(
+    "override", ["hardware.processes=2", "hardware.deepspeed={zero_optimization:{stage:2}}"]
+)
+def test_the_ranks_of_a_group_see_all_gpus(load: Load, override: str) -> None:
+    gpus = hardware(load, "hardware=gpu", override)
+    shown = launch.worker_environment(gpus, {"CUDA_VISIBLE_DEVICES": "2,3"})
+    assert shown["CUDA_VISIBLE_DEVICES"] == "2,3"
+    assert "CUDA_VISIBLE_DEVICES" not in launch.worker_environment(gpus, {})
+
+
+@pytest.fixture
+def started(load: Load, tmp_path: Path) -> tuple[Settings, RunDir]:
+    settings = load("method=sft")
+    return settings, launch.prepare(settings, ["hybrid-rl"], tmp_path)
+
+
+def test_a_worker_that_dies_without_a_word_leaves_a_failed_status(
+    started: tuple[Settings, RunDir], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, run = started
+    monkeypatch.setattr(launch, "worker_command", lambda *_: [*PYTHON, "import os; os.abort()"])
+    assert launch.start_workers(settings, run) == 128 + signal.SIGABRT
+    status = run.read_status()
+    assert (status["state"], status["error"]) == ("failed", "ended by SIGABRT")
+
+
+def test_a_worker_that_exits_0_without_a_word_has_failed(
+    started: tuple[Settings, RunDir], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, run = started
+    monkeypatch.setattr(launch, "worker_command", lambda *_: [*PYTHON, "pass"])
+    assert launch.start_workers(settings, run) == 1
+    assert run.read_status()["state"] == "failed"
+
+
+def test_another_node_that_ends_before_the_report_is_written_has_not_failed(
+    started: tuple[Settings, RunDir], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, run = started
+    two = {"nodes": 2, "node_rank": 1, "rendezvous": "127.0.0.1:29500"}
+    second = settings.model_copy(update={"hardware": settings.hardware.model_copy(update=two)})
+    monkeypatch.setattr(launch, "worker_command", lambda *_: [*PYTHON, "pass"])
+    assert launch.start_workers(second, run) == 0
+    assert run.read_status()["state"] == "running"
+
+
+def test_what_a_worker_said_stands_with_its_code(
+    started: tuple[Settings, RunDir], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, run = started
+    run.write_status("failed", error="stopped by SIGTERM", exit_code=143)
+    monkeypatch.setattr(launch, "worker_command", lambda *_: [*PYTHON, "raise SystemExit(1)"])
+    assert launch.start_workers(settings, run) == 143
+    assert run.read_status()["error"] == "stopped by SIGTERM"
+
+
+def test_what_the_user_can_fix_is_raised_with_all_its_lines(
+    started: tuple[Settings, RunDir], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, run = started
+    run.write_status("failed", error="a = 1: no; b\nc = 2: no; d", exit_code=2)
+    monkeypatch.setattr(launch, "worker_command", lambda *_: [*PYTHON, "raise SystemExit(1)"])
+    with pytest.raises(SettingsError) as error:
+        launch.start_workers(settings, run)
+    assert str(error.value) == "a = 1: no; b\nc = 2: no; d"
+
+
+def _checkpoint(run: RunDir) -> None:
+    folder = run.checkpoints / "checkpoint-2"
+    folder.mkdir(parents=True)
+    (folder / "hybrid_state.json").write_text("{}")
+
+
+def test_a_resume_takes_the_settings_of_the_run(started: tuple[Settings, RunDir]) -> None:
+    settings, run = started
+    run.write_status("failed", error="x", exit_code=1)
+    _checkpoint(run)
+    resumed = resuming.settings_of_interrupted(
+        run.path, ["resume", "train.steps"], {"train": {"steps": 200}}
+    )
+    assert resumed.train.steps == 200
+    assert resumed.resume == resumed.run_dir == str(run.path)
+    assert resumed.method == settings.method
+    launch.prepare(resumed, ["hybrid-rl", f"resume={run.path}"], run.path)
+    assert run.read_status()["resumed"] is True
+    assert Settings.load_json(run.settings) == resumed
+    assert len(run.overrides.read_text().splitlines()) == 2
+
+
+def test_a_resume_waits_for_the_ranks_of_a_launcher_that_was_killed(
+    started: tuple[Settings, RunDir], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, run = started
+    lock = run.lock(0).open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+
+    def old_rank_ends(seconds: float) -> None:
+        run.write_status("failed", error="stopped by SIGTERM", exit_code=143)
+        lock.close()
+
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=old_rank_ends)
+    monkeypatch.setattr(locks, "time", clock)
+    launch.prepare(settings.model_copy(update={"resume": str(run.path)}), ["hybrid-rl"], run.path)
+    states = [record["state"] for record in run.read_status()["history"]]
+    assert states == ["running", "failed", "running"]
+
+
+def _refusal(run: RunDir, typed: list[str], given: dict[str, Any] | None = None) -> str:
+    with pytest.raises(SettingsError) as error:
+        resuming.settings_of_interrupted(run.path, typed, given or {})
+    return str(error.value).replace(str(run.path), "RUN")
+
+
+def test_a_resume_refuses_other_settings(started: tuple[Settings, RunDir]) -> None:
+    _, run = started
+    run.write_status("failed")
+    _checkpoint(run)
+    assert _refusal(run, ["resume", "seed", "method"]) == (
+        "method: cannot change in a resumed run, which keeps its settings; leave it out, or start a new run\n"
+        "seed: cannot change in a resumed run, which keeps its settings; leave it out, or start a new run"
+    )
+
+
+def test_a_resume_refuses_what_is_done_or_is_no_run(started: tuple[Settings, RunDir]) -> None:
+    _, run = started
+    run.write_status("done")
+    assert _refusal(run, ["resume"]) == (
+        "resume = RUN: is done; to train on, give train.steps above 140"
+    )
+    fewer = {"train": {"steps": 0}}
+    assert _refusal(run, ["resume", "train.steps"], fewer) == (
+        "train.steps = 0: must be at least 1; e.g. train.steps=1"
+    )
+    run.settings.unlink()
+    assert _refusal(run, ["resume"]) == (
+        "resume = RUN: has no settings.json; give a run directory, not one of its checkpoints"
+    )
+
+
+def test_a_run_that_used_up_its_budget_is_resumed_with_a_larger_one(
+    started: tuple[Settings, RunDir],
+) -> None:
+    settings, run = started
+    _checkpoint(run)
+    budget = settings.budget.model_copy(update={"generated_tokens": 1000})
+    limited = settings.model_copy(update={"budget": budget})
+    run.settings.write_text(limited.model_dump_json())
+    run.metrics.write_text('{"step": 7, "generated_tokens": 1010}\n')
+    run.write_status("done")
+    assert _refusal(run, ["resume"]) == (
+        "resume = RUN: is done: it has used up budget.generated_tokens = 1,000; to train on, give more, or null"
+    )
+    more = {"budget": {"generated_tokens": 2000}}
+    resumed = resuming.settings_of_interrupted(
+        run.path, ["resume", "budget.generated_tokens"], more
+    )
+    assert resumed.budget.generated_tokens == 2000
+    assert resumed.train.steps == settings.train.steps
+
+
+def test_a_run_that_is_still_running_is_not_resumed(started: tuple[Settings, RunDir]) -> None:
+    _, run = started
+    _checkpoint(run)
+    status = run.read_status()
+    run.status.write_text(json.dumps({**status, "pid": os.getppid()}))
+    assert _refusal(run, ["resume"]) == (
+        f"resume = RUN: is still running as process {os.getppid()}; stop that first"
+    )

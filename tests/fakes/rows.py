@@ -1,0 +1,86 @@
+"""Rows in files, the settings that read them, and verifiers simple enough to foresee, for tests of the data layer."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hybrid_rl.config.data import DataSettings
+from hybrid_rl.data import splits
+from hybrid_rl.data.splits import DataError, Questions
+from hybrid_rl.types import Verdict
+from hybrid_rl.verification.grader import Solution
+
+
+class LastWord:
+    """A verifier for tests: an answer is right where the text ends with it; a gold answer must have no blank in it."""
+
+    first_error: str | None = None
+
+    def grade(self, solutions: Sequence[Solution]) -> list[Verdict]:
+        return [
+            Verdict("correct", 1.0) if s.text.endswith(s.answer) else Verdict("wrong", 0.0)
+            for s in solutions
+        ]
+
+    def check_gold(self, answer: str) -> str | None:
+        return "it has a blank" if " " in answer else None
+
+
+class Lenient(LastWord):
+    """Takes every gold answer."""
+
+    def check_gold(self, answer: str) -> str | None:
+        return None
+
+
+BASE: dict[str, Any] = {
+    "name": "mine",
+    "directory": None,
+    "train": None,
+    "dev": 0,
+    "dev_seed": 0,
+    "test": {},
+    "columns": {"id": None, "prompt": "{q}", "answer": "{a}", "trace": None, "level": None},
+    "test_columns": {},
+    "system": None,
+    "instruction": None,
+    "answer_pattern": None,
+    "remove_pattern": None,
+    "traces": None,
+    "traces_seed": 0,
+    "on_bad_row": "refuse",
+    "on_overlap": "refuse",
+    "on_long_prompt": "refuse",
+    "max_prompt_tokens": 100,
+}
+TRACED = {**BASE["columns"], "trace": "{t}"}
+
+
+def settings(**changes: Any) -> DataSettings:
+    return DataSettings.model_validate(BASE | changes)
+
+
+def jsonl(path: Path, rows: Sequence[Any]) -> dict[str, Any]:
+    """Write rows and say where, as a source."""
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    return {"kind": "file", "path": str(path)}
+
+
+def numbered(count: int, start: int = 0) -> list[dict[str, str]]:
+    return [
+        {"q": f"What is {i} + 0?", "a": str(i), "t": f"It is {i}"}
+        for i in range(start, start + count)
+    ]
+
+
+def load(chosen: DataSettings, needs_traces: bool = False, train: bool = True) -> Questions:
+    return splits.load_questions(chosen, LastWord(), needs_traces, train)  # type: ignore[arg-type] - a fake of two methods
+
+
+def refusal(chosen: DataSettings, **options: bool) -> list[str]:
+    with pytest.raises(DataError) as raised:
+        load(chosen, **options)
+    return str(raised.value).split("\n")

@@ -1,0 +1,167 @@
+"""vLLM's interfaces as TRL uses them, backed by the one-layer model of the tests.
+
+`Server` speaks the HTTP endpoints that TRL's client calls; `Colocated` stands in for `vllm.LLM`. Not vLLM's own:
+weights come through a queue in this process instead of NCCL, and the model answers with transformers.
+"""
+
+import json
+import queue
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from trl.generation import vllm_client, vllm_generation
+
+from hybrid_rl.models import sampling
+from tests.fakes import tiny
+
+Weights = list[tuple[str, torch.Tensor]]
+
+
+class Engine:
+    """A model that other weights can be loaded into, and what it was asked."""
+
+    def __init__(self) -> None:
+        self.model = tiny.model(seed=99).eval()
+        self.loads = 0
+        self.prompts: list[list[list[int]]] = []
+        self.seeds: list[int | None] = []
+        self._lock = threading.Lock()
+
+    def load(self, weights: Weights) -> None:
+        with self._lock, torch.no_grad():
+            own = dict(self.model.named_parameters())
+            for name, value in weights:
+                own[name].copy_(value)
+            self.loads += 1
+
+    def complete(self, prompts: list[list[int]], asked: dict[str, Any]) -> list[list[int]]:
+        """As vLLM does: ended by a stop token, which stays in the ids."""
+        assert asked["ignore_eos"]
+        assert asked["n"] == 1
+        with self._lock, torch.random.fork_rng():
+            self.prompts.append(prompts)
+            self.seeds.append(asked.get("seed"))
+            if asked.get("seed") is not None:
+                torch.manual_seed(asked["seed"])
+            how = sampling.SamplingParams(
+                asked["temperature"], asked["top_p"], asked["top_k"], asked["max_tokens"]
+            )
+            rows = [tuple(prompt) for prompt in prompts]
+            stops = asked["stop_token_ids"]
+            return [list(ids) for ids in sampling.generate(self.model, rows, how, stops, 0, 64)]
+
+
+class Server:
+    """On a free port of this machine; `faults` maps a path to an HTTP status, or to "hang"."""
+
+    def __init__(self) -> None:
+        self.engine = Engine()
+        self.weights: queue.Queue[Weights] = queue.Queue()
+        self.calls: list[str] = []
+        self.faults: dict[str, int | str] = {}
+        self.over = threading.Event()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self._answer({})
+
+            def do_POST(self) -> None:
+                length = int(self.headers.get("Content-Length", 0))
+                self._answer(json.loads(self.rfile.read(length) or b"{}"))
+
+            def _answer(self, body: dict[str, Any]) -> None:
+                path = self.path.partition("?")[0]
+                fault = outer.faults.get(path)
+                if fault == "hang":
+                    outer.over.wait()
+                found = json.dumps(outer.answer(path, body)).encode()
+                self.send_response(fault if isinstance(fault, int) else 200)
+                self.send_header("Content-Length", str(len(found)))
+                self.end_headers()
+                self.wfile.write(found)
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http.daemon_threads = True
+        self.port = self.http.server_address[1]
+
+    def answer(self, path: str, body: dict[str, Any]) -> Any:
+        self.calls.append(path)
+        if path == "/v1/models":
+            return {"data": [{"id": "tiny"}]}
+        if path == "/update_weights":
+            weights = self.weights.get(timeout=30)
+            assert [name for name, _ in weights] == body["update_info"]["names"]
+            self.engine.load(weights)
+        if path == "/v1/completions":
+            drawn = self.engine.complete(body["prompt"], body)
+            return {
+                "choices": [
+                    {"prompt_token_ids": prompt, "token_ids": ids, "logprobs": None}
+                    for prompt, ids in zip(body["prompt"], drawn, strict=True)
+                ]
+            }
+        return {"success": True}
+
+    @contextmanager
+    def running(self) -> Iterator["Server"]:
+        thread = threading.Thread(target=self.http.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self.over.set()
+            self.http.shutdown()
+            self.http.server_close()
+
+    def replace_nccl(self, patch: pytest.MonkeyPatch) -> None:
+        """TRL's client believes that vllm is there, and hands the weights it streams to this server."""
+
+        def send(iterator: Iterator[tuple[str, torch.Tensor]], trainer_args: Any) -> None:
+            self.weights.put([(name, value.detach().clone()) for name, value in iterator])
+
+        transfer = SimpleNamespace(trainer_send_weights=send)
+        for module in (vllm_client, vllm_generation):
+            patch.setattr(module, "is_vllm_available", lambda **_: True)
+        patch.setattr(vllm_client, "NCCLWeightTransferEngine", transfer, raising=False)
+        patch.setattr(vllm_client, "NCCLTrainerSendWeightsArgs", lambda **_: None, raising=False)
+        patch.setattr(vllm_client.VLLMClient, "init_communicator", lambda self, device: None)
+
+
+class Colocated(Engine):
+    """In the place of vllm.LLM."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__()
+        self.options = options
+        self.cache_resets = 0
+        runner = SimpleNamespace(model=SimpleNamespace(load_weights=self.load))
+        worker = SimpleNamespace(model_runner=runner)
+        self.llm_engine = SimpleNamespace(model_executor=SimpleNamespace(driver_worker=worker))
+
+    def reset_prefix_cache(self) -> None:
+        self.cache_resets += 1
+
+    def generate(
+        self, prompts: list[dict[str, list[int]]], sampling_params: list[Any], use_tqdm: bool
+    ) -> list[Any]:
+        drawn = [
+            self.complete([prompt["prompt_token_ids"]], vars(one))[0]
+            for prompt, one in zip(prompts, sampling_params, strict=True)
+        ]
+        return [SimpleNamespace(outputs=[SimpleNamespace(token_ids=ids)]) for ids in drawn]
+
+    @classmethod
+    def replace_vllm(cls, patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(vllm_generation, "is_vllm_available", lambda **_: True)
+        patch.setattr(vllm_generation, "LLM", cls, raising=False)
+        patch.setattr(vllm_generation, "SamplingParams", SimpleNamespace, raising=False)

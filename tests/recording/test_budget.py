@@ -1,0 +1,43 @@
+from hybrid_rl.recording.budget import Spent, UpdateCost, reached
+
+
+def test_flops_count_two_per_token_read_and_six_per_token_learned_from() -> None:
+    cost = UpdateCost(prompt_tokens=10, generated_tokens=20, backward_tokens=25, reference_tokens=5)
+    assert cost.flops(parameters=100) == 100 * (2 * (10 + 20 + 5) + 6 * 25)
+
+
+def test_a_trace_is_counted_once_by_the_most_that_was_shown_of_it() -> None:
+    spent = Spent()
+    for shown in ({"a": 3}, {"a": 7, "b": 2}, {"a": 5}):
+        cost = UpdateCost()
+        for example_id, tokens in shown.items():
+            cost.show_trace(example_id, tokens)
+        spent.add(cost, parameters=1)
+    assert spent.axes()["traces_used"] == 2
+    assert spent.axes()["trace_tokens_used"] == 7 + 2
+
+
+def test_costs_of_two_ranks_add_up() -> None:
+    one = UpdateCost(generated_tokens=5, verifier_calls=2, trace_tokens={"a": 3})
+    one.outcomes["correct"] = 2
+    other = UpdateCost(generated_tokens=7, verifier_calls=1, trace_tokens={"a": 4, "b": 1})
+    other.outcomes.update(correct=1, wrong=3)
+    one.add(other)
+    assert (one.generated_tokens, one.verifier_calls) == (12, 3)
+    assert one.outcomes == {"correct": 3, "wrong": 3}
+    assert one.trace_tokens == {"a": 4, "b": 1}
+
+
+def test_a_limit_is_reached_when_it_is_met_and_null_never_is() -> None:
+    limits = {"generated_tokens": 1000, "flops": None, "wall_seconds": 2.5}
+    spent = {"generated_tokens": 999, "flops": 1e18, "wall_seconds": 2.4}
+    assert reached(limits, spent) is None
+    assert reached(limits, spent | {"wall_seconds": 2.5}) == "budget.wall_seconds = 2.5"
+    assert reached(limits, spent | {"generated_tokens": 1000}) == "budget.generated_tokens = 1,000"
+
+
+def test_device_seconds_count_every_device() -> None:
+    spent = Spent()
+    spent.clock(2.0, devices=4)
+    spent.clock(1.0, devices=4)
+    assert (spent.axes()["wall_seconds"], spent.axes()["device_seconds"]) == (3.0, 12.0)

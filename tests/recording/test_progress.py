@@ -1,0 +1,205 @@
+"""Progress on a terminal and elsewhere, phases, the closing table, and what is silenced."""
+
+import io
+import logging
+import os
+import subprocess
+import sys
+import warnings
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from hybrid_rl.evaluation import scores
+from hybrid_rl.evaluation.scores import SetSummary
+from hybrid_rl.evaluation.statistics import Interval
+from hybrid_rl.recording import progress as progress_module
+from hybrid_rl.recording import quiet
+from hybrid_rl.recording.progress import Pace, Progress, _state, time
+from hybrid_rl.reporting import closing_table
+
+
+def line(step: int, kind: str = "rl", seconds: float | None = None) -> dict[str, Any]:
+    """A line of metrics.jsonl at 2 seconds and 300 tokens per step."""
+    return {
+        "step": step,
+        "kind": kind,
+        "loss": 1.25,
+        "reward_mean": 0.5,
+        "wall_seconds": 2.0 * step if seconds is None else seconds,
+        "generated_tokens": 200 * step,
+        "trained_tokens": 100 * step,
+    }
+
+
+def plain() -> Console:
+    return Console(file=io.StringIO(), force_terminal=False, width=120)
+
+
+def terminal() -> Console:
+    return Console(file=io.StringIO(), force_terminal=True, width=120, color_system=None)
+
+
+def text(made: Console) -> str:
+    assert isinstance(made.file, io.StringIO)
+    return made.file.getvalue()
+
+
+def test_speed_and_time_left_come_from_the_last_steps() -> None:
+    pace = Pace(100)
+    for step in range(1, 41):
+        pace.add(line(step, seconds=10.0 * step if step <= 20 else 200.0 + (step - 20)))
+    assert pace.tokens_per_second == pytest.approx(300)
+    assert pace.seconds_left == pytest.approx(60)
+
+
+def test_without_a_terminal_ten_lines_tell_of_a_run(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO), Progress(40, plain()) as progress:
+        for step in range(1, 41):
+            progress.update(line(step, kind="sft" if step <= 8 else "rl"))
+    assert caplog.messages[:4] == [
+        "step 1 of 40: first SFT update",
+        "step 4 of 40: SFT  loss 1.250  150 tokens/s  1:12 left",
+        "step 8 of 40: SFT  loss 1.250  150 tokens/s  1:04 left",
+        "step 9 of 40: first RL update",
+    ]
+    assert len(caplog.messages) == 12
+    assert caplog.messages[-1] == "step 40 of 40: RL   reward 0.500  150 tokens/s  0:00 left"
+
+
+def test_a_short_run_has_a_line_per_step(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO), Progress(2, plain()) as progress:
+        progress.update(line(1))
+        progress.update(line(2))
+    assert [message for message in caplog.messages if "tokens/s" in message] == [
+        "step 1 of 2: RL   reward 0.500  150 tokens/s  0:02 left",
+        "step 2 of 2: RL   reward 0.500  150 tokens/s  0:00 left",
+    ]
+
+
+def test_on_a_terminal_a_bar_tells_it(caplog: pytest.LogCaptureFixture) -> None:
+    made = terminal()
+    with caplog.at_level(logging.INFO), Progress(40, made) as progress:
+        progress.update(line(4))
+        assert progress._bar is not None
+        progress._bar.refresh()
+    assert "4/40 RL   reward 0.500  150 tokens/s  1:12 left" in text(made)
+    assert caplog.messages == ["step 4 of 40: first RL update"]
+
+
+def test_log_lines_go_above_the_bar_and_back_to_their_stream() -> None:
+    stream, made = io.StringIO(), terminal()
+    handler = logging.StreamHandler(stream)
+    logging.getLogger().addHandler(handler)
+    try:
+        with Progress(40, made):
+            logging.getLogger("hybrid_rl").warning("[above] the bar")
+        logging.getLogger("hybrid_rl").warning("after it")
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert "[above] the bar" in text(made)
+    assert stream.getvalue() == "after it\n"
+
+
+def test_hours_are_shown_where_there_are_any() -> None:
+    pace = Pace(5000)
+    pace.add(line(1))
+    assert _state(line(1), pace).endswith("2:46:38 left")
+
+
+def test_a_phase_has_a_line_at_each_end(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([10.0, 13.25])
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    with (
+        caplog.at_level(logging.INFO),
+        progress_module.phase("evaluation before training") as phase,
+    ):
+        phase.result = scores.in_words({"hard": summary(0.25)})
+    assert caplog.messages == [
+        "evaluation before training: start",
+        "evaluation before training: done in 3.2 s: hard 0.250",
+    ]
+
+
+def summary(greedy: float, samples: int = 0) -> SetSummary:
+    half = Interval(0.5, 0.4, 0.6) if samples else None
+    return SetSummary(
+        questions=64,
+        samples=samples,
+        greedy=Interval(greedy, greedy - 0.1, greedy + 0.1),
+        avg=half,
+        maj=half,
+        pass_at={samples: Interval(0.75, 0.7, 0.8)} if samples else {},
+        truncated_rate=0,
+        unparseable_rate=0,
+        timeout_rate=0,
+        completion_tokens_mean=1,
+        by_level={},
+    )
+
+
+def test_the_closing_table_has_a_row_per_measure() -> None:
+    made = plain()
+    closing_table.show_results(
+        {"hard": summary(0.25)}, {"hard": summary(0.5, 4), "easy": summary(0.75)}, made
+    )
+    rows = [
+        [cell.strip() for cell in row.split("│")[1:-1]]
+        for row in text(made).splitlines()
+        if "│" in row
+    ]
+    assert rows == [
+        ["hard", "64", "greedy", "0.250 [0.150, 0.350]", "0.500 [0.400, 0.600]"],
+        ["", "", "avg@4", "-", "0.500 [0.400, 0.600]"],
+        ["", "", "maj@4", "-", "0.500 [0.400, 0.600]"],
+        ["", "", "pass@4", "-", "0.750 [0.700, 0.800]"],
+        ["easy", "64", "greedy", "-", "0.750 [0.650, 0.850]"],
+    ]
+
+
+def test_without_an_evaluation_there_is_no_table() -> None:
+    made = plain()
+    closing_table.show_results({}, {}, made)
+    assert text(made) == ""
+
+
+def test_only_named_warnings_are_silenced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", {"TOKENIZERS_PARALLELISM": "true"})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        quiet.quiet_third_parties()
+        warnings.warn(
+            "`is_gradient_checkpointing` is deprecated and will be removed",
+            FutureWarning,
+            stacklevel=1,
+        )
+        warnings.warn("something else is deprecated", FutureWarning, stacklevel=1)
+    assert [str(warning.message) for warning in caught] == ["something else is deprecated"]
+    assert os.environ["TOKENIZERS_PARALLELISM"] == "true"
+    assert os.environ["TRL_EXPERIMENTAL_SILENCE"] == "1"
+
+
+def test_the_console_loads_nothing_heavy() -> None:
+    code = "import sys, hybrid_rl.recording.progress;"
+    code += " print([m for m in ('torch', 'transformers', 'trl') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.slow
+def test_bars_of_weights_go_and_downloads_keep_theirs() -> None:
+    code = (
+        "from hybrid_rl.recording import quiet; quiet.quiet_progress_bars();"
+        "from transformers.utils import logging; from huggingface_hub.utils import are_progress_bars_disabled;"
+        "print(logging.is_progress_bar_enabled(), are_progress_bars_disabled())"
+    )
+    environment = {
+        name: value for name, value in os.environ.items() if name != "HF_HUB_DISABLE_PROGRESS_BARS"
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout == "False False\n"

@@ -1,0 +1,233 @@
+"""The figures of a comparison, against the raw files and against numbers chosen by hand."""
+
+import json
+import re
+from pathlib import Path
+from statistics import mean, median
+
+import pytest
+
+from hybrid_rl.recording.files import write_json
+from hybrid_rl.reporting.comparison import arms, markdown_page
+from hybrid_rl.reporting.comparison.arms import ComparisonError
+from hybrid_rl.reporting.comparison.compare import Comparison, compare
+from hybrid_rl.reporting.comparison.conclusion import conclusion
+from hybrid_rl.reporting.comparison.cost_curves import CostToTarget
+from tests.fakes import recorded, studies
+
+SOLUTIONS = "eval/after/hard.jsonl"
+
+
+def _compared(*paths: Path, reference: str | None = None) -> Comparison:
+    return compare(arms.read(paths, reference))
+
+
+def test_the_figures_are_those_of_the_raw_files(tmp_path: Path) -> None:
+    """Accuracies, differences, cost of the target: a second time, from the lines alone."""
+    studies.write_study(tmp_path, {"grpo": 0.3, "bread": 0.7})
+    found = _compared(tmp_path)
+
+    def lines(arm: str, seed: int, file: str) -> list[dict]:
+        text = (tmp_path / arm / f"seed_{seed}" / file).read_text()
+        return [json.loads(line) for line in text.splitlines()]
+
+    raw = {
+        arm: [
+            [row["greedy"]["outcome"] == "correct" for row in lines(arm, seed, SOLUTIONS)]
+            for seed in range(3)
+        ]
+        for arm in ("grpo", "bread")
+    }
+    means = {arm: mean(mean(seed) for seed in table) for arm, table in raw.items()}
+    figures = {figure.arm: figure for figure in found.main.figures}
+    assert {arm: f.value.value for arm, f in figures.items()} == pytest.approx(means)
+    contrast = figures["bread"].contrast
+    assert contrast is not None
+    assert contrast.difference.value == pytest.approx(means["bread"] - means["grpo"])
+    sampled = [
+        s for seed in range(3) for row in lines("bread", seed, SOLUTIONS) for s in row["samples"]
+    ]
+    avg = next(o for o in found.outcomes if o.measure == "avg").figures[1]
+    assert avg.value.value == pytest.approx(mean(s["outcome"] == "correct" for s in sampled))
+    for axis in ("step", "generated_tokens", "flops"):
+        first = [
+            next(p[axis] for p in lines("bread", s, "eval/progress.jsonl") if p["greedy"] >= 0.5)
+            for s in range(3)
+        ]
+        cost = found.costs[axis]["bread"]
+        assert (cost.median.spent, cost.reached) == (median(first), 3)
+        spent = lines("grpo", 0, "eval/progress.jsonl")[-1][axis]
+        assert found.costs[axis]["grpo"].median.spent == spent
+        assert not found.costs[axis]["grpo"].median.reached
+
+
+def test_a_run_that_never_arrived_is_known_to_its_last_evaluation_and_no_further(
+    tmp_path: Path,
+) -> None:
+    """12 steps were trained, dev was evaluated at 4 and 8."""
+    studies.write_study(tmp_path, {"grpo": 0.3}, seeds=(0,))
+    _keep(tmp_path / "grpo" / "seed_0", 2)
+    assert _compared(tmp_path).costs["step"]["grpo"].median == CostToTarget(8, False)
+
+
+def _keep(run: Path, evaluations: int) -> None:
+    """As if it had ended after so many."""
+    progress = run / "eval" / "progress.jsonl"
+    progress.write_text("".join(progress.read_text().splitlines(keepends=True)[:evaluations]))
+
+
+def test_an_arm_that_ends_early_cuts_short_no_area_but_its_own(tmp_path: Path) -> None:
+    """Dev of bread: 0.2, 0.4, 0.5 at steps 4, 8, 12."""
+    studies.write_study(tmp_path, {"grpo": 0.1, "bread": 0.5, "sft": 0.3}, seeds=(0,))
+    _keep(tmp_path / "sft" / "seed_0", 2)
+    areas = _compared(tmp_path).areas["step"]
+    bread, sft = areas["bread"], areas["sft"]
+    assert bread is not None
+    assert sft is not None
+    assert (bread.first, bread.last, sft.first, sft.last) == (4, 12, 4, 8)
+    assert bread.own.value == pytest.approx((0.3 * 4 + 0.45 * 4) / 8)
+    assert bread.reference.value == pytest.approx((0.06 * 4 + 0.09 * 4) / 8)
+    assert (sft.own.value, sft.reference.value) == (pytest.approx(0.18), pytest.approx(0.06))
+
+
+def test_where_curves_have_no_range_in_common_the_report_says_so(tmp_path: Path) -> None:
+    studies.write_study(tmp_path, {"grpo": 0.1, "bread": 0.5, "sft": 0.3}, seeds=(0,))
+    _keep(tmp_path / "sft" / "seed_0", 1)
+    found = _compared(tmp_path)
+    assert found.areas["step"]["sft"] is None
+    text = markdown_page.markdown(found)
+    assert "| optimizer steps | 0.375 against 0.075, 4 to 12 | no range in common |" in text
+
+
+def test_a_clear_difference_over_seeds_is_concluded(tmp_path: Path) -> None:
+    studies.write_study(tmp_path, {"grpo": 0.1, "bread": 0.9, "sft": 0.1})
+    told = conclusion(_compared(tmp_path))
+    assert told.startswith("On hard (40 questions, 3 seeds), greedy: bread (0.9")
+    assert re.search(r"p < 0\.001\) is better than grpo \(0\.", told)
+    assert re.search(
+        r" Nothing can be concluded about sft \([+-]0\.\d+\): p > 0\.05; .* from 0\.\d\d on\.$",
+        told,
+    )
+
+
+def test_seeds_that_disagree_are_no_conclusion(tmp_path: Path) -> None:
+    """One seed gains everything, the other nothing."""
+    studies.write_study(tmp_path, {"grpo": 0.0, "bread": 0.0}, seeds=(0, 1))
+    run = tmp_path / "bread" / "seed_0"
+    gained = recorded.rows(["correct"] * 40, [["correct"] * 2] * 40)
+    recorded.write_evaluation(recorded.RunDir(run), "after", "hard", gained)
+    assert conclusion(_compared(tmp_path)) == (
+        "On hard (40 questions, 2 seeds), greedy: nothing can be concluded about bread (+0.500) against grpo:"
+        " p > 0.05; the seeds are so few, or so far apart, that this study could not be sure to find any difference."
+    )
+
+
+def test_one_seed_is_no_conclusion_however_clear(tmp_path: Path) -> None:
+    studies.write_study(tmp_path, {"grpo": 0.0, "bread": 1.0}, seeds=(0,))
+    found = _compared(tmp_path)
+    assert conclusion(found) == (
+        "On hard (40 questions, 1 seed), greedy: nothing can be concluded about bread (+1.000) against grpo: one"
+        " seed says nothing of how another would end. Of these runs alone, over questions, clearly apart: bread"
+        " (1.000, +1.000, p < 0.001)."
+    )
+    assert found.notes[0] == (
+        "One run of grpo, bread: its interval knows nothing of the spread between seeds."
+    )
+
+
+def test_arms_that_agree_on_every_question_are_no_conclusion(tmp_path: Path) -> None:
+    studies.write_study(tmp_path, {"grpo": 1.0, "bread": 1.0})
+    assert conclusion(_compared(tmp_path)).endswith(
+        "nothing can be concluded about bread (+0.000) against grpo: no difference was seen on any question."
+    )
+
+
+def test_one_arm_is_compared_with_nothing(tmp_path: Path) -> None:
+    studies.write_study(tmp_path, {"grpo": 1.0})
+    assert conclusion(_compared(tmp_path)) == (
+        "Nothing can be compared: no other arm shares a seed with grpo, whose greedy accuracy on hard is 1.000."
+    )
+
+
+def test_the_checkpoint_best_on_dev_is_shown_where_it_was_evaluated(tmp_path: Path) -> None:
+    studies.write_study(tmp_path, {"grpo": 0.0, "bread": 0.0}, seeds=(0, 1), questions=4)
+    for arm in ("grpo", "bread"):
+        for seed in (0, 1):
+            run = recorded.RunDir(tmp_path / arm / f"seed_{seed}")
+            recorded.write_evaluation(run, "best", "hard", recorded.AFTER)
+    text = markdown_page.markdown(_compared(tmp_path))
+    assert "## hard, 4 questions, after training" in text
+    assert "## hard, 4 questions, checkpoint best on dev" in text
+    assert "| bread | 0 1 | 0.750 [0.250, 1.000] |" in text
+
+
+def test_the_markdown_twin_has_costs_traces_levels_and_settings(tmp_path: Path) -> None:
+    studies.write_study(tmp_path, {"grpo": 0.3, "bread": 0.7})
+    text = markdown_page.markdown(_compared(tmp_path))
+    assert "| grpo | 0 of 3 | >12 [>12, >12] | >18 [>18, >18] |" in text
+    assert "| bread | 3 of 3 | 8 [8, 8] | 12 [12, 12] |" in text
+    assert "| 16 of 64 (25%) |" in text
+    assert "## hard by difficulty level, greedy" in text
+    assert "| method.name | grpo | bread |" in text
+
+
+def test_unfinished_runs_are_named_and_left_out(tmp_path: Path) -> None:
+    studies.write_study(tmp_path, {"grpo": 0.3, "bread": 0.7})
+    unfinished = recorded.write_run(tmp_path / "bread" / "seed_3", 3, "bread", finished=False)
+    definition = json.loads((tmp_path / "study.json").read_text())
+    write_json(tmp_path / "study.json", {**definition, "seeds": [0, 1, 2, 3]})
+    found = _compared(tmp_path)
+    assert found.main.figures[1].seeds == [0, 1, 2]
+    assert found.notes == [
+        f"{unfinished.path} has no evaluation after training (state: running) and is left out."
+    ]
+
+
+def test_other_data_and_other_spending_are_told(tmp_path: Path) -> None:
+    studies.write_study(tmp_path, {"grpo": 0.3, "bread": 0.7})
+    run = recorded.RunDir(tmp_path / "bread" / "seed_1")
+    environment = json.loads(run.environment.read_text())
+    environment["data"]["fingerprint"]["train"] = "0000"
+    write_json(run.environment, environment)
+    for seed in range(3):
+        log = recorded.RunDir(tmp_path / "bread" / f"seed_{seed}")
+        recorded.append_json(log.metrics, {**recorded.metrics(12, "rl"), "flops": 7.2e10})
+    assert _compared(tmp_path).notes == [
+        "The runs did not see the same data: the hashes of their questions differ, see their environment.json.",
+        "Spending is not equal: bread spent 2.0 times the FLOPs of grpo; compare curves against that budget, or set"
+        " budget.*.",
+    ]
+
+
+def test_curves_on_different_dev_questions_are_not_compared(tmp_path: Path) -> None:
+    studies.write_study(tmp_path, {"grpo": 0.3, "bread": 0.7})
+    assert _compared(tmp_path).costs
+    for arm in ("grpo", "bread"):
+        for seed in range(3):
+            run = recorded.RunDir(tmp_path / arm / f"seed_{seed}")
+            environment = json.loads(run.environment.read_text())
+            environment["data"]["fingerprint"]["dev"] = arm
+            write_json(run.environment, environment)
+    found = _compared(tmp_path)
+    assert (found.costs, found.areas) == ({}, {})
+    assert found.notes[0] == (
+        "The runs were followed on different dev questions, as the hashes in their environment.json tell: their curves"
+        " are not to be compared, and areas and the cost of a target on dev are left out."
+    )
+
+
+def test_runs_on_different_questions_are_not_compared(tmp_path: Path) -> None:
+    first, second = recorded.write_run(tmp_path / "a", 0), recorded.write_run(tmp_path / "b", 1)
+    recorded.write_evaluation(second, "after", "hard", recorded.AFTER[:3])
+    with pytest.raises(ComparisonError) as caught:
+        _compared(first.path, second.path)
+    assert str(caught.value) == (
+        f"hard: {second.path} was evaluated on 3 questions, of which 3 are among the 4 of {first.path};"
+        " compare runs with the same data and eval.limit"
+    )
+
+
+def test_runs_without_an_evaluation_are_not_compared(tmp_path: Path) -> None:
+    run = recorded.write_run(tmp_path / "a", finished=False)
+    with pytest.raises(ComparisonError, match="none of 1 runs has an evaluation after training"):
+        _compared(run.path)

@@ -1,0 +1,101 @@
+"""Cost of a target and area under a curve, by hand."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hybrid_rl.reporting.comparison.cost_curves import CostToTarget, Point, area, cost_of, costs
+
+CURVE = [Point(0, 0.1), Point(100, 0.3), Point(200, 0.6), Point(300, 0.5)]
+
+
+def test_a_target_costs_what_was_spent_when_it_was_first_seen() -> None:
+    assert cost_of(CURVE, 0.3) == CostToTarget(100, True)
+    assert cost_of(CURVE, 0.55) == CostToTarget(200, True)
+
+
+def test_a_target_never_seen_costs_more_than_was_spent_at_the_last_look() -> None:
+    assert cost_of(CURVE, 0.61) == CostToTarget(300, False)
+
+
+def test_the_median_of_three_lies_between_the_others() -> None:
+    found = costs([CostToTarget(300, True), CostToTarget(100, True), CostToTarget(250, True)])
+    assert (found.median, found.low, found.high) == (
+        CostToTarget(250, True),
+        CostToTarget(100, True),
+        CostToTarget(300, True),
+    )
+    assert found.coverage == pytest.approx(0.75)  # all three on one side of the median: 2 / 2**3
+
+
+def test_a_run_that_never_arrives_costs_more_than_it_was_seen_to_spend() -> None:
+    found = costs([CostToTarget(100, True), CostToTarget(500, False), CostToTarget(400, False)])
+    assert (found.median, found.low, found.high) == (
+        CostToTarget(400, False),
+        CostToTarget(100, True),
+        CostToTarget(500, False),
+    )
+    assert (found.reached, found.runs) == (1, 3)
+
+
+def test_of_two_runs_one_that_never_arrives_decides_the_median() -> None:
+    assert costs([CostToTarget(100, True), CostToTarget(400, False)]).median == CostToTarget(
+        250, False
+    )
+
+
+def test_a_run_last_seen_early_may_have_cost_less_or_more_than_the_others() -> None:
+    found = costs([CostToTarget(100, True), CostToTarget(20, False)])
+    assert (found.low, found.median, found.high) == (
+        CostToTarget(20, False),
+        CostToTarget(60, False),
+        CostToTarget(100, False),
+    )
+    most_arrived = costs([CostToTarget(100, True), CostToTarget(20, False), CostToTarget(30, True)])
+    assert (most_arrived.low, most_arrived.median, most_arrived.high) == (
+        CostToTarget(20, False),
+        CostToTarget(100, True),
+        CostToTarget(100, False),
+    )
+
+
+@given(
+    found=st.lists(st.tuples(st.integers(0, 100), st.booleans()), min_size=1, max_size=20),
+    later=st.lists(st.integers(0, 100), min_size=20, max_size=20),
+)
+def test_whatever_the_unseen_costs_are_the_ends_hold_their_order(
+    found: list[tuple[int, bool]], later: list[int]
+) -> None:
+    """`later`: what runs that never arrived would have spent beyond their last evaluation."""
+    made = costs([CostToTarget(spent, reached) for spent, reached in found])
+    assert made.low.spent <= made.median.spent <= made.high.spent
+    whole = [s if reached else s + more for (s, reached), more in zip(found, later, strict=False)]
+    true = costs([CostToTarget(value, True) for value in whole])
+    assert made.low.spent <= true.low.spent
+    assert not made.high.reached or true.high.spent <= made.high.spent
+    if made.median.reached:
+        assert true.median.spent <= made.median.spent
+    else:
+        assert made.median.spent <= true.median.spent
+
+
+def test_with_many_runs_the_interval_leaves_out_the_extremes() -> None:
+    """Nine runs: the second from either end, 1 - 2 * (1 + 9) / 512."""
+    found = costs([CostToTarget(value, True) for value in range(1, 10)])
+    assert (found.low, found.high) == (CostToTarget(2, True), CostToTarget(8, True))
+    assert found.coverage == pytest.approx(1 - 20 / 512)
+
+
+def test_the_area_is_the_mean_height_of_the_curve() -> None:
+    assert area(CURVE, 0, 200) == pytest.approx((0.2 * 100 + 0.45 * 100) / 200)
+    assert area(CURVE, 50, 150) == pytest.approx((0.25 * 50 + 0.375 * 50) / 100)
+
+
+def test_there_is_no_area_where_the_curve_does_not_go() -> None:
+    assert area(CURVE, 0, 301) is None
+    assert area(CURVE[1:], 0, 200) is None
+    assert area([Point(0, 0.1), Point(0, 0.5)], 0, 0) is None
+
+
+def test_of_evaluations_at_equal_spending_the_later_counts() -> None:
+    assert area([Point(0, 0.0), Point(10, 0.1), Point(10, 1.0)], 0, 10) == pytest.approx(0.5)

@@ -1,0 +1,125 @@
+"""The HTML page as a file: what is in it, and that text of runs stays text."""
+
+import base64
+import gzip
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hybrid_rl.reporting.comparison import command
+from tests.fakes import recorded, studies
+
+HOSTILE = "</script><script>window.hacked=1</script><img src=x onerror=window.hacked=1>"
+
+
+def _page(path: Path, *options: str) -> str:
+    assert command.run([str(path), *options]) == 0
+    return (path / "report.html").read_text(encoding="utf-8")
+
+
+def _data(page: str) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert found is not None
+    data: dict[str, Any] = json.loads(found[1])
+    return data
+
+
+def _blocks(page: str) -> dict[str, Any]:
+    found = re.findall(r'<script type="text/plain" id="(rollouts-\d+-\d+)">(.*?)</script>', page)
+    return {name: json.loads(gzip.decompress(base64.b64decode(text))) for name, text in found}
+
+
+def test_the_command_writes_the_page_and_its_twin(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    studies.write_study(tmp_path, {"grpo": 0.1, "bread": 0.9})
+    page = _page(tmp_path)
+    told, html, markdown = capsys.readouterr().out.splitlines()
+    assert (html, markdown) == (f"{tmp_path}/report.html", f"{tmp_path}/report.md")
+    assert told in (tmp_path / "report.md").read_text()
+    assert told.replace("<", "&lt;") in page
+
+
+def test_a_run_keeps_its_own_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = tmp_path / "study"
+    studies.write_study(study, {"grpo": 0.1, "bread": 0.9})
+    runs = sorted(path.parent for path in study.glob("*/*/settings.json"))
+    (runs[0] / "report.md").write_text("of this run")
+    monkeypatch.chdir(tmp_path)
+    assert command.run([str(run) for run in runs]) == 0
+    assert (runs[0] / "report.md").read_text() == "of this run"
+    assert not (runs[0] / "report.html").exists()
+    assert (tmp_path / "comparison.html").exists()
+    assert "comparison.html" in capsys.readouterr().out
+
+
+def test_the_page_has_the_figures_of_the_twin(tmp_path: Path) -> None:
+    studies.write_study(tmp_path, {"grpo": 0.1, "bread": 0.9})
+    data, text = _data(_page(tmp_path)), (tmp_path / "report.md").read_text()
+    for outcome in data["outcomes"]:
+        for row in outcome["rows"]:
+            assert f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]" in text
+    assert data["costs"]["step"]["bread"]["text"] in text
+    assert data["areas"]["step"]["bread"].endswith(", 4 to 12")
+    assert data["areas"]["step"]["bread"] in text
+
+
+def test_the_page_asks_for_nothing_from_elsewhere(tmp_path: Path) -> None:
+    studies.write_study(tmp_path, {"grpo": 0.1, "bread": 0.9}, seeds=(0,))
+    page = _page(tmp_path)
+    assert "default-src &#x27;none&#x27;" in page or "default-src 'none'" in page
+    assert re.findall(r"""(?:src|href)=["'](?!#|data:,)[^"']*""", page) == []
+    assert set(re.findall(r"https?://[^\s\"']+", page)) == {"http://www.w3.org/2000/svg"}
+
+
+def test_text_of_runs_cannot_become_markup(tmp_path: Path) -> None:
+    """In rollouts, in settings, in the title and in an error."""
+    studies.write_study(tmp_path, {"grpo": 0.1, "bread": 0.9}, seeds=(0,))
+    run = recorded.RunDir(tmp_path / "bread" / "seed_0")
+    studies.write_rollouts(run, 1, 1, 3, HOSTILE)
+    studies.change_settings(run, "method", note=HOSTILE)
+    definition = json.loads((tmp_path / "study.json").read_text())
+    (tmp_path / "study.json").write_text(json.dumps({**definition, "name": HOSTILE}))
+    page = _page(tmp_path)
+    assert "<img" not in page
+    assert "window.hacked=1</script>" not in page
+    assert page.count("</script>") == 3  # data, one block of rollouts, the page's own
+    assert _data(page)["title"] == HOSTILE
+    assert _blocks(page)["rollouts-1-0"]["steps"][0]["groups"][0]["rows"][0][0].startswith(HOSTILE)
+
+
+def test_rollouts_beyond_the_limit_are_thinned_by_whole_steps(tmp_path: Path) -> None:
+    """Two runs may show 12 rows each: of 8 steps of 4 rows every third, the last one among them."""
+    studies.write_study(tmp_path, {"grpo": 0.1, "bread": 0.9}, seeds=(0,))
+    for arm in ("grpo", "bread"):
+        studies.write_rollouts(recorded.RunDir(tmp_path / arm / "seed_0"), 8, 2, 2)
+    found = _blocks(_page(tmp_path, "--rollouts", "24"))["rollouts-0-0"]
+    assert [step["step"] for step in found["steps"]] == [2, 5, 8]
+    assert found["recorded"] == 8
+    assert len(found["steps"][0]["groups"]) == 2
+    assert _blocks(_page(tmp_path, "--rollouts", "0")) == {}
+
+
+def test_panels_come_from_the_notes_of_the_method(tmp_path: Path) -> None:
+    studies.write_study(tmp_path, {"grpo": 0.1, "bread": 0.9}, seeds=(0,))
+    panels = {panel["title"]: panel for panel in _data(_page(tmp_path))["arms"][1]["panels"]}
+    assert panels["share of SFT updates"]["values"][:4] == [0, 0, 0, 1]
+    assert panels["probability of SFT"]["values"][:2] == [1, 0.5]
+    assert panels["questions in the buffer"]["values"][-1] == 12
+    heat = panels["share of the expert's trace given (anchor)"]
+    assert heat["values"][0] == [0.5, 0, 0, 0, 0.5, *[0] * 6]  # none, and up to 40 %
+    assert heat["values"][3] is None  # SFT
+
+
+def test_mistakes_are_told_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.run([str(tmp_path / "nowhere")]) == 2
+    assert command.run([str(tmp_path), "--out", "x.pdf"]) == 2
+    assert capsys.readouterr().err == (
+        f"{tmp_path}/nowhere: is no directory; give run directories or those above\n"
+        "--out x.pdf: give a name that ends with .html; the .md is beside it\n"
+    )

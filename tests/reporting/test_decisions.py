@@ -1,0 +1,167 @@
+"""The summary of decisions, over logs that were written by hand and one that a method wrote."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hybrid_rl.methods import relift, sasr
+from hybrid_rl.recording.files import append_json
+from hybrid_rl.reporting import decisions, run_report
+from tests.fakes import recorded
+
+
+def group(correct: int, **note: Any) -> dict[str, Any]:
+    return {"example_id": "q", "correct": correct, "size": 4, "trained": True, "note": note}
+
+
+def line(step: int, kind: str = "rl", *groups: dict[str, Any], **note: Any) -> dict[str, Any]:
+    return {"step": step, "kind": kind, "note": note, "groups": list(groups)}
+
+
+def rows(lines: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Label -> cells, the header under its empty label."""
+    split = [[cell.strip() for cell in row.split("|")[1:-1]] for row in decisions.summary(lines)]
+    return {label: cells for label, *cells in split if label != "---"}
+
+
+def anchored(k: int, share: float, shown: bool = False) -> dict[str, Any]:
+    return group(2, outcome="anchor", anchor=k, episodes=8, prefix_share=share, shows_answer=shown)
+
+
+def test_bread_outcomes_and_anchors_by_thirds() -> None:
+    lost = group(0, outcome="dropped: longest prefix fails", anchor=None, episodes=4)
+    lines = [
+        line(1, "rl", anchored(6, 0.75), lost),
+        line(2, "rl", anchored(2, 0.25, shown=True), anchored(1, 0.5)),
+        line(3, "rl", group(4, outcome="unguided"), group(1, outcome="unguided")),
+    ]
+    assert rows(lines) == {
+        "": ["step 1", "step 2", "step 3"],
+        "SFT updates": ["0 of 1 (0%)", "0 of 1 (0%)", "0 of 1 (0%)"],
+        "groups with correct and wrong rollouts": ["1 of 2 (50%)", "2 of 2 (100%)", "1 of 2 (50%)"],
+        "groups: anchor": ["1 of 2 (50%)", "2 of 2 (100%)", "0 of 2 (0%)"],
+        "groups: unguided": ["0 of 2 (0%)", "0 of 2 (0%)", "2 of 2 (100%)"],
+        "groups: dropped: longest prefix fails": ["1 of 2 (50%)", "0 of 2 (0%)", "0 of 2 (0%)"],
+        "anchor: episodes given, mean": ["6", "1.5", "-"],
+        "of so many episodes, mean": ["8", "8", "-"],
+        "share of the expert's tokens given, mean": ["0.75", "0.375", "-"],
+        "prefixes in which the answer appears": ["0 of 1 (0%)", "1 of 2 (50%)", "-"],
+    }
+
+
+def test_sasr_probability_and_norms_by_thirds() -> None:
+    """A warm-up has no probability, and a run without a usable norm no norms."""
+    lines = [
+        line(1, "sft", phase="warmup"),
+        line(2, "sft", phase="warmup"),
+        line(3, "rl", group(2), p=0.5, g_last=2.0, g_warmup=2.0),
+        line(4, "sft", p=0.25, g_last=None, g_warmup=2.0),
+        line(5, "rl", group(0), p=0.2, g_last=0.5, g_warmup=2.0),
+        line(6, "rl", group(1), p=0.1, g_last=0.25, g_warmup=2.0),
+    ]
+    assert rows(lines) == {
+        "": ["steps 1-2", "steps 3-4", "steps 5-6"],
+        "SFT updates": ["2 of 2 (100%)", "1 of 2 (50%)", "0 of 2 (0%)"],
+        "probability of SFT, mean": ["-", "0.375", "0.15"],
+        "gradient norm of SFT, smoothed, mean": ["-", "2", "0.375"],
+        "its reference from the warm-up": ["-", "2", "2"],
+        "groups with correct and wrong rollouts": ["-", "1 of 1 (100%)", "1 of 2 (50%)"],
+    }
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_relift_buffer_by_thirds_alone_and_as_a_part(nested: bool) -> None:
+    notes: list[dict[str, Any]] = [
+        {"buffer": 0},
+        {"buffer": 3, "solved": 1, "without_trace": 2},
+        {"buffer": 4, "solved": 5, "without_trace": 2, "ages_epochs": [0.5, 1.0]},
+    ]
+    if nested:
+        notes = [{"bread": {"probes": 9}, "relift": note} for note in notes]
+    found = rows([line(step, "rl", group(0), **note) for step, note in enumerate(notes, 1)])
+    assert found["questions in the buffer, mean"] == ["0", "3", "4"]
+    assert found["left the buffer, solved meanwhile, so far"] == ["-", "1", "5"]
+    assert found["hardest questions without a trace, so far"] == ["-", "2", "2"]
+    assert found["epochs in the buffer before being learned, mean"] == ["-", "-", "0.75"]
+
+
+def test_a_running_total_is_that_of_the_last_step_of_a_third() -> None:
+    lines = [line(step, "rl", group(0), solved=step * 10) for step in range(1, 7)]
+    assert rows(lines)["left the buffer, solved meanwhile, so far"] == ["20", "40", "60"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "header"),
+    [
+        (1, ["step 1"]),
+        (2, ["step 1", "step 2"]),
+        (7, ["steps 1-2", "steps 3-5", "steps 6-7"]),
+    ],
+)
+def test_every_step_is_in_one_third(steps: int, header: list[str]) -> None:
+    assert rows([line(step, "rl", group(1)) for step in range(1, steps + 1)])[""] == header
+
+
+def test_where_nothing_was_decided_there_is_no_summary() -> None:
+    assert decisions.summary([]) == []
+    assert decisions.summary([line(1, "sft"), line(2, "sft")]) == []
+
+
+def test_a_method_of_other_notes_keeps_the_common_rows() -> None:
+    found = rows([line(1, "rl", group(1, mood="good"), weather={"p_rain": 1}, words="p")])
+    assert list(found) == ["", "SFT updates", "groups with correct and wrong rollouts"]
+
+
+def test_relift_leaves_the_notes_that_are_read() -> None:
+    settings = relift.Relift.Settings(
+        name="relift",
+        group_size=4,
+        batch_size=2,
+        entropy_bonus=0.0,
+        order="fifo",
+        dedupe=True,
+        drop_solved=True,
+        max_age_epochs=1.0,
+        capacity_batches=1,
+        own_moments=False,
+        select="hardest",
+        every=None,
+    )
+    method = relift.Relift(settings, {}, seed=0, steps=9)
+    method.observe_results(0, [])
+    assert {"buffer", *decisions._TOTALS} <= set(method.next_update(1).note)
+
+
+def test_sasr_leaves_the_notes_that_are_read() -> None:
+    settings = sasr.Sasr.Settings(
+        name="sasr",
+        group_size=4,
+        warmup_steps=1,
+        reference_steps=1,
+        gamma=1.0,
+        smoothing=0.0,
+        probe_every=None,
+        sft_schedule="sft",
+        control=None,
+        fixed_probability=0.5,
+        sft_steps=None,
+    )
+    method = sasr.Sasr(settings, {}, seed=0, steps=9)
+    method.observe_norm(0, method.next_update(0), 2.0)
+    assert decisions._MEANS.keys() - {"buffer"} <= set(method.next_update(1).note)
+
+
+def test_the_report_has_the_summary_between_cost_and_curves(tmp_path: Path) -> None:
+    run = recorded.write_run(tmp_path)
+    for step in range(1, 4):
+        append_json(run.decisions, line(step, "sft" if step == 1 else "rl", group(step)))
+    text = run_report.write(tmp_path).read_text()
+    assert (
+        "\n## What the method decided\n\n"
+        "|  | step 1 | step 2 | step 3 |\n"
+        "| --- | --- | --- | --- |\n"
+        "| SFT updates | 1 of 1 (100%) | 0 of 1 (0%) | 0 of 1 (0%) |\n"
+        "| groups with correct and wrong rollouts | 1 of 1 (100%) | 1 of 1 (100%) | 1 of 1 (100%) |\n"
+        "\n## Curves\n"
+    ) in text

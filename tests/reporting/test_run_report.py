@@ -1,0 +1,175 @@
+"""The report and the comparison of runs that were written by hand."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hybrid_rl.recording.files import append_json
+from hybrid_rl.reporting import markdown, plots, run_report
+from hybrid_rl.reporting.record import RunRecord
+from tests.fakes import recorded
+from tests.fakes.places import GOLDEN
+
+
+def png_size(path: Path) -> tuple[int, int]:
+    """Pixels, from the header."""
+    head = path.read_bytes()[:24]
+    assert head[:8] == b"\x89PNG\r\n\x1a\n"
+    return int.from_bytes(head[16:20]), int.from_bytes(head[20:24])
+
+
+def test_the_report_of_a_finished_run(tmp_path: Path) -> None:
+    """Worked by hand: 0 -> 3 of 4 greedy, 1 -> 5 of 8 samples, 1 of 12 solutions truncated, unparseable, timed out."""
+    recorded.write_run(tmp_path)
+    assert run_report.write(tmp_path) == tmp_path / "report.md"
+    assert (tmp_path / "report.md").read_text() == (GOLDEN / "report.md").read_text()
+
+
+def test_alarms_are_told_with_how_long_they_were_on(tmp_path: Path) -> None:
+    run = recorded.write_run(tmp_path)
+    for step in (13, 14):
+        append_json(run.metrics, {**recorded.metrics(step, "rl"), "alarm/kl": 1})
+    append_json(run.metrics, {**recorded.metrics(15, "rl"), "skipped": 1})
+    for step, alarm in ((13, "kl"), (15, "non_finite"), (15, "disk")):
+        append_json(run.alarms, {"step": step, "alarm": alarm, "message": f"{alarm} | words"})
+    text = run_report.write(tmp_path).read_text()
+    assert (
+        "## Alarms\n\n"
+        "| alarm | updates | first at step | first message |\n"
+        "| --- | --- | --- | --- |\n"
+        "| kl | 2 | 13 | kl \\| words |\n"
+        "| non_finite | 1 | 15 | non_finite \\| words |\n"
+        "| disk | 1 | 15 | disk \\| words |\n\n"
+        "## Result"
+    ) in text
+
+
+def test_every_picture_in_the_report_is_there_and_large_enough_to_read(tmp_path: Path) -> None:
+    recorded.write_run(tmp_path)
+    text = run_report.write(tmp_path).read_text()
+    pictures = sorted(path.name for path in (tmp_path / "plots").iterdir())
+    assert pictures == ["dev.png", "length.png", "training.png"]
+    for name in pictures:
+        assert f"(plots/{name})" in text
+        width, height = png_size(tmp_path / "plots" / name)
+        assert width >= 900
+        assert height >= 400
+
+
+def test_equal_curves_are_both_seen_and_steps_are_whole() -> None:
+    lines = [{**recorded.metrics(step, "rl"), "correct_mean": step / 16} for step in (1, 2)]
+    figure = plots._training(lines)
+    assert figure is not None
+    (axes,) = figure.axes
+    reward, correct = axes.get_lines()
+    assert reward.get_linewidth() >= 2 * correct.get_linewidth()
+    assert reward.get_zorder() <= correct.get_zorder()
+    assert all(float(tick).is_integer() for tick in axes.get_xticks())
+
+
+def test_a_run_that_has_not_ended_says_so(tmp_path: Path) -> None:
+    recorded.write_run(tmp_path, finished=False)
+    text = run_report.write(tmp_path).read_text()
+    assert "**This run has not ended**: it was at step 7 of 12 when this was written." in text
+    assert "No evaluation yet." in text
+    assert "| optimizer steps | 7 (4 SFT + 3 RL) |" in text
+    assert not (tmp_path / "plots" / "dev.png").exists()
+
+
+def test_a_run_without_sets_to_evaluate_has_ended_too(tmp_path: Path) -> None:
+    run = recorded.write_run(tmp_path, finished=False)
+    settings = json.loads(run.settings.read_text())
+    settings["train"]["steps"] = 7
+    run.settings.write_text(json.dumps(settings))
+    assert "Trained, step 7 of 7; no set was evaluated." in run_report.write(tmp_path).read_text()
+
+
+def test_a_run_that_failed_says_why(tmp_path: Path) -> None:
+    run = recorded.write_run(tmp_path, finished=False)
+    run.write_status("failed", error="RuntimeError: loss is NaN")
+    text = run_report.write(tmp_path).read_text()
+    assert (
+        "**This run failed at step 7 of 12**: RuntimeError: loss is NaN. What follows is what it left."
+        in text
+    )
+
+
+def test_a_run_that_did_nothing_yet_has_a_report(tmp_path: Path) -> None:
+    run = recorded.write_run(tmp_path, finished=False)
+    run.metrics.unlink()
+    run.environment.unlink()
+    run.status.unlink()
+    text = run_report.write(tmp_path).read_text()
+    assert "it was at step 0 of 12" in text
+    assert "## What it cost" not in text
+    assert "## Curves" not in text
+
+
+def test_a_run_of_sft_alone_draws_its_loss_only(tmp_path: Path) -> None:
+    run = recorded.write_run(tmp_path)
+    run.metrics.write_text("".join(f"{json.dumps(recorded.metrics(s, 'sft'))}\n" for s in (1, 2)))
+    run_report.write(tmp_path)
+    assert {path.name for path in (tmp_path / "plots").iterdir()} == {"dev.png", "training.png"}
+
+
+def test_no_directory_of_a_run_is_no_report(tmp_path: Path) -> None:
+    with pytest.raises(
+        FileNotFoundError, match=r"is not a run directory: it has no settings\.json"
+    ):
+        run_report.write(tmp_path)
+
+
+def verdict(path: Path, wrong_before: int, wrong_after: int, of: int = 64) -> str:
+    """Of a run in which the first questions were wrong and the rest correct."""
+    run = recorded.write_run(path, finished=False)
+    for moment, wrong in (("before", wrong_before), ("after", wrong_after)):
+        greedy = ["wrong"] * wrong + ["correct"] * (of - wrong)
+        recorded.write_evaluation(run, moment, "hard", recorded.rows(greedy, [[]] * of))  # type: ignore[arg-type]  # literals
+    record = RunRecord.read(path)
+    return run_report._verdict(record, "hard", record.after["hard"])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "end"),
+    [
+        (60, 10, "**better**."),
+        (10, 60, "**worse**."),
+        (30, 26, "**no conclusion**: chance alone gives such a change with probability 0.12."),
+        (
+            30,
+            20,
+            "**better**: the two intervals overlap, but question by question the change is clear.",
+        ),
+        (30, 30, "**no conclusion**: chance alone gives such a change with probability 1.00."),
+    ],
+)
+def test_a_verdict_is_in_plain_words(tmp_path: Path, before: int, after: int, end: str) -> None:
+    assert verdict(tmp_path, before, after).endswith(end)
+
+
+def test_without_saved_solutions_overlapping_intervals_conclude_nothing(tmp_path: Path) -> None:
+    verdict(tmp_path, 30, 20)
+    (tmp_path / "eval" / "before" / "hard.jsonl").unlink()
+    record = RunRecord.read(tmp_path)
+    found = run_report._verdict(record, "hard", record.after["hard"])
+    assert found == (
+        "greedy 0.531 [0.411, 0.648] -> 0.688 [0.566, 0.788], **no conclusion**: the intervals overlap."
+    )
+
+
+def test_without_an_evaluation_before_there_is_nothing_to_compare_with(tmp_path: Path) -> None:
+    run = recorded.write_run(tmp_path, finished=False)
+    recorded.write_evaluation(run, "after", "hard", recorded.AFTER)
+    assert (
+        "greedy 0.750 [0.301, 0.954]; there is no evaluation before"
+        in run_report.write(tmp_path).read_text()
+    )
+
+
+def test_generated_text_cannot_end_its_block() -> None:
+    assert markdown.fenced("a\n````\nb") == ["`````text", "a", "````", "b", "`````"]
+
+
+def test_a_long_text_is_cut_and_says_so() -> None:
+    assert markdown.fenced("x" * 1300)[1] == "x" * 1200 + "... (100 more characters)"

@@ -1,0 +1,144 @@
+"""The HTML page in a browser: nothing on the console, everything reached by keyboard, thousands of rollouts."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hybrid_rl.reporting.comparison import command
+from tests.fakes import recorded, studies
+from tests.fakes.browser import Browser, needs_chromium
+
+pytestmark = needs_chromium
+
+HOSTILE = "</script><script>window.hacked=1</script><img src=x onerror=window.hacked=1>"
+ROWS = 10_240
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three arms, two seeds; one run with ten thousand rollouts, all of hostile text."""
+    directory = tmp_path_factory.mktemp("study")
+    arms = {"sft_then_grpo": 0.2, "bread": 0.8, "grpo": 0.3}
+    studies.write_study(directory, arms, seeds=(0, 1))
+    run = recorded.RunDir(directory / "sft_then_grpo" / "seed_0")
+    studies.write_rollouts(run, 20, 32, 16, HOSTILE)
+    studies.write_rollouts(recorded.RunDir(directory / "bread" / "seed_1"), 2, 4, 4)
+    options = [str(directory), "--rollouts", str(6 * ROWS)]
+    assert command.run(options) == 0
+    return directory / "report.html"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with Browser(tmp_path_factory.mktemp("profile")) as started:
+        yield started
+
+
+@pytest.fixture
+def opened(browser: Browser, page: Path) -> Browser:
+    browser.complaints.clear()
+    browser.open(page)
+    browser.until("document.querySelector('#accuracy svg')")
+    return browser
+
+
+def _rollouts(browser: Browser) -> None:
+    browser.run("document.getElementById('rollouts').scrollIntoView()")
+    browser.until("document.querySelector('.rollout')")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_page_fits_its_window_and_complains_of_nothing(
+    browser: Browser, page: Path, width: int, theme: str
+) -> None:
+    browser.complaints.clear()
+    browser.open(page, width, 844, theme)
+    browser.until("document.querySelectorAll('.chart svg').length > 5")
+    assert browser.run("document.documentElement.scrollWidth") == width
+    ground = browser.run("getComputedStyle(document.body).backgroundColor")
+    assert ground == {"light": "rgb(251, 250, 248)", "dark": "rgb(20, 23, 26)"}[theme]
+    _rollouts(browser)
+    assert browser.complaints == []
+
+
+def test_the_theme_can_be_switched(opened: Browser) -> None:
+    opened.run("document.getElementById('theme').click()")
+    assert opened.run("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 26)"
+    assert opened.run("document.getElementById('theme').getAttribute('aria-pressed')") == "true"
+
+
+def test_every_control_and_chart_has_a_name(opened: Browser) -> None:
+    _rollouts(opened)
+    tree = opened.send("Accessibility.getFullAXTree")["nodes"]
+    roles = {"button", "combobox", "slider", "checkbox", "listbox", "option", "image", "region"}
+    found = [node for node in tree if node.get("role", {}).get("value") in roles]
+    assert len(found) > 30
+    assert [node for node in found if not node.get("name", {}).get("value")] == []
+
+
+def test_curves_can_be_drawn_against_any_budget(opened: Browser) -> None:
+    label = "document.querySelector('#curves svg')?.getAttribute('aria-label')"
+    assert opened.run(label) == "Accuracy on dev against optimizer steps, a line per arm"
+    opened.run(
+        "(() => { const select = document.querySelector('#curves select'); select.value = 'flops';"
+        " select.dispatchEvent(new Event('change')); })()"
+    )
+    opened.until(f"({label} || '').includes('FLOPs')")
+    assert opened.run("document.querySelectorAll('#curves path.line').length") == 3
+    opened.run("document.querySelector('#curves .legend button').click()")
+    opened.until("document.querySelectorAll('#curves path.line').length === 2")
+
+
+def test_a_chart_is_read_with_the_arrow_keys(opened: Browser) -> None:
+    opened.run("document.querySelector('#curves svg').focus()")
+    opened.press("ArrowLeft", 37)
+    told = opened.until("document.getElementById('tip').innerText")
+    assert told.startswith("optimizer steps 8")
+    assert "bread 0.640" in told
+
+
+def test_hostile_text_is_shown_and_not_run(opened: Browser) -> None:
+    _rollouts(opened)
+    assert HOSTILE in opened.run("document.querySelector('.rollout pre').textContent")
+    assert opened.run("document.querySelectorAll('.rollout img, .rollout script').length") == 0
+    assert opened.run("typeof window.hacked") == "undefined"
+
+
+def test_of_ten_thousand_rollouts_one_question_is_drawn(opened: Browser) -> None:
+    """What makes it fluid: the elements of the page do not grow with the rollouts."""
+    _rollouts(opened)
+    assert opened.run("document.querySelectorAll('.rollout').length") == 16
+    assert opened.run("document.querySelectorAll('#rollouts *').length") < 400
+    text = "document.getElementById('rollouts-0-0').textContent.length"
+    assert opened.run(text) > 10_000
+
+
+def test_the_browser_of_rollouts_is_used_with_keys(opened: Browser) -> None:
+    """Question by arrow, step by arrow; the prefix of every second question is marked."""
+    _rollouts(opened)
+    heading = "document.querySelector('#rollouts .view h3').textContent"
+    assert opened.run(heading) == "Question q0, step 20"
+    assert opened.run("document.querySelectorAll('.rollout mark').length") == 0
+    opened.run("document.querySelector('#rollouts [role=listbox]').focus()")
+    opened.press("ArrowDown", 40)
+    assert opened.run(heading) == "Question q1, step 20"
+    assert opened.run("document.querySelector('.rollout mark').textContent") == "the first line"
+    opened.run("document.querySelector('#rollouts input[type=range]').focus()")
+    opened.press("ArrowLeft", 37)
+    assert opened.run(heading) == "Question q1, step 19"
+    told = opened.run("[...document.querySelector('.badges').children].map((c) => c.textContent)")
+    assert told == ["✓ correct", "reward 1", "advantage +0.500"]
+
+
+def test_another_arm_has_its_own_seeds_and_rollouts(opened: Browser) -> None:
+    _rollouts(opened)
+    opened.run(
+        "(() => { const select = document.querySelector('#rollouts select'); select.value = 'bread';"
+        " select.dispatchEvent(new Event('change')); })()"
+    )
+    opened.until("document.querySelector('#rollouts .view h3').textContent.endsWith('step 2')")
+    assert opened.run("document.querySelectorAll('#rollouts select')[1].value") == "1"
+    assert opened.run("document.querySelectorAll('#rollouts [role=option]').length") == 4
+    assert opened.complaints == []

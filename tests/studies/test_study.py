@@ -1,0 +1,357 @@
+"""A study: what it plans, refuses, skips and goes on with."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from hybrid_rl.config.composing import config_dir
+from hybrid_rl.config.overrides import differences
+from hybrid_rl.config.settings import Settings
+from hybrid_rl.config.study import StudySettings, load_study
+from hybrid_rl.errors import SettingsError, UsedDirectoryError
+from hybrid_rl.execution import launch
+from hybrid_rl.recording import locks
+from hybrid_rl.recording.files import read_jsonl
+from hybrid_rl.recording.run_directory import RunDir
+from hybrid_rl.studies import directory as directory_
+from hybrid_rl.studies import study
+from hybrid_rl.studies.directory import JobState
+from hybrid_rl.training import checkpoints
+from tests.conftest import Compose, Load
+from tests.fakes.places import ROOT
+
+STUDIES = sorted(file.stem for file in (config_dir() / "study").glob("*.yaml"))
+SHIPPED = [name for name in STUDIES if name != "custom"]
+TWO: dict[str, Any] = {
+    "name": "two",
+    "arms": {"base": ["method=sft_then_grpo"], "rl": ["method=grpo"]},
+    "seeds": [0, 1],
+    "reference": None,
+    "common": ["method.group_size=4"],
+    "target": None,
+    "jobs": 1,
+}
+
+
+def defined(**changes: Any) -> StudySettings:
+    return load_study(TWO | changes, [])
+
+
+@pytest.fixture
+def job_settings(load: Load) -> study.Compose:
+    """As the command line makes them, of what is typed for one job."""
+
+    def compose(overrides: Sequence[str]) -> Settings:
+        return load(*overrides)
+
+    return compose
+
+
+def planned(directory: Path, compose: study.Compose, **changes: Any) -> study.Study:
+    return study.plan(defined(**changes), [], directory, compose)
+
+
+def claim(made: study.Study) -> None:
+    directory_.claim(made.directory, made.definition.definition(made.extra))
+
+
+def state_of(job: study.Job) -> JobState:
+    return directory_.state_of(job.run, job.settings)
+
+
+def test_jobs_are_ordinary_runs_seed_by_seed(tmp_path: Path, job_settings: study.Compose) -> None:
+    made = study.plan(defined(), ["train.steps=7"], tmp_path, job_settings)
+    assert [(job.arm, job.seed) for job in made.jobs] == [
+        ("base", 0), ("rl", 0), ("base", 1), ("rl", 1)
+    ]  # fmt: skip
+    last = made.jobs[-1]
+    assert last.run.path == tmp_path / "rl" / "seed_1"
+    assert (last.settings.name, last.settings.seed) == ("two-rl", 1)
+    assert (last.settings.train.steps, last.settings.group_size) == (7, 4)
+    assert last.typed == (
+        "method.group_size=4", "method=grpo", "train.steps=7", "name=two-rl", "seed=1",
+        f"run_dir='{tmp_path}/rl/seed_1'",
+    )  # fmt: skip
+
+
+def test_every_arm_that_does_not_compose_is_told_at_once(
+    tmp_path: Path, job_settings: study.Compose
+) -> None:
+    arms = {"ok": ["method=grpo"], "a": ["train.steps=0"], "b": ["method=sft"]}
+    with pytest.raises(SettingsError) as caught:
+        planned(tmp_path, job_settings, arms=arms)
+    assert str(caught.value).splitlines() == [
+        "study.arms.a: train.steps = 0: must be at least 1; e.g. train.steps=1",
+        "study.arms.b: method.group_size = 4: no such setting; method has name",
+    ]
+
+
+def test_arms_that_are_measured_otherwise_are_refused(
+    tmp_path: Path, job_settings: study.Compose
+) -> None:
+    arms = {"base": ["method=grpo"], "more": ["method=grpo", "eval.samples=8"]}
+    with pytest.raises(SettingsError) as caught:
+        planned(tmp_path, job_settings, arms=arms)
+    assert str(caught.value) == (
+        "study.arms.more: eval.samples = 8, where base has 4; all arms are measured alike, at equal budgets:"
+        " give it to all, in study.common or on the command line"
+    )
+
+
+def test_arms_have_one_budget_which_may_be_that_of_steps(
+    tmp_path: Path, job_settings: study.Compose
+) -> None:
+    arms = {"base": ["method=grpo"], "longer": ["method=grpo", "train.steps=200"]}
+    with pytest.raises(SettingsError, match=r"longer: train\.steps = 200, where base has 140;"):
+        planned(tmp_path, job_settings, arms=arms)
+    limited = ["budget.flops=1e12"]
+    assert planned(tmp_path, job_settings, arms=arms, common=limited).jobs
+    arms["longer"].append("budget.flops=2e12")
+    with pytest.raises(SettingsError, match=r"longer: budget\.flops = 2000000000000\.0, where"):
+        planned(tmp_path, job_settings, arms=arms, common=limited)
+
+
+def test_dev_is_not_held_out_of_two_trains(tmp_path: Path, job_settings: study.Compose) -> None:
+    arms = {"base": ["method=grpo"], "more": ["method=grpo", "data.train.size=128"]}
+    assert planned(tmp_path, job_settings, arms=arms).jobs  # dev has a source of its own
+    told = r"more: data\.train\.size = 128, where base has 64; dev is held out of train \(data\.dev = 16\)"
+    with pytest.raises(SettingsError, match=told):
+        planned(tmp_path, job_settings, arms=arms, common=["data.dev=16"])
+    arms["more"] = ["method=grpo", "data.train.traces=terse"]
+    assert planned(tmp_path, job_settings, arms=arms, common=["data.dev=16"]).jobs
+
+
+def test_arms_may_learn_from_other_traces(tmp_path: Path, job_settings: study.Compose) -> None:
+    arms = {"all": ["method=sft_then_grpo"], "few": ["method=sft_then_grpo", "data.traces=8"]}
+    made = planned(tmp_path, job_settings, arms=arms)
+    assert [job.settings.data.traces for job in made.jobs] == [None, 8, None, 8]
+
+
+def test_what_a_study_decides_itself_is_refused_everywhere() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_study(TWO | {"common": ["seed=3"], "reference": "x"}, ["name=y", "oops"])
+    assert str(caught.value).splitlines() == [
+        "study.reference = x: is no arm; choose from base, rl",
+        "study.common: seed=3: decided by study.seeds; leave it out",
+        "the command line: name=y: decided by study.name and the arm; leave it out",
+        "the command line: oops: is no setting=value; write e.g. train.steps=100",
+    ]
+
+
+def test_a_study_that_does_not_fit_its_schema_is_told_by_setting() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_study(TWO | {"jobs": 0, "sedes": [1]}, [])
+    assert str(caught.value).splitlines() == [
+        "study.jobs = 0: must be at least 1; e.g. study.jobs=1",
+        "study.sedes = [1]: no such setting; did you mean study.seeds?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"arms": {}}, "study.arms = {}: a study needs arms;"),
+        ({"seeds": [1, 1]}, "study.seeds = [1, 1]: must be different numbers from 0;"),
+        ({"arms": {"a/b": []}}, "study.arms: a/b becomes a directory,"),
+    ],
+)
+def test_a_study_that_makes_no_sense_is_refused(changes: dict[str, Any], line: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        defined(**changes)
+    assert str(caught.value).startswith(line)
+
+
+def test_a_changed_definition_names_what_differs() -> None:
+    old = defined().definition([])
+    new = defined(seeds=[0, 1, 2], arms={"base": TWO["arms"]["base"], "b": []}).definition(["x=1"])
+    assert differences(old, new) == [
+        "arms.rl: was ['method=grpo'], is not there",
+        "seeds: was [0, 1], is [0, 1, 2]",
+        "extra: was [], is ['x=1']",
+        "arms.b: was not there, is []",
+    ]
+
+
+def test_study_json_is_the_definition_and_another_one_is_refused(
+    tmp_path: Path, job_settings: study.Compose
+) -> None:
+    made = planned(tmp_path, job_settings)
+    claim(made)
+    assert json.loads((tmp_path / "study.json").read_text()) == {
+        "name": "two", "arms": TWO["arms"], "seeds": [0, 1], "reference": "base", "target": None,
+        "common": ["method.group_size=4"], "extra": [],
+    }  # fmt: skip
+    claim(made)
+    with pytest.raises(SettingsError, match=r"seeds: was \[0, 1\], is \[2\]"):
+        claim(planned(tmp_path, job_settings, seeds=[2]))
+
+
+def test_arms_and_seeds_may_join_a_study_and_none_may_leave(
+    tmp_path: Path, job_settings: study.Compose
+) -> None:
+    claim(planned(tmp_path, job_settings))
+    more = {**TWO["arms"], "late": ["method=alternate"]}
+    claim(planned(tmp_path, job_settings, arms=more, seeds=[2, 1, 0]))
+    kept = json.loads((tmp_path / "study.json").read_text())
+    assert (kept["arms"], kept["seeds"]) == (more, [2, 1, 0])
+    with pytest.raises(SettingsError, match=r"arms\.late: was .*, is not there"):
+        claim(planned(tmp_path, job_settings, seeds=[0, 1, 2]))
+    changed = planned(
+        tmp_path, job_settings, arms={**more, "late": ["method=bread"]}, seeds=[0, 1, 2]
+    )
+    with pytest.raises(SettingsError, match=r"arms\.late: was .*alternate.*, is .*bread"):
+        claim(changed)
+
+
+def test_a_directory_of_something_else_is_refused(
+    tmp_path: Path, job_settings: study.Compose
+) -> None:
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(UsedDirectoryError, match=r"it holds thesis\.tex"):
+        claim(planned(tmp_path, job_settings))
+    assert not (tmp_path / "study.json").exists()
+
+
+def begun(job: study.Job) -> RunDir:
+    return launch.prepare(job.settings, ["hybrid-rl"], job.run.path)
+
+
+def test_a_job_is_new_or_done_or_cut_off_or_without_a_checkpoint(
+    tmp_path: Path, job_settings: study.Compose
+) -> None:
+    job = planned(tmp_path, job_settings).jobs[0]
+    assert state_of(job) == "new"
+    begun(job).write_status("failed", error="stopped")
+    assert state_of(job) == "no checkpoint"
+    checkpoint = job.run.checkpoints / "checkpoint-2"
+    checkpoint.mkdir(parents=True)
+    assert state_of(job) == "no checkpoint"
+    (checkpoint / "hybrid_state.json").write_text("{}")
+    assert state_of(job) == "cut off"
+    job.run.write_status("done")
+    assert state_of(job) == "done"
+
+
+def test_a_job_whose_settings_have_changed_is_refused(
+    tmp_path: Path, job_settings: study.Compose
+) -> None:
+    begun(planned(tmp_path, job_settings).jobs[0]).write_status("done")
+    other = study.plan(defined(), ["train.rl.beta=0.5"], tmp_path, job_settings).jobs[0]
+    with pytest.raises(SettingsError, match=r"train\.rl\.beta: was 0\.0, is 0\.5"):
+        state_of(other)
+
+
+def test_a_second_study_waits_for_the_first(tmp_path: Path) -> None:
+    with (
+        locks.locked(tmp_path),
+        pytest.raises(SettingsError, match="a study is running there"),
+        locks.locked(tmp_path),
+    ):
+        pass
+    with locks.locked(tmp_path):
+        pass
+
+
+def test_jobs_can_be_handed_to_a_launcher(tmp_path: Path, job_settings: study.Compose) -> None:
+    """A launcher that does all jobs but one; what was cut off is handed over as a resume, what is done is not."""
+    made = planned(tmp_path, job_settings)
+    claim(made)
+    begun(made.jobs[0]).write_status("done")
+    resumed = begun(made.jobs[1])
+    resumed.write_status("failed", error="stopped")
+    (resumed.checkpoints / "checkpoint-2").mkdir(parents=True)
+    (resumed.checkpoints / "checkpoint-2" / "hybrid_state.json").write_text("{}")
+    handed: list[study.Launched] = []
+
+    def launcher(jobs: Sequence[study.Launched]) -> None:
+        handed.extend(jobs)
+        resumed.write_status("done")
+        begun(made.jobs[3]).write_status("failed", error="no disk")
+
+    code = study.run_study(made, ["hybrid-rl"], ["study=two"], tmp_path, launcher)
+    assert [job.typed for job in handed] == [
+        (f"resume='{resumed.path}'",), made.jobs[2].typed, made.jobs[3].typed
+    ]  # fmt: skip
+    assert code == 1
+
+
+def test_there_are_studies() -> None:
+    assert "smoke" in SHIPPED
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("end", [0, -1], ids=["first", "last"])
+def test_a_shipped_study_composes(
+    name: str, end: int, composed: Compose, job_settings: study.Compose, tmp_path: Path
+) -> None:
+    definition = load_study(_plain(composed(f"study={name}").study), [])
+    assert definition.name == name
+    arms = list(definition.arms)
+    own = {arm: definition.arms[arm] for arm in {definition.reference or arms[0], arms[end]}}
+    seeds = [definition.seeds[end]]
+    part = definition.model_copy(update={"arms": own, "seeds": seeds})
+    assert len(study.plan(part, [], tmp_path, job_settings).jobs) == len(own)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_study_has_the_two_baselines(name: str, composed: Compose) -> None:
+    arms = _plain(composed(f"study={name}").study)["arms"]
+    chosen = {override for overrides in arms.values() for override in overrides}
+    assert {"method=sft_then_grpo", "method=grpo"} <= chosen
+
+
+def _plain(node: Any) -> Any:
+    return OmegaConf.to_container(node)
+
+
+def start(directory: Path, *arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "hybrid_rl", *arguments],
+        cwd=directory,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+def test_a_stopped_study_goes_on_and_one_bad_job_does_not_end_it(tmp_path: Path) -> None:
+    command = (
+        "study=smoke", "run_dir=s", "study.seeds=[0]", "train.save_every=1", "eval.limit=2",
+        "eval.samples=0", "study.arms.bad=['data.columns.trace=\"{nothing}\"']",
+    )  # fmt: skip
+    first = start(tmp_path, *command)
+    runs = {
+        arm: RunDir(tmp_path / "s" / arm / "seed_0") for arm in ("sft_then_grpo", "grpo", "bad")
+    }
+    while first.poll() is None and not checkpoints.complete(runs["grpo"].checkpoints):
+        time.sleep(0.05)
+    first.send_signal(signal.SIGINT)
+    told = first.communicate()[1]
+    assert first.returncode == 130, told
+    assert "continue with the same command: hybrid-rl study=smoke run_dir=s" in told
+    with locks.locked(tmp_path / "s"):
+        pass  # every job held the lock: none is left
+    assert runs["sft_then_grpo"].read_status()["state"] == "done"
+    before = runs["sft_then_grpo"].status.read_bytes()
+    assert runs["grpo"].read_status()["error"] == "stopped by SIGTERM"
+    assert not runs["bad"].path.exists()
+
+    second = start(tmp_path, *command)
+    told = second.communicate()[1]
+    assert second.returncode == 1, told
+    assert "1 done, 1 to resume, 1 to run" in told
+    assert "bad seed 0 failed: data=ledger, train: " in told.splitlines()[-1]
+    assert runs["sft_then_grpo"].status.read_bytes() == before
+    assert any(record.get("resumed") for record in runs["grpo"].read_status()["history"])
+    assert [line["step"] for line in read_jsonl(runs["grpo"].metrics)] == [1, 2, 3, 4]
+    assert "## hard, 2 questions" in (tmp_path / "s" / "report.md").read_text()

@@ -1,0 +1,52 @@
+"""Attempts: what is sampled, and what the grader is told of while others are still being drawn."""
+
+from collections.abc import Sequence
+
+from hybrid_rl.models.sampling import SamplingParams
+from hybrid_rl.training.rollouts import Attempter
+from hybrid_rl.types import Attempt, Ids
+from hybrid_rl.verification.grader import Solution
+from tests.fakes import tiny
+
+
+class Kept(tiny.EvenGrader):
+    """Remembers what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.graded: list[Solution] = []
+
+    def grade(self, solutions: Sequence[Solution]) -> list[object]:
+        self.graded += solutions
+        return list(super().grade(solutions))
+
+
+def test_what_is_foreseen_is_what_is_graded() -> None:
+    """With the prefix in front, cut at the room that it leaves, and by the attempt's own place among all."""
+    example = tiny.examples(1)[0]
+    foreseen: list[Solution] = []
+    drawn: list[Ids] = [(5, 6, 1), (7, 8, 9)]
+
+    def sample(prompts: Sequence[Ids], how: SamplingParams) -> list[Ids]:
+        assert how.finished is not None
+        assert how.limits == (5, 3)
+        for index in (1, 0):
+            how.finished(index, drawn[index])
+        return drawn
+
+    grader = Kept()
+    attempt = Attempter(
+        sample=sample,
+        how=SamplingParams(1.0, 1.0, 0, 5),
+        grader=grader,
+        decode=lambda ids: " ".join(map(str, ids)),
+        eos_ids=[1],
+        end_id=1,
+        foresee=foreseen.append,
+    )
+    given = Attempt(example, completion=(4, 1))
+    attempt([Attempt(example), given, Attempt(example, prefix=(2, 3))])
+    first, _, branched = grader.graded
+    assert foreseen == [branched, first]
+    assert branched == Solution(example.answer, "2 3 7 8 9", truncated=True)
+    assert first == Solution(example.answer, "5 6", truncated=False)
