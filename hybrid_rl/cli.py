@@ -31,7 +31,7 @@ from hybrid_rl.config.composing import (
 )
 from hybrid_rl.config.overrides import key_of
 from hybrid_rl.config.study import load_study
-from hybrid_rl.errors import USER_ERROR, SettingsError, UsedDirectoryError
+from hybrid_rl.errors import USER_ERROR, SettingsError, UserError
 from hybrid_rl.execution import launch, resuming
 from hybrid_rl.recording.files import read_jsonl
 from hybrid_rl.recording.run_directory import RunDir
@@ -74,7 +74,7 @@ def _job(config: DictConfig) -> float | None:
     multirun = HydraConfig.get().mode == RunMode.MULTIRUN
     try:
         code = _run(config, multirun)
-    except (SettingsError, UsedDirectoryError) as error:
+    except UserError as error:
         if multirun:
             raise JobFailedError(str(error)) from error
         _exit_with(str(error))

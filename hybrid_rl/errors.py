@@ -1,24 +1,28 @@
-"""What a user can fix: errors whose message says what was found and what to type, and the exit code they end with."""
+"""Errors that a user can fix: the message says what was found and what to type. They end with exit code 2."""
 
 from collections.abc import Sequence
 
 USER_ERROR = 2
-"""Exit code, in status.json and of the command, for what the user can fix."""
+"""The exit code, in status.json and of the command, for what the user can fix."""
 
 
-class UsedDirectoryError(ValueError):
-    """The directory holds something already; the message says what to do."""
+class UserError(ValueError):
+    """A problem that the user can fix; the command line prints the message without a traceback."""
 
 
-class SettingsError(ValueError):
-    """The user can fix it: every line names a setting, the value found, the rule, and what to type."""
+class UsedDirectoryError(UserError):
+    """A directory that holds something already, or that a run still uses; the message says what to do."""
+
+
+class SettingsError(UserError):
+    """Settings that cannot work: every line names a setting, the value found, the rule, and what to type."""
 
 
 MOST_LINES = 20
 
 
-class DataError(ValueError):
-    """The user can fix it in the data or the data settings: one problem a line, the first 20 of them and the total."""
+class DataError(UserError):
+    """Problems of the data or of its settings: one a line, the first 20 of them, and how many there are in all."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = list(problems)

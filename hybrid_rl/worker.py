@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hybrid_rl.config.hardware import HardwareSettings
 from hybrid_rl.config.settings import Settings
-from hybrid_rl.errors import USER_ERROR, DataError, SettingsError, UsedDirectoryError
+from hybrid_rl.errors import USER_ERROR, SettingsError, UserError
 from hybrid_rl.execution import stopping
 from hybrid_rl.recording import environment
 from hybrid_rl.recording.run_directory import RunDir
@@ -60,10 +60,8 @@ def work(run: RunDir, rank: int) -> int:
         stop = stopping.cause_of(error)
         if stop is not None:
             return _failed(run, str(stop), stop.exit_code)
-        if isinstance(error, SettingsError | DataError | UsedDirectoryError):
-            return _failed(
-                run, str(error), USER_ERROR
-            )  # the launcher prints it, once for all ranks
+        if isinstance(error, UserError):  # the launcher prints it, once for all ranks
+            return _failed(run, str(error), USER_ERROR)
         if any(words in str(error) for words in _LOST_PEER):
             log.error("rank %d lost another rank, which says why, or was killed", rank)
             return _failed(run, "a rank has ended without a word", 1)
