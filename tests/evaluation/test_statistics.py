@@ -1,4 +1,4 @@
-"""Against closed forms, exhaustive enumeration and numbers worked by hand."""
+"""Means and intervals against closed forms, SciPy, exhaustive enumeration and numbers worked out by hand."""
 
 import math
 from itertools import combinations
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from hybrid_rl.evaluation import statistics
 from hybrid_rl.evaluation.statistics import Interval
@@ -57,6 +58,13 @@ def test_wilson_bounds_solve_the_score_equation(case: tuple[int, int]) -> None:
         assert distance == pytest.approx(
             statistics.Z * math.sqrt(bound * (1 - bound) / trials), abs=1e-6
         )
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(0, 1), (3, 4), (81, 263), (30, 30)])
+def test_wilson_is_that_of_scipy(successes: int, trials: int) -> None:
+    expected = stats.binomtest(successes, trials).proportion_ci(method="wilson")
+    interval = statistics.wilson(successes, trials)
+    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
 def test_the_bootstrap_of_a_coin_is_close_to_the_normal_interval() -> None:
@@ -132,6 +140,17 @@ def test_the_chance_of_a_change_is_that_of_mcnemar(worse: int, better: int) -> N
     tail = sum(math.comb(flips, k) for k in range(worse + 1)) / 2**flips
     before, after = [1.0] * worse + [0.0] * better, [0.0] * worse + [1.0] * better
     assert statistics.chance_of_change(before, after) == pytest.approx(2 * tail, abs=0.003)
+
+
+@pytest.mark.parametrize("changed", [3, 12, 40])
+def test_the_chance_of_a_change_is_that_of_scipys_permutations(changed: int) -> None:
+    """Changes of several sizes; exact up to 12 questions, and else within what 10,000 draws leave open."""
+    change = np.random.default_rng(changed).choice([-0.5, -0.125, 0.25, 1.0], changed)
+    expected = stats.permutation_test(
+        (change,), np.sum, permutation_type="samples", vectorized=True, n_resamples=10_000, rng=1
+    )
+    found = statistics.chance_of_change([0.0] * changed, change.tolist())
+    assert found == pytest.approx(float(expected.pvalue), abs=1e-12 if changed <= 12 else 0.02)
 
 
 def test_a_drawn_chance_is_never_zero() -> None:

@@ -29,6 +29,27 @@ def test_quantiles_of_t_are_those_of_the_printed_tables(
     assert contrasts.t_quantile(chance, freedom) == pytest.approx(value, abs=6e-4)
 
 
+# Value, degrees of freedom, two-sided p: made with mpmath's incomplete beta function at 50 digits.
+T_VALUES = [
+    (0.5, 1, 0.704832764699133),
+    (12.7, 1, 0.0500243276893442),
+    (4.3, 2, 0.0500571541170916),
+    (3.2, 2.7, 0.0570781558446298),
+    (2.2, 10, 0.0524410684493532),
+    (1.5, 39.4, 0.141585723245288),
+    (1.97, 250, 0.0499421259923559),
+    (1.97, 251, 0.0499377216804265),
+    (3.1, 2000, 0.00196217231444436),
+]
+
+
+@pytest.mark.parametrize(("value", "freedom", "p"), T_VALUES)
+def test_p_values_of_t_have_all_their_digits(value: float, freedom: float, p: float) -> None:
+    assert contrasts.t_two_sided(value, freedom) == pytest.approx(p, rel=1e-10)
+    assert contrasts.t_two_sided(-value, freedom) == pytest.approx(p, rel=1e-10)
+    assert contrasts.t_quantile(1 - p / 2, freedom) == pytest.approx(value, rel=1e-7)
+
+
 def test_the_error_of_the_mean_is_that_of_the_analysis_of_variance() -> None:
     """Two seeds, three questions; sums of squares by their definition, in fractions. The seeds alone, 2/3 and 0, are a
     t of 1 with one degree of freedom, p = 1/2: the larger of the two p-values counts, and the wider interval.
