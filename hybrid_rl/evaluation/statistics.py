@@ -73,7 +73,7 @@ def bootstrap_mean(
     A value lies in `bounds`. Where all questions agree a bootstrap has no width. Then the interval assumes that some
     questions of another kind were missed, as many as Wilson's interval allows when none was seen, at either bound.
 
-    `scipy.stats.bootstrap` has the same percentiles, but neither this case nor runs that share questions (`over_seeds`).
+    `scipy.stats.bootstrap` has the same percentiles, but not this case, nor runs that share questions (`over_seeds`).
     """
     questions = np.asarray(values, dtype=np.float64)
     if questions.size == 0:

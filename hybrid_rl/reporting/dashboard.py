@@ -1,12 +1,12 @@
-"""hybrid-rl-dashboard: a view of runs that trackers recorded: a saved W&B workspace, or a page served from here.
+"""hybrid-rl-dashboard saves a workspace in Weights & Biases that shows the runs which that tracker recorded.
 
-Views only: the run directories are the record, and `report.md` in them needs none of this.
+It is a view only: the run directories are the record, and their `report.md` needs none of this. TensorBoard and Trackio
+bring commands of their own.
 """
 
 import argparse
 import importlib
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -17,39 +17,41 @@ _AXES = {
     "budget/flops": "FLOPs",
     "budget/traces_used": "traces used",
 }
-_EXTRA = "pip install 'hybrid-rl[{extra}]'"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """The console script; it prints the address of the workspace, or the workspace itself with --json."""
     parser = argparse.ArgumentParser(
-        prog="hybrid-rl-dashboard", description="Look at tracked runs."
+        prog="hybrid-rl-dashboard",
+        description="Save a workspace for the runs of a project in Weights & Biases.",
     )
-    views = parser.add_subparsers(dest="view", required=True)
-    wandb = views.add_parser("wandb", help="save a workspace for the runs of a W&B project")
-    wandb.add_argument("--project", default="hybrid-rl")
-    wandb.add_argument("--entity", required=True, help="team or user")
-    wandb.add_argument("--sets", nargs="+", default=["dev", "hard", "easy"], help="evaluation sets")
-    wandb.add_argument("--json", action="store_true", help="print the workspace, send nothing")
-    tensorboard = views.add_parser("tensorboard", help="serve the runs under a directory")
-    tensorboard.add_argument("directory")
-    trackio = views.add_parser("trackio", help="serve the runs of a Trackio project")
-    trackio.add_argument("--project", default="hybrid-rl")
+    # Other views were once chosen by this word, and scripts still write it.
+    parser.add_argument("view", nargs="?", choices=["wandb"], help="may be left out")
+    parser.add_argument("--project", default="hybrid-rl", help="default: %(default)s")
+    parser.add_argument("--entity", required=True, help="team or user")
+    parser.add_argument(
+        "--sets", nargs="+", default=["dev", "hard", "easy"], help="evaluation sets to show"
+    )
+    parser.add_argument("--json", action="store_true", help="print the workspace, send nothing")
     given = parser.parse_args(arguments)
     try:
-        if given.view == "wandb":
-            sys.stdout.write(_wandb(given.entity, given.project, given.sets, given.json) + "\n")
-        elif given.view == "tensorboard":
-            sys.exit(_serve("tensorboard.main", "--logdir", given.directory))
-        else:
-            sys.exit(_serve("trackio.cli", "show", "--project", given.project))
+        made = workspace(given.entity, given.project, given.sets)
     except ImportError as error:
-        extra = {"wandb": "dashboard"}.get(given.view, given.view)
-        sys.exit(f"{given.view}: cannot be imported ({error}); {_EXTRA.format(extra=extra)}")
+        sys.exit(
+            f"wandb-workspaces cannot be imported ({error}); pip install 'hybrid-rl[dashboard]'"
+        )
+    # Their own serialisation has no public name.
+    as_json = given.json and json.loads(made._to_model().model_dump_json())
+    shown = json.dumps(as_json, indent=2) if given.json else str(made.save().url)
+    sys.stdout.write(f"{shown}\n")
 
 
 def workspace(entity: str, project: str, sets: Sequence[str]) -> Any:
-    """A W&B workspace, runs grouped by name: accuracy against every budget axis, then what made it. Sends nothing."""
-    # Optional, and too loosely typed to be imported by statement.
+    """A workspace in which runs are grouped by name: accuracy against every budget, then how it came about.
+
+    Nothing is sent. Raises ImportError where wandb-workspaces is not installed.
+    """
+    # The package is optional, and too loosely typed to be imported by statement.
     panels: Any = importlib.import_module("wandb_workspaces.reports.v2")
     workspaces: Any = importlib.import_module("wandb_workspaces.workspaces")
 
@@ -89,23 +91,6 @@ def workspace(entity: str, project: str, sets: Sequence[str]) -> Any:
         ],
         runset_settings=workspaces.RunsetSettings(groupby=[workspaces.Config("name")]),
     )
-
-
-def _wandb(entity: str, project: str, sets: Sequence[str], as_json: bool) -> str:
-    """The address of the saved workspace, or what it is made of."""
-    made = workspace(entity, project, sets)
-    if as_json:
-        shown = json.loads(
-            made._to_model().model_dump_json()
-        )  # their own serialisation has no public name
-        return json.dumps(shown, indent=2)
-    return str(made.save().url)
-
-
-def _serve(module: str, *arguments: str) -> int:
-    """The exit code of a server that runs until Ctrl-C."""
-    importlib.import_module(module.partition(".")[0])
-    return subprocess.run([sys.executable, "-m", module, *arguments], check=False).returncode
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Dashboards are built offline; every metric that they show is one that trackers get."""
+"""The workspace is built offline, and every metric that it shows is one that trackers get."""
 
 import json
 import re
@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from hybrid_rl.recording.tables import Table, numbers, of_decisions, of_rollouts
 from hybrid_rl.recording.trackers import named
 from hybrid_rl.reporting import dashboard
 from tests.fakes.recorded import metrics
@@ -38,46 +37,15 @@ def test_the_workspace_shows_metrics_that_runs_have(capsys: pytest.CaptureFixtur
     }
 
 
-def test_a_view_whose_package_is_missing_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setitem(sys.modules, "trackio", None)
+def test_the_word_wandb_may_be_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("wandb_workspaces")
+    dashboard.main(["--entity", "me", "--project", "mine", "--json"])
+    assert json.loads(capsys.readouterr().out)["project"] == "mine"
+
+
+def test_a_missing_package_is_told_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "wandb_workspaces.reports.v2", None)
     with pytest.raises(SystemExit) as caught:
-        dashboard.main(["trackio"])
-    assert str(caught.value.code).startswith("trackio: cannot be imported (")
-    assert str(caught.value.code).endswith("pip install 'hybrid-rl[trackio]'")
-
-
-def test_a_table_of_rollouts_has_a_row_each() -> None:
-    row = {
-        "step": 3, "example_id": "q1", "group": 0, "prompt": "1+1", "prefix": "", "completion": "2",
-        "outcome": "correct", "reward": 1.0, "trained": True, "advantage": 0.5,
-    }  # fmt: skip
-    assert of_rollouts([row]) == Table(
-        [
-            "step", "question", "group", "outcome", "reward", "advantage", "trained", "prompt",
-            "expert prefix", "completion",
-        ],
-        [[3, "q1", 0, "correct", 1.0, 0.5, True, "1+1", "", "2"]],
-    )  # fmt: skip
-
-
-def test_a_table_of_decisions_counts_groups() -> None:
-    groups = [
-        {"correct": 4, "size": 4, "prefix_tokens": 0, "trained": True},
-        {"correct": 0, "size": 4, "prefix_tokens": 0, "trained": False},
-        {"correct": 2, "size": 4, "prefix_tokens": 6, "trained": True},
-    ]
-    lines = [
-        {"step": 1, "kind": "sft", "note": {"phase": "warmup"}, "groups": []},
-        {"step": 2, "kind": "rl", "note": {"p": 0.25}, "groups": groups},
-    ]
-    assert of_decisions(lines).rows == [
-        [1, "sft", 0, 0, 0, 0, 0, None, '{"phase": "warmup"}'],
-        [2, "rl", 3, 1, 1, 1, 1, 6.0, '{"p": 0.25}'],
-    ]
-
-
-def test_the_numbers_of_a_note_are_metrics_of_the_method() -> None:
-    assert numbers({"p": 0.5, "phase": "hybrid", "ids": ["a"]}) == {"method/p": 0.5}
-    assert named({"step": 1, "method/p": 0.5}) == {"method/p": 0.5}
+        dashboard.main(["--entity", "me"])
+    assert str(caught.value.code).startswith("wandb-workspaces cannot be imported (")
+    assert str(caught.value.code).endswith("); pip install 'hybrid-rl[dashboard]'")

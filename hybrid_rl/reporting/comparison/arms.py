@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hybrid_rl.config.overrides import flat
+from hybrid_rl.errors import UserError
 from hybrid_rl.evaluation.scores import Measure
 from hybrid_rl.reporting.record import RunRecord
 
@@ -17,8 +18,8 @@ _LONGEST_LABEL = 60  # characters
 _REFERENCES = ("sft_then_grpo", "grpo")
 
 
-class ComparisonError(ValueError):
-    """The runs cannot be laid side by side."""
+class ComparisonError(UserError):
+    """Runs that cannot be compared; the message says which, and what to give instead."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,43 @@ def differing(records: Sequence[RunRecord]) -> list[str]:
     return [key for key in keys if any(one.get(key) != found[0].get(key) for one in found)]
 
 
+def setting_table(arms: Arms) -> list[list[str]]:
+    """A row per setting: its name, then its value in every arm, `-` where an arm's method has no such setting."""
+    firsts = [arm.records[0] for arm in arms.arms]
+    recipes = [recipe(record) for record in firsts]
+    rows = []
+    for key in differing(firsts):
+        if key == "method_target":
+            continue  # method.name says it
+        rows.append([key, *(_as_text(found[key]) if key in found else "-" for found in recipes)])
+    return rows
+
+
+def environment_table(arms: Arms) -> list[list[str]]:
+    """What the runs ran on and read: name, value; several values where runs differ."""
+    found: dict[str, dict[str, None]] = {}
+
+    def add(key: str, value: Any) -> None:
+        if value not in (None, [], {}):
+            found.setdefault(key, {})[_as_text(value)] = None
+
+    for record in arms.records:
+        environment = record.environment
+        git = environment.get("git")
+        if git:
+            add("commit", git["commit"] + (" and uncommitted changes" if git["dirty"] else ""))
+        for key in ("python", "platform", "cpu_count", "devices"):
+            add(key, environment.get(key))
+        for name, version in environment.get("packages", {}).items():
+            add(name, version)
+        for name, count in record.data.get("questions", {}).items():
+            add(f"{name}: questions", f"{count:,}")
+        add("train: expert traces", record.data.get("traces"))
+        for name, digest in record.data.get("fingerprint", {}).items():
+            add(f"{name}: sha256 of the questions", digest)
+    return [[key, "; ".join(values)] for key, values in found.items()]
+
+
 def _of_study(directory: Path, definition: Mapping[str, Any]) -> Arms:
     arms = []
     for name in definition["arms"]:
@@ -177,3 +215,7 @@ def _label(method: str, values: Mapping[str, Any], number: int) -> str:
 
 def _short(value: Any) -> str:
     return "null" if value is None else str(value)
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

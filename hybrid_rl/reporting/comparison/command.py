@@ -5,11 +5,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from hybrid_rl.errors import USER_ERROR
+from hybrid_rl.errors import USER_ERROR, UserError
 from hybrid_rl.recording.files import write_text
 from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.reporting.comparison import arms, html_page, markdown_page
-from hybrid_rl.reporting.comparison.arms import ComparisonError
 from hybrid_rl.reporting.comparison.compare import compare
 from hybrid_rl.reporting.comparison.conclusion import conclusion
 
@@ -37,7 +36,7 @@ def run(arguments: Sequence[str]) -> int:
         return USER_ERROR
     try:
         told = write(typed.paths, html, typed.reference, typed.target, typed.rollouts)
-    except (ComparisonError, OSError) as error:
+    except (UserError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return USER_ERROR
     sys.stdout.write("\n".join([*told, str(html), str(html.with_suffix(".md"))]) + "\n")

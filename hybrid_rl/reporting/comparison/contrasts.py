@@ -2,10 +2,11 @@
 
 This file knows accuracies and no runs. Questions and seeds are both draws from more of their kind. The difference
 d[seed, question] is taken apart into effects of seed, of question and the rest (two-way analysis of variance). The
-variance of its mean is (MS_seed + MS_question - MS_rest) / (seeds * questions), with Satterthwaite's degrees of freedom:
-Clark's quasi F ("The language-as-fixed-effect fallacy", 1973). Two or three seeds may agree by chance and then look as
-if they did not vary. So no difference is called surer than a t-test over the seeds alone calls it: about 5 % of studies
-without a difference are then said to have one, where quasi F alone erred in up to 12 % with two seeds and 8 % with three.
+variance of its mean is (MS_seed + MS_question - MS_rest) / (seeds * questions), with Satterthwaite's degrees of
+freedom: Clark's quasi F ("The language-as-fixed-effect fallacy", 1973). Two or three seeds may agree by chance and then
+look as if they did not vary. So no difference is called surer than a t-test over the seeds alone calls it. About 5 % of
+studies without a difference are then said to have one. Quasi F alone erred in up to 12 % with two seeds and 8 % with
+three.
 """
 
 from collections.abc import Sequence

@@ -8,18 +8,18 @@ lets no other script run.
 import base64
 import gzip
 import hashlib
-import html
 import json
-import re
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import jinja2
+
 from hybrid_rl.evaluation.statistics import Interval
 from hybrid_rl.recording.files import read_jsonl
-from hybrid_rl.reporting.comparison.arms import Arm, seed_of
+from hybrid_rl.reporting.comparison.arms import Arm, environment_table, seed_of, setting_table
 from hybrid_rl.reporting.comparison.compare import (
     BUDGETS,
     MEASURES,
@@ -28,7 +28,6 @@ from hybrid_rl.reporting.comparison.compare import (
     spent,
 )
 from hybrid_rl.reporting.comparison.conclusion import HOW, conclusion
-from hybrid_rl.reporting.comparison.setting_table import environment_table, setting_table
 from hybrid_rl.reporting.comparison.wording import (
     AREA_NOTE,
     COST_NOTE,
@@ -50,26 +49,23 @@ def render(comparison: Comparison, most_rollouts: int) -> str:
         name: (parts / name).read_text("utf-8") for name in ("page.html", "page.css", *_SCRIPTS)
     }
     script = "\n".join(read[name] for name in _SCRIPTS)
-    values = {
-        "title": html.escape(comparison.arms.title),
-        "verdict": html.escape(conclusion(comparison)),
-        "policy": f"default-src 'none'; img-src data:; script-src {_hash(script)}; style-src {_hash(read['page.css'])}",
-        "style": read["page.css"],
-        "script": script,
-        "data": _json(_data(comparison)),
-        "rollouts": "\n".join(_rollout_blocks(comparison, most_rollouts)),
-    }
-    # In one pass: nothing in a value is taken for a place of another.
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: values[match[1]], read["page.html"])
+    style = read["page.css"]
+    jinja = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    # `tojson` escapes all that could end the script element; keys keep their order, in which the page shows them.
+    jinja.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "allow_nan": False}
+    return jinja.from_string(read["page.html"]).render(
+        title=comparison.arms.title,
+        conclusion=conclusion(comparison),
+        policy=f"default-src 'none'; img-src data:; script-src {_hash(script)}; style-src {_hash(style)}",
+        style=style,
+        script=script,
+        data=_data(comparison),
+        rollouts=_rollout_blocks(comparison, most_rollouts),
+    )
 
 
 def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _json(value: Any) -> str:
-    """For a script element: nothing in it can end the element or begin a comment."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
 
 
 def _data(comparison: Comparison) -> dict[str, Any]:
@@ -164,8 +160,8 @@ def _of(interval: Interval) -> dict[str, float]:
     return {"value": interval.value, "low": interval.low, "high": interval.high}
 
 
-def _rollout_blocks(comparison: Comparison, most: int) -> Iterator[str]:
-    """A script element per run, `id` rollouts-<arm>-<run> by position."""
+def _rollout_blocks(comparison: Comparison, most: int) -> Iterator[tuple[str, str]]:
+    """Yields the name `<arm>-<run>`, by position, and the packed rollouts of every run that recorded some."""
     records = [
         (f"{i}-{j}", record)
         for i, arm in enumerate(comparison.arms.arms)
@@ -178,8 +174,7 @@ def _rollout_blocks(comparison: Comparison, most: int) -> Iterator[str]:
             continue
         steps = [{"groups": list(_groups(path)), "step": _step(path)} for path in shown]
         text = json.dumps({"recorded": len(files), "steps": steps}, ensure_ascii=False)
-        packed = base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()
-        yield f'<script type="text/plain" id="rollouts-{name}">{packed}</script>'
+        yield name, base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()
 
 
 def _thinned(files: list[Path], most: int) -> list[Path]:

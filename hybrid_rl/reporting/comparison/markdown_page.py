@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
+from hybrid_rl.reporting.comparison.arms import setting_table
 from hybrid_rl.reporting.comparison.compare import BUDGETS, Comparison, SetComparison, spent
 from hybrid_rl.reporting.comparison.conclusion import HOW, conclusion, p_text
-from hybrid_rl.reporting.comparison.setting_table import setting_table
 from hybrid_rl.reporting.comparison.wording import (
     AREA_NOTE,
     COST_NOTE,

@@ -2,6 +2,8 @@
 
 import base64
 import gzip
+import hashlib
+import html
 import json
 import re
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 from hybrid_rl.reporting.comparison import command
 from tests.fakes import recorded, studies
 
-HOSTILE = "</script><script>window.hacked=1</script><img src=x onerror=window.hacked=1>"
+HOSTILE = "</script><script>window.hacked=1</script><img src=x onerror=window.hacked=1>{{ 7 * 7 }}&amp;'\""
 
 
 def _page(path: Path, *options: str) -> str:
@@ -25,6 +27,10 @@ def _data(page: str) -> dict[str, Any]:
     assert found is not None
     data: dict[str, Any] = json.loads(found[1])
     return data
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def _blocks(page: str) -> dict[str, Any]:
@@ -72,7 +78,17 @@ def test_the_page_has_the_figures_of_the_twin(tmp_path: Path) -> None:
 def test_the_page_asks_for_nothing_from_elsewhere(tmp_path: Path) -> None:
     studies.write_study(tmp_path, {"grpo": 0.1, "bread": 0.9}, seeds=(0,))
     page = _page(tmp_path)
-    assert "default-src &#x27;none&#x27;" in page or "default-src 'none'" in page
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+    assert policy is not None
+    sources = html.unescape(policy[1])
+    style, script = (
+        re.search(f"<{tag}>(.*?)</{tag}>", page, re.DOTALL) for tag in ("style", "script")
+    )
+    assert style is not None
+    assert script is not None
+    assert sources == (
+        f"default-src 'none'; img-src data:; script-src {_hash(script[1])}; style-src {_hash(style[1])}"
+    )
     assert re.findall(r"""(?:src|href)=["'](?!#|data:,)[^"']*""", page) == []
     assert set(re.findall(r"https?://[^\s\"']+", page)) == {"http://www.w3.org/2000/svg"}
 
