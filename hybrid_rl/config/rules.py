@@ -10,7 +10,6 @@ from pathlib import Path
 
 from hybrid_rl.config import batch, hardware_rules, trl_options
 from hybrid_rl.config.data import FileSource, HubSource
-from hybrid_rl.config.messages import as_typed
 from hybrid_rl.config.model import LoraSettings
 from hybrid_rl.config.settings import Settings
 
@@ -203,7 +202,7 @@ def _guards(settings: Settings) -> Iterator[str]:
 
 def _trl(settings: Settings) -> Iterator[str]:
     for key, value in settings.trl.items():
-        problem = trl_options.problem(key, as_typed(value))
+        problem = trl_options.problem(key, value)
         if problem is not None:
             yield problem
 

@@ -1,19 +1,50 @@
-"""What may stand under `trl.`: the fields of trl.GRPOConfig, read from its source, for importing it takes seconds.
+"""The fields of trl.GRPOConfig that may stand under `trl.`: those that tests cover, and no others.
 
-A field that one of our own settings decides is refused, with the name of that setting.
+A field that nobody tried may be ignored by our trainer, or undo one of its savings, without a word. So any other field
+is refused, with the name of the setting of ours that decides the matter, if there is one. Loads neither TRL nor torch.
 """
 
-import ast
 import difflib
-import importlib.util
-from functools import cache
-from pathlib import Path
+from typing import Annotated, Literal
 
-_SOURCES = {
-    "trl": ("trainer/grpo_config.py", "trainer/base_config.py"),
-    "transformers": ("training_args.py",),
-}
-_CLASSES = ("GRPOConfig", "_BaseConfig", "TrainingArguments")
+from pydantic import Field, ValidationError
+
+from hybrid_rl.config import messages
+from hybrid_rl.types import Section
+
+
+class TrlOptions(Section):
+    """The allowed fields under TRL's names, with TRL's defaults, and their types and limits."""
+
+    adam_epsilon: float = Field(1e-8, gt=0)
+    """Added to the denominator of Adam's step."""
+    ddp_bucket_cap_mb: int | None = Field(None, ge=1)
+    """Megabytes of gradients that DDP averages over processes at a time; null: torch's own choice."""
+    disable_dropout: bool = False
+    """Whether all dropout of the model is off in training."""
+    ds3_gather_for_generation: bool = True
+    """Whether ZeRO-3 gathers all weights on each GPU for sampling, which is faster where the model fits."""
+    full_determinism: bool = False
+    """Whether torch takes kernels that add in a fixed order only, which are slower on a GPU."""
+    mask_truncated_completions: bool = False
+    """Whether rollouts that were cut at the length limit stay out of the loss."""
+    pad_to_multiple_of: Annotated[int, Field(ge=1)] | Literal["auto"] | None = "auto"
+    """Prompts and completions are padded to a multiple of so many tokens; null: to the longest; auto: TRL's choice."""
+    top_entropy_quantile: float = Field(1.0, gt=0, le=1)
+    """Share of tokens, those of highest entropy, that are in the policy's loss."""
+    torch_empty_cache_steps: int | None = Field(None, ge=1)
+    """Optimizer steps after which torch gives unused memory back to the device; null: never."""
+    use_bias_correction_kl: bool = True
+    """Whether the KL term is weighted with the ratio of new to old probabilities."""
+
+
+class _Trl(Section):
+    """The part of the settings that messages name as `trl.<field>`."""
+
+    trl: TrlOptions
+
+
+ALLOWED = frozenset(TrlOptions.model_fields)
 
 _BY_OWNER = {
     "run_dir": "output_dir",
@@ -37,7 +68,7 @@ _BY_OWNER = {
     "train.rl.epsilon": "epsilon",
     "train.rl.epsilon_high": "epsilon_high",
     "train.rl.beta": "beta",
-    "train.rl.entropy_bonus": "entropy_coef",
+    "train.rl.entropy_bonus": "entropy_coef use_adaptive_entropy",
     "train.rl.ref_sync_steps": "sync_ref_model ref_model_sync_steps ref_model_mixup_alpha",
     "train.rl.temperature": "temperature",
     "train.rl.top_p": "top_p",
@@ -45,8 +76,9 @@ _BY_OWNER = {
     "method.group_size": "num_generations",
     "reward.correct": "reward_weights",
     "hardware.device": "use_cpu",
-    "hardware.precision": "bf16 fp16",
+    "hardware.precision": "bf16 fp16 bf16_full_eval fp16_full_eval",
     "hardware.activation_checkpointing": "activation_checkpointing gradient_checkpointing",
+    "hardware.collective_timeout_seconds": "ddp_timeout",
     "hardware.deepspeed": "deepspeed fsdp fsdp_config",
     "hardware.generation_batch": "generation_batch_size",
     "hardware.micro_batch": "per_device_train_batch_size gradient_accumulation_steps"
@@ -54,59 +86,34 @@ _BY_OWNER = {
     "model.path": "model_init_kwargs",
     "model.trust_remote_code": "trust_remote_code",
     "model.chat_template": "chat_template_kwargs",
+    "rollout.engine": "use_vllm use_transformers_paged use_transformers_continuous_batching",
+    "eval.best": "load_best_model_at_end metric_for_best_model",
     "eval.samples": "num_generations_eval",
     "eval.sets": "per_device_eval_batch_size",
 }
 OWNERS = {key: owner for owner, keys in _BY_OWNER.items() for key in keys.split()}
-
-# One update per batch of rollouts, sampled by sampling.py, logged and kept by our own files: no setting changes these.
-_FIXED = (
-    "num_iterations remove_unused_columns shuffle_dataset min_p repetition_penalty generation_kwargs"
-    " cache_implementation use_vllm use_transformers_paged use_transformers_continuous_batching"
-    " logging_strategy logging_steps logging_first_step logging_nan_inf_filter disable_tqdm"
-    " average_tokens_across_devices ddp_find_unused_parameters ignore_data_skip do_train do_predict"
-    " local_rank load_best_model_at_end save_only_model push_to_hub log_completions_hub_repo"
-    " hub_token hub_model_id hub_strategy hub_private_repo hub_always_push hub_revision"
-)
-FIXED = frozenset(_FIXED.split())
+"""Field of trl.GRPOConfig -> the setting of ours that decides it."""
 
 
-@cache
-def names() -> frozenset[str]:
-    """All fields of trl.GRPOConfig; raises ModuleNotFoundError where trl or transformers is not installed."""
-    found: set[str] = set()
-    for package, files in _SOURCES.items():
-        spec = importlib.util.find_spec(package)
-        if spec is None or spec.origin is None:
-            raise ModuleNotFoundError(f"{package} is not installed", name=package)
-        for file in files:
-            found |= _fields(Path(spec.origin).parent / file)
-    return frozenset(found)
-
-
-def problem(key: str, value: str) -> str | None:
-    """Why `trl.<key>` cannot be set, in one line; None when it can."""
+def problem(key: str, value: object) -> str | None:
+    """Why `trl.<key>` cannot have this value, as `setting = value: rule; remedy`; None when it can."""
+    if key in ALLOWED:
+        values = {"trl": {key: value}}
+        try:
+            _Trl.model_validate(values)
+        except ValidationError as error:
+            return messages.lines(error, values, TrlOptions, messages.Origin({}, []), _Trl)[
+                f"trl.{key}"
+            ]
+        return None
+    shown = f"trl.{key} = {messages.as_typed(value)}"
     if key in OWNERS:
-        return f"trl.{key} = {value}: decided by {OWNERS[key]}; set that instead"
-    if key in FIXED or key.startswith("vllm_"):
-        return f"trl.{key} = {value}: fixed by hybrid_rl; leave it out (~trl.{key})"
-    if key not in names():
-        near = difflib.get_close_matches(key, names() - FIXED - OWNERS.keys(), n=1)
-        hint = f"did you mean trl.{near[0]}?" if near else "leave it out"
-        return f"trl.{key} = {value}: trl.GRPOConfig has no such field; {hint}"
-    return None
-
-
-def _fields(source: Path) -> set[str]:
-    """Annotated names in the bodies of the configuration classes of one file."""
-    tree = ast.parse(source.read_text(encoding="utf-8"))
-    return {
-        node.target.id
-        for body in (
-            n.body for n in tree.body if isinstance(n, ast.ClassDef) and n.name in _CLASSES
-        )
-        for node in body
-        if isinstance(node, ast.AnnAssign)
-        and isinstance(node.target, ast.Name)
-        and not node.target.id.startswith("_")
-    }
+        return f"{shown}: decided by {OWNERS[key]}; set that instead"
+    near = next(iter(difflib.get_close_matches(key, ALLOWED | OWNERS.keys(), 1, 0.9)), None)
+    if near in OWNERS:
+        remedy = f"trl.{near} is decided by {OWNERS[near]}; set that instead"
+    elif near is not None:
+        remedy = f"did you mean trl.{near}?"
+    else:
+        remedy = f"leave it out, or choose from {', '.join(sorted(ALLOWED))}"
+    return f"{shown}: only fields of trl.GRPOConfig that are tested here are passed on; {remedy}"
