@@ -1,7 +1,8 @@
-"""The command line: composes with Hydra, checks, and hands on. Hydra is known here and nowhere else.
+"""The command `hybrid-rl`: Hydra composes the settings, they are checked, and a run, a study or a check is started.
 
 Hydra runs in this process only; workers read RUN_DIR/settings.json. What a user can fix is printed as clean lines and
-ends with exit code 2, anything else is a bug and keeps its traceback.
+ends with exit code 2; anything else is a bug and keeps its traceback. Nothing heavy is imported here, and what only a
+study, a multirun or a check needs is imported there, so that `--help` answers at once.
 """
 
 import errno
@@ -19,26 +20,12 @@ from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from hybrid_rl.config import loading
-from hybrid_rl.config.composing import (
-    composed,
-    config_dir,
-    flags_last,
-    groups,
-    open_struct,
-    own_configs,
-    unknown_options,
-)
+from hybrid_rl.config import composing, loading
 from hybrid_rl.config.overrides import key_of
-from hybrid_rl.config.study import load_study
 from hybrid_rl.errors import USER_ERROR, SettingsError, UserError
 from hybrid_rl.execution import launch, resuming
 from hybrid_rl.recording.files import read_jsonl
 from hybrid_rl.recording.run_directory import RunDir
-from hybrid_rl.studies import study
-from hybrid_rl.studies.directory import state_of
-from hybrid_rl.studies.launcher import chosen_launcher
-from hybrid_rl.studies.multirun import is_started_again, search_problems
 
 log = logging.getLogger(__name__)
 DISK_FULL = (
@@ -48,10 +35,11 @@ DISK_FULL = (
 
 
 class JobFailedError(CompactHydraException):
-    """One job of a multirun; Hydra finishes the others, then prints the message without a traceback."""
+    """A failed job of a multirun; Hydra finishes the others, then prints the message without a traceback."""
 
 
 def main() -> None:
+    """Run the command that was typed; the entry point of the console script."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         _exit_with(
             f"WORLD_SIZE = {os.environ['WORLD_SIZE']}: hybrid-rl starts its own processes;"
@@ -61,16 +49,16 @@ def main() -> None:
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     typed = sys.argv[1:]
-    unknown = unknown_options(typed)
+    unknown = composing.unknown_options(typed)
     if unknown:
         _exit_with("\n".join(unknown))
-    sys.argv[1:] = flags_last(open_struct(typed, groups(config_dir())))
-    task = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")(_job)
-    task()
+    sys.argv[1:] = composing.flags_last(composing.open_struct(typed))
+    where = str(composing.config_dir())
+    hydra.main(version_base="1.3", config_path=where, config_name="config")(_job)()
 
 
 def _job(config: DictConfig) -> float | None:
-    """One run, or one job of a multirun. Sweepers that search read the result: the last greedy accuracy on dev."""
+    """Run the command, or one job of a multirun; a sweeper that searches reads the last greedy accuracy on dev."""
     multirun = HydraConfig.get().mode == RunMode.MULTIRUN
     try:
         code = _run(config, multirun)
@@ -84,7 +72,8 @@ def _job(config: DictConfig) -> float | None:
         if multirun:
             raise JobFailedError(DISK_FULL) from error
         _exit_with(DISK_FULL)
-    stopped = code in (128 + signal.SIGINT, 128 + signal.SIGTERM)  # ends a multirun too
+    # A signal asks for the end of everything, so it ends a multirun too; any other failure is that of one job.
+    stopped = code in (128 + signal.SIGINT, 128 + signal.SIGTERM)
     if code and multirun and not stopped:
         raise JobFailedError(
             f"a worker ended with exit code {code}; see the run's status.json and log.txt"
@@ -98,7 +87,7 @@ def _job(config: DictConfig) -> float | None:
 
 
 def _run(config: DictConfig, multirun: bool) -> int:
-    """The exit code."""
+    """The exit code of what the configuration asks for: a study, a check, or a run."""
     chosen = HydraConfig.get()
     overrides = [override.removeprefix("++") for override in chosen.overrides.task]
     typed = [key_of(override) for override in overrides]
@@ -113,21 +102,21 @@ def _run(config: DictConfig, multirun: bool) -> int:
         run_dir = Path(chosen.runtime.output_dir) if multirun else None
         settings = loading.load_settings(config, Path.cwd(), run_dir, chosen.runtime.choices, typed)
     if multirun:
-        problems = list(search_problems(chosen.sweeper, settings))
-        if problems:
-            raise SettingsError("\n".join(problems))
-        if settings.resume is None and is_started_again(settings):
-            if state_of(RunDir(Path(settings.run_dir)), settings) == "done":
-                log.info("%s is done", settings.run_dir)
-                return 0
-            settings = resuming.settings_of_interrupted(Path(settings.run_dir), ["resume"], config)
+        from hybrid_rl.studies.multirun import settings_of_job  # noqa: PLC0415 - not for --help
+
+        job = settings_of_job(settings, chosen.sweeper, config)
+        if job is None:
+            log.info("%s is done", settings.run_dir)
+            return 0
+        settings = job
     if settings.check:
         from hybrid_rl.tools import estimate  # noqa: PLC0415 - heavy: reads the data and starts the verifier
 
         logging.getLogger("hybrid_rl").setLevel(logging.WARNING)  # the table says it all
         estimate.check(settings)
         return 0
-    run = launch.prepare(settings, ["hybrid-rl", *own_configs(), *overrides], Path.cwd())
+    command_line = ["hybrid-rl", *composing.own_configs(), *overrides]
+    run = launch.prepare(settings, command_line, Path.cwd())
     log.info("run directory %s", run.path)
     code = launch.start_workers(settings, run)
     if code > 128:
@@ -136,20 +125,24 @@ def _run(config: DictConfig, multirun: bool) -> int:
 
 
 def _study(config: DictConfig, overrides: Sequence[str]) -> int:
-    """The exit code of a study; see `study`."""
-    own = ("run_dir", "check")
-    extra = [o for o in overrides if key_of(o).partition(".")[0] not in ("study", *own)]
+    """The exit code of a study, which is planned as a whole before its first run starts."""
+    from hybrid_rl.config.study import load_study  # noqa: PLC0415 - not for --help
+    from hybrid_rl.studies import study  # noqa: PLC0415 - not for --help: the reports and their libraries
+    from hybrid_rl.studies.launcher import chosen_launcher  # noqa: PLC0415 - not for --help
+
+    own = ("study", "run_dir", "check")
+    extra = [given for given in overrides if key_of(given).partition(".")[0] not in own]
     definition = load_study(OmegaConf.to_container(config.study, resolve=True), extra)
     where = config.run_dir or Path("runs", "studies", definition.name)
-    planned = study.plan(definition, extra, Path(where).expanduser().resolve(), composed)
+    directory = Path(where).expanduser().resolve()
+    planned = study.plan(definition, extra, directory, composing.composed)
     if config.check:
         logging.getLogger("hybrid_rl").setLevel(logging.WARNING)  # the tables say it all
         study.check(planned)
         return 0
-    program = ["hybrid-rl", *own_configs()]
-    return study.run_study(
-        planned, program, overrides, Path.cwd(), chosen_launcher(planned.directory, _job)
-    )
+    program = ["hybrid-rl", *composing.own_configs()]
+    launcher = chosen_launcher(planned.directory, _job)
+    return study.run_study(planned, program, overrides, Path.cwd(), launcher)
 
 
 def _exit_with(message: str) -> NoReturn:

@@ -8,7 +8,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from hybrid_rl.config import loading
-from hybrid_rl.config.composing import config_dir, groups, open_struct
+from hybrid_rl.config.composing import config_dir, open_struct
 from hybrid_rl.config.settings import Settings
 
 Compose = Callable[..., DictConfig]
@@ -21,7 +21,7 @@ def composed() -> Compose:
 
     def build(*overrides: str) -> DictConfig:
         with initialize_config_dir(str(config_dir()), version_base="1.3"):
-            return compose("config", overrides=open_struct(overrides, groups(config_dir())))
+            return compose("config", overrides=open_struct(overrides))
 
     return build
 

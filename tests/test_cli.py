@@ -2,13 +2,9 @@
 
 import errno
 import os
-import re
-import shlex
 import subprocess
 import sys
 import venv
-from collections.abc import Callable
-from enum import Enum
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,17 +13,12 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from hybrid_rl import cli
-from hybrid_rl.config import composing
-from hybrid_rl.config.composing import config_dir, flags_last, groups, open_struct, unknown_options
-from hybrid_rl.config.settings import Settings
-from hybrid_rl.errors import SettingsError, UsedDirectoryError
-from hybrid_rl.execution import launch
-from hybrid_rl.recording.run_directory import RunDir
-from hybrid_rl.studies.multirun import search_problems
-from tests.conftest import Compose, Load
 from tests.fakes.places import ROOT
 
-HEAVY = ("torch", "trl", "transformers", "datasets", "wandb", "matplotlib", "deepspeed")
+NOT_FOR_HELP = (
+    *("torch", "trl", "transformers", "datasets", "accelerate", "wandb", "deepspeed"),
+    *("numpy", "scipy", "matplotlib", "jinja2", "hybrid_rl.reporting", "hybrid_rl.studies"),
+)
 
 
 def hybrid_rl(
@@ -49,19 +40,19 @@ def test_help_shows_groups_and_examples(tmp_path: Path) -> None:
     assert "hydra/" not in done.stdout
 
 
-def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
+def test_help_loads_nothing_heavy_and_no_report() -> None:
     code = (
         "import sys; sys.argv = ['hybrid-rl', '--help']\n"
         "from hybrid_rl.cli import main\n"
         "try:\n"
         "    main()\n"
         "finally:\n"
-        f"    print('HEAVY', *(name for name in {HEAVY!r} if name in sys.modules))\n"
+        f"    print('LOADED', *(name for name in {NOT_FOR_HELP!r} if name in sys.modules))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert done.stdout.splitlines()[-1] == "HEAVY"
+    assert done.stdout.splitlines()[-1] == "LOADED"
 
 
 def test_the_resolved_settings_can_be_looked_at(tmp_path: Path) -> None:
@@ -124,61 +115,6 @@ def test_one_bad_job_of_a_multirun_does_not_end_the_others(tmp_path: Path) -> No
     assert "Traceback" not in done.stderr
 
 
-class Direction(Enum):
-    """As the plugin's."""
-
-    minimize = 1
-    maximize = 2
-
-
-OPTUNA = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
-
-
-def test_a_search_that_would_go_for_the_worst_is_refused(load: Load) -> None:
-    found = {
-        given: list(search_problems({"_target_": OPTUNA, "direction": given}, load()))
-        for given in (Direction.minimize, Direction.maximize, "minimize", "maximize")
-    }
-    refused = [
-        "hydra.sweeper.direction = minimize: a job returns its last greedy accuracy on dev, of which more is better;"
-        " type hydra.sweeper.direction=maximize"
-    ]
-    assert list(found.values()) == [refused, [], refused, []]
-
-
-def test_a_search_without_an_accuracy_on_dev_is_refused(load: Load) -> None:
-    sweeper = {"_target_": OPTUNA, "direction": "maximize"}
-    never = load("train.eval_every=null")
-    assert list(search_problems(sweeper, never)) == [
-        "train.eval_every = null: a search goes by the last accuracy on dev; give e.g. train.eval_every=20"
-    ]
-    assert list(search_problems(sweeper, load("check=true"))) == [
-        "check = true: there is no accuracy to search by; check one job without -m"
-    ]
-    assert list(search_problems(sweeper, load("task=evaluate"))) == [
-        "task = evaluate: a search goes by the accuracy on dev while training; type task=train"
-    ]
-    assert list(search_problems({"_target_": "hydra.BasicSweeper"}, never)) == []
-
-
-@pytest.mark.slow
-def test_the_readmes_search_is_one_and_without_its_direction_it_is_refused(tmp_path: Path) -> None:
-    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
-    typed = re.search(r"`(-m hydra/sweeper=optuna .*?)`", (ROOT / "README.md").read_text())
-    assert typed is not None
-    words = [*shlex.split(typed[1]), "hydra.sweeper.n_trials=1", "hydra.sweeper.n_jobs=1"]
-    tiny = ["experiment=smoke", "method=grpo", "train.steps=1", "eval=none", "train.eval_every=1"]
-    paths = {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = hybrid_rl(*words, *tiny, cwd=tmp_path, env=paths)
-    assert done.returncode == 0, done.stderr
-    assert "Best value: " in done.stdout
-    words.remove("hydra.sweeper.direction=maximize")
-    done = hybrid_rl(*words, *tiny, cwd=tmp_path, env=paths)
-    assert done.returncode == 1
-    assert "type hydra.sweeper.direction=maximize" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
 def test_a_users_own_configs_and_method_are_found(tmp_path: Path) -> None:
     (tmp_path / "conf" / "method").mkdir(parents=True)
     (tmp_path / "conf" / "method" / "mine.yaml").write_text(
@@ -200,19 +136,6 @@ def test_tab_completes_groups(tmp_path: Path) -> None:
         env={"COMP_LINE": "hybrid-rl method=sft", "COMP_CWORD": "1", "COMP_POINT": "20"},
     )  # fmt: skip
     assert "method=sft_then_grpo" in done.stdout, done.stderr
-
-
-def test_settings_are_opened_for_the_schema_and_nothing_else_is() -> None:
-    known = groups(config_dir())
-    typed = [
-        "method=grpo", "train.steps=3", "hydra.job.name=x", "+a=1", "~b", "-m", "hydra/help=default",
-        "model@other=tiny", "--config-dir", "dir", "trl.x=[1,2]",
-    ]  # fmt: skip
-    assert open_struct(typed, known) == [
-        "method=grpo", "++train.steps=3", "hydra.job.name=x", "+a=1", "~b", "-m", "hydra/help=default",
-        "model@other=tiny", "--config-dir", "dir", "++trl.x=[1,2]",
-    ]  # fmt: skip
-    assert open_struct(["-sc", "query=bash"], known) == ["-sc", "query=bash"]
 
 
 @pytest.mark.slow
@@ -262,81 +185,3 @@ def test_a_full_disk_is_said_in_a_line_and_other_failures_keep_their_traceback(
     with pytest.raises(raised):
         cli._job(OmegaConf.create())
     assert (cli.DISK_FULL in capsys.readouterr().err) == (code == errno.ENOSPC)
-
-
-def test_unknown_options_are_told_at_once_with_the_nearest(tmp_path: Path) -> None:
-    (tmp_path / "method").mkdir()
-    (tmp_path / "method" / "mine.yaml").touch()
-    own = f"--config-dir={tmp_path}"
-    typed = ["method=grop", "experiment=smok", "data=grpo,sft", "train.steps=3", "model=null"]
-    method, experiment = unknown_options([*typed, own])
-    assert method.startswith("method = grop: no such option; did you mean grpo? choose from alt")
-    assert method.endswith("grpo, mine, relift, sasr, sft, sft_then_grpo")
-    assert experiment.startswith("experiment = smok: no such option; did you mean smoke? choose")
-    assert unknown_options(["method=mine", own]) == []
-    assert unknown_options(["--config-dir", str(tmp_path), "method=mine"]) == []
-    assert "choose from alternate, bread," in unknown_options(["method=mine"])[0]
-    assert unknown_options(["-cd", str(tmp_path / "no")]) == [
-        f"--config-dir {tmp_path}/no: no such directory; correct the path"
-    ]
-    assert unknown_options(["method=theirs", "hydra.searchpath=[pkg://theirs]"]) == []
-
-
-def test_the_directory_of_own_configs_may_stand_anywhere() -> None:
-    typed = ["experiment=smoke", "--config-dir", "mine", "method=grpo", "-m"]
-    assert flags_last(typed) == ["experiment=smoke", "method=grpo", "-m", "--config-dir", "mine"]
-    assert flags_last(["--config-dir=mine", "method=grpo"]) == ["--config-dir=mine", "method=grpo"]
-
-
-Jobs = Callable[[str, bool], int | list[str | None]]
-
-
-@pytest.fixture
-def job(composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Jobs:
-    """job("seed=1", multirun): the code of a run in tmp_path/run, or for one that starts, what it resumes."""
-    started: list[str | None] = []
-
-    def start(settings: Settings, run: RunDir) -> int:
-        started.append(settings.resume)
-        return 0
-
-    monkeypatch.setattr(launch, "start_workers", start)
-
-    def run(override: str, multirun: bool) -> int | list[str | None]:
-        started.clear()
-        chosen = SimpleNamespace(
-            overrides=SimpleNamespace(task=[override]),
-            sweeper={"_target_": "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"},
-            runtime=SimpleNamespace(
-                output_dir=str(tmp_path / "run"), choices={}, config_sources=[]
-            ),
-        )
-        for module in (cli, composing):
-            monkeypatch.setattr(module, "HydraConfig", SimpleNamespace(get=lambda: chosen))
-        place = [] if multirun else [f"run_dir={tmp_path / 'run'}"]
-        code = cli._run(composed(override, *place), multirun)
-        return list(started) or code
-
-    return run
-
-
-def test_a_job_of_a_multirun_that_is_started_again_resumes(job: Jobs, tmp_path: Path) -> None:
-    run = RunDir(tmp_path / "run")
-    assert job("seed=1", True) == [None]
-    run.write_status("failed", error="stopped by SIGTERM", exit_code=143)
-    assert job("seed=1", True) == [str(run.path)]
-    run.write_status("failed", error="stopped by SIGTERM", exit_code=143)
-    assert job("seed=1", True) == [str(run.path)]
-    run.write_status("done")
-    assert job("seed=1", True) == 0
-
-
-def test_a_directory_of_other_settings_or_of_a_single_run_is_refused(
-    job: Jobs, tmp_path: Path
-) -> None:
-    assert job("seed=1", True) == [None]
-    RunDir(tmp_path / "run").write_status("failed", error="x", exit_code=1)
-    with pytest.raises(SettingsError, match="was started with other settings"):
-        job("seed=2", True)
-    with pytest.raises(UsedDirectoryError, match="is not empty"):
-        job("seed=1", False)

@@ -1,7 +1,7 @@
-"""The command line: composes with Hydra, checks, and hands on. Hydra is known here and nowhere else.
+"""Hydra as we use it: where its files lie, how a program composes settings, and what we bend in its grammar.
 
-Hydra runs in this process only; workers read RUN_DIR/settings.json. What a user can fix is printed as clean lines and
-ends with exit code 2, anything else is a bug and keeps its traceback.
+The grammar of overrides is Hydra's, and so is the composition. We only let unknown settings pass to our own schema,
+which names all of them at once, tell of an unknown option in one line, and let --config-dir stand anywhere.
 """
 
 import difflib
@@ -25,7 +25,7 @@ _SETTING = re.compile(r"[A-Za-z_][\w.]*=")
 
 
 def config_dir() -> Path:
-    """Where the YAML files are: inside an installed package, beside the package in a checkout."""
+    """The directory of the YAML files: inside an installed package, beside the package in a checkout."""
     package = Path(__file__).resolve().parents[1]
     for candidate in (package / "conf", package.parent / "conf"):
         if (candidate / "config.yaml").is_file():
@@ -36,21 +36,21 @@ def config_dir() -> Path:
 
 
 def groups(directory: Path) -> set[str]:
-    """Names of the config groups."""
+    """The names of the config groups, such as method and data."""
     return {entry.name for entry in directory.iterdir() if entry.is_dir()}
 
 
 def settings_of(overrides: Sequence[str], run_dir: Path) -> Settings:
     """The settings that a command line would give, for a program instead of a user. Raises SettingsError."""
     with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
-        arguments = open_struct(overrides, groups(config_dir()))
-        return loading.load_settings(compose("config", arguments), Path.cwd(), run_dir)
+        config = compose("config", open_struct(overrides))
+        return loading.load_settings(config, Path.cwd(), run_dir)
 
 
 def composed(overrides: Sequence[str]) -> Settings:
-    """The settings of one job of a study."""
+    """The settings of one job of a study, composed while Hydra runs already. Raises SettingsError."""
     try:
-        config = compose("config", open_struct(overrides, groups(config_dir())))
+        config = compose("config", open_struct(overrides))
     except HydraException as error:
         raise SettingsError(" ".join(str(error).split())) from error
     return loading.load_settings(
@@ -58,7 +58,7 @@ def composed(overrides: Sequence[str]) -> Settings:
     )
 
 
-def open_struct(arguments: Sequence[str], groups: set[str]) -> list[str]:
+def open_struct(arguments: Sequence[str]) -> list[str]:
     """The command line with `++` before each plain setting, so that Hydra lets unknown keys through.
 
     Our schema refuses them anyway, all at once and with the nearest name; Hydra would stop at the first, and advise
@@ -66,11 +66,12 @@ def open_struct(arguments: Sequence[str], groups: set[str]) -> list[str]:
     """
     if any(argument.startswith(("-sc", "--shell-completion")) for argument in arguments):
         return list(arguments)
+    known = groups(config_dir())
     return [
         f"++{argument}"
         if _SETTING.match(argument)
         and not argument.startswith("hydra.")
-        and key_of(argument) not in groups
+        and key_of(argument) not in known
         else argument
         for argument in arguments
     ]
@@ -113,7 +114,7 @@ def flags_last(arguments: Sequence[str]) -> list[str]:
 
 
 def _config_dirs(arguments: Sequence[str]) -> list[str]:
-    """Values of --config-dir, in either way of writing it."""
+    """The values of --config-dir, in either way of writing it."""
     after = [value for flag, value in pairwise(arguments) if flag in _CONFIG_DIR]
     joined = [word.partition("=")[2] for word in arguments if word.startswith("--config-dir=")]
     return [*after, *joined]

@@ -1,7 +1,7 @@
-"""The command line: composes with Hydra, checks, and hands on. Hydra is known here and nowhere else.
+"""Hydra's launchers for the jobs of a study: joblib's processes, or a cluster by submitit.
 
-Hydra runs in this process only; workers read RUN_DIR/settings.json. What a user can fix is printed as clean lines and
-ends with exit code 2, anything else is a bug and keeps its traceback.
+Only Hydra's plugins are asked here; what a job is, and how it goes on, `studies.study` knows. Hydra has no public way
+to start one of its launchers without a sweeper, hence the imports from `hydra._internal`.
 """
 
 import copy
@@ -16,14 +16,14 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext
 from omegaconf import DictConfig, read_write
 
-from hybrid_rl.config.composing import config_dir, groups, open_struct
+from hybrid_rl.config.composing import open_struct
 from hybrid_rl.studies import study
 
 
 def chosen_launcher(
     directory: Path, job: Callable[[DictConfig], float | None]
 ) -> study.Launcher | None:
-    """What runs the jobs of a study by Hydra's launcher, where one is chosen; None: the study runs them itself.
+    """Runs the jobs of a study by the Hydra launcher that is chosen; None: none is, and the study runs them itself.
 
     Hydra's own sweepers vary one setting per axis, while an arm is several; a launcher takes any list of overrides.
     """
@@ -31,7 +31,7 @@ def chosen_launcher(
         return None
     config: Any = copy.deepcopy(
         HydraConfig.instance().cfg
-    )  # typed as its `hydra` section, which it holds
+    )  # its type is that of its `hydra` section
     with read_write(config.hydra):
         config.hydra.sweep.dir = str(directory)
     context = HydraContext(GlobalHydra.instance().config_loader(), Callbacks(config))
@@ -40,7 +40,7 @@ def chosen_launcher(
     def launch_all(jobs: Sequence[study.Launched]) -> None:
         typed = [
             [
-                *open_struct(one.typed, groups(config_dir())),
+                *open_struct(one.typed),
                 f"hydra.sweep.subdir={one.directory.relative_to(directory)}",
                 "hydra.mode=MULTIRUN",
             ]

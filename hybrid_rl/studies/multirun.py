@@ -1,7 +1,6 @@
-"""The command line: composes with Hydra, checks, and hands on. Hydra is known here and nowhere else.
+"""Jobs of a multirun: what a sweeper may search by, and the resume of a job that a launcher starts once more.
 
-Hydra runs in this process only; workers read RUN_DIR/settings.json. What a user can fix is printed as clean lines and
-ends with exit code 2, anything else is a bug and keeps its traceback.
+Sweeper and launcher are Hydra's; this file reads the sweeper's configuration and imports neither.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,11 +8,36 @@ from pathlib import Path
 from typing import Any
 
 from hybrid_rl.config.settings import Settings
+from hybrid_rl.errors import SettingsError
+from hybrid_rl.execution import resuming
 from hybrid_rl.recording.run_directory import RunDir
+from hybrid_rl.studies.directory import state_of
+
+
+def settings_of_job(
+    settings: Settings, sweeper: Mapping[str, Any], given: Mapping[str, Any]
+) -> Settings | None:
+    """The settings to start a job with: as they are, or those of the interrupted run; None where it is done.
+
+    A launcher may requeue a job, so a run directory that the same job has begun is not refused but resumed. One over
+    several nodes is: the other nodes could not tell the settings of this start from those of the last.
+
+    `given`: what Hydra composed. Raises SettingsError where the sweeper could not search by what jobs return.
+    """
+    problems = list(search_problems(sweeper, settings))
+    if problems:
+        raise SettingsError("\n".join(problems))
+    run = RunDir(Path(settings.run_dir))
+    may_resume = settings.task == "train" and settings.hardware.nodes == 1
+    if settings.resume is not None or not may_resume or not run.settings.is_file():
+        return settings
+    if state_of(run, settings) == "done":
+        return None
+    return resuming.settings_of_interrupted(run.path, ["resume"], given)
 
 
 def search_problems(sweeper: Mapping[str, Any], settings: Settings) -> Iterator[str]:
-    """Why a sweeper that searches could do nothing, or the wrong thing, with what its jobs return."""
+    """Reasons why a sweeper that searches could do nothing, or the wrong thing, with what its jobs return."""
     if sweeper["_target_"].endswith(".BasicSweeper"):
         return
     direction = sweeper.get("direction")
@@ -30,12 +54,3 @@ def search_problems(sweeper: Mapping[str, Any], settings: Settings) -> Iterator[
         yield f"task = {settings.task}: a search goes by the accuracy on dev while training; type task=train"
     elif settings.train.eval_every is None:
         yield "train.eval_every = null: a search goes by the last accuracy on dev; give e.g. train.eval_every=20"
-
-
-def is_started_again(settings: Settings) -> bool:
-    """Whether a job of a multirun, which a launcher may requeue, finds a run that was begun: it is not to be refused.
-
-    One over several nodes is: the others could not tell the settings of this start from those of the last.
-    """
-    begun = RunDir(Path(settings.run_dir)).settings.is_file()
-    return begun and settings.task == "train" and settings.hardware.nodes == 1

@@ -4,72 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from hybrid_rl.config import loading, rules, trl_options
-from hybrid_rl.config.data import FileSource
+from hybrid_rl.config import rules
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import SettingsError
 from tests.conftest import Compose, Load
 
 HUB = "{kind:hub,path:org/set,config:null,split:train,revision:null,limit:null}"
 
-# (what is typed, the whole message)
-SCHEMA = [
-    (["train.steps=0"], "train.steps = 0: must be at least 1; e.g. train.steps=1"),
-    (
-        ["train.steps=many"],
-        "train.steps = many: must be a whole number; e.g. train.steps=1",
-    ),
-    (
-        ["train.rl.learning_rate=0"],
-        "train.rl.learning_rate = 0: must be above 0; give a number above that",
-    ),
-    (
-        ["train.rl.loss=dr_grp"],
-        "train.rl.loss = dr_grp: must be one of grpo, dr_grpo, dapo, bnpo; did you mean dr_grpo?",
-    ),
-    (
-        ["method=grpo", "method.group_sze=4"],
-        "method.group_sze = 4: no such setting; did you mean method.group_size?",
-    ),
-    (["metod=grpo"], "metod = grpo: no such setting; did you mean method?"),
-    (
-        ["train.learning_rate=1"],
-        "train.learning_rate = 1: no such setting; did you mean train.rl.learning_rate?",
-    ),
-    (
-        ["train.sft.zzz=1"],
-        "train.sft.zzz = 1: no such setting; train.sft has learning_rate, schedule, warmup, floor, batch_size",
-    ),
-    (["model.path=null"], "model.path = null: must be text; e.g. 'model.path=\"...\"'"),
-    (
-        ["model.lora={rank:8,alpha:16,dropout:0}"],
-        "model.lora.target_modules: is missing; give it with model.lora.target_modules=...",
-    ),
-    (
-        ["data.dev=many"],
-        "data.dev = many: must be a group of settings or a whole number; e.g. data.dev=1",
-    ),
-    (
-        ["data.train.kind=leger"],
-        "data.train = {KIND}: must have a kind, one of hub, file, ledger, knights; e.g. data.train.kind=hub",
-    ),
-    (
-        ["~data.train", "+data.train={kind:file,path:a.jsonl,size:3}"],
-        "data.train.size = 3: data.train has it for another kind only; take it out with ~data.train.size",
-    ),
-    (["check=perhaps"], "check = perhaps: must be true or false; e.g. check=true"),
-    (["train.steps=???"], "train.steps = ???: has no value; give one with train.steps=..."),
-    (
-        ["method._target_=nowhere.Here"],
-        "method._target_ = nowhere.Here: cannot be imported (No module named 'nowhere');"
-        " give the dotted path of a class",
-    ),
-    (
-        ["method._target_=pathlib.Path"],
-        "method._target_ = pathlib.Path: must be a subclass of hybrid_rl.methods.base.Method",
-    ),
-    (["~method._target_"], "method._target_: is missing; choose a method, e.g. method=grpo"),
-]
 
 RULES = [
     (
@@ -207,14 +148,6 @@ def _message(load: Load, overrides: list[str]) -> str:
     return str(error.value)
 
 
-@pytest.mark.parametrize(("overrides", "message"), SCHEMA, ids=lambda value: str(value)[:40])
-def test_a_value_outside_the_schema_is_refused(
-    load: Load, composed: Compose, overrides: list[str], message: str
-) -> None:
-    shown = str({**dict(composed().data.train), "kind": "leger"})
-    assert _message(load, overrides) == message.replace("{KIND}", f"{shown[:57]}...")
-
-
 @pytest.mark.parametrize(("overrides", "message"), RULES, ids=lambda value: str(value)[:40])
 def test_settings_that_do_not_fit_together_are_refused(
     load: Load, composed: Compose, overrides: list[str], message: str
@@ -229,34 +162,6 @@ def test_settings_that_fit_together_pass(load: Load, overrides: list[str]) -> No
     load(*overrides)
 
 
-def test_all_problems_are_listed_at_once(load: Load) -> None:
-    message = _message(
-        load, ["train.steps=0", "metod=3", "trl.foo=2", "name=a/b", "model.dtype=int8", "seed=???"]
-    )
-    assert message.splitlines() == [
-        "metod = 3: no such setting; did you mean method?",
-        "model.dtype = int8: must be one of float32, bfloat16, float16; e.g. model.dtype=float32",
-        "name = a/b: becomes a directory, so only letters, digits and . _ + = , - may stand in it",
-        "seed = ???: has no value; give one with seed=...",
-        "train.steps = 0: must be at least 1; e.g. train.steps=1",
-        "trl.foo = 2: only fields of trl.GRPOConfig that are tested here are passed on; leave it out, or choose from"
-        f" {', '.join(sorted(trl_options.ALLOWED))}",
-    ]
-
-
-def test_a_key_that_a_preset_left_behind_names_the_preset(
-    composed: Compose, tmp_path: Path
-) -> None:
-    config = composed("method=sft", "method.sft_fraction=0.4")
-    choices = {"experiment": "mixed", "method": "sft"}
-    with pytest.raises(SettingsError) as error:
-        loading.load_settings(config, tmp_path, choices=choices, typed=["method"])
-    assert str(error.value) == (
-        "method.sft_fraction = 0.4: no such setting; method=sft has none,"
-        " experiment=mixed sets it for another method; method has name"
-    )
-
-
 def test_settings_come_back_equal_from_json(load: Load, tmp_path: Path) -> None:
     settings = load("method=grpo", "trl.top_entropy_quantile=0.8", "data.traces=0.5")
     path = tmp_path / "settings.json"
@@ -269,45 +174,6 @@ def test_settings_come_back_equal_from_json(load: Load, tmp_path: Path) -> None:
 def test_settings_are_frozen(load: Load) -> None:
     with pytest.raises(ValueError, match="frozen"):
         load().seed = 3  # type: ignore[misc]
-
-
-def test_paths_become_absolute_from_the_directory_of_launch(load: Load, tmp_path: Path) -> None:
-    (tmp_path / "weights").mkdir()
-    settings = load(
-        "run_dir=out",
-        "model.path=weights",
-        "model.tokenizer=org/name",
-        "~data.train",
-        "+data.train={kind:file,path:[a.jsonl,/b.jsonl]}",
-    )
-    assert settings.run_dir == str(tmp_path / "out")
-    assert settings.model.path == str(tmp_path / "weights")
-    assert settings.model.tokenizer == "org/name"
-    assert isinstance(settings.data.train, FileSource)
-    assert settings.data.train.path == [str(tmp_path / "a.jsonl"), "/b.jsonl"]
-
-
-def test_the_model_in_the_package_is_not_a_path(load: Load, tmp_path: Path) -> None:
-    (tmp_path / "tiny").mkdir()
-    assert load("model=tiny").model.path == "tiny"
-
-
-def test_without_a_run_dir_a_dated_one_is_made_up(composed: Compose, tmp_path: Path) -> None:
-    settings = loading.load_settings(composed("name=x"), tmp_path)
-    assert Path(settings.run_dir).parent == tmp_path / "runs" / "x"
-
-
-def test_a_reference_to_a_missing_value_names_it(load: Load) -> None:
-    message = _message(load, ["model.name=???", "name=${model.name}"])
-    assert message == "model.name = ???: has no value; give one with model.name=..."
-
-
-def test_an_environment_variable_that_is_not_set_is_named(load: Load) -> None:
-    message = _message(load, ["model.path=${oc.env:NO_SUCH_VARIABLE}"])
-    assert message == (
-        'model.path: KeyError raised while resolving interpolation: "Environment variable'
-        " 'NO_SUCH_VARIABLE' not found\"; give model.path=..., or what it refers to"
-    )
 
 
 def test_a_missing_package_is_named_with_its_extra(

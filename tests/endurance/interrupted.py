@@ -28,7 +28,7 @@ from hydra import compose, initialize_config_dir
 import hybrid_rl.run  # noqa: F401 - the same
 from hybrid_rl import worker
 from hybrid_rl.config import loading
-from hybrid_rl.config.composing import config_dir, groups, open_struct
+from hybrid_rl.config.composing import config_dir, open_struct
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.execution import launch, resuming, supervise
 from hybrid_rl.recording.files import read_jsonl
@@ -85,7 +85,7 @@ def settings(directory: Path, method: str, engine: str, *more: str) -> Settings:
         size = (*size, "method.batch_size=2")
     overrides = [*SMALL, *ENGINES[engine], f"method={method}", *size, f"run_dir={directory}", *more]
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        composed = compose("config", overrides=open_struct(overrides, groups(config_dir())))
+        composed = compose("config", overrides=open_struct(overrides))
     return loading.load_settings(composed, directory.parent)
 
 

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 from hybrid_rl.config import loading
-from hybrid_rl.config.composing import config_dir, groups, open_struct
+from hybrid_rl.config.composing import config_dir, open_struct
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.types import Example, Trace, Verdict
 from hybrid_rl.verification.grader import Solution
@@ -140,7 +140,7 @@ def settings(run_dir: Path, method: str = "grpo", **overrides: Any) -> Settings:
         for key, value in overrides.items()
     ]
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        arguments = open_struct([*small, *given], groups(config_dir()))
+        arguments = open_struct([*small, *given])
         return loading.load_settings(compose("config", overrides=arguments), run_dir, run_dir)
 
 

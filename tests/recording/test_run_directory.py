@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from hybrid_rl.config import loading
 from hybrid_rl.errors import UsedDirectoryError
 from hybrid_rl.recording import environment, files, locks
 from hybrid_rl.recording.run_directory import RunDir
@@ -80,14 +79,6 @@ def test_the_status_keeps_its_history(tmp_path: Path) -> None:
     assert [line["state"] for line in status["history"]] == ["running", "failed", "running", "done"]
     assert status["history"][1]["error"] == "out of memory"
     assert status["history"][2]["resumed"] is True
-
-
-def test_two_runs_of_one_second_get_two_directories(tmp_path: Path) -> None:
-    paths = []
-    for _ in range(3):
-        paths.append(loading.dated(tmp_path, "name"))
-        paths[-1].mkdir(parents=True)
-    assert len(set(paths)) == 3
 
 
 def test_overrides_can_be_pasted(tmp_path: Path) -> None:

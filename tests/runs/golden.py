@@ -232,7 +232,7 @@ def _write(path: Path, value: Any) -> None:
 def _composed(typed: Sequence[str]) -> DictConfig:
     """What Hydra hands on, of what would be typed after `hybrid-rl`."""
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        return compose("config", open_struct(typed, groups(config_dir())))
+        return compose("config", open_struct(typed))
 
 
 def _settings(typed: Sequence[str]) -> Settings:

@@ -1,6 +1,5 @@
 """A study: what it plans, refuses, skips and goes on with."""
 
-import json
 import os
 import signal
 import subprocess
@@ -14,58 +13,19 @@ import pytest
 from omegaconf import OmegaConf
 
 from hybrid_rl.config.composing import config_dir
-from hybrid_rl.config.overrides import differences
-from hybrid_rl.config.settings import Settings
-from hybrid_rl.config.study import StudySettings, load_study
-from hybrid_rl.errors import SettingsError, UsedDirectoryError
-from hybrid_rl.execution import launch
+from hybrid_rl.config.study import load_study
+from hybrid_rl.errors import SettingsError
 from hybrid_rl.recording import locks
 from hybrid_rl.recording.files import read_jsonl
 from hybrid_rl.recording.run_directory import RunDir
-from hybrid_rl.studies import directory as directory_
 from hybrid_rl.studies import study
-from hybrid_rl.studies.directory import JobState
 from hybrid_rl.training import checkpoints
-from tests.conftest import Compose, Load
+from tests.conftest import Compose
 from tests.fakes.places import ROOT
+from tests.studies.conftest import begun, claim, defined, planned
 
 STUDIES = sorted(file.stem for file in (config_dir() / "study").glob("*.yaml"))
 SHIPPED = [name for name in STUDIES if name != "custom"]
-TWO: dict[str, Any] = {
-    "name": "two",
-    "arms": {"base": ["method=sft_then_grpo"], "rl": ["method=grpo"]},
-    "seeds": [0, 1],
-    "reference": None,
-    "common": ["method.group_size=4"],
-    "target": None,
-    "jobs": 1,
-}
-
-
-def defined(**changes: Any) -> StudySettings:
-    return load_study(TWO | changes, [])
-
-
-@pytest.fixture
-def job_settings(load: Load) -> study.Compose:
-    """As the command line makes them, of what is typed for one job."""
-
-    def compose(overrides: Sequence[str]) -> Settings:
-        return load(*overrides)
-
-    return compose
-
-
-def planned(directory: Path, compose: study.Compose, **changes: Any) -> study.Study:
-    return study.plan(defined(**changes), [], directory, compose)
-
-
-def claim(made: study.Study) -> None:
-    directory_.claim(made.directory, made.definition.definition(made.extra))
-
-
-def state_of(job: study.Job) -> JobState:
-    return directory_.state_of(job.run, job.settings)
 
 
 def test_jobs_are_ordinary_runs_seed_by_seed(tmp_path: Path, job_settings: study.Compose) -> None:
@@ -134,120 +94,6 @@ def test_arms_may_learn_from_other_traces(tmp_path: Path, job_settings: study.Co
     arms = {"all": ["method=sft_then_grpo"], "few": ["method=sft_then_grpo", "data.traces=8"]}
     made = planned(tmp_path, job_settings, arms=arms)
     assert [job.settings.data.traces for job in made.jobs] == [None, 8, None, 8]
-
-
-def test_what_a_study_decides_itself_is_refused_everywhere() -> None:
-    with pytest.raises(SettingsError) as caught:
-        load_study(TWO | {"common": ["seed=3"], "reference": "x"}, ["name=y", "oops"])
-    assert str(caught.value).splitlines() == [
-        "study.reference = x: is no arm; choose from base, rl",
-        "study.common: seed=3: decided by study.seeds; leave it out",
-        "the command line: name=y: decided by study.name and the arm; leave it out",
-        "the command line: oops: is no setting=value; write e.g. train.steps=100",
-    ]
-
-
-def test_a_study_that_does_not_fit_its_schema_is_told_by_setting() -> None:
-    with pytest.raises(SettingsError) as caught:
-        load_study(TWO | {"jobs": 0, "sedes": [1]}, [])
-    assert str(caught.value).splitlines() == [
-        "study.jobs = 0: must be at least 1; e.g. study.jobs=1",
-        "study.sedes = [1]: no such setting; did you mean study.seeds?",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("changes", "line"),
-    [
-        ({"arms": {}}, "study.arms = {}: a study needs arms;"),
-        ({"seeds": [1, 1]}, "study.seeds = [1, 1]: must be different numbers from 0;"),
-        ({"arms": {"a/b": []}}, "study.arms: a/b becomes a directory,"),
-    ],
-)
-def test_a_study_that_makes_no_sense_is_refused(changes: dict[str, Any], line: str) -> None:
-    with pytest.raises(SettingsError) as caught:
-        defined(**changes)
-    assert str(caught.value).startswith(line)
-
-
-def test_a_changed_definition_names_what_differs() -> None:
-    old = defined().definition([])
-    new = defined(seeds=[0, 1, 2], arms={"base": TWO["arms"]["base"], "b": []}).definition(["x=1"])
-    assert differences(old, new) == [
-        "arms.rl: was ['method=grpo'], is not there",
-        "seeds: was [0, 1], is [0, 1, 2]",
-        "extra: was [], is ['x=1']",
-        "arms.b: was not there, is []",
-    ]
-
-
-def test_study_json_is_the_definition_and_another_one_is_refused(
-    tmp_path: Path, job_settings: study.Compose
-) -> None:
-    made = planned(tmp_path, job_settings)
-    claim(made)
-    assert json.loads((tmp_path / "study.json").read_text()) == {
-        "name": "two", "arms": TWO["arms"], "seeds": [0, 1], "reference": "base", "target": None,
-        "common": ["method.group_size=4"], "extra": [],
-    }  # fmt: skip
-    claim(made)
-    with pytest.raises(SettingsError, match=r"seeds: was \[0, 1\], is \[2\]"):
-        claim(planned(tmp_path, job_settings, seeds=[2]))
-
-
-def test_arms_and_seeds_may_join_a_study_and_none_may_leave(
-    tmp_path: Path, job_settings: study.Compose
-) -> None:
-    claim(planned(tmp_path, job_settings))
-    more = {**TWO["arms"], "late": ["method=alternate"]}
-    claim(planned(tmp_path, job_settings, arms=more, seeds=[2, 1, 0]))
-    kept = json.loads((tmp_path / "study.json").read_text())
-    assert (kept["arms"], kept["seeds"]) == (more, [2, 1, 0])
-    with pytest.raises(SettingsError, match=r"arms\.late: was .*, is not there"):
-        claim(planned(tmp_path, job_settings, seeds=[0, 1, 2]))
-    changed = planned(
-        tmp_path, job_settings, arms={**more, "late": ["method=bread"]}, seeds=[0, 1, 2]
-    )
-    with pytest.raises(SettingsError, match=r"arms\.late: was .*alternate.*, is .*bread"):
-        claim(changed)
-
-
-def test_a_directory_of_something_else_is_refused(
-    tmp_path: Path, job_settings: study.Compose
-) -> None:
-    (tmp_path / "thesis.tex").touch()
-    with pytest.raises(UsedDirectoryError, match=r"it holds thesis\.tex"):
-        claim(planned(tmp_path, job_settings))
-    assert not (tmp_path / "study.json").exists()
-
-
-def begun(job: study.Job) -> RunDir:
-    return launch.prepare(job.settings, ["hybrid-rl"], job.run.path)
-
-
-def test_a_job_is_new_or_done_or_cut_off_or_without_a_checkpoint(
-    tmp_path: Path, job_settings: study.Compose
-) -> None:
-    job = planned(tmp_path, job_settings).jobs[0]
-    assert state_of(job) == "new"
-    begun(job).write_status("failed", error="stopped")
-    assert state_of(job) == "no checkpoint"
-    checkpoint = job.run.checkpoints / "checkpoint-2"
-    checkpoint.mkdir(parents=True)
-    assert state_of(job) == "no checkpoint"
-    (checkpoint / "hybrid_state.json").write_text("{}")
-    assert state_of(job) == "cut off"
-    job.run.write_status("done")
-    assert state_of(job) == "done"
-
-
-def test_a_job_whose_settings_have_changed_is_refused(
-    tmp_path: Path, job_settings: study.Compose
-) -> None:
-    begun(planned(tmp_path, job_settings).jobs[0]).write_status("done")
-    other = study.plan(defined(), ["train.rl.beta=0.5"], tmp_path, job_settings).jobs[0]
-    with pytest.raises(SettingsError, match=r"train\.rl\.beta: was 0\.0, is 0\.5"):
-        state_of(other)
 
 
 def test_a_second_study_waits_for_the_first(tmp_path: Path) -> None:

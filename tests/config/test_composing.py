@@ -1,0 +1,41 @@
+"""Hydra's grammar as we bend it: what a user may type, and what is told of a mistake."""
+
+from pathlib import Path
+
+from hybrid_rl.config.composing import flags_last, open_struct, unknown_options
+
+
+def test_settings_are_opened_for_the_schema_and_nothing_else_is() -> None:
+    typed = [
+        "method=grpo", "train.steps=3", "hydra.job.name=x", "+a=1", "~b", "-m", "hydra/help=default",
+        "model@other=tiny", "--config-dir", "dir", "trl.x=[1,2]",
+    ]  # fmt: skip
+    assert open_struct(typed) == [
+        "method=grpo", "++train.steps=3", "hydra.job.name=x", "+a=1", "~b", "-m", "hydra/help=default",
+        "model@other=tiny", "--config-dir", "dir", "++trl.x=[1,2]",
+    ]  # fmt: skip
+    assert open_struct(["-sc", "query=bash"]) == ["-sc", "query=bash"]
+
+
+def test_unknown_options_are_told_at_once_with_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "method").mkdir()
+    (tmp_path / "method" / "mine.yaml").touch()
+    own = f"--config-dir={tmp_path}"
+    typed = ["method=grop", "experiment=smok", "data=grpo,sft", "train.steps=3", "model=null"]
+    method, experiment = unknown_options([*typed, own])
+    assert method.startswith("method = grop: no such option; did you mean grpo? choose from alt")
+    assert method.endswith("grpo, mine, relift, sasr, sft, sft_then_grpo")
+    assert experiment.startswith("experiment = smok: no such option; did you mean smoke? choose")
+    assert unknown_options(["method=mine", own]) == []
+    assert unknown_options(["--config-dir", str(tmp_path), "method=mine"]) == []
+    assert "choose from alternate, bread," in unknown_options(["method=mine"])[0]
+    assert unknown_options(["-cd", str(tmp_path / "no")]) == [
+        f"--config-dir {tmp_path}/no: no such directory; correct the path"
+    ]
+    assert unknown_options(["method=theirs", "hydra.searchpath=[pkg://theirs]"]) == []
+
+
+def test_the_directory_of_own_configs_may_stand_anywhere() -> None:
+    typed = ["experiment=smoke", "--config-dir", "mine", "method=grpo", "-m"]
+    assert flags_last(typed) == ["experiment=smoke", "method=grpo", "-m", "--config-dir", "mine"]
+    assert flags_last(["--config-dir=mine", "method=grpo"]) == ["--config-dir=mine", "method=grpo"]
