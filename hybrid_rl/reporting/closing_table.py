@@ -1,7 +1,4 @@
-"""What a person sees of a run: progress, phases, the closing table; and what other libraries are kept from saying.
-
-On a terminal one live bar; elsewhere a plain line now and then, through the log. Loads nothing heavy.
-"""
+"""Tables that the terminal shows at the end of a run: its accuracies, or what task=doctor found."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,7 +11,7 @@ from hybrid_rl.reporting.markdown import between
 
 
 def closing_table(before: Mapping[str, SetSummary], after: Mapping[str, SetSummary]) -> Table:
-    """Accuracies before and after training, a row per set and measure; before may lack sets, or be empty."""
+    """The accuracies before and after training, a row per set and measure; `before` may lack sets."""
     table = Table(title="accuracy, with 95 % intervals over questions", title_justify="left")
     for column in ("set", "questions", "measure", "before", "after"):
         table.add_column(column, justify="left" if column in ("set", "measure") else "right")
@@ -38,7 +35,7 @@ def show_results(
     after: Mapping[str, SetSummary],
     console: Console | None = None,
 ) -> None:
-    """Print the closing table; nothing where nothing was evaluated."""
+    """Prints the closing table; nothing where nothing was evaluated."""
     if after:
         (console or Console(highlight=False)).print(closing_table(before, after))
 
@@ -47,10 +44,10 @@ def show_checks(
     engine: str,
     facts: Mapping[str, str],
     checks: Sequence[tuple[str, str, str]],
-    verdict: str,
+    advice: str,
     console: Console | None = None,
 ) -> None:
-    """Print what task=doctor found: the machine, then name, result and finding of every check."""
+    """Prints what task=doctor found: facts of the machine, every check as (name, result, finding), then advice."""
     shown = console or Console(highlight=False)
     for name, value in facts.items():
         shown.print(f"{name:<22} {value}")
@@ -60,10 +57,11 @@ def show_checks(
     for row in checks:
         table.add_row(*row)
     shown.print(table)
-    shown.print(f"verdict: {verdict}")
+    shown.print(f"verdict: {advice}")
 
 
 def _measures(summary: SetSummary) -> dict[str, Interval]:
+    """Returns the accuracies of a set by the name of their measure, without those that need samples it lacks."""
     k = summary.samples
     found = {"greedy": summary.greedy, f"avg@{k}": summary.avg, f"maj@{k}": summary.maj}
     found[f"pass@{k}"] = summary.pass_at.get(k)

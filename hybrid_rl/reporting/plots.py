@@ -1,4 +1,4 @@
-"""Curves of one run, as PNG files. The only file that draws."""
+"""Curves of one run as PNG files, drawn by Matplotlib; no other file draws pictures."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
@@ -9,14 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-# Okabe and Ito's colours, told apart by the colour-blind too.
+# Okabe and Ito's colours: the colour-blind can tell them apart.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#DDDDDD"
 
 Line = Mapping[str, Any]
 
 
 def write(metrics: Sequence[Line], progress: Sequence[Line], directory: Path) -> list[Path]:
-    """The plots for which there are numbers, in the order of reading."""
+    """Writes the plots for which there are numbers; returns their paths in the order of reading."""
     directory.mkdir(parents=True, exist_ok=True)
     figures = {
         "training": _training(metrics),
@@ -33,7 +33,7 @@ def write(metrics: Sequence[Line], progress: Sequence[Line], directory: Path) ->
 
 
 def _training(metrics: Sequence[Line]) -> Figure | None:
-    """Reward and fraction correct of RL steps above, loss of SFT steps below; either may be missing."""
+    """The reward and fraction correct of RL steps above, the loss of SFT steps below; None without a step."""
     rl = [line for line in metrics if line["kind"] == "rl"]
     sft = [line for line in metrics if line["kind"] == "sft"]
     rows = bool(rl) + bool(sft)
@@ -43,7 +43,7 @@ def _training(metrics: Sequence[Line]) -> Figure | None:
     panels = iter(figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0])
     if rl:
         axes = next(panels)
-        # Wide: where the reward is 0 or 1 the two curves are one, and both must be seen.
+        # The lower curve is wide: where the reward is 0 or 1 the two lie on each other, and both must be seen.
         _curve(axes, rl, "reward_mean", "reward, mean", BLUE, "o", width=4.5)
         _curve(axes, rl, "correct_mean", "fraction correct", ORANGE, "s")
         axes.set_ylabel("of trained rollouts")
@@ -60,6 +60,7 @@ def _training(metrics: Sequence[Line]) -> Figure | None:
 
 
 def _dev(metrics: Sequence[Line], progress: Sequence[Line]) -> Figure | None:
+    """The accuracies on dev during training with their intervals; None without an evaluation."""
     if not progress:
         return None
     figure = _figure(1)
@@ -88,6 +89,7 @@ def _dev(metrics: Sequence[Line], progress: Sequence[Line]) -> Figure | None:
 
 
 def _length(metrics: Sequence[Line]) -> Figure | None:
+    """The length of completions above, the share of truncated ones below; None without an RL step."""
     rl = [line for line in metrics if line["kind"] == "rl"]
     if not rl:
         return None
@@ -119,7 +121,7 @@ def _curve(
     marker: str,
     width: float = 1.4,
 ) -> None:
-    """Markers only where points are few."""
+    """Draws `key` of all lines that have it against their steps, with markers only where points are few."""
     found = [line for line in lines if line.get(key) is not None]
     if found:
         axes.plot(
@@ -134,7 +136,7 @@ def _curve(
 
 
 def _finish(axes: Axes, metrics: Sequence[Line]) -> None:
-    """Grey where steps were SFT, in runs that had both kinds; grid and legend."""
+    """Adds a grid and a legend, and grey where steps were SFT in a run that had both kinds."""
     spans = list(_sft_spans(metrics))
     if len({line["kind"] for line in metrics}) == 2:
         for index, (first, last) in enumerate(spans):
@@ -147,7 +149,7 @@ def _finish(axes: Axes, metrics: Sequence[Line]) -> None:
 
 
 def _sft_spans(metrics: Sequence[Line]) -> Iterator[tuple[int, int]]:
-    """First and last step of every stretch of SFT steps."""
+    """Yields the first and last step of every stretch of SFT steps."""
     for kind, stretch in groupby(metrics, key=lambda line: line["kind"]):
         steps = [line["step"] for line in stretch]
         if kind == "sft":

@@ -1,4 +1,4 @@
-"""A run directory as it is read back for reports: whatever is there, of a run that may not have ended."""
+"""A run as reports read it back from its directory: whatever is there, even of a run that has not ended."""
 
 import json
 from dataclasses import dataclass
@@ -13,7 +13,10 @@ from hybrid_rl.recording.run_directory import Moment, RunDir
 
 @dataclass(frozen=True)
 class RunRecord:
-    """Plain values: the settings may be of a method that cannot be imported here."""
+    """What the files of one run directory hold; what is missing is empty.
+
+    Settings are plain values, since their method may be a class that cannot be imported here.
+    """
 
     directory: RunDir
     settings: dict[str, Any]
@@ -25,11 +28,11 @@ class RunRecord:
     before: dict[str, SetSummary]
     after: dict[str, SetSummary]
     best: dict[str, SetSummary]
-    """Of the checkpoint that was best on dev; empty where none was chosen."""
+    """Summaries of the checkpoint that was best on dev; empty where none was chosen."""
 
     @classmethod
     def read(cls, path: Path) -> "RunRecord":
-        """Raises FileNotFoundError where there is no settings.json."""
+        """Returns the record of a run directory. Raises FileNotFoundError where there is no settings.json."""
         directory = RunDir(path)
         if not directory.settings.exists():
             raise FileNotFoundError(f"{path} is not a run directory: it has no settings.json")
@@ -49,21 +52,23 @@ class RunRecord:
 
     @property
     def name(self) -> str:
+        """The run's name in its settings; else that of its directory."""
         return str(self.settings.get("name", self.directory.path.name))
 
     @property
     def method(self) -> str:
+        """The name of the run's method; "?" where the settings have none."""
         return str(self.settings.get("method", {}).get("name", "?"))
 
     @property
     def data(self) -> dict[str, Any]:
-        """What the run read: counts and hashes; empty of a run that recorded none."""
+        """Counts and hashes of what the run read; empty for a run that recorded none."""
         found: dict[str, Any] = self.environment.get("data", {})
         return found
 
     @property
     def traces(self) -> str | None:
-        """Distinct expert traces used, of how many there were; None before the first step."""
+        """How many distinct expert traces were used, out of how many; None before the first step."""
         if not self.metrics or "traces_used" not in self.metrics[-1]:
             return None
         used, there = int(self.metrics[-1]["traces_used"]), self.data.get("traces")
@@ -72,7 +77,7 @@ class RunRecord:
         return f"{used:,} of {there:,}" + (f" ({used / there:.0%})" if there else "")
 
     def rows(self, moment: Moment, name: str) -> list[AnsweredQuestion]:
-        """Saved solutions of a set; empty where there are none."""
+        """The saved solutions to the questions of a set; empty where there are none."""
         return scores.read_rows(self.directory.evaluation(moment) / f"{name}.jsonl")
 
 

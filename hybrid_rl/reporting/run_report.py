@@ -1,4 +1,4 @@
-"""RUN_DIR -> report.md and plots, from its files alone, finished or not. The comparison of runs is `report_command`."""
+"""The report of a run, finished or not: report.md and its plots, written from the files of its directory alone."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,7 +28,7 @@ _SHOWN_QUESTIONS = 3
 
 
 def write(run_dir: Path) -> Path:
-    """The path of report.md. Raises FileNotFoundError where there is no run."""
+    """Writes report.md and the plots; returns the path of report.md. Raises FileNotFoundError where there is no run."""
     from hybrid_rl.reporting import plots  # noqa: PLC0415 - heavy: matplotlib
 
     record = RunRecord.read(run_dir)
@@ -55,6 +55,7 @@ def write(run_dir: Path) -> Path:
 
 
 def _state(record: RunRecord) -> str:
+    """How far the run has come, in a sentence."""
     state = record.status.get("state")
     steps = record.settings.get("train", {}).get("steps")
     done = record.metrics[-1]["step"] if record.metrics else 0
@@ -79,7 +80,7 @@ def _budget(record: RunRecord) -> str:
 
 
 def _alarms(record: RunRecord) -> list[str]:
-    """What the guards raised, each with how long it was on and its first message; nothing where all was quiet."""
+    """The alarms of the guards, each with how long it was on and its first message; nothing where there was none."""
     told: dict[str, list[dict[str, Any]]] = {}
     for alarm in read_jsonl(record.directory.alarms):
         told.setdefault(alarm["alarm"], []).append(alarm)
@@ -100,7 +101,7 @@ def _result(record: RunRecord) -> list[str]:
         return [*lines, "No evaluation yet."]
     for name, after in record.after.items():
         lines.append(
-            f"- **{name}**, {after.questions:,} questions: {_verdict(record, name, after)}"
+            f"- **{name}**, {after.questions:,} questions: {_change_in_words(record, name, after)}"
         )
     lines += ["", *_accuracy_table(record), ""]
     fewest = min(s.questions for s in (record.after or record.before).values())
@@ -118,8 +119,8 @@ def _result(record: RunRecord) -> list[str]:
     return lines
 
 
-def _verdict(record: RunRecord, name: str, after: SetSummary) -> str:
-    """In plain words, from the same questions before and after where they were saved."""
+def _change_in_words(record: RunRecord, name: str, after: SetSummary) -> str:
+    """What training changed on a set in plain words, question by question where the solutions were saved."""
     if name not in record.before:
         return f"greedy {between(after.greedy)}; there is no evaluation before training to compare with."
     before = record.before[name]
@@ -139,6 +140,7 @@ def _verdict(record: RunRecord, name: str, after: SetSummary) -> str:
 def _change(
     measure: str, before: Interval, after: Interval, pairs: Sequence[tuple[float, float]]
 ) -> str:
+    """The change of one measure and whether it is more than chance; `pairs` holds each question's score twice."""
     start = f"{measure} {between(before)} -> {between(after)}"
     overlap = before.overlaps(after)
     if not pairs:
@@ -159,6 +161,7 @@ def _change(
 
 
 def _accuracy_table(record: RunRecord) -> Iterator[str]:
+    """Yields a table with a row per set and moment of evaluation."""
     summaries = [*record.before.values(), *record.after.values()]
     k = max(summary.samples for summary in summaries)
     columns = ["set", "questions", "when", "greedy"]
@@ -184,7 +187,7 @@ def _accuracy_table(record: RunRecord) -> Iterator[str]:
 
 
 def _levels(record: RunRecord) -> list[str]:
-    """Per difficulty level, where a set has more than one."""
+    """The accuracies before and after by difficulty level, of sets that have more than one level."""
     rows = []
     for name in dict.fromkeys([*record.before, *record.after]):
         before, after = record.before.get(name), record.after.get(name)
@@ -209,6 +212,7 @@ def _levels(record: RunRecord) -> list[str]:
 
 
 def _cost(record: RunRecord) -> list[str]:
+    """What training spent on every budget axis."""
     if not record.metrics:
         return []
     kinds = [line["kind"] for line in record.metrics]
@@ -237,7 +241,7 @@ def _curves(pictures: Sequence[Path], run_dir: Path) -> list[str]:
 
 
 def _examples(record: RunRecord) -> list[str]:
-    """A few questions of the first set with greedy solutions, those whose outcome changed first."""
+    """A few questions of the first set with their greedy solutions; those whose outcome changed come first."""
     names = list(record.after or record.before)
     if not names:
         return []
@@ -262,6 +266,7 @@ def _changed(before: AnsweredQuestion | None, after: AnsweredQuestion | None) ->
 
 
 def _what_ran(record: RunRecord) -> list[str]:
+    """The choices of the run, the code and packages that it ran on, and how it was started."""
     settings, environment = record.settings, record.environment
     rows = [[key, str(settings[key])] for key in ("task", "seed") if key in settings]
     groups = "method model data reward hardware rollout guards eval tracker"

@@ -120,14 +120,14 @@ def test_no_directory_of_a_run_is_no_report(tmp_path: Path) -> None:
         run_report.write(tmp_path)
 
 
-def verdict(path: Path, wrong_before: int, wrong_after: int, of: int = 64) -> str:
-    """Of a run in which the first questions were wrong and the rest correct."""
+def change(path: Path, wrong_before: int, wrong_after: int, of: int = 64) -> str:
+    """What the report says of a run in which the first questions were wrong and the rest correct."""
     run = recorded.write_run(path, finished=False)
     for moment, wrong in (("before", wrong_before), ("after", wrong_after)):
         greedy = ["wrong"] * wrong + ["correct"] * (of - wrong)
         recorded.write_evaluation(run, moment, "hard", recorded.rows(greedy, [[]] * of))  # type: ignore[arg-type]  # literals
     record = RunRecord.read(path)
-    return run_report._verdict(record, "hard", record.after["hard"])
+    return run_report._change_in_words(record, "hard", record.after["hard"])
 
 
 @pytest.mark.parametrize(
@@ -144,15 +144,15 @@ def verdict(path: Path, wrong_before: int, wrong_after: int, of: int = 64) -> st
         (30, 30, "**no conclusion**: chance alone gives such a change with probability 1.00."),
     ],
 )
-def test_a_verdict_is_in_plain_words(tmp_path: Path, before: int, after: int, end: str) -> None:
-    assert verdict(tmp_path, before, after).endswith(end)
+def test_a_change_is_told_in_plain_words(tmp_path: Path, before: int, after: int, end: str) -> None:
+    assert change(tmp_path, before, after).endswith(end)
 
 
 def test_without_saved_solutions_overlapping_intervals_conclude_nothing(tmp_path: Path) -> None:
-    verdict(tmp_path, 30, 20)
+    change(tmp_path, 30, 20)
     (tmp_path / "eval" / "before" / "hard.jsonl").unlink()
     record = RunRecord.read(tmp_path)
-    found = run_report._verdict(record, "hard", record.after["hard"])
+    found = run_report._change_in_words(record, "hard", record.after["hard"])
     assert found == (
         "greedy 0.531 [0.411, 0.648] -> 0.688 [0.566, 0.788], **no conclusion**: the intervals overlap."
     )

@@ -1,4 +1,7 @@
-"""PATHs -> the runs of a comparison, put into arms: by the study that made them, or else by their settings."""
+"""The arms of a comparison: runs read from paths and grouped by recipe, and the settings in which arms differ.
+
+A study says itself which runs are an arm. Other runs are put together by their settings.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,11 +14,11 @@ from hybrid_rl.errors import UserError
 from hybrid_rl.evaluation.scores import Measure
 from hybrid_rl.reporting.record import RunRecord
 
+# Runs of one arm may differ in these settings, and in those of these sections.
 _OWN = frozenset(["seed", "run_dir", "name", "resume", "check", "study"])
-# Settings that runs of one arm may differ in, besides those of these sections.
 _OWN_SECTIONS = ("tracker", "hardware")
 _LONGEST_LABEL = 60  # characters
-_REFERENCES = ("sft_then_grpo", "grpo")
+_REFERENCES = ("sft_then_grpo", "grpo")  # chosen where nobody says which arm it is
 
 
 class ComparisonError(UserError):
@@ -33,9 +36,11 @@ class Target:
 
 @dataclass(frozen=True)
 class Arm:
+    """The runs of one recipe, which differ in their seed."""
+
     name: str
     records: list[RunRecord]
-    """By seed; those without an evaluation after training too."""
+    """All runs by seed, those without an evaluation after training included."""
 
     @property
     def evaluated(self) -> list[RunRecord]:
@@ -48,6 +53,8 @@ class Arm:
 
 @dataclass(frozen=True)
 class Arms:
+    """All arms of a comparison, the reference first, and the target whose cost is to be found."""
+
     title: str
     arms: list[Arm]
     reference: str
@@ -59,9 +66,9 @@ class Arms:
 
 
 def read(paths: Sequence[Path], reference: str | None = None, target: float | None = None) -> Arms:
-    """`paths`: one study directory; or run directories, or directories of them at any depth.
+    """The arms of the runs in `paths`: one study directory; or run directories, or directories of them at any depth.
 
-    `reference` and `target`, an accuracy on dev, stand before what a study says. Raises ComparisonError where there is
+    `reference` and `target` (a greedy accuracy on dev) replace what a study says. Raises ComparisonError where there is
     no run, and for a reference that is no arm.
     """
     study = paths[0] / "study.json" if len(paths) == 1 else None
@@ -82,7 +89,7 @@ def read(paths: Sequence[Path], reference: str | None = None, target: float | No
             f"--reference {chosen}: is no arm of these runs; choose from {', '.join(names)}"
         )
     wanted = Target("dev", "greedy", target) if target is not None else found.target
-    # The reference first: it is what all others are read against.
+    # The reference comes first: all others are compared with it.
     ordered = sorted(found.arms, key=lambda arm: arm.name != chosen)
     return replace(found, arms=ordered, reference=chosen, target=wanted)
 
@@ -92,7 +99,7 @@ def seed_of(record: RunRecord) -> int:
 
 
 def recipe(record: RunRecord) -> dict[str, Any]:
-    """Settings by dotted key, without those in which runs of one recipe differ anyway."""
+    """A run's settings by dotted key, without those in which runs of one recipe differ anyway."""
     return {
         key: value
         for key, value in flat(record.settings).items()
@@ -101,14 +108,14 @@ def recipe(record: RunRecord) -> dict[str, Any]:
 
 
 def differing(records: Sequence[RunRecord]) -> list[str]:
-    """Settings that are not the same in all runs, in the order of the settings."""
+    """The dotted keys whose values are not the same in all runs, in the order of the settings."""
     found = [recipe(record) for record in records]
     keys = dict.fromkeys(key for one in found for key in one)
     return [key for key in keys if any(one.get(key) != found[0].get(key) for one in found)]
 
 
 def setting_table(arms: Arms) -> list[list[str]]:
-    """A row per setting: its name, then its value in every arm, `-` where an arm's method has no such setting."""
+    """Rows of the settings in which arms differ: a name, then the value in every arm, `-` where an arm has none."""
     firsts = [arm.records[0] for arm in arms.arms]
     recipes = [recipe(record) for record in firsts]
     rows = []
@@ -120,7 +127,7 @@ def setting_table(arms: Arms) -> list[list[str]]:
 
 
 def environment_table(arms: Arms) -> list[list[str]]:
-    """What the runs ran on and read: name, value; several values where runs differ."""
+    """Rows of what the runs ran on and what they read: a name, then its value, or several where runs differ."""
     found: dict[str, dict[str, None]] = {}
 
     def add(key: str, value: Any) -> None:
@@ -158,7 +165,7 @@ def _of_study(directory: Path, definition: Mapping[str, Any]) -> Arms:
 
 
 def _runs(paths: Sequence[Path]) -> list[Path]:
-    """Run directories at or below the paths, each once."""
+    """The run directories at or below the paths, each once."""
     found: dict[Path, None] = {}
     for path in paths:
         if not path.is_dir():
@@ -173,7 +180,7 @@ def _runs(paths: Sequence[Path]) -> list[Path]:
 
 
 def _below(path: Path) -> list[Path]:
-    """Runs below, not looking into them: a checkpoint may hold settings too."""
+    """The runs below a directory. It does not look into a run, whose checkpoints may hold settings too."""
     found = []
     for entry in sorted(path.iterdir(), key=_natural):
         if entry.is_dir() and not entry.is_symlink():
@@ -182,13 +189,13 @@ def _below(path: Path) -> list[Path]:
 
 
 def _natural(path: Path) -> tuple[int, str]:
-    """Sweeps number their runs: 2 before 10."""
+    """A key that sorts numbered directories by number, as sweeps make them: 2 before 10."""
     head = path.name.partition("-")[0]
     return (int(head) if head.isdigit() else -1), path.name
 
 
 def _by_settings(records: Sequence[RunRecord]) -> list[Arm]:
-    """An arm per recipe, named by its method and by what sets it apart from others of the same method."""
+    """The runs in one arm per recipe, named by method and by what sets it apart from others of that method."""
     methods: dict[str, list[RunRecord]] = {}
     for record in records:
         methods.setdefault(record.method, []).append(record)
@@ -206,7 +213,7 @@ def _by_settings(records: Sequence[RunRecord]) -> list[Arm]:
 
 
 def _label(method: str, values: Mapping[str, Any], number: int) -> str:
-    """The whole difference where it is short; else a number, and the report's table of settings says what it is."""
+    """The method with the whole difference where that is short, else with a number: the table of settings explains."""
     if not values:
         return method
     shown = ", ".join(f"{key}={_short(value)}" for key, value in values.items())

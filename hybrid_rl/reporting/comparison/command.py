@@ -1,4 +1,4 @@
-"""hybrid-rl-report PATH...: a comparison of runs as one HTML page and its Markdown twin."""
+"""hybrid-rl-report compares runs and writes one HTML page, and the same figures in Markdown."""
 
 import argparse
 import sys
@@ -23,12 +23,12 @@ examples:
 
 
 def main() -> None:
-    """Console script; exit code 2 for what the user can fix."""
+    """The console script; its exit code is 2 for what the user can fix."""
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
-    """The exit code."""
+    """Writes the pages for a command line and tells where they are; returns the exit code."""
     typed = _parser().parse_args(arguments)
     html = typed.out or _default(typed.paths[0])
     if html.suffix not in (".html", ".htm"):
@@ -50,9 +50,9 @@ def write(
     target: float | None = None,
     rollouts: int = ROLLOUTS,
 ) -> list[str]:
-    """The verdict, then what to keep in mind; writes `html`, and the same name with .md. Raises ComparisonError.
+    """Writes `html`, and the same name with .md; returns the conclusion, then the notes. Raises ComparisonError.
 
-    `target`: greedy accuracy on dev. `rollouts`: most that are put into the page, of whole steps and evenly spread.
+    `target` is a greedy accuracy on dev. At most `rollouts` rollouts are put into the page.
     """
     comparison = compare(arms.read(paths, reference, target))
     write_text(html, html_page.render(comparison, rollouts))
@@ -61,7 +61,7 @@ def write(
 
 
 def _default(first: Path) -> Path:
-    """In the directory of a study or sweep; a run keeps its own report.md."""
+    """The page's path: in the directory of a study or sweep, but not in that of a run, which has its own report.md."""
     return Path("comparison.html") if RunDir(first).settings.exists() else first / "report.html"
 
 

@@ -1,4 +1,4 @@
-"""Arms of runs -> every figure of their comparison. Files are read here; how figures look is not known.
+"""The figures of a comparison of arms, computed from the files of their runs. This file does not know how they look.
 
 Only means over all runs of an arm are compared; no best run or seed is picked.
 """
@@ -26,26 +26,26 @@ OTHER_DEV = (
     "The runs were followed on different dev questions, as the hashes in their environment.json tell: their curves are"
     " not to be compared, and areas and the cost of a target on dev are left out."
 )
-_UNEQUAL = 1.1  # of spending: further apart is told
+_UNEQUAL = 1.1  # arms whose spending differs by a larger factor get a note
 
 Scores = dict[int, list[float]]
-"""Seed -> score of every question, the questions in one order."""
+"""The score of every question by seed, with the questions in one order."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """Accuracy of an arm: mean over seeds and questions, and how it differs from the reference."""
+    """The accuracy of an arm, as a mean over seeds and questions, and how it differs from the reference."""
 
     arm: str
     seeds: list[int]
     value: Interval
     contrast: Contrast | None
-    """None for the reference, and without a seed in common with it."""
+    """The difference from the reference; None for the reference, and for an arm that shares no seed with it."""
 
 
 @dataclass(frozen=True)
 class SetComparison:
-    """One measure on one set: a row per arm that was evaluated."""
+    """One measure on one set of questions at one moment, with a figure per arm that was evaluated."""
 
     set: str
     measure: Measure
@@ -57,6 +57,8 @@ class SetComparison:
 
 @dataclass(frozen=True)
 class LevelFigure:
+    """The greedy accuracy of an arm on the questions of one difficulty level of a set."""
+
     set: str
     level: str
     arm: str
@@ -66,49 +68,52 @@ class LevelFigure:
 
 @dataclass(frozen=True)
 class Area:
-    """Mean accuracy on dev while spending, of an arm and of the reference over the range that their runs all cover.
+    """The mean accuracy on dev while spending, of an arm and of the reference.
 
-    A pair has its own range, so that an arm that ends early cuts short no other comparison; and no curve is drawn on
-    past its end, where nobody knows what more spending would have brought.
+    It is taken over the range of spending that all runs of the two cover. Each pair of arms has its own range, so that
+    an arm that ends early cuts short no other comparison. No curve is extended past its end, since nobody knows what
+    more spending would have brought.
     """
 
     first: float
     last: float
     own: Interval
-    """Mean, least and most of the runs."""
+    """The mean over the arm's runs, between the lowest and the highest run."""
     reference: Interval
 
 
 @dataclass(frozen=True)
 class Comparison:
+    """Everything that the pages show, apart from settings and rollouts."""
+
     arms: Arms
-    outcomes: list[SetComparison]
+    on_sets: list[SetComparison]
     levels: list[LevelFigure]
     costs: dict[str, dict[str, Costs]]
-    """Budget axis -> arm -> cost of the target; empty without a target."""
+    """The cost of the target by budget axis and arm; empty without a target."""
     areas: dict[str, dict[str, Area | None]]
-    """Budget axis -> arm that spends on it, but the reference -> area; None: it has no range in common with that."""
+    """The area by budget axis and arm that spends on it, without the reference; None: they have no common range."""
     notes: list[str]
 
     @property
     def main(self) -> SetComparison:
-        """Greedy accuracy after training on the first set: what the verdict is about."""
-        return self.outcomes[0]
+        """The greedy accuracy after training on the first set, which the conclusion is about."""
+        return self.on_sets[0]
 
 
 def compare(arms: Arms) -> Comparison:
-    """Raises ComparisonError where runs were evaluated on different questions, or none was evaluated."""
+    """All figures. Raises ComparisonError where runs were evaluated on different questions, or no run was evaluated."""
     evaluated = [record for record in arms.records if record.after]
     if not evaluated:
         raise ComparisonError(f"none of {len(arms.records)} runs has an evaluation after training")
     sets = dict.fromkeys(name for record in evaluated for name in record.after)
-    names = sorted(sets, key=lambda name: name == "dev")  # what was looked at while training: last
-    outcomes: list[SetComparison] = []
+    names = sorted(sets, key=lambda name: name == "dev")  # last: it was looked at during training
+    on_sets: list[SetComparison] = []
     levels: list[LevelFigure] = []
     for name in names:
         for moment in MOMENTS:
             rows = _rows(arms, name, moment)
-            outcomes += _outcomes(arms, name, moment, rows)
+            on_sets += _on_set(arms, name, moment, rows)
             if moment == "after":
                 levels += _levels(name, rows)
     measure: Measure = arms.target.measure if arms.target else "greedy"
@@ -116,7 +121,7 @@ def compare(arms: Arms) -> Comparison:
     target = arms.target if arms.target and (one_dev or arms.target.set != "dev") else None
     return Comparison(
         arms=arms,
-        outcomes=outcomes,
+        on_sets=on_sets,
         levels=levels,
         costs=_costs(arms, target) if target else {},
         areas=_areas(arms, measure) if one_dev else {},
@@ -125,7 +130,7 @@ def compare(arms: Arms) -> Comparison:
 
 
 def curve(record: RunRecord, axis: str, measure: Measure, name: str = "dev") -> list[Point]:
-    """Accuracy of a run on a set during training; from 0, where the set was evaluated before training."""
+    """The accuracy of a run on a set during training, from a spending of 0 if it was evaluated before training."""
     points = [
         Point(float(line[axis]), float(line[measure]))
         for line in record.progress
@@ -138,13 +143,16 @@ def curve(record: RunRecord, axis: str, measure: Measure, name: str = "dev") -> 
 
 
 def spent(record: RunRecord, axis: str) -> float | None:
-    """All that a run spent on an axis."""
+    """What a run spent in all on a budget axis; None where it did not record it."""
     value = record.metrics[-1].get(axis) if record.metrics else None
     return None if value is None else float(value)
 
 
 def _rows(arms: Arms, name: str, moment: Moment) -> dict[str, list[list[AnsweredQuestion]]]:
-    """Arm -> run -> rows, all on the same questions in one order; a run without this evaluation is left out."""
+    """The answered questions by arm and run, all in one order; a run without this evaluation is left out.
+
+    Raises ComparisonError where runs were evaluated on different questions.
+    """
     found: dict[str, list[list[AnsweredQuestion]]] = {}
     first: tuple[RunRecord, set[str]] | None = None
     for arm in arms.arms:
@@ -168,9 +176,10 @@ def _refuse(name: str, record: RunRecord, ids: set[str], first: tuple[RunRecord,
     )
 
 
-def _outcomes(
+def _on_set(
     arms: Arms, name: str, moment: Moment, rows: Mapping[str, list[list[AnsweredQuestion]]]
 ) -> Iterator[SetComparison]:
+    """Yields the comparison of every measure that all runs have on a set."""
     if not rows:
         return
     counts = {len(row.samples) for tables in rows.values() for table in tables for row in table}
@@ -195,7 +204,7 @@ def _outcomes(
 
 
 def _contrasts(reference: str, by_seed: Mapping[str, Scores]) -> dict[str, Contrast]:
-    """Of every arm against the reference over their common seeds, corrected for how many there are."""
+    """The contrast of every arm with the reference over their common seeds, corrected for how many there are."""
     common = {
         arm: [seed for seed in scores if seed in by_seed.get(reference, {})]
         for arm, scores in by_seed.items()
@@ -214,7 +223,7 @@ def _contrasts(reference: str, by_seed: Mapping[str, Scores]) -> dict[str, Contr
 
 
 def _levels(name: str, rows: Mapping[str, list[list[AnsweredQuestion]]]) -> Iterator[LevelFigure]:
-    """Greedy, where a set has more than one level."""
+    """Yields the greedy accuracy of every arm on every level of a set that has more than one."""
     first = next(iter(rows.values()))[0] if rows else []
     levels = dict.fromkeys(row.level for row in first if row.level is not None)
     if len(levels) < 2:
@@ -228,6 +237,7 @@ def _levels(name: str, rows: Mapping[str, list[list[AnsweredQuestion]]]) -> Iter
 
 
 def _costs(arms: Arms, target: Target) -> dict[str, dict[str, Costs]]:
+    """The cost of the target by budget axis and arm."""
     found: dict[str, dict[str, Costs]] = {}
     for axis in BUDGETS:
         for arm in arms.arms:
@@ -239,7 +249,7 @@ def _costs(arms: Arms, target: Target) -> dict[str, dict[str, Costs]]:
 
 
 def _areas(arms: Arms, measure: Measure) -> dict[str, dict[str, Area | None]]:
-    """Of every arm against the reference, on the axes that the arm spends on."""
+    """The area of every arm beside the reference, by the budget axes that the arm spends on."""
     found: dict[str, dict[str, Area | None]] = {}
     for axis in BUDGETS:
         curves = {
@@ -258,6 +268,7 @@ def _areas(arms: Arms, measure: Measure) -> dict[str, dict[str, Area | None]]:
 
 
 def _area(own: Sequence[Sequence[Point]], reference: Sequence[Sequence[Point]]) -> Area | None:
+    """The area of one arm and of the reference over the range that all their curves cover; None without one."""
     if not reference:
         return None
     every = [*own, *reference]
@@ -270,6 +281,7 @@ def _area(own: Sequence[Sequence[Point]], reference: Sequence[Sequence[Point]]) 
 
 
 def _spread(values: Sequence[float]) -> Interval:
+    """The mean between the least and the largest value."""
     return Interval(fmean(values), min(values), max(values))
 
 
@@ -281,6 +293,7 @@ def _left_out(arms: Arms) -> Iterator[str]:
 
 
 def _notes(arms: Arms) -> Iterator[str]:
+    """Yields what weakens a comparison: lone or repeated seeds, other data, unequal spending."""
     alone = [arm.name for arm in arms.arms if len(arm.evaluated) == 1]
     if alone:
         yield f"One run of {', '.join(alone)}: its interval knows nothing of the spread between seeds."

@@ -1,4 +1,4 @@
-"""A comparison in a sentence or two: what can be concluded, what cannot, and why not. Pure."""
+"""The conclusion of a comparison in a few sentences: what can be concluded, what cannot, and why not."""
 
 from collections.abc import Sequence
 
@@ -15,18 +15,18 @@ HOW = (
 
 
 def conclusion(comparison: Comparison) -> str:
-    """Of the main outcome, in plain words."""
-    outcome, reference = comparison.main, comparison.arms.reference
-    others = [f for f in outcome.figures if f.contrast is not None]
-    own = next((f for f in outcome.figures if f.arm == reference), None)
+    """What follows from the greedy accuracies on the first set, in plain words."""
+    main, reference = comparison.main, comparison.arms.reference
+    others = [f for f in main.figures if f.contrast is not None]
+    own = next((f for f in main.figures if f.arm == reference), None)
     if own is None:
         return f"Nothing can be concluded: the reference, {reference}, has not been evaluated."
     if not others:
         return (
             f"Nothing can be compared: no other arm shares a seed with {reference}, whose greedy accuracy on"
-            f" {outcome.set} is {own.value.value:.3f}."
+            f" {main.set} is {own.value.value:.3f}."
         )
-    where = f"On {outcome.set} ({outcome.questions:,} questions, {_seeds(others)}), greedy"
+    where = f"On {main.set} ({main.questions:,} questions, {_seeds(others)}), greedy"
     better = [f for f in others if _gain(f) > 0 and _concluded(f)]
     worse = [f for f in others if _gain(f) < 0 and _concluded(f)]
     open_ = [f for f in others if not _concluded(f)]

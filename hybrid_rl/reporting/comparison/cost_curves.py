@@ -1,4 +1,4 @@
-"""Accuracy against what was spent: the cost of a target, and the area under a curve. Pure; knows no file.
+"""Accuracy against spending: the cost of reaching a target, and the area under a curve. This file knows no run.
 
 A curve is the evaluations of one run in the order of training; x is what was spent so far on one budget axis.
 """
@@ -11,7 +11,7 @@ from math import comb, inf
 
 @dataclass(frozen=True)
 class Point:
-    """One evaluation."""
+    """One evaluation: what was spent before it, and the accuracy that it found."""
 
     spent: float
     accuracy: float
@@ -19,7 +19,7 @@ class Point:
 
 @dataclass(frozen=True)
 class CostToTarget:
-    """What one run spent until it was first seen at the target; or until it was last seen, without being there."""
+    """What one run spent until its first evaluation at the target, or until its last one if none was there."""
 
     spent: float
     reached: bool
@@ -27,19 +27,19 @@ class CostToTarget:
 
 @dataclass(frozen=True)
 class Costs:
-    """Of all runs of an arm: their median between two of them."""
+    """The median cost over all runs of an arm, between the costs of two of them."""
 
     median: CostToTarget
     low: CostToTarget
     high: CostToTarget
     coverage: float
-    """Chance that [low, high] holds the median of all seeds; of few runs even the whole range holds it seldom."""
+    """The chance that [low, high] holds the median of all seeds; with few runs even their whole range seldom does."""
     reached: int
     runs: int
 
 
 def cost_of(curve: Sequence[Point], target: float) -> CostToTarget:
-    """The first evaluation at `target` or above, not interpolated; else the last one, after which nothing is known."""
+    """The spending at the first evaluation at `target` or above, not interpolated; else at the last evaluation."""
     for point in curve:
         if point.accuracy >= target:
             return CostToTarget(point.spent, True)
@@ -47,20 +47,22 @@ def cost_of(curve: Sequence[Point], target: float) -> CostToTarget:
 
 
 def costs(found: Sequence[CostToTarget]) -> Costs:
-    """Median and distribution-free interval: the order statistics nearest the middle that hold it in 95 % of cases, or
-    all runs where even those do not.
+    """The median with a distribution-free interval: the innermost order statistics that hold it in 95 % of cases.
 
-    What a run that was never seen at the target would have cost lies between where it was last seen and infinity. A
-    lower end takes the first, an upper end the second, and so does the median, which is then at most too high. Where
-    infinity decides, a median is known to be above what it is with the first, and an upper end has no bound: it shows
-    how far any run was seen.
+    Where even the lowest and the highest run hold it less often, the interval goes from one to the other. SciPy has no
+    such interval (`scipy.stats.quantile_test` knows no run that ended early).
+
+    A run that was never seen at the target would have cost something between its last evaluation and infinity. The
+    lower end takes the former. The upper end and the median take infinity, so that they are never too low. Where the
+    median becomes infinite, it is told as "more than" the median that the last evaluations give. Where the upper end
+    becomes infinite, it shows how much the run that was followed longest had spent. Raises ValueError without a run.
     """
     if not found:
         raise ValueError("no run to take a cost of")
     runs = len(found)
     least = sorted(found, key=lambda cost: (cost.spent, not cost.reached))
     most = sorted(cost.spent if cost.reached else inf for cost in found)
-    below = 0
+    below = 0  # how many runs lie outside the interval on either side
     while below + 1 < (runs + 1) // 2 and coverage(runs, below + 1) >= 0.95:
         below += 1
     lower, upper = (runs - 1) // 2, runs // 2
@@ -79,15 +81,15 @@ def costs(found: Sequence[CostToTarget]) -> Costs:
 
 
 def coverage(runs: int, below: int) -> float:
-    """Chance that the median lies between order statistics `below` from either end of so many runs."""
+    """The chance that the median lies between the order statistics that are `below` from either end of `runs`."""
     return 1 - 2 * sum(comb(runs, i) for i in range(below + 1)) / 2**runs if runs > 1 else 0.0
 
 
 def area(curve: Sequence[Point], first: float, last: float) -> float | None:
-    """Mean accuracy while the spending goes from `first` to `last`, straight between evaluations.
+    """The mean accuracy while the spending goes from `first` to `last`, on straight lines between evaluations.
 
-    None where the curve does not cover that range, or the range is empty. Of evaluations at equal spending the later
-    counts.
+    It is None where the curve does not cover that range, or the range is empty. Where two evaluations have the same
+    spending, the later counts.
     """
     points = list({point.spent: point for point in curve}.values())
     if last <= first or not points or points[0].spent > first or points[-1].spent < last:
@@ -101,5 +103,6 @@ def area(curve: Sequence[Point], first: float, last: float) -> float | None:
 
 
 def _at(before: Point, after: Point, spent: float) -> float:
+    """The accuracy on the straight line between two evaluations."""
     share = (spent - before.spent) / (after.spent - before.spent)
     return before.accuracy + share * (after.accuracy - before.accuracy)

@@ -1,8 +1,9 @@
 """A comparison as one HTML page that needs nothing else: no network, no file beside it.
 
-Text of runs reaches the page as data alone: JSON in which `<` is escaped, and rollouts as base64 of gzip, a block per
+Text of runs reaches the page as data alone: as JSON that Jinja2 escapes, and as rollouts in base64 of gzip, a block per
 run that is unpacked when it is looked at. The page's scripts make text nodes of it, and its content security policy
-lets no other script run.
+lets no other script run. The charts are drawn by `webpage/charts.js`, written by hand: the page's scripts and styles
+are 48 kB in all and may load nothing, and a chart library would add from 50 kB (uPlot) to some megabytes (plotly).
 """
 
 import base64
@@ -12,12 +13,12 @@ import json
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from hybrid_rl.evaluation.statistics import Interval
 from hybrid_rl.recording.files import read_jsonl
 from hybrid_rl.reporting.comparison.arms import Arm, environment_table, seed_of, setting_table
 from hybrid_rl.reporting.comparison.compare import (
@@ -40,10 +41,11 @@ from hybrid_rl.reporting.panels import panels
 from hybrid_rl.reporting.record import RunRecord
 
 _SCRIPTS = ("elements.js", "charts.js", "sections.js", "rollouts.js", "page.js")
+_FIELDS = ("completion", "outcome", "reward", "advantage", "trained")
 
 
 def render(comparison: Comparison, most_rollouts: int) -> str:
-    """The page. `most_rollouts`: over all runs, of whole steps spread evenly; 0 for none."""
+    """The page with at most `most_rollouts` rollouts over all runs, in whole steps that are evenly spread."""
     parts = resources.files("hybrid_rl.reporting.comparison") / "webpage"
     read = {
         name: (parts / name).read_text("utf-8") for name in ("page.html", "page.css", *_SCRIPTS)
@@ -65,26 +67,23 @@ def render(comparison: Comparison, most_rollouts: int) -> str:
 
 
 def _hash(text: str) -> str:
+    """The source expression by which a content security policy lets this one script or style in."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def _data(comparison: Comparison) -> dict[str, Any]:
+    """The JSON values from which the page's scripts make its tables and charts."""
     arms = comparison.arms
-    target = arms.target
     return {
         "title": arms.title,
         "reference": arms.reference,
         "how": HOW,
         "axes": BUDGETS,
         "arms": [_arm(arm) for arm in arms.arms],
-        "outcomes": [_outcome(outcome) for outcome in comparison.outcomes],
-        "levels": [
-            {"set": f.set, "level": f.level, "arm": f.arm, "questions": f.questions, **_of(f.value)}
-            for f in comparison.levels
-        ],
-        "target": None
-        if target is None
-        else {"set": target.set, "measure": target.measure, "value": target.value},
+        "outcomes": [_on_set(one) for one in comparison.on_sets],
+        # Its value, an interval, gives way to the numbers in it.
+        "levels": [{**vars(figure), **vars(figure.value)} for figure in comparison.levels],
+        "target": arms.target and vars(arms.target),
         "costNote": COST_NOTE,
         "costs": {
             axis: {
@@ -105,12 +104,11 @@ def _data(comparison: Comparison) -> dict[str, Any]:
 
 
 def _arm(arm: Arm) -> dict[str, Any]:
-    logs = [read_jsonl(record.directory.decisions) for record in arm.records]
     return {
         "name": arm.name,
         "method": arm.records[0].method,
         "runs": [_run(record) for record in arm.records],
-        "panels": panels(logs),
+        "panels": panels([read_jsonl(record.directory.decisions) for record in arm.records]),
     }
 
 
@@ -130,7 +128,7 @@ def _run(record: RunRecord) -> dict[str, Any]:
 
 
 def _curve(record: RunRecord) -> list[dict[str, float]]:
-    """Dev evaluations; from step 0 where dev was evaluated before training."""
+    """The evaluations on dev, from step 0 where dev was evaluated before training."""
     keys = [*BUDGETS, *(f"{m}{end}" for m in MEASURES for end in ("", "_low", "_high"))]
     lines: list[Mapping[str, Any]] = [line for line in record.progress if line.get("set") == "dev"]
     if "dev" in record.before and not any(line["step"] == 0 for line in lines):
@@ -138,26 +136,26 @@ def _curve(record: RunRecord) -> list[dict[str, float]]:
     return [{key: line[key] for key in keys if line.get(key) is not None} for line in lines]
 
 
-def _outcome(outcome: SetComparison) -> dict[str, Any]:
+def _on_set(found: SetComparison) -> dict[str, Any]:
     rows = []
-    for figure in outcome.figures:
-        row: dict[str, Any] = {"arm": figure.arm, "seeds": figure.seeds, **_of(figure.value)}
-        if figure.contrast is not None:
-            found = figure.contrast
+    for figure in found.figures:
+        row: dict[str, Any] = {"arm": figure.arm, "seeds": figure.seeds, **vars(figure.value)}
+        if (contrast := figure.contrast) is not None:
             row["contrast"] = {
-                **_of(found.difference),
-                "p": found.p_corrected,
-                "detectable": detectable_text(found),
-                "concluded": found.concluded,
-                "seeds": found.seeds,
+                **vars(contrast.difference),
+                "p": contrast.p_corrected,
+                "detectable": detectable_text(contrast),
+                "concluded": contrast.concluded,
+                "seeds": contrast.seeds,
             }
         rows.append(row)
-    named = {"set": outcome.set, "measure": measure_name(outcome), "moment": outcome.moment}
-    return {**named, "questions": outcome.questions, "rows": rows}
-
-
-def _of(interval: Interval) -> dict[str, float]:
-    return {"value": interval.value, "low": interval.low, "high": interval.high}
+    return {
+        "set": found.set,
+        "measure": measure_name(found),
+        "moment": found.moment,
+        "questions": found.questions,
+        "rows": rows,
+    }
 
 
 def _rollout_blocks(comparison: Comparison, most: int) -> Iterator[tuple[str, str]]:
@@ -172,13 +170,16 @@ def _rollout_blocks(comparison: Comparison, most: int) -> Iterator[tuple[str, st
         shown = _thinned(files, most // len(records))
         if not shown:
             continue
-        steps = [{"groups": list(_groups(path)), "step": _step(path)} for path in shown]
+        steps = [
+            {"groups": list(_groups(path)), "step": int(path.stem.removeprefix("step_"))}
+            for path in shown
+        ]
         text = json.dumps({"recorded": len(files), "steps": steps}, ensure_ascii=False)
         yield name, base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()
 
 
 def _thinned(files: list[Path], most: int) -> list[Path]:
-    """Every n-th step, the last one among them, with the smallest n that keeps to `most` rows."""
+    """Every n-th step, the last one among them, with the smallest n that leaves at most `most` rows."""
     counts = [path.read_bytes().count(b"\n") for path in files]
     for every in range(1, len(files) + 1):
         kept = range(len(files) - 1, -1, -every)
@@ -187,30 +188,16 @@ def _thinned(files: list[Path], most: int) -> list[Path]:
     return []
 
 
-def _step(path: Path) -> int:
-    return int(path.stem.removeprefix("step_"))
-
-
 def _groups(path: Path) -> Iterator[dict[str, Any]]:
-    """Rollouts of one question behind one prefix, as they were trained on or passed over."""
+    """Yields the rollouts of one question behind one prefix, whether they were trained on or passed over."""
 
-    def key(row: Mapping[str, Any]) -> tuple[int, str, str]:
-        return row["group"], row["example_id"], row["prefix"]
-
+    key = itemgetter("group", "example_id", "prefix")
     for (_, example_id, prefix), found in groupby(read_jsonl(path), key=key):
         rows = list(found)
         yield {
             "id": example_id,
             "prompt": rows[0]["prompt"],
             "prefix": prefix,
-            "rows": [
-                [
-                    row["completion"],
-                    row["outcome"],
-                    row["reward"],
-                    row.get("advantage"),
-                    row["trained"],
-                ]
-                for row in rows
-            ],
+            # `rollouts.js` reads them by position; the names would be a third of the page.
+            "rows": [[row.get(field) for field in _FIELDS] for row in rows],
         }

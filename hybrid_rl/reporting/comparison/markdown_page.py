@@ -1,4 +1,4 @@
-"""A comparison as Markdown: the twin of the HTML page, with the same figures."""
+"""A comparison as a page of Markdown, with the same figures as the HTML page."""
 
 from collections.abc import Iterator, Sequence
 
@@ -16,14 +16,14 @@ from hybrid_rl.reporting.comparison.wording import (
 from hybrid_rl.reporting.markdown import amount, between, table
 
 
-def markdown(comparison: Comparison) -> str:
-    found = comparison
+def markdown(found: Comparison) -> str:
+    """The text of the page."""
     parts = [[f"# {found.arms.title}: comparison of runs", "", conclusion(found), "", HOW]]
-    for name in dict.fromkeys(outcome.set for outcome in found.outcomes):
-        for moment in dict.fromkeys(outcome.moment for outcome in found.outcomes):
-            outcomes = [o for o in found.outcomes if (o.set, o.moment) == (name, moment)]
-            if outcomes:
-                parts.append(list(_accuracies(outcomes, found.arms.reference)))
+    for name in dict.fromkeys(one.set for one in found.on_sets):
+        for moment in dict.fromkeys(one.moment for one in found.on_sets):
+            on_set = [one for one in found.on_sets if (one.set, one.moment) == (name, moment)]
+            if on_set:
+                parts.append(list(_accuracies(on_set, found.arms.reference)))
     parts += [
         list(_levels(found)),
         list(_costs(found)),
@@ -39,17 +39,18 @@ def markdown(comparison: Comparison) -> str:
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
-def _accuracies(outcomes: Sequence[SetComparison], reference: str) -> Iterator[str]:
-    first = outcomes[0]
+def _accuracies(on_set: Sequence[SetComparison], reference: str) -> Iterator[str]:
+    """Yields the accuracies of all measures on a set, then the differences from the reference."""
+    first = on_set[0]
     when = "after training" if first.moment == "after" else "checkpoint best on dev"
     yield f"## {first.set}, {first.questions:,} questions, {when}"
     yield ""
-    columns = ["arm", "seeds", *map(measure_name, outcomes)]
+    columns = ["arm", "seeds", *map(measure_name, on_set)]
     rows = [
         [
             figure.arm,
             " ".join(map(str, figure.seeds)),
-            *(between(outcome.figures[index].value) for outcome in outcomes),
+            *(between(one.figures[index].value) for one in on_set),
         ]
         for index, figure in enumerate(first.figures)
     ]
@@ -57,14 +58,14 @@ def _accuracies(outcomes: Sequence[SetComparison], reference: str) -> Iterator[s
     contrasts = [
         [
             figure.arm,
-            measure_name(outcome),
+            measure_name(one),
             between(figure.contrast.difference),
             p_text(figure.contrast.p_corrected).removeprefix("= "),
             detectable_text(figure.contrast),
             str(figure.contrast.seeds),
         ]
-        for outcome in outcomes
-        for figure in outcome.figures
+        for one in on_set
+        for figure in one.figures
         if figure.contrast is not None
     ]
     if contrasts:
@@ -74,6 +75,7 @@ def _accuracies(outcomes: Sequence[SetComparison], reference: str) -> Iterator[s
 
 
 def _levels(found: Comparison) -> Iterator[str]:
+    """Yields a table per set that has difficulty levels: an arm a row, a level a column."""
     for name in dict.fromkeys(figure.set for figure in found.levels):
         figures = [figure for figure in found.levels if figure.set == name]
         levels = list(dict.fromkeys(figure.level for figure in figures))
@@ -88,6 +90,7 @@ def _levels(found: Comparison) -> Iterator[str]:
 
 
 def _costs(found: Comparison) -> Iterator[str]:
+    """Yields what every arm spent until it reached the target; nothing without a target."""
     target = found.arms.target
     if target is None or not found.costs:
         return
@@ -106,6 +109,7 @@ def _costs(found: Comparison) -> Iterator[str]:
 
 
 def _areas(found: Comparison) -> Iterator[str]:
+    """Yields the mean accuracies on dev while spending, a budget a row, an arm a column."""
     if not found.areas:
         return
     yield "## Mean accuracy on dev while spending (area under the curve)"
@@ -124,7 +128,7 @@ def _areas(found: Comparison) -> Iterator[str]:
 
 
 def _spending(found: Comparison) -> Iterator[str]:
-    """Mean per run."""
+    """Yields what a run of every arm spent on the mean, on every budget."""
     rows = []
     for arm in found.arms.arms:
         cells = []

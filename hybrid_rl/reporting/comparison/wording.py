@@ -1,4 +1,4 @@
-"""A comparison as Markdown: the twin of the HTML page, with the same figures."""
+"""The words and numbers that the Markdown page and the HTML page of a comparison have in common."""
 
 from hybrid_rl.reporting.comparison.compare import Area, SetComparison
 from hybrid_rl.reporting.comparison.contrasts import Contrast
@@ -6,28 +6,27 @@ from hybrid_rl.reporting.comparison.cost_curves import Costs, CostToTarget
 from hybrid_rl.reporting.markdown import amount, between
 
 
-def measure_name(outcome: SetComparison) -> str:
-    return (
-        outcome.measure if outcome.measure == "greedy" else f"{outcome.measure}@{outcome.samples}"
-    )
+def measure_name(found: SetComparison) -> str:
+    """The name of a measure with its number of samples: `greedy`, `avg@8`."""
+    return found.measure if found.measure == "greedy" else f"{found.measure}@{found.samples}"
 
 
 def detectable_text(contrast: Contrast) -> str:
-    """No accuracy differs by more than 1."""
+    """A detectable difference; `none` where it is above 1, which no two accuracies can differ by."""
     if contrast.detectable is None:
         return "-"
     return f"{contrast.detectable:.3f}" if contrast.detectable <= 1 else "none"
 
 
 def cost_text(axis: str, costs: Costs) -> str:
-    """`1,200 [1,000, >2,000]`; a single run without brackets."""
+    """A median cost with its bounds as `1,200 [1,000, >2,000]`; the cost of a single run has no bounds."""
     if costs.runs == 1:
         return _cost(axis, costs.median)
     return f"{_cost(axis, costs.median)} [{_cost(axis, costs.low)}, {_cost(axis, costs.high)}]"
 
 
 def area_text(axis: str, area: Area | None) -> str:
-    """`0.500 [0.400, 0.600] against 0.300, 0 to 1,200`; brackets where there is more than one value."""
+    """Areas and their range as `0.500 [0.400, 0.600] against 0.300, 0 to 1,200`; bounds where runs differ."""
     if area is None:
         return "no range in common"
     own, reference = (

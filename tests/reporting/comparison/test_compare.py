@@ -47,7 +47,7 @@ def test_the_figures_are_those_of_the_raw_files(tmp_path: Path) -> None:
     sampled = [
         s for seed in range(3) for row in lines("bread", seed, SOLUTIONS) for s in row["samples"]
     ]
-    avg = next(o for o in found.outcomes if o.measure == "avg").figures[1]
+    avg = next(o for o in found.on_sets if o.measure == "avg").figures[1]
     assert avg.value.value == pytest.approx(mean(s["outcome"] == "correct" for s in sampled))
     for axis in ("step", "generated_tokens", "flops"):
         first = [
