@@ -73,21 +73,23 @@ Source = Annotated[
 
 
 class Columns(Section):
-    """Templates over the columns of a row, `{column}` or `{column.key.0}`; a list is joined by newlines.
+    """Jinja2 templates over the columns of a row, such as `{{ question }}` or `{{ messages[-1].content }}`.
 
-    A key may count from the end, `{messages.-1.content}`. `{{` and `}}` are braces, and `{}` stays as it is. The
-    generators have the columns question, answer, trace and level.
+    A list is printed with its items joined by newlines. Every value that is printed must have a text: write
+    `{{ hint or "none" }}`, or `{% if hint %}{{ hint }}{% endif %}`, for one that a row may lack. A column whose name is
+    no identifier is `{{ row["odd name"] }}`. The generators have the columns question, answer, trace and level.
     """
 
     id: str | None
-    """null: a hash of the question."""
+    """The id of the question; null: a hash of its text."""
     prompt: str
-    """The question; splits are compared by the columns in it, without the words around them."""
+    """The question. Splits are compared by the columns in it, without the words around them."""
     answer: str
+    """The gold answer, which data.answer_pattern may cut out of it."""
     trace: str | None
-    """A row whose columns here are all empty is a question without a trace. Not read for dev and test."""
+    """The expert's solution, read for train alone. A row whose columns here are all empty has none."""
     level: str | None
-    """Difficulty level, by which evaluation is broken down."""
+    """The difficulty level, by which evaluation is broken down."""
 
 
 class DataSettings(Section):

@@ -122,7 +122,7 @@ def _traces(settings: Settings) -> Iterator[str]:
     if isinstance(data.train, HubSource | FileSource) and data.columns.trace is None:
         yield (
             f"data.columns.trace = null: method={method} learns from expert traces;"
-            " name the column that holds them, e.g. 'data.columns.trace=\"{solution}\"'"
+            " name the column that holds them, e.g. 'data.columns.trace=\"{{ solution }}\"'"
         )
     if data.traces == 0:
         yield (

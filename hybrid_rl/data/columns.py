@@ -1,16 +1,35 @@
-"""From the columns of a row to a question, by the templates of data.columns. Knows no source and no split."""
+"""Turns a row into a question, by the Jinja2 templates of data.columns. Knows no source and no split.
+
+A template is compiled once and runs in Jinja2's sandbox, as in lm-evaluation-harness. It reads columns, and calls
+filters and methods that change nothing; it reaches no internals of Python. The sandbox limits neither time nor memory
+(a loop in a loop over long lists, `{{ "x" * 10**9 }}`): whoever writes settings may have code of their own run anyway,
+as a verifier.
+"""
 
 import difflib
-import json
 import re
-from collections import abc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, UndefinedError, nodes
+from jinja2.exceptions import SecurityError
+from jinja2.meta import find_undeclared_variables
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from hybrid_rl.config.data import Columns
 from hybrid_rl.data.questions import Message, Question, digest, normalise
 from hybrid_rl.data.sources import SourceRow, Values
+from hybrid_rl.errors import DataError
+
+WHOLE_ROW = "row"
+"""The name by which a template reaches columns whose names are no identifiers, `{{ row["odd name"] }}`."""
+_SINGLE_BRACES = re.compile(r"\{\s*([^{}]+?)\s*\}")
+_FAILURES = (
+    *(TemplateError, ArithmeticError, AttributeError, LookupError),
+    *(RecursionError, TypeError, ValueError),
+)
+"""What expressions raise on a value that they cannot take: `answer | int + "x"`, say."""
 
 
 @dataclass(frozen=True)
@@ -23,32 +42,13 @@ class Found:
     question: Question
 
 
-_PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]+)\}")
+@dataclass(frozen=True)
+class Filled:
+    """A template filled with a row."""
 
-
-class Template:
-    """Text with `{column}`, `{column.key.0}` or `{list.-1.key}` in it; `{{` and `}}` are braces, and so is `{}`."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.paths = [path for path in _PLACEHOLDER.findall(text) if path]
-
-    def missing(self, columns: Sequence[str]) -> Iterator[str]:
-        """One message per placeholder that begins with no known column."""
-        for path in self.paths:
-            name = path.split(".")[0]
-            if path not in columns and name not in columns:
-                yield f"there is no column {name}; {nearest(name, columns)}"
-
-    def values(self, row: Values) -> list[str]:
-        """The text of each placeholder, "" where the row has none. Raises LookupError with a message."""
-        return [_as_text(path, _find(path, row)) for path in self.paths]
-
-    def fill(self, values: Sequence[str]) -> str:
-        """The text with `values` in the places of the placeholders."""
-        rest = iter(values)
-        braces = {"{{": "{", "}}": "}"}
-        return _PLACEHOLDER.sub(lambda found: braces.get(found[0]) or next(rest), self.text).strip()
+    text: str
+    parts: list[str]
+    """The text of each `{{ }}` that was printed, in order."""
 
 
 class BadRow(Exception):
@@ -59,77 +59,150 @@ class BadRow(Exception):
         super().__init__(text)
 
 
+class Template:
+    """Text with Jinja2 expressions over the columns of a row, such as `{{ question }}`."""
+
+    def __init__(self, text: str) -> None:
+        """Compiles the text. Raises ValueError, with a message, where it does not parse."""
+        environment = _Environment(self._print)
+        self.text = text
+        self._parts: list[str] = []
+        try:
+            self._tree = environment.parse(text)
+            self._compiled = environment.from_string(self._tree)
+        except TemplateSyntaxError as error:
+            raise ValueError(
+                f"{text} is no Jinja2 template ({error.message}); write, for example, {{{{ question }}}}"
+            ) from error
+        self._names = find_undeclared_variables(self._tree)
+        self.columns = sorted(self._names - {WHOLE_ROW})
+
+    def problems(self, names: Sequence[str]) -> Iterator[str]:
+        """One message for each part that cannot be meant, in a template for rows with columns of these names."""
+        constant = not self._names
+        found = [
+            path
+            for data in self._tree.find_all(nodes.TemplateData)
+            for path in _SINGLE_BRACES.findall(data.data)
+            if constant or path in names or path.split(".")[0] in names
+        ]
+        for path in found:
+            yield f"{{{path}}} is plain text in a Jinja2 template; write {{{{ {_expression(path)} }}}}"
+        if constant and not found:
+            yield (
+                f"{self.text} names no column, so that every row would give the same text;"
+                f" write, for example, {{{{ {_expression(names[0])} }}}}"
+            )
+        for name in self.columns:
+            if name not in names:
+                yield f"there is no column {name}; {nearest(name, names)}"
+
+    def fill(self, row: Values) -> Filled:
+        """The text for a row. Raises BadRow, and DataError for an access that the sandbox refuses."""
+        self._parts = []
+        try:
+            text = self._compiled.render({WHOLE_ROW: row, **row})
+        except SecurityError as error:
+            reason = str(error).rstrip(".")
+            raise DataError([f"{self.text}: {reason}; a template may read columns only"]) from error
+        except UndefinedError as error:
+            raise BadRow("a value that is not there", f"{self.text}: {error}") from error
+        except _FAILURES as error:
+            kind = "a value that its template cannot take"
+            raise BadRow(kind, f"{self.text}: {error}") from error
+        return Filled(text.strip(), self._parts)
+
+    def _print(self, value: Any) -> str:
+        """The text of one `{{ }}`; Jinja2 calls this for each."""
+        text = _as_text(value)
+        self._parts.append(text)
+        return text
+
+
+class _Environment(ImmutableSandboxedEnvironment):
+    """A sandbox in which a dot reads a key before a method of that name, and a key of nothing is nothing."""
+
+    def __init__(self, finalize: Any) -> None:
+        super().__init__(undefined=StrictUndefined, finalize=finalize)
+        self.globals.clear()  # every name is then a column, and a misspelled one shows before any row is read
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """The value at a key or position, else the method or attribute of that name that the sandbox allows."""
+        if obj is None or obj == []:
+            return None
+        if isinstance(obj, Mapping) and argument not in obj and not hasattr(obj, str(argument)):
+            remedy = nearest(str(argument), [str(key) for key in obj])
+            return self.undefined(f"there is no key {argument}; {remedy}")
+        if isinstance(obj, list) and isinstance(argument, int):
+            if -len(obj) <= argument < len(obj):
+                return obj[argument]
+            return self.undefined(
+                f"a list of {len(obj)} has no place {argument}; places are counted from 0"
+            )
+        return super().getitem(obj, argument)
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """The same as `getitem`: `{{ meta.items }}` is the key, where there is one."""
+        return self.getitem(obj, attribute)
+
+
 class RowMapping:
-    """The columns of one split, parsed."""
+    """Makes questions of the rows of one split, by templates that have no problems with them."""
 
     def __init__(
         self,
-        columns: Columns,
-        with_trace: bool,
+        columns: Mapping[str, str],
+        names: Sequence[str],
         system: str | None,
         instruction: str | None,
         answer_pattern: str | None,
         remove_pattern: str | None,
     ) -> None:
-        self.prompt = Template(columns.prompt)
-        self.answer = Template(columns.answer)
-        self.id, self.trace, self.level = (
-            None if text is None else Template(text)
-            for text in (columns.id, columns.trace if with_trace else None, columns.level)
-        )
+        """Compiles `columns`, the templates by field; `names` are the columns of all rows, which one may leave out."""
+        self.templates = {field: Template(text) for field, text in columns.items()}
+        self.absent = dict.fromkeys(names)
         self.system = system
         self.instruction = instruction
         self.answer_pattern = answer_pattern
         self.remove_pattern = remove_pattern
 
-    def missing(self, rows: Sequence[SourceRow]) -> list[tuple[str, str]]:
-        """(setting, problem) for every placeholder that no row has a column for."""
-        names = list(dict.fromkeys(name for row in rows for name in row.values))
-        templates = {name: getattr(self, name) for name in Columns.model_fields}
-        return [
-            (name, text)
-            for name, template in templates.items()
-            if template is not None
-            for text in template.missing(names)
-        ]
-
     def question(self, row: SourceRow) -> Found:
-        """The question of a row. Raises BadRow."""
-        key = digest(normalise("\n".join(self._values(self.prompt, row))))
-        prompt = self._fill(self.prompt, row)
+        """The question of a row. Raises BadRow, and DataError for an access that the sandbox refuses."""
+        values = {
+            **self.absent,
+            **row.values,
+        }  # a column left out of a line of JSON is one that holds null
+        asked = self._filled("prompt", values)
+        key = digest(normalise("\n".join(asked.parts)))
+        prompt = asked.text
         if self.instruction is not None:
             prompt = f"{prompt}\n\n{self.instruction}"
         messages = [Message("user", prompt)]
         if self.system is not None:
             messages.insert(0, Message("system", self.system))
         question = Question(
-            id=key[:12] if self.id is None else self._fill(self.id, row),
+            id=self._filled("id", values).text if "id" in self.templates else key[:12],
             messages=tuple(messages),
             question=prompt,
-            answer=self._answer(self._fill(self.answer, row)),
-            trace=self._trace(row),
-            level=self._optional(self.level, row),
+            answer=self._answer(self._filled("answer", values).text),
+            trace=self._trace(values),
+            level=self._optional("level", values),
         )
         return Found(row.where, key, question)
 
-    def _values(self, template: Template, row: SourceRow) -> list[str]:
-        try:
-            return template.values(row.values)
-        except LookupError as error:
-            raise BadRow("a value that is not there", str(error.args[0])) from error
+    def _filled(self, field: str, values: Values) -> Filled:
+        template = self.templates[field]
+        return _refuse_empty(template, template.fill(values), values)
 
-    def _fill(self, template: Template, row: SourceRow) -> str:
-        values = self._values(template, row)
-        for path, value in zip(template.paths, values, strict=True):
-            if not value.strip():
-                raise BadRow(f"column {path} is empty", f"column {path} is empty")
-        return template.fill(values)
-
-    def _optional(self, template: Template | None, row: SourceRow) -> str | None:
-        """The filled template, None where all its columns are empty."""
-        if template is None or not any(value.strip() for value in self._values(template, row)):
+    def _optional(self, field: str, values: Values) -> str | None:
+        """The filled template, None where there is none or all that it prints is empty."""
+        template = self.templates.get(field)
+        if template is None:
             return None
-        return self._fill(template, row)
+        filled = template.fill(values)
+        if not any(part.strip() for part in filled.parts):
+            return None
+        return _refuse_empty(template, filled, values).text
 
     def _answer(self, text: str) -> str:
         if self.answer_pattern is None:
@@ -142,11 +215,31 @@ class RowMapping:
             )
         return found[1].strip()
 
-    def _trace(self, row: SourceRow) -> str | None:
-        text = self._optional(self.trace, row)
+    def _trace(self, values: Values) -> str | None:
+        text = self._optional("trace", values)
         if text is None or self.remove_pattern is None:
             return text
         return re.sub(self.remove_pattern, "", text).strip() or None
+
+
+def templates_of(columns: Columns, with_trace: bool) -> dict[str, str]:
+    """Field -> template, of the fields that have one; a split without traces leaves theirs out."""
+    return {
+        field: text
+        for field, text in columns.model_dump().items()
+        if text is not None and (with_trace or field != "trace")
+    }
+
+
+def column_problems(columns: Mapping[str, str], names: Sequence[str]) -> list[tuple[str, str]]:
+    """(field, problem) for every template that does not parse, or does not fit rows with columns of these names."""
+    found: list[tuple[str, str]] = []
+    for field, text in columns.items():
+        try:
+            found += [(field, problem) for problem in Template(text).problems(names)]
+        except ValueError as error:
+            found.append((field, str(error)))
+    return found
 
 
 def nearest(name: str, names: Sequence[str]) -> str:
@@ -155,53 +248,45 @@ def nearest(name: str, names: Sequence[str]) -> str:
     return f"did you mean {near[0]}?" if near else f"choose from {', '.join(sorted(names))}"
 
 
-def _find(path: str, row: Values) -> Any:
-    """The value at a path; None where the row leaves it out. Only keys and positions are followed, no attributes."""
-    if path in row:
-        return row[path]
-    name, *keys = path.split(".")
-    here = row.get(name)
-    for depth, key in enumerate(keys, 1):
-        place = ".".join([name, *keys[: depth - 1]])
-        if here is None or here == []:
-            return None
-        if isinstance(here, abc.Mapping):
-            if key not in here:
-                raise LookupError(
-                    f"column {place} has no key {key}; {nearest(key, [str(k) for k in here])}"
-                )
-            here = here[key]
-        elif isinstance(here, list):
-            if not re.fullmatch(r"-?\d+", key) or not -len(here) <= int(key) < len(here):
-                raise LookupError(
-                    f"column {place} is a list of {len(here)}, without a place {key}; count from 0"
-                )
-            here = here[int(key)]
-        else:
-            raise LookupError(
-                f"column {place} holds {_json(here)}, which has no {key}; use {{{place}}}"
-            )
-    return here
-
-
-def _as_text(path: str, value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, list):
-        return "\n".join(_as_text(path, item) for item in value)
-    if isinstance(value, abc.Mapping):
-        key = next(iter(value), "key")
-        raise LookupError(
-            f"column {path} holds several values ({', '.join(value)}); name one, e.g. {{{path}.{key}}}"
-        )
-    return str(value)
-
-
 def shown(text: str) -> str:
     """Text on one line, cut short, for messages."""
     line = repr(text)
     return line if len(line) <= 80 else f"{line[:77]}..."
 
 
-def _json(value: Any) -> str:
-    return shown(json.dumps(value, ensure_ascii=False, default=str))
+def _refuse_empty(template: Template, filled: Filled, values: Values) -> Filled:
+    """`filled`, if none of its parts is empty. Raises BadRow that names the column where it can."""
+    if filled.text and all(part.strip() for part in filled.parts):
+        return filled
+    empty = [f"column {name}" for name in template.columns if _is_empty(values[name])]
+    what = empty[0] if empty else f"a part of {template.text}"
+    raise BadRow(f"{what} is empty", f"{what} is empty")
+
+
+def _is_empty(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(_is_empty(item) for item in value)
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _as_text(value: Any) -> str:
+    """A value as it is printed: nothing for null, lists (and what `map` and the like make) joined by newlines."""
+    if value is None:
+        return ""
+    if isinstance(value, list | tuple | Iterator):
+        return "\n".join(_as_text(item) for item in value)
+    if isinstance(value, Mapping):
+        keys = [str(key) for key in value] or ["key"]
+        raise ValueError(f"it holds several values ({', '.join(keys)}); name one, as .{keys[0]}")
+    if callable(value) and not isinstance(value, StrictUndefined):
+        raise ValueError("it names a function and does not call it; put () after the name")
+    return str(value)
+
+
+def _expression(path: str) -> str:
+    """What to type for the column, or the column with keys between dots, that single braces stood for."""
+    name, *keys = (
+        path.split(".") if path.replace(".", "").replace("-", "").isidentifier() else [path]
+    )
+    first = name if name.isidentifier() else f'{WHOLE_ROW}["{name}"]'
+    return first + "".join(f"[{key}]" if re.fullmatch(r"-?\d+", key) else f".{key}" for key in keys)

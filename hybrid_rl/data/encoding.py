@@ -14,7 +14,6 @@ from typing import Any, Literal
 import jinja2
 
 from hybrid_rl.config.data import DataSettings
-from hybrid_rl.config.train import TrainSettings
 from hybrid_rl.data.questions import Question, Questions
 from hybrid_rl.errors import DataError
 from hybrid_rl.types import Example, Ids, Trace
@@ -38,8 +37,9 @@ def encode(
     questions: Questions,
     tokenizer: Any,  # a fast tokenizer of transformers, which is half-typed
     settings: DataSettings,
-    train: TrainSettings,
     answer_start: Callable[[str], int],
+    max_completion_tokens: int,
+    on_long_trace: Literal["refuse", "drop"],
 ) -> Examples:
     """All questions as examples.
 
@@ -49,7 +49,7 @@ def encode(
     DataError for prompts and traces that are too long where they may not be dropped, and for text that the tokenizer
     cannot hold.
     """
-    encoder = _Encoder(tokenizer, settings, train, answer_start)
+    encoder = _Encoder(tokenizer, settings, answer_start, max_completion_tokens, on_long_trace)
     encoded = {
         name: encoder.split(name, found)
         for name, found in {
@@ -77,8 +77,9 @@ class _Encoder:
         self,
         tokenizer: Any,
         settings: DataSettings,
-        train: TrainSettings,
         answer_start: Callable[[str], int],
+        max_completion_tokens: int,
+        on_long_trace: Literal["refuse", "drop"],
     ) -> None:
         if not tokenizer.is_fast:
             raise DataError(
@@ -89,8 +90,9 @@ class _Encoder:
             )
         self.tokenizer = tokenizer
         self.settings = settings
-        self.train = train
         self.answer_start = answer_start
+        self.max_completion_tokens = max_completion_tokens
+        self.on_long_trace = on_long_trace
         self.problems: list[str] = []
         self.notes: list[str] = []
 
@@ -172,14 +174,14 @@ class _Encoder:
             ends = tuple(end for _, end in encoded["offset_mapping"][place])
             traces[question_id] = Trace(text, ids, ends, self.answer_start(text))
             self._check_faithful(f"{self._split(name)} {question_id}", "trace", text, ids)
-        most = self.train.max_completion_tokens - 1  # its end-of-sequence token comes on top
+        most = self.max_completion_tokens - 1  # its end-of-sequence token comes on top
         dropped = self._too_long(
             name,
             "trace",
             {question_id: len(trace.ids) for question_id, trace in traces.items()},
             most,
             f"train.max_completion_tokens={most + 1}, one of them for the end of sequence",
-            ("train.on_long_trace", self.train.on_long_trace),
+            ("train.on_long_trace", self.on_long_trace),
         )
         return {key: trace for key, trace in traces.items() if key not in dropped}
 

@@ -1,4 +1,4 @@
-"""What the data layer hands on: questions in words, before any tokenizer. Knows no source and no model."""
+"""A question in words, before any tokenizer, and when two are the same one. Knows no source and no model."""
 
 import hashlib
 import json
@@ -10,7 +10,19 @@ from typing import Literal
 
 
 @dataclass(frozen=True)
+class GeneratedQuestion:
+    """A question as a generator makes it; its fields are the columns of the row."""
+
+    question: str
+    answer: str
+    trace: str
+    level: str
+
+
+@dataclass(frozen=True)
 class Message:
+    """One message of the prompt."""
+
     role: Literal["system", "user"]
     content: str
 
@@ -30,7 +42,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Questions:
-    """The splits, pairwise disjoint but for test sets among each other."""
+    """The questions of every split; no two splits share one, but test sets may share some among each other."""
 
     train: list[Question]
     dev: list[Question]
@@ -38,7 +50,7 @@ class Questions:
     notes: list[str]
     """Every count that a reader of the run must know, in sentences."""
     fingerprint: dict[str, str]
-    """Split, or name of the test set -> sha256 of its questions."""
+    """The sha256 of the questions, by split or name of the test set."""
 
 
 _LATEX_SPACING = re.compile(r"\\(?:[,;:! ]|quad\b|qquad\b|left\b|right\b|displaystyle\b)|[~$]")
@@ -61,11 +73,11 @@ def normalise(text: str) -> str:
 
 
 def digest(text: str) -> str:
-    """sha256 in hexadecimal digits."""
+    """The sha256 of a text, in hexadecimal digits."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def fingerprint(questions: Sequence[Question]) -> str:
-    """sha256 of the questions, in order, as canonical JSON."""
+    """The sha256 of the questions, in order, as canonical JSON."""
     rows = [asdict(question) for question in questions]
     return digest(json.dumps(rows, sort_keys=True, ensure_ascii=False, separators=(",", ":")))

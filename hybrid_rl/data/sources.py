@@ -1,4 +1,4 @@
-"""Where rows come from: the hub, files, generators. Knows nothing of columns, questions or splits."""
+"""Reads the rows of a source: the hub, files, or a generator. Knows nothing of columns, questions or splits."""
 
 import csv
 import json
@@ -9,6 +9,7 @@ from typing import Any
 
 from hybrid_rl.config.data import FileSource, HubSource, KnightsSource, LedgerSource, Source
 from hybrid_rl.data.generators import knights, ledger
+from hybrid_rl.data.questions import GeneratedQuestion
 from hybrid_rl.errors import DataError
 
 Values = Mapping[str, Any]  # a row of a data set: whatever JSON or parquet holds
@@ -16,9 +17,12 @@ Values = Mapping[str, Any]  # a row of a data set: whatever JSON or parquet hold
 
 @dataclass(frozen=True)
 class SourceRow:
+    """One row of a source, and its place there."""
+
     where: str
-    """`row 12`, counted from 1; with the file name where there are several files."""
+    """The place in words: `row 12`, counted from 1, after the file name where there are several files."""
     values: Values
+    """Column -> value."""
 
 
 def read(source: Source) -> list[SourceRow]:
@@ -30,15 +34,11 @@ def read(source: Source) -> list[SourceRow]:
             paths = [source.path] if isinstance(source.path, str) else source.path
             rows = [row for path in paths for row in _read_file(Path(path), len(paths) > 1)]
             return rows[: source.limit]
-        case LedgerSource():
-            drawn = ledger.rows(
-                source.size, source.seed, source.operations, source.subtractions, source.traces
-            )
-            return _numbered([asdict(row) for row in drawn])
-        case KnightsSource():
-            return _numbered(
-                [asdict(row) for row in knights.rows(source.size, source.seed, source.people)]
-            )
+        case LedgerSource() | KnightsSource():
+            try:
+                return _numbered([asdict(question) for question in _generated(source)])
+            except ValueError as error:
+                raise DataError([str(error)]) from error
 
 
 def describe(source: Source) -> str:
@@ -52,6 +52,15 @@ def describe(source: Source) -> str:
             return source.path if isinstance(source.path, str) else ", ".join(source.path)
         case LedgerSource() | KnightsSource():
             return f"the {source.kind} generator"
+
+
+def _generated(source: LedgerSource | KnightsSource) -> list[GeneratedQuestion]:
+    """The questions of a generator. Raises ValueError where there are fewer than the source asks for."""
+    if isinstance(source, KnightsSource):
+        return knights.rows(source.size, source.seed, source.people)
+    return ledger.rows(
+        source.size, source.seed, source.operations, source.subtractions, source.traces
+    )
 
 
 def _numbered(rows: Sequence[Values], prefix: str = "") -> list[SourceRow]:

@@ -17,7 +17,8 @@ from accelerate import PartialState
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from hybrid_rl.config.settings import Settings
-from hybrid_rl.data.splits import Examples, encode, load_questions
+from hybrid_rl.data.encoding import Examples, encode
+from hybrid_rl.data.splits import load_questions
 from hybrid_rl.evaluation import evaluate, scores
 from hybrid_rl.evaluation.evaluate import SetSummary
 from hybrid_rl.models import loading
@@ -53,7 +54,14 @@ class Workbench:
         training = settings.task == "train"
         needs_traces = training and settings.method_class.needs_traces
         questions = load_questions(settings.data, grader, needs_traces, training)
-        examples = encode(questions, tokenizer, settings.data, settings.train, grader.answer_start)
+        examples = encode(
+            questions,
+            tokenizer,
+            settings.data,
+            grader.answer_start,
+            settings.train.max_completion_tokens,
+            settings.train.on_long_trace,
+        )
         if PartialState().is_main_process:
             _record(directory, questions.fingerprint, examples)
         model = loading.load_model(settings.model)

@@ -14,8 +14,9 @@ from transformers import AutoConfig
 
 from hybrid_rl.config.model import ModelSettings
 from hybrid_rl.config.settings import Settings
-from hybrid_rl.data import splits
-from hybrid_rl.errors import SettingsError
+from hybrid_rl.data.encoding import encode
+from hybrid_rl.data.splits import load_questions
+from hybrid_rl.errors import DataError, SettingsError
 from hybrid_rl.models import loading
 from hybrid_rl.recording.budget import UpdateCost
 from hybrid_rl.types import Example
@@ -75,11 +76,11 @@ def check(settings: Settings) -> None:
 
     The table then has the limits of the settings, and no evaluation, whose sizes are not known.
     """
-    refused: splits.DataError | None = None
+    refused: DataError | None = None
     with Grader(settings.reward) as grader:
         try:
             lengths, sizes, notes = _read(settings, grader)
-        except splits.DataError as error:
+        except DataError as error:
             refused, sizes = error, {}
             lengths = _limits(settings, settings.train.steps * settings.train.prompts_per_step)
             notes = ["the data could not be used: lengths are the limits of the settings"]
@@ -201,7 +202,7 @@ def _read(settings: Settings, grader: Grader) -> tuple[Lengths, dict[str, int], 
     """
     train = settings.task == "train"
     needs_traces = train and settings.method_class.needs_traces
-    questions = splits.load_questions(settings.data, grader, needs_traces, train)
+    questions = load_questions(settings.data, grader, needs_traces, train)
     sizes = {name: len(rows) for name, rows in questions.test.items()} | {"dev": len(questions.dev)}
     try:
         tokenizer = loading.load_tokenizer(settings.model)
@@ -209,8 +210,13 @@ def _read(settings: Settings, grader: Grader) -> tuple[Lengths, dict[str, int], 
         traces = sum(question.trace is not None for question in questions.train)
         notes = [*questions.notes, f"lengths not checked, limits taken instead: {error}"]
         return _limits(settings, traces), sizes, notes
-    examples = splits.encode(
-        questions, tokenizer, settings.data, settings.train, grader.answer_start
+    examples = encode(
+        questions,
+        tokenizer,
+        settings.data,
+        grader.answer_start,
+        settings.train.max_completion_tokens,
+        settings.train.on_long_trace,
     )
     sizes = {name: len(rows) for name, rows in examples.test.items()} | {"dev": len(examples.dev)}
     return lengths_of(examples.train), sizes, [*questions.notes, *examples.notes]

@@ -56,7 +56,7 @@ RULES = [
     (
         ["data.columns.trace=null", "~data.train", f"+data.train={HUB}"],
         "data.columns.trace = null: method=sft_then_grpo learns from expert traces;"
-        " name the column that holds them, e.g. 'data.columns.trace=\"{solution}\"'",
+        " name the column that holds them, e.g. 'data.columns.trace=\"{{ solution }}\"'",
     ),
     (
         ["data.traces=0"],

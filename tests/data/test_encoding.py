@@ -7,9 +7,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from hybrid_rl.config.data import DataSettings
-from hybrid_rl.config.train import TrainSettings
-from hybrid_rl.data.encoding import without_opening_tag
-from hybrid_rl.data.splits import DataError, Examples, Message, Question, Questions, encode
+from hybrid_rl.data.encoding import Examples, encode, without_opening_tag
+from hybrid_rl.data.questions import Message, Question, Questions
+from hybrid_rl.errors import DataError
 from hybrid_rl.types import Trace
 
 WORDS = [
@@ -57,20 +57,18 @@ def question(name: str, text: str, trace: str | None, system: str | None = None)
 
 
 def encoded(train: list[Question], test: list[Question] | None = None, **changes: Any) -> Examples:
-    # Only the five settings that encoding reads; the whole sections would hide them.
-    data_settings = DataSettings.model_construct(
-        name="mine", on_long_prompt=changes.get("on_long", "refuse"), max_prompt_tokens=9
+    on_long = changes.get("on_long", "refuse")
+    # Only the three settings that encoding reads; the whole section would hide them.
+    settings = DataSettings.model_construct(
+        name="mine", on_long_prompt=on_long, max_prompt_tokens=9
     )
-    train_settings = TrainSettings.model_construct(
-        max_completion_tokens=6, on_long_trace=changes.get("on_long", "refuse")
-    )
-    questions = Questions(train, [], {"held": test or []}, [], {})
     return encode(
-        questions,
+        Questions(train, [], {"held": test or []}, [], {}),
         changes.get("thinking", tokenizer()),
-        data_settings,
-        train_settings,
-        lambda text: text.find("#"),
+        settings,
+        answer_start=lambda text: text.find("#"),
+        max_completion_tokens=6,
+        on_long_trace=on_long,
     )
 
 

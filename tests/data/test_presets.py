@@ -8,8 +8,8 @@ from omegaconf import OmegaConf
 
 from hybrid_rl.config.composing import config_dir
 from hybrid_rl.config.data import DataSettings
-from hybrid_rl.data import splits
-from hybrid_rl.data.splits import Question
+from hybrid_rl.data.questions import Message, Question
+from hybrid_rl.data.splits import load_questions
 from tests.fakes.places import SHARED_DATA as PUBLISHED
 from tests.fakes.rows import Lenient, jsonl, load, settings
 
@@ -26,7 +26,7 @@ def preset(name: str, *overrides: str) -> DataSettings:
 
 @pytest.mark.parametrize("name", ["ledger", "ledger_terse", "ledger_verbose", "ledger_spread"])
 def test_the_embedded_data_is_as_measured(name: str) -> None:
-    loaded = splits.load_questions(preset(name), Lenient(), True, True)  # type: ignore[arg-type] - a fake
+    loaded = load_questions(preset(name), Lenient(), True, True)
     sizes = {
         key: len(found)
         for key, found in {"train": loaded.train, "dev": loaded.dev, **loaded.test}.items()
@@ -39,7 +39,7 @@ def test_the_embedded_data_is_as_measured(name: str) -> None:
 
 
 def test_generated_knights_load() -> None:
-    loaded = splits.load_questions(preset("knights", "data.train.size=50"), Lenient(), True, True)  # type: ignore[arg-type] - a fake
+    loaded = load_questions(preset("knights", "data.train.size=50"), Lenient(), True, True)
 
     assert len(loaded.train) >= 48
     assert {question.level for question in loaded.test["people6to8"]} == {"6", "7", "8"}
@@ -48,7 +48,7 @@ def test_generated_knights_load() -> None:
 @needs_published
 def test_published_knights_load_by_mapping_alone() -> None:
     chosen = preset("knights_files", f"data.directory={PUBLISHED / 'kk'}")
-    loaded = splits.load_questions(chosen, Lenient(), True, True)  # type: ignore[arg-type] - a fake
+    loaded = load_questions(chosen, Lenient(), True, True)
     first = loaded.train[0]
 
     assert (len(loaded.train), len(loaded.dev)) == (1700, 100)
@@ -65,7 +65,7 @@ def test_published_knights_load_by_mapping_alone() -> None:
 @needs_published
 def test_published_gsm8k_loads_without_calculator_marks() -> None:
     chosen = preset("gsm8k_files", f"data.directory={PUBLISHED / 'gsm8k'}")
-    loaded = splits.load_questions(chosen, Lenient(), True, True)  # type: ignore[arg-type] - a fake
+    loaded = load_questions(chosen, Lenient(), True, True)
 
     assert (len(loaded.train), len(loaded.dev), len(loaded.test["gsm8k"])) == (
         7473 - 256,
@@ -83,7 +83,7 @@ def test_published_gsm8k_loads_without_calculator_marks() -> None:
 @needs_published
 def test_published_benchmarks_load() -> None:
     chosen = preset("math_suite_files", f"data.directory={PUBLISHED / 'math'}")
-    loaded = splits.load_questions(chosen, Lenient(), False, False)  # type: ignore[arg-type] - a fake
+    loaded = load_questions(chosen, Lenient(), False, False)
 
     assert {name: len(found) for name, found in loaded.test.items()} == {
         "math500": 500,
@@ -111,7 +111,7 @@ def test_the_layout_of_openr1_is_read(tmp_path: Path) -> None:
 
     assert question == Question(
         id=question.id,
-        messages=(splits.Message("user", f"What is 1 + 1?\n\n{hub.instruction}"),),
+        messages=(Message("user", f"What is 1 + 1?\n\n{hub.instruction}"),),
         question=f"What is 1 + 1?\n\n{hub.instruction}",
         answer="2",
         trace="<think>\nsum\n</think>\n2",

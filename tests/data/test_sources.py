@@ -1,4 +1,4 @@
-"""Templates over the columns of a row, and the files that rows come from."""
+"""The files and generators that rows come from, and what is wrong with one in words."""
 
 import csv
 import json
@@ -8,57 +8,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from hybrid_rl.data.columns import Template
-from tests.fakes.rows import BASE, TRACED, LastWord, jsonl, load, numbered, refusal, settings
-
-
-@pytest.mark.parametrize(
-    ("text", "filled"),
-    [
-        ("{q}", "two"),
-        ("{m.0.text} then {m.-1.text}", "a then b"),
-        ("{lines}", "x\ny"),
-        (r"{q} in \boxed{}", r"two in \boxed{}"),
-        ("{{q}} is {q}", "{q} is two"),
-        ("{odd name}", "1"),
-        ("{dotted.name}", "2"),
-    ],
-)
-def test_a_template_follows_keys_and_places(text: str, filled: str) -> None:
-    row = {
-        "q": "two",
-        "m": [{"text": "a"}, {"text": "b"}],
-        "lines": ["x", "y"],
-        "odd name": 1,
-        "dotted.name": 2,
-    }
-    template = Template(text)
-
-    assert template.fill(template.values(row)) == filled
-
-
-def test_a_value_with_braces_is_not_read_as_a_template() -> None:
-    template = Template("{q}!")
-
-    assert template.fill(template.values({"q": "{a} {} {{"})) == "{a} {} {{!"
-
-
-@pytest.mark.parametrize(
-    "path", ["q.__class__", "q.__init__.__globals__", "m.__len__", "m.0.__class__"]
-)
-def test_a_template_follows_no_attributes(path: str) -> None:
-    with pytest.raises(LookupError):
-        Template(f"{{{path}}}").values({"q": "text", "m": [{"text": "a"}]})
-
-
-def test_a_misspelled_key_names_the_nearest(tmp_path: Path) -> None:
-    source = jsonl(tmp_path / "a.jsonl", [{"q": "one", "r": {"truth": "1"}}])
-    columns = {**BASE["columns"], "answer": "{r.thruth}"}
-
-    assert refusal(settings(train=source, columns=columns)) == [
-        "data=mine, train row 1: column r has no key thruth; did you mean truth?;"
-        " mend the row, or set data.on_bad_row=drop"
-    ]
+from tests.fakes.rows import TRACED, LastWord, jsonl, load, numbered, refusal, settings
 
 
 def test_all_kinds_of_files_give_the_same_questions(tmp_path: Path) -> None:

@@ -7,14 +7,13 @@ from typing import Any
 import pytest
 
 from hybrid_rl.config.data import DataSettings
-from hybrid_rl.data.questions import normalise
-from hybrid_rl.data.splits import Questions
+from hybrid_rl.data.questions import Questions, normalise
 from tests.fakes.rows import BASE, TRACED, jsonl, load, numbered, refusal, settings
 
 
 def test_a_missing_column_is_named_once_with_the_nearest(tmp_path: Path) -> None:
     source = jsonl(tmp_path / "a.jsonl", [{"question": "one", "a": "1"}] * 3)
-    columns = {**BASE["columns"], "prompt": "{questoin}", "answer": "{zzz}"}
+    columns = {**BASE["columns"], "prompt": "{{ questoin }}", "answer": "{{ zzz }}"}
 
     assert refusal(settings(train=source, columns=columns)) == [
         f"data=mine, train: {source['path']}: there is no column questoin; did you mean question?"
@@ -98,7 +97,7 @@ def test_a_long_list_of_problems_is_cut_and_totalled(tmp_path: Path) -> None:
 
 def test_an_id_used_twice_is_refused(tmp_path: Path) -> None:
     rows = [{"q": "one", "a": "1", "n": 7}, {"q": "two", "a": "2", "n": 7}]
-    columns = {**BASE["columns"], "id": "n{n}"}
+    columns = {**BASE["columns"], "id": "n{{ n }}"}
 
     assert refusal(settings(train=jsonl(tmp_path / "a.jsonl", rows), columns=columns)) == [
         "data=mine, train row 2: its id n7 is also that of row 1; mend the row, or set data.on_bad_row=drop"
@@ -109,7 +108,7 @@ def test_a_gold_answer_is_found_by_its_pattern(tmp_path: Path) -> None:
     rows = [{"q": "one", "a": "so <<1=1>>1\n#### 1"}, {"q": "two", "a": "so 2"}]
     chosen = settings(
         train=jsonl(tmp_path / "a.jsonl", rows),
-        columns={**BASE["columns"], "trace": "{a}"},
+        columns={**BASE["columns"], "trace": "{{ a }}"},
         answer_pattern=r"####\s*(\S+)",
         remove_pattern="<<[^<>]*>>",
         on_bad_row="drop",
@@ -131,7 +130,7 @@ def test_a_row_may_have_no_trace(tmp_path: Path, nothing: Any) -> None:
         {"q": "one", "a": "1", "t": [{"text": "It is 1"}]},
         {"q": "two", "a": "2", "t": nothing},
     ]
-    path = "{t.text}" if isinstance(nothing, dict) else "{t.0.text}"
+    path = "{{ t.text }}" if isinstance(nothing, dict) else "{{ t[0].text }}"
     if isinstance(nothing, dict):
         rows[0]["t"] = {"text": "It is 1"}
     chosen = settings(

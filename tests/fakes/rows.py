@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from hybrid_rl.config.data import DataSettings
-from hybrid_rl.data import splits
-from hybrid_rl.data.splits import DataError, Questions
+from hybrid_rl.data.questions import Questions
+from hybrid_rl.data.splits import load_questions
+from hybrid_rl.errors import DataError
 from hybrid_rl.types import Verdict
 from hybrid_rl.verification.grader import Solution
 
@@ -25,15 +26,15 @@ class LastWord:
             for s in solutions
         ]
 
-    def check_gold(self, answer: str) -> str | None:
-        return "it has a blank" if " " in answer else None
+    def check_golds(self, answers: Sequence[str]) -> list[str | None]:
+        return ["it has a blank" if " " in answer else None for answer in answers]
 
 
 class Lenient(LastWord):
     """Takes every gold answer."""
 
-    def check_gold(self, answer: str) -> str | None:
-        return None
+    def check_golds(self, answers: Sequence[str]) -> list[str | None]:
+        return [None for _ in answers]
 
 
 BASE: dict[str, Any] = {
@@ -43,7 +44,7 @@ BASE: dict[str, Any] = {
     "dev": 0,
     "dev_seed": 0,
     "test": {},
-    "columns": {"id": None, "prompt": "{q}", "answer": "{a}", "trace": None, "level": None},
+    "columns": {"id": None, "prompt": "{{ q }}", "answer": "{{ a }}", "trace": None, "level": None},
     "test_columns": {},
     "system": None,
     "instruction": None,
@@ -56,7 +57,7 @@ BASE: dict[str, Any] = {
     "on_long_prompt": "refuse",
     "max_prompt_tokens": 100,
 }
-TRACED = {**BASE["columns"], "trace": "{t}"}
+TRACED = {**BASE["columns"], "trace": "{{ t }}"}
 
 
 def settings(**changes: Any) -> DataSettings:
@@ -77,7 +78,7 @@ def numbered(count: int, start: int = 0) -> list[dict[str, str]]:
 
 
 def load(chosen: DataSettings, needs_traces: bool = False, train: bool = True) -> Questions:
-    return splits.load_questions(chosen, LastWord(), needs_traces, train)  # type: ignore[arg-type] - a fake of two methods
+    return load_questions(chosen, LastWord(), needs_traces, train)
 
 
 def refusal(chosen: DataSettings, **options: bool) -> list[str]:

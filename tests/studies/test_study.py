@@ -173,7 +173,7 @@ def start(directory: Path, *arguments: str) -> "subprocess.Popen[str]":
 def test_a_stopped_study_goes_on_and_one_bad_job_does_not_end_it(tmp_path: Path) -> None:
     command = (
         "study=smoke", "run_dir=s", "study.seeds=[0]", "train.save_every=1", "eval.limit=2",
-        "eval.samples=0", "study.arms.bad=['data.columns.trace=\"{nothing}\"']",
+        "eval.samples=0", "study.arms.bad=['data.columns.trace=\"{{ nothing }}\"']",
     )  # fmt: skip
     first = start(tmp_path, *command)
     runs = {

@@ -12,6 +12,7 @@ from random import Random
 from typing import Literal
 
 from hybrid_rl.config.data import check_people
+from hybrid_rl.data.questions import GeneratedQuestion
 
 _PATIENCE = 1000  # draws in a row without a new puzzle
 NAMES = (
@@ -78,16 +79,6 @@ class Puzzle:
     claims: tuple[Claim, ...]
 
 
-@dataclass(frozen=True)
-class Row:
-    """A question as the data layer reads it."""
-
-    question: str
-    answer: str
-    trace: str
-    level: str
-
-
 def draw(rng: Random, people: int) -> Puzzle:
     """A random puzzle with exactly one solution."""
     names = tuple(rng.sample(NAMES, people))
@@ -135,7 +126,7 @@ def solution(puzzle: Puzzle) -> str:
     return "\n".join([*_search(puzzle), "All claims fit.", "", answer(puzzle)])
 
 
-def rows(size: int, seed: int, people: tuple[int, int]) -> list[Row]:
+def rows(size: int, seed: int, people: tuple[int, int]) -> list[GeneratedQuestion]:
     """`size` distinct puzzles, the number of people uniform in its range; the first are the same whatever the size.
 
     Raises ValueError for a range outside 2..8, and where new puzzles can no longer be found.
@@ -155,7 +146,9 @@ def rows(size: int, seed: int, people: tuple[int, int]) -> list[Row]:
             )
         found[puzzle] = None
     return [
-        Row(question(puzzle), answer(puzzle), solution(puzzle), str(len(puzzle.names)))
+        GeneratedQuestion(
+            question(puzzle), answer(puzzle), solution(puzzle), str(len(puzzle.names))
+        )
         for puzzle in found
     ]
 

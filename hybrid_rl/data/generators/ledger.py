@@ -12,6 +12,7 @@ from random import Random
 from typing import Literal
 
 from hybrid_rl.config.data import MOST_OPERATIONS, check_operations, check_subtractions
+from hybrid_rl.data.questions import GeneratedQuestion
 
 LABELS = "abcdefghijklmnop"
 assert len(LABELS) == MOST_OPERATIONS
@@ -33,16 +34,6 @@ class Problem:
 
     start: int
     operations: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Row:
-    """A question as the data layer reads it."""
-
-    question: str
-    answer: str
-    trace: str
-    level: str
 
 
 def vocabulary() -> list[str]:
@@ -122,7 +113,7 @@ def rows(
     operations: Range,
     subtractions: Range | None,
     traces: Literal["verbose", "terse", "mixed"],
-) -> list[Row]:
+) -> list[GeneratedQuestion]:
     """`size` distinct questions; the first of them are the same whatever the size and the kind of traces.
 
     Raises ValueError where there are fewer different questions than asked for.
@@ -137,7 +128,9 @@ def rows(
     while len(found) < size:
         found[draw(rng, operations, subtractions)] = None
     return [
-        Row(question(problem), answer(problem), solution(problem, kind), _level(problem))
+        GeneratedQuestion(
+            question(problem), answer(problem), solution(problem, kind), _level(problem)
+        )
         for problem, kind in zip(found, _kinds(seed, traces), strict=False)
     ]
 

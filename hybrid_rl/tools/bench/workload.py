@@ -16,7 +16,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import GRPOConfig, GRPOTrainer
 
 from hybrid_rl.config.settings import Settings
-from hybrid_rl.data import splits
+from hybrid_rl.data.encoding import encode
+from hybrid_rl.data.splits import load_questions
 from hybrid_rl.models import loading
 from hybrid_rl.models.sampling import text_of
 from hybrid_rl.recording import quiet
@@ -84,11 +85,14 @@ class Workload:
         """`model` None: that of the settings."""
         quiet.quiet_progress_bars()
         tokenizer = loading.load_tokenizer(settings.model)
-        questions = splits.load_questions(
-            settings.data, grader, settings.method_class.needs_traces, True
-        )
-        examples = splits.encode(
-            questions, tokenizer, settings.data, settings.train, grader.answer_start
+        questions = load_questions(settings.data, grader, settings.method_class.needs_traces, True)
+        examples = encode(
+            questions,
+            tokenizer,
+            settings.data,
+            grader.answer_start,
+            settings.train.max_completion_tokens,
+            settings.train.on_long_trace,
         )
         model = model or loading.load_model(settings.model)
         eos_ids = loading.eos_token_ids(settings.model, tokenizer, model)
