@@ -16,7 +16,7 @@ from hybrid_rl.config.eval import EvalSettings
 from hybrid_rl.evaluation import scores
 from hybrid_rl.evaluation.scores import Answered, AnsweredQuestion
 from hybrid_rl.evaluation.scores import SetSummary as SetSummary
-from hybrid_rl.models.sampling import Sample, SamplingParams, text_of
+from hybrid_rl.models.sampling import Request, Sample, SamplingParams, text_of
 from hybrid_rl.recording.files import write_json, write_text
 from hybrid_rl.types import Example, Ids, Verdict
 from hybrid_rl.verification import votes
@@ -62,15 +62,15 @@ def evaluate_sets(
 
         listener = finished if foresee else None
         greedy = sample(
-            prompts, SamplingParams(0.0, 1.0, 0, max_completion_tokens, finished=listener)
+            Request(prompts, finished=listener), SamplingParams(0.0, 1.0, 0, max_completion_tokens)
         )
         drawn: list[Ids] = []
         if settings.samples:
             tell(f"{name}: {len(examples)} questions, {settings.samples} samples each")
             listener = partial(finished, each=settings.samples) if foresee else None
-            most = max_completion_tokens
-            how = SamplingParams(settings.temperature, settings.top_p, 0, most, finished=listener)
-            drawn = sample([ids for ids in prompts for _ in range(settings.samples)], how)
+            repeated = [ids for ids in prompts for _ in range(settings.samples)]
+            params = SamplingParams(settings.temperature, settings.top_p, 0, max_completion_tokens)
+            drawn = sample(Request(repeated, finished=listener), params)
         rows = [
             AnsweredQuestion(
                 example.id,

@@ -5,7 +5,8 @@ the batch; the cache grows in place instead of being copied at every token. Rand
 draws them, for rows that have left too, so the same seed gives the same completions up to float rounding.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,61 +20,73 @@ from transformers import (
 )
 from transformers.cache_utils import DynamicLayer
 
+from hybrid_rl.config.train import SpeedSettings
+from hybrid_rl.models import upstream
+from hybrid_rl.models.sampling import Request, SamplingParams
 from hybrid_rl.types import Ids
 
 GROWTH = 64  # tokens by which a full cache grows
-LEAVING_SHARE = (
-    8  # rows leave once one in so many has ended: fewer would not pay for copying the cache
-)
+LEAVING_SHARE = 8  # rows leave once one in so many has ended: fewer would not pay for the copy
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A model with the tokens that end its completions and the one that fills up short rows."""
+
+    model: PreTrainedModel
+    eos_ids: Sequence[int]
+    pad_id: int
+
+    def padded(self, prompts: Sequence[Ids]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Token ids padded on the left, and True where a token is no padding, both (B, T)."""
+        device = self.model.device
+        width = max(map(len, prompts))
+        rows = [[self.pad_id] * (width - len(prompt)) + list(prompt) for prompt in prompts]
+        lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
+        mask = torch.arange(width, device=device) >= width - lengths.unsqueeze(1)
+        return torch.tensor(rows, device=device), mask
 
 
 def supports(model: Any) -> bool:
     """Whether the loop can serve this model: a decoder whose every layer keeps all keys and values."""
-    if model.config.is_encoder_decoder or not model._supports_logits_to_keep():
+    if model.config.is_encoder_decoder or not upstream.keeps_last_logits(model):
         return False
     return all(type(layer) is DynamicLayer for layer in DynamicCache(config=model.config).layers)
 
 
 @torch.inference_mode()
 def decode(
-    model: PreTrainedModel,
-    prompts: Sequence[Ids],
-    warpers: LogitsProcessorList | None,
-    limits: Sequence[int],
-    eos_ids: Sequence[int],
-    pad_id: int,
-    shared_prefill: bool,
-    drop_finished: bool,
-    finished: Callable[[int, Ids], None] | None = None,
+    language_model: LanguageModel, request: Request, params: SamplingParams, speed: SpeedSettings
 ) -> list[list[int]]:
     """As many tokens per prompt as its limit; what follows a row's first end-of-sequence token is padding.
 
-    `warpers` None takes the likeliest token. The model must be in evaluation mode. `finished` is told of rows that
-    leave the batch, by index, with what was drawn so far.
+    The model must be in evaluation mode. The request's listener is told of rows that leave the batch, with all tokens
+    that were drawn for them so far.
     """
-    device, rows = model.device, len(prompts)
-    logits, mask, cache = _prefill(model, prompts, pad_id, shared_prefill)
+    model, device, rows = language_model.model, language_model.model.device, len(request.prompts)
+    limits, bend = request.limits_under(params), warpers(params)
+    logits, mask, cache = _prefill(language_model, request.prompts, speed.shared_prefill)
     positions = mask.sum(1, keepdim=True)
-    ends = torch.tensor(list(eos_ids), device=device)
-    last = torch.tensor(list(limits), device=device) - 1
+    ends = torch.tensor(list(language_model.eos_ids), device=device)
+    last = torch.tensor(limits, device=device) - 1
     most = max(limits)
-    drawn = torch.full((rows, most), pad_id, device=device)
+    drawn = torch.full((rows, most), language_model.pad_id, device=device)
     present = torch.arange(rows, device=device)  # rows of the caller that are still in the batch
     ended = torch.zeros(rows, dtype=torch.bool, device=device)  # of these, the ones that are done
     # Columns of tokens to come: each row sees all of its own.
     mask = torch.cat([mask, mask.new_ones(rows, most)], dim=1)
     for step in range(most):
-        tokens = _choose(logits[:, -1].float(), warpers, present, rows)
-        tokens = tokens.masked_fill(ended, pad_id)
+        tokens = _choose(logits[:, -1].float(), bend, present, rows)
+        tokens = tokens.masked_fill(ended, language_model.pad_id)
         drawn[present, step] = tokens
         ended |= torch.isin(tokens, ends) | (last[present] <= step)
         left = len(present) - int(ended.sum())
         if left == 0 or step == most - 1:
             break
-        if drop_finished and (len(present) - left) * LEAVING_SHARE >= len(present):
-            if finished is not None:
+        if speed.drop_finished and (len(present) - left) * LEAVING_SHARE >= len(present):
+            if request.finished is not None:
                 for row in present[ended].tolist():
-                    finished(row, tuple(drawn[row, : min(step + 1, limits[row])].tolist()))
+                    request.finished(row, tuple(drawn[row, : min(step + 1, limits[row])].tolist()))
             stay = (~ended).nonzero().squeeze(1)
             present, tokens, positions = present[stay], tokens[stay], positions[stay]
             mask, ended = mask[stay], ended[stay]
@@ -90,34 +103,31 @@ def decode(
     return [row[:limit] for row, limit in zip(drawn.tolist(), limits, strict=True)]
 
 
-def warpers(temperature: float, top_p: float, top_k: int) -> LogitsProcessorList | None:
+def warpers(params: SamplingParams) -> LogitsProcessorList | None:
     """What bends the distribution before a draw, in the order of `generate`; None for temperature 0: no draw."""
-    if temperature == 0:
+    if params.temperature == 0:
         return None
     chain = LogitsProcessorList()
-    if temperature != 1.0:
-        chain.append(TemperatureLogitsWarper(temperature))
-    if top_k:
-        chain.append(TopKLogitsWarper(top_k))
-    if top_p < 1.0:
-        chain.append(TopPLogitsWarper(top_p))
+    if params.temperature != 1.0:
+        chain.append(TemperatureLogitsWarper(params.temperature))
+    if params.top_k:
+        chain.append(TopKLogitsWarper(params.top_k))
+    if params.top_p < 1.0:
+        chain.append(TopPLogitsWarper(params.top_p))
     return chain
 
 
 def _prefill(
-    model: PreTrainedModel, prompts: Sequence[Ids], pad_id: int, shared: bool
+    language_model: LanguageModel, prompts: Sequence[Ids], shared: bool
 ) -> tuple[torch.Tensor, torch.Tensor, DynamicCache]:
     """Logits of the last token (B, 1, V), which tokens are no padding (B, T), and the cache, for all B prompts."""
-    device = model.device
+    model = language_model.model
     distinct = list(dict.fromkeys(prompts)) if shared else list(prompts)
-    width = max(map(len, distinct))
-    padded = [[pad_id] * (width - len(prompt)) + list(prompt) for prompt in distinct]
-    lengths = torch.tensor([len(prompt) for prompt in distinct], device=device)
-    mask = torch.arange(width, device=device) >= width - lengths.unsqueeze(1)
+    ids, mask = language_model.padded(distinct)
     cache = DynamicCache(config=model.config)
     cache.layers = [_GrowingLayer() for _ in cache.layers]
     logits = model(
-        input_ids=torch.tensor(padded, device=device),
+        input_ids=ids,
         attention_mask=mask.long(),
         position_ids=(mask.cumsum(1) - 1).clamp(min=0),
         past_key_values=cache,
@@ -126,19 +136,20 @@ def _prefill(
     ).logits
     if len(distinct) < len(prompts):
         place = {prompt: index for index, prompt in enumerate(distinct)}
-        source = torch.tensor([place[prompt] for prompt in prompts], device=device)
+        source = torch.tensor([place[prompt] for prompt in prompts], device=mask.device)
         logits, mask = logits[source], mask[source]
         cache.batch_select_indices(source)
     return logits, mask, cache
 
 
 def _choose(
-    logits: torch.Tensor, warpers: LogitsProcessorList | None, present: torch.Tensor, rows: int
+    logits: torch.Tensor, bend: LogitsProcessorList | None, present: torch.Tensor, rows: int
 ) -> torch.Tensor:
     """One token for each row that is present; random numbers are drawn for all `rows`."""
-    if warpers is None:
+    if bend is None:
         return logits.argmax(-1)
-    probabilities = warpers(None, logits).softmax(-1)
+    read: Any = None  # the tokens so far, which none of these warpers looks at
+    probabilities = bend(read, logits).softmax(-1)
     # What torch.multinomial does with one sample per row.
     noise = torch.empty(rows, logits.shape[-1], device=logits.device).exponential_()
     if len(present) < rows:
@@ -148,13 +159,16 @@ def _choose(
 
 def _attention_mask(model: PreTrainedModel, mask: torch.Tensor) -> torch.Tensor:
     """`mask` (B, T) for one query per row, in the form that costs the model's attention least."""
-    if model.config._attn_implementation == "sdpa":
+    if upstream.attention_of(model) == "sdpa":
         return mask[:, None, None, :]
     return mask.long()
 
 
 class _GrowingLayer(DynamicLayer):
     """A cache layer with room for tokens to come, so that one more token copies nothing."""
+
+    keys: torch.Tensor
+    values: torch.Tensor
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
@@ -163,21 +177,23 @@ class _GrowingLayer(DynamicLayer):
         after = before + key_states.shape[-2]
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-            self._room = key_states.new_empty(0), value_states.new_empty(0)
-        if before == 0 or after > self._room[0].shape[-2]:
-            self._room = (
-                _with_room(self.keys, key_states, after + GROWTH),
-                _with_room(self.values, value_states, after + GROWTH),
-            )
-        for room, states in zip(self._room, (key_states, value_states), strict=True):
-            room[:, :, before:after] = states
-        self.keys, self.values = (room[:, :, :after] for room in self._room)
+            self._key_room = key_states.new_empty(0)
+            self._value_room = value_states.new_empty(0)
+        if before == 0 or after > self._key_room.shape[-2]:
+            self._key_room = _with_room(self.keys, key_states, after + GROWTH)
+            self._value_room = _with_room(self.values, value_states, after + GROWTH)
+        self._key_room[:, :, before:after] = key_states
+        self._value_room[:, :, before:after] = value_states
+        self.keys = self._key_room[:, :, :after]
+        self.values = self._value_room[:, :, :after]
         return self.keys, self.values
 
     def batch_select_indices(self, indices: torch.Tensor) -> None:
         length = self.get_seq_length()
-        self._room = tuple(room.index_select(0, indices) for room in self._room)
-        self.keys, self.values = (room[:, :, :length] for room in self._room)
+        self._key_room = self._key_room.index_select(0, indices)
+        self._value_room = self._value_room.index_select(0, indices)
+        self.keys = self._key_room[:, :, :length]
+        self.values = self._value_room[:, :, :length]
 
 
 def _with_room(held: torch.Tensor, like: torch.Tensor, length: int) -> torch.Tensor:

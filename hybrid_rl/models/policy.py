@@ -11,8 +11,9 @@ from transformers import PreTrainedModel
 
 from hybrid_rl.config.hardware import HardwareSettings
 from hybrid_rl.config.train import SpeedSettings
-from hybrid_rl.models import precision, sampling
-from hybrid_rl.models.sampling import Sample, SamplingParams
+from hybrid_rl.models import generation, precision
+from hybrid_rl.models.decoding import LanguageModel
+from hybrid_rl.models.sampling import Request, Sample, SamplingParams
 from hybrid_rl.types import Ids
 
 
@@ -22,21 +23,27 @@ def sample_alone(
     pad_id: int,
     hardware: HardwareSettings,
     speed: SpeedSettings,
-    prompts: Sequence[Ids],
-    how: SamplingParams,
+    request: Request,
+    params: SamplingParams,
 ) -> list[Ids]:
     with precision.as_in_training(model, hardware):
-        rows_per_call = hardware.generation_batch
-        return sampling.generate(model, prompts, how, eos_ids, pad_id, rows_per_call, speed)
+        language_model = LanguageModel(model, eos_ids, pad_id)
+        return generation.generate(
+            language_model, request, params, hardware.generation_batch, speed
+        )
 
 
-def sample_on_all_ranks(sample: Sample, prompts: Sequence[Ids], how: SamplingParams) -> list[Ids]:
-    """Each rank draws its share, as many calls as any other, and all get all."""
+def sample_on_all_ranks(sample: Sample, request: Request, params: SamplingParams) -> list[Ids]:
+    """Each rank draws its share, as many calls as any other, and all get all.
+
+    Not for a request with limits or a listener: its rows are divided among the ranks.
+    """
     state = PartialState()
     if state.num_processes == 1:
-        return sample(prompts, how)
+        return sample(request, params)
+    prompts = request.prompts
     share = -(-len(prompts) // state.num_processes)
     padded = [*prompts, *[prompts[0]] * (share * state.num_processes - len(prompts))]
     mine = padded[state.process_index * share : (state.process_index + 1) * share]
-    drawn: list[Ids] = gather_object(sample(mine, how))
+    drawn: list[Ids] = gather_object(sample(Request(mine), params))
     return drawn[: len(prompts)]

@@ -13,12 +13,13 @@ import torch
 from accelerate.utils import convert_outputs_to_fp32
 
 from hybrid_rl.config.hardware import HardwareSettings
+from hybrid_rl.models import upstream
 
 
 @contextmanager
 def as_in_training(model: Any, hardware: HardwareSettings) -> Iterator[None]:
     """Within it `model` rounds as hardware.precision says. Nothing changes where training has begun."""
-    if not hardware.in_bfloat16 or hasattr(model, "_original_forward"):
+    if not hardware.in_bfloat16 or upstream.is_prepared(model):
         yield
     elif hardware.deepspeed is None:
         with _autocast(model):

@@ -13,6 +13,7 @@ import shlex
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -27,15 +28,22 @@ from hybrid_rl.config.rollout import RolloutSettings
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import USER_ERROR, SettingsError
 from hybrid_rl.models import loading
-from hybrid_rl.models.sampling import SamplingParams, cut_after_eos
+from hybrid_rl.models.sampling import Request, SamplingParams, cut_after_eos
 from hybrid_rl.types import Ids
 
 _CONNECTIONS = 64  # as many as TRL's client keeps open
 _LOADING_SECONDS = 120.0  # a server that is still reading its weights
 _LAST_SECONDS = 60.0
 Answer = TypeVar("Answer")
-Row = tuple[Ids, int, int]
-"""A prompt, the most tokens that may follow it, and the seed to draw them with."""
+
+
+@dataclass(frozen=True)
+class SeededPrompt:
+    """A prompt, the most tokens that may follow it, and the seed to draw them with."""
+
+    ids: Ids
+    most: int
+    seed: int
 
 
 class EngineError(SettingsError):
@@ -79,7 +87,7 @@ class VllmEngine:
         # An engine of our own starts in the main thread: it may want to handle signals.
         self._generation = self._clocked("starting", start_vllm) if self.is_server else start_vllm()
 
-    def sample(self, prompts: Sequence[Ids], how: SamplingParams, updates: int) -> list[Ids]:
+    def sample(self, request: Request, params: SamplingParams, updates: int) -> list[Ids]:
         """One completion per prompt; `updates`: a number that changes when the weights do.
 
         Raises EngineError, on all ranks where they can still be told.
@@ -87,24 +95,24 @@ class VllmEngine:
         if self._sent != updates:
             self._clocked("taking new weights", self._generation.sync_weights)
             self._sent = updates
-        limits = how.limits_of(len(prompts))
-        asked: list[list[Row]] = gather_object(
-            [list(zip(prompts, limits, _seeds(len(prompts)), strict=True))]
-        )
+        count = len(request.prompts)
+        wanted = zip(request.prompts, request.limits_under(params), _seeds(count), strict=True)
+        asked: list[list[SeededPrompt]] = gather_object([[SeededPrompt(*one) for one in wanted]])
         rows = [row for of_rank in asked for row in of_rank]
         if not rows:
             return []
-        drawn = self._on_server(rows, how) if self.is_server else self._colocated(rows, how)
+        drawn = self._on_server(rows, params) if self.is_server else self._colocated(rows, params)
         first = sum(map(len, asked[: self.accelerator.process_index]))
-        mine = drawn[first : first + len(prompts)]
-        return [cut_after_eos(ids, self.eos_ids) for ids in mine]
+        return [cut_after_eos(ids, self.eos_ids) for ids in drawn[first : first + count]]
 
-    def _on_server(self, rows: Sequence[Row], how: SamplingParams) -> list[Sequence[int]]:
+    def _on_server(
+        self, rows: Sequence[SeededPrompt], params: SamplingParams
+    ) -> list[Sequence[int]]:
         """Rank 0 asks, and tells the others."""
         answer: list[Any] = [None, None]
         if self.accelerator.is_main_process:
             try:
-                answer[0] = self._clocked("generating", lambda: self._request(rows, how))
+                answer[0] = self._clocked("generating", lambda: self._request(rows, params))
             except EngineError as error:
                 answer[1] = str(error)
         found, problem = broadcast_object_list(answer)
@@ -113,28 +121,28 @@ class VllmEngine:
         drawn: list[Sequence[int]] = found
         return drawn
 
-    def _request(self, rows: Sequence[Row], how: SamplingParams) -> list[Sequence[int]]:
+    def _request(self, rows: Sequence[SeededPrompt], params: SamplingParams) -> list[Sequence[int]]:
         """One request for all rows of one length limit; where they are seeded, one each: a request has one seed."""
         client = self._generation.vllm_client
         common = {"ignore_eos": True, "stop_token_ids": self.eos_ids}
 
         def ask(places: Sequence[int]) -> list[Sequence[int]]:
-            _, most, first_seed = rows[places[0]]
-            seed = {"seed": first_seed} if self.settings.seeded else {}
+            first = rows[places[0]]
+            seed = {"seed": first.seed} if self.settings.seeded else {}
             answer: list[Sequence[int]] = client.generate(
-                prompts=[list(rows[place][0]) for place in places],
-                temperature=how.temperature,
-                top_p=how.top_p,
-                top_k=how.top_k,
-                max_tokens=most,
+                prompts=[list(rows[place].ids) for place in places],
+                temperature=params.temperature,
+                top_p=params.top_p,
+                top_k=params.top_k,
+                max_tokens=first.most,
                 logprobs=None,
                 generation_kwargs=common | seed,
             )["completion_ids"]
             return answer
 
         requests: dict[int, list[int]] = {}
-        for place, (_, most, _) in enumerate(rows):
-            requests.setdefault(place if self.settings.seeded else most, []).append(place)
+        for place, row in enumerate(rows):
+            requests.setdefault(place if self.settings.seeded else row.most, []).append(place)
         drawn: list[Sequence[int]] = [()] * len(rows)
         with ThreadPoolExecutor(min(_CONNECTIONS, len(requests))) as connections:
             answers = connections.map(ask, requests.values())
@@ -143,24 +151,26 @@ class VllmEngine:
                     drawn[place] = ids
         return drawn
 
-    def _colocated(self, rows: Sequence[Row], how: SamplingParams) -> list[Sequence[int]]:
+    def _colocated(
+        self, rows: Sequence[SeededPrompt], params: SamplingParams
+    ) -> list[Sequence[int]]:
         """Each rank's engine draws an even share."""
         ranks, rank = self.accelerator.num_processes, self.accelerator.process_index
         mine = rows[rank::ranks]
         parameters = [
             vllm_generation.SamplingParams(
                 n=1,
-                temperature=how.temperature,
-                top_p=how.top_p,
-                top_k=how.top_k,
-                max_tokens=most,
+                temperature=params.temperature,
+                top_p=params.top_p,
+                top_k=params.top_k,
+                max_tokens=row.most,
                 ignore_eos=True,
                 stop_token_ids=self.eos_ids,
-                seed=seed if self.settings.seeded else None,
+                seed=row.seed if self.settings.seeded else None,
             )
-            for _, most, seed in mine
+            for row in mine
         ]
-        prompts = [{"prompt_token_ids": list(prompt)} for prompt, _, _ in mine]
+        prompts = [{"prompt_token_ids": list(row.ids)} for row in mine]
         outputs = []
         if mine:
             generate = self._generation.llm.generate

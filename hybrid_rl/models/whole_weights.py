@@ -1,7 +1,4 @@
-"""Joins the processes of a run into one group, with a clock on every collective. DeepSpeed builds on that group.
-
-The launcher says who is who, in the variables that torchrun would set too.
-"""
+"""The whole weights of a model in training, brought together for generation where ranks hold shards of them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +9,7 @@ from accelerate import Accelerator
 from trl.models.utils import unwrap_model_for_generation
 
 from hybrid_rl.config.hardware import HardwareSettings
+from hybrid_rl.models import upstream
 from hybrid_rl.models.precision import as_in_training
 
 
@@ -34,9 +32,5 @@ def for_generation(
         if not gather or comparing is None:
             yield model
             return
-        hooks = offload.module._forward_pre_hooks
-        held = hooks.pop(comparing.id)
-        try:
+        with upstream.without_forward_pre_hook(offload.module, comparing.id):
             yield model
-        finally:
-            hooks[comparing.id] = held

@@ -56,6 +56,6 @@ def quiet_progress_bars() -> None:
     from transformers.utils import logging as transformers_logging  # noqa: PLC0415 - heavy
 
     unwanted = are_progress_bars_disabled()
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # theirs
+    transformers_logging.disable_progress_bar()
     if not unwanted:
         enable_progress_bars()

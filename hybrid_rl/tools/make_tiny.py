@@ -20,7 +20,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from hybrid_rl.data.generators import ledger
-from hybrid_rl.models.sampling import SamplingParams, generate
+from hybrid_rl.models.decoding import LanguageModel
+from hybrid_rl.models.generation import generate
+from hybrid_rl.models.sampling import Request, SamplingParams
 from hybrid_rl.training import demonstrations
 
 log = logging.getLogger(__name__)
@@ -127,11 +129,9 @@ def measure(
     rng = random.Random("pretrain-figures")
     drawn = [ledger.draw(rng, *problems) for _ in range(count)]
     completions = generate(
-        model,
-        [prompt_ids(problem, tokenizer) for problem in drawn],
+        LanguageModel(model, [tokenizer.eos_token_id], tokenizer.pad_token_id),
+        Request([prompt_ids(problem, tokenizer) for problem in drawn]),
         SamplingParams(temperature, top_p=1.0, top_k=0, max_completion_tokens=64),
-        [tokenizer.eos_token_id],
-        tokenizer.pad_token_id,
         rows_per_call=512,
     )
     texts = [tokenizer.decode(ids) for ids in completions]

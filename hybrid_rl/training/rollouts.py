@@ -5,11 +5,10 @@ Knows neither TRL nor methods; sampling comes in as a function.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from hybrid_rl.config.settings import Settings
-from hybrid_rl.models.sampling import Sample, SamplingParams, in_training, text_of
+from hybrid_rl.models.sampling import Request, Sample, SamplingParams, in_training, text_of
 from hybrid_rl.recording.budget import UpdateCost
 from hybrid_rl.types import Attempt, Group, Ids, Rollout
 from hybrid_rl.verification.grader import Grader, Solution, foresees
@@ -25,7 +24,7 @@ class Attempter:
         self,
         *,
         sample: Sample,
-        how: SamplingParams,
+        params: SamplingParams,
         grader: Grader,
         decode: Callable[[Ids], str],
         eos_ids: Sequence[int],
@@ -33,7 +32,7 @@ class Attempter:
         foresee: Callable[[Solution], None] | None = None,
     ) -> None:
         """`foresee`: told of solutions that have ended while others are still being drawn."""
-        self.sample, self.how, self.grader = sample, how, grader
+        self.sample, self.params, self.grader = sample, params, grader
         self.decode, self.eos_ids, self.end_id = decode, eos_ids, end_id
         self.foresee = foresee
         self.cost = UpdateCost()
@@ -56,27 +55,22 @@ class Attempter:
             shown = len(attempt.prefix) + len(attempt.completion or ())
             if shown:
                 self.cost.show_trace(attempt.example.id, shown)
-            if len(attempt.prefix) >= self.how.max_completion_tokens:
+            if len(attempt.prefix) >= self.params.max_completion_tokens:
                 raise ValueError(
                     f"{attempt.example.id}: a prefix of {len(attempt.prefix)} tokens leaves no room within "
-                    f"train.max_completion_tokens = {self.how.max_completion_tokens}"
+                    f"train.max_completion_tokens = {self.params.max_completion_tokens}"
                 )
         # Called even when nothing is left to sample: sharded weights need every rank in every call.
         wanted = [attempt for attempt in attempts if attempt.completion is None]
         prompts = [attempt.example.prompt_ids + attempt.prefix for attempt in wanted]
-        room = [self.how.max_completion_tokens - len(attempt.prefix) for attempt in wanted]
+        room = [self.params.max_completion_tokens - len(attempt.prefix) for attempt in wanted]
 
         def finished(index: int, ids: Ids) -> None:
             assert self.foresee is not None
             self.foresee(self._solution(wanted[index], ids))
 
-        how = replace(
-            self.how,
-            max_completion_tokens=max(room, default=1),
-            limits=tuple(room),
-            finished=finished if self.foresee else None,
-        )
-        drawn = self.sample(prompts, how)
+        request = Request(prompts, room, finished if self.foresee else None)
+        drawn = self.sample(request, self.params)
         self.cost.prompt_tokens += sum(map(len, prompts))
         self.cost.generated_tokens += sum(map(len, drawn))
         sampled = iter(drawn)
@@ -107,7 +101,7 @@ def attempter(
     """Attempts as in training, verified early where that is worth it."""
     return Attempter(
         sample=sample,
-        how=in_training(settings.train),
+        params=in_training(settings.train),
         grader=grader,
         decode=decode,
         eos_ids=eos_ids,

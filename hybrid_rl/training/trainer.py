@@ -24,7 +24,9 @@ from trl import GRPOConfig, GRPOTrainer
 from hybrid_rl.config.batch import Batch
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.methods.base import Method
-from hybrid_rl.models import loading, sampling, saving, vllm
+from hybrid_rl.models import generation, loading, saving, vllm
+from hybrid_rl.models.decoding import LanguageModel
+from hybrid_rl.models.sampling import Request, SamplingParams
 from hybrid_rl.models.whole_weights import for_generation
 from hybrid_rl.recording import step_lines
 from hybrid_rl.recording.budget import Spent, UpdateCost, reached
@@ -180,27 +182,25 @@ class HybridTrainer(LeanGrpoTrainer):
             if rank != self.accelerator.process_index:  # one's own comes back as a copy
                 self._cost.add(cost)
 
-    def sample(self, prompts: Sequence[Ids], how: sampling.SamplingParams) -> list[Ids]:
+    def sample(self, request: Request, params: SamplingParams) -> list[Ids]:
         """One completion per prompt, from the current weights."""
         if self.engine is not None:
-            return self.engine.sample(prompts, how, self.state.global_step)
-        if not prompts:
+            return self.engine.sample(request, params, self.state.global_step)
+        if not request.prompts:
             if not self._sharded:
                 return []
             # Sharded weights need every rank in every generation: an idle one draws a token and forgets it.
-            idle = self.questions.items[0].prompt_ids
-            self.sample([idle], sampling.SamplingParams(how.temperature, how.top_p, how.top_k, 1))
+            self.sample(Request([self.questions.items[0].prompt_ids], [1]), params)
             return []
         gather = self.args.ds3_gather_for_generation
         in_step = gather or not self._sharded
         hardware = self.settings.hardware
         with for_generation(self.model_wrapped, self.accelerator, gather, hardware) as model:
-            return sampling.generate(
-                model,
-                prompts,
-                how,
-                self.eos_token_ids,
-                self.processing_class.pad_token_id,
+            pad_id = self.processing_class.pad_token_id
+            return generation.generate(
+                LanguageModel(model, self.eos_token_ids, pad_id),
+                request,
+                params,
                 hardware.generation_batch,
                 self.speed if in_step else None,
             )

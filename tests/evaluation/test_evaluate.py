@@ -14,7 +14,7 @@ from hybrid_rl.errors import SettingsError
 from hybrid_rl.evaluation import evaluate, rescore, scores, statistics
 from hybrid_rl.evaluation.scores import Answered, AnsweredQuestion, SetSummary
 from hybrid_rl.evaluation.statistics import Interval
-from hybrid_rl.models.sampling import SamplingParams
+from hybrid_rl.models.sampling import Request, SamplingParams
 from hybrid_rl.types import Example, Ids, Outcome, Verdict
 from hybrid_rl.verification import votes
 from hybrid_rl.verification.grader import Solution
@@ -54,13 +54,13 @@ class Script:
         self.answers = answers
         self.calls: list[tuple[list[str], SamplingParams]] = []
 
-    def __call__(self, prompts: Sequence[Ids], how: SamplingParams) -> list[Ids]:
-        self.calls.append(([decode(prompt) for prompt in prompts], how))
+    def __call__(self, request: Request, params: SamplingParams) -> list[Ids]:
+        self.calls.append(([decode(prompt) for prompt in request.prompts], params))
         drawn = []
         seen: dict[str, int] = {}
-        for prompt in map(decode, prompts):
+        for prompt in map(decode, request.prompts):
             seen[prompt] = seen.get(prompt, 0) + 1
-            drawn.append(self.answers[prompt][0 if how.temperature == 0 else seen[prompt]])
+            drawn.append(self.answers[prompt][0 if params.temperature == 0 else seen[prompt]])
         return drawn
 
 

@@ -20,7 +20,7 @@ from accelerate.state import AcceleratorState
 from hybrid_rl.config.composing import config_dir
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.execution import ranks
-from hybrid_rl.models.sampling import SamplingParams
+from hybrid_rl.models.sampling import Request, SamplingParams
 from hybrid_rl.tools.doctor import checks, trial
 from hybrid_rl.training.arguments import build
 from hybrid_rl.training.trainer import HybridTrainer
@@ -69,10 +69,10 @@ class Scripted:
         self.trainer, self.real = trainer, trainer.sample
         self.asked: Counter[tuple[int, Ids]] = Counter()
 
-    def __call__(self, prompts: Sequence[Ids], how: SamplingParams) -> list[Ids]:
-        self.real(prompts, how)
-        limits = how.limits_of(len(prompts))
-        return [self.completion(*asked) for asked in zip(prompts, limits, strict=True)]
+    def __call__(self, request: Request, params: SamplingParams) -> list[Ids]:
+        self.real(request, params)
+        asked = zip(request.prompts, request.limits_under(params), strict=True)
+        return [self.completion(*one) for one in asked]
 
     def completion(self, prompt: Ids, most: int) -> Ids:
         step = self.trainer.state.global_step

@@ -75,7 +75,7 @@ def unequal_wishes(rank: int, out: Path) -> dict[str, Any]:
     with Server().running() as server, pytest.MonkeyPatch.context() as patch:
         server.replace_nccl(patch)
         trainer, _ = tests.with_engine(out / "run", "vllm_server", server.port, processes=2)
-        trainer.attempt.how = tests.GREEDY
+        trainer.attempt.params = tests.GREEDY
 
         def completions() -> list[Any]:
             return [[one.completion for one in trainer.attempt(wish)] for wish in wishes]

@@ -17,7 +17,9 @@ import pytest
 import torch
 from trl.generation import vllm_client, vllm_generation
 
-from hybrid_rl.models import sampling
+from hybrid_rl.models.decoding import LanguageModel
+from hybrid_rl.models.generation import generate
+from hybrid_rl.models.sampling import Request, SamplingParams
 from tests.fakes import tiny
 
 Weights = list[tuple[str, torch.Tensor]]
@@ -49,12 +51,12 @@ class Engine:
             self.seeds.append(asked.get("seed"))
             if asked.get("seed") is not None:
                 torch.manual_seed(asked["seed"])
-            how = sampling.SamplingParams(
+            params = SamplingParams(
                 asked["temperature"], asked["top_p"], asked["top_k"], asked["max_tokens"]
             )
-            rows = [tuple(prompt) for prompt in prompts]
-            stops = asked["stop_token_ids"]
-            return [list(ids) for ids in sampling.generate(self.model, rows, how, stops, 0, 64)]
+            request = Request([tuple(prompt) for prompt in prompts])
+            language_model = LanguageModel(self.model, asked["stop_token_ids"], 0)
+            return [list(ids) for ids in generate(language_model, request, params, 64)]
 
 
 class Server:

@@ -1,6 +1,5 @@
 """Our decode loop against transformers' generate: the same tokens from the same random numbers."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +10,9 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from hybrid_rl.config.train import SpeedSettings
 from hybrid_rl.models import decoding
-from hybrid_rl.models.sampling import SamplingParams, generate
+from hybrid_rl.models.decoding import LanguageModel
+from hybrid_rl.models.generation import generate
+from hybrid_rl.models.sampling import Request, SamplingParams
 from tests.fakes import tiny
 
 pytestmark = pytest.mark.slow
@@ -39,12 +40,15 @@ def watched(model: Any) -> list[tuple[int, ...]]:
     return shapes
 
 
-def both(model: Any, how: SamplingParams, changed: SpeedSettings, eos: list[int]) -> list[Any]:
+def both(
+    model: Any, params: SamplingParams, changed: SpeedSettings, eos: list[int], *limits: int
+) -> list[Any]:
     """Completions by generate and by our loop, and the state of the random numbers after each."""
     found = []
     for setting in (None, changed):
         torch.manual_seed(3)
-        completions = generate(model, prompts(), how, eos, 0, 64, setting)
+        request = Request(prompts(), limits or None)
+        completions = generate(LanguageModel(model, eos, 0), request, params, 64, setting)
         found.append((completions, torch.get_rng_state().tolist()))
     return found
 
@@ -52,23 +56,23 @@ def both(model: Any, how: SamplingParams, changed: SpeedSettings, eos: list[int]
 @pytest.mark.parametrize("drop_finished", [True, False])
 @pytest.mark.parametrize("shared_prefill", [True, False])
 @pytest.mark.parametrize(
-    "how",
+    ("params", "limits"),
     [
-        DRAWN,
-        SamplingParams(temperature=0.0, top_p=1.0, top_k=0, max_completion_tokens=24),
-        SamplingParams(temperature=0.7, top_p=0.9, top_k=6, max_completion_tokens=24),
-        SamplingParams(1.0, 1.0, 0, 24, limits=(24, 9, 1, 3, 2) * 4),
-        SamplingParams(1.0, 1.0, 0, 24, limits=(5, 4) * 10),
+        (DRAWN, ()),
+        (SamplingParams(temperature=0.0, top_p=1.0, top_k=0, max_completion_tokens=24), ()),
+        (SamplingParams(temperature=0.7, top_p=0.9, top_k=6, max_completion_tokens=24), ()),
+        (DRAWN, (24, 9, 1, 3, 2) * 4),
+        (DRAWN, (5, 4) * 10),
     ],
 )
 def test_the_completions_are_those_of_generate(
-    how: SamplingParams, shared_prefill: bool, drop_finished: bool
+    params: SamplingParams, limits: tuple[int, ...], shared_prefill: bool, drop_finished: bool
 ) -> None:
     changed = speed(shared_prefill=shared_prefill, drop_finished=drop_finished)
-    reference, ours = both(tiny.sharp_model(), how, changed, [1])
+    reference, ours = both(tiny.sharp_model(), params, changed, [1], *limits)
     assert ours == reference
     lengths = {len(ids) for ids in reference[0]}
-    assert len(lengths) > 2 or how.temperature == 0
+    assert len(lengths) > 2 or params.temperature == 0
 
 
 @pytest.mark.parametrize("eos", [[1], [1, 4, 9]])
@@ -81,9 +85,9 @@ def test_several_end_tokens_and_other_attention(attention: str, eos: list[int]) 
 
 
 def test_a_row_longer_than_the_room_of_the_cache() -> None:
-    how = SamplingParams(1.0, 1.0, 0, decoding.GROWTH + 20)
+    params = SamplingParams(1.0, 1.0, 0, decoding.GROWTH + 20)
     model = tiny.sharp_model()
-    reference, ours = both(model, how, speed(), [99])
+    reference, ours = both(model, params, speed(), [99])
     assert ours == reference
     assert {len(ids) for ids in ours[0]} == {decoding.GROWTH + 20}
 
@@ -92,7 +96,7 @@ def test_a_prompt_is_read_once_and_rows_leave_when_they_end() -> None:
     model = tiny.model()
     shapes = watched(model)
     torch.manual_seed(3)
-    completions = generate(model, prompts(), DRAWN, [1], 0, 64, speed())
+    completions = generate(LanguageModel(model, [1], 0), Request(prompts()), DRAWN, 64, speed())
     assert shapes[0] == (4, 8)
     assert shapes[1][0] == 20
     assert shapes[-1][0] < 10
@@ -103,15 +107,8 @@ def test_a_prompt_is_read_once_and_rows_leave_when_they_end() -> None:
 def test_without_the_savings_every_row_is_read_and_stays() -> None:
     model = tiny.model()
     shapes = watched(model)
-    generate(
-        model,
-        prompts(),
-        DRAWN,
-        [1],
-        0,
-        64,
-        speed(shared_prefill=False, drop_finished=False),
-    )
+    off = speed(shared_prefill=False, drop_finished=False)
+    generate(LanguageModel(model, [1], 0), Request(prompts()), DRAWN, 64, off)
     assert {rows for rows, _ in shapes} == {20}
 
 
@@ -140,8 +137,9 @@ def test_a_model_that_forgets_keys_is_left_to_generate() -> None:
 def test_completions_that_end_first_are_told_as_they_are(rows_per_call: int) -> None:
     told: dict[int, tuple[int, ...]] = {}
     torch.manual_seed(3)
-    how = replace(DRAWN, finished=told.__setitem__)
-    found = generate(tiny.model(), prompts(), how, [1], 1, rows_per_call, speed())
+    request = Request(prompts(), finished=told.__setitem__)
+    language_model = LanguageModel(tiny.model(), [1], 1)
+    found = generate(language_model, request, DRAWN, rows_per_call, speed())
     assert 0 < len(told) < len(found)
     assert told == {row: found[row] for row in told}
     if rows_per_call == 8:

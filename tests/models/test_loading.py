@@ -13,12 +13,15 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from hybrid_rl.config.model import ModelSettings
 from hybrid_rl.data.generators import ledger
 from hybrid_rl.errors import SettingsError
-from hybrid_rl.models import loading, sampling, saving
+from hybrid_rl.models import loading, saving
+from hybrid_rl.models.decoding import LanguageModel
+from hybrid_rl.models.generation import generate
+from hybrid_rl.models.sampling import Request, SamplingParams
 from hybrid_rl.tools import make_tiny
 from tests.fakes import tiny
 
 pytestmark = pytest.mark.slow
-GREEDY = sampling.SamplingParams(temperature=0, top_p=1.0, top_k=0, max_completion_tokens=64)
+GREEDY = SamplingParams(temperature=0, top_p=1.0, top_k=0, max_completion_tokens=64)
 
 
 def settings(option: str = "tiny", **changes: Any) -> ModelSettings:
@@ -29,10 +32,8 @@ def greedy(model: Any, tokenizer: Any, question: str) -> str:
     prompt = tokenizer.apply_chat_template(
         [{"role": "user", "content": question}], add_generation_prompt=True, return_dict=False
     )
-    eos = [tokenizer.eos_token_id]
-    return tokenizer.decode(
-        sampling.generate(model, [tuple(prompt)], GREEDY, eos, tokenizer.pad_token_id, 8)[0]
-    )
+    language_model = LanguageModel(model, [tokenizer.eos_token_id], tokenizer.pad_token_id)
+    return tokenizer.decode(generate(language_model, Request([tuple(prompt)]), GREEDY, 8)[0])
 
 
 def test_the_shipped_tokenizer_is_the_one_that_pretrain_builds() -> None:

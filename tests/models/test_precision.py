@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from hybrid_rl.models import policy
-from hybrid_rl.models.sampling import SamplingParams
+from hybrid_rl.models.sampling import Request, SamplingParams
 from tests.fakes import tiny
 from tests.training.test_trainer import build, weights
 
@@ -20,7 +20,7 @@ HOW = SamplingParams(1.0, 1.0, 0, 8)
 
 def answers(sample: Any) -> Any:
     torch.manual_seed(0)
-    return sample(PROMPTS, HOW)
+    return sample(Request(PROMPTS), HOW)
 
 
 @pytest.mark.parametrize("own_decoding", [True, False])
@@ -43,12 +43,12 @@ def test_a_model_that_learned_nothing_answers_as_before(tmp_path: Path, own_deco
     hardware, speed = trainer.settings.hardware, trainer.settings.speed
     loaded = tiny.sharp_model()
 
-    def alone(prompts: Any, how: SamplingParams, precision: str = "bfloat16") -> Any:
+    def alone(request: Any, params: SamplingParams, precision: str = "bfloat16") -> Any:
         given = hardware.model_copy(update={"precision": precision})
-        return policy.sample_alone(loaded, [1], 0, given, speed, prompts, how)
+        return policy.sample_alone(loaded, [1], 0, given, speed, request, params)
 
     assert answers(alone) == before
-    assert answers(lambda prompts, how: alone(prompts, how, "float32")) != before
+    assert answers(lambda request, params: alone(request, params, "float32")) != before
 
 
 def test_deepspeed_rounds_the_weights(tmp_path: Path) -> None:
@@ -65,8 +65,10 @@ def test_deepspeed_rounds_the_weights(tmp_path: Path) -> None:
     start = [weight.clone() for weight in model.parameters()]
 
     def alone(given: Any, hardware: Any) -> Any:
-        how = SamplingParams(0.0, 1.0, 0, 8)
-        return policy.sample_alone(given, [1], 0, hardware, settings.speed, PROMPTS, how)
+        params = SamplingParams(0.0, 1.0, 0, 8)
+        return policy.sample_alone(
+            given, [1], 0, hardware, settings.speed, Request(PROMPTS), params
+        )
 
     plain = settings.hardware.model_copy(update={"precision": "float32"})
     assert alone(model, settings.hardware) == alone(rounded, plain)

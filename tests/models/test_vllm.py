@@ -15,7 +15,7 @@ from hybrid_rl.config.model import ModelSettings
 from hybrid_rl.config.rollout import RolloutSettings
 from hybrid_rl.methods.base import Method
 from hybrid_rl.models import loading, vllm
-from hybrid_rl.models.sampling import SamplingParams
+from hybrid_rl.models.sampling import Request, SamplingParams
 from hybrid_rl.models.vllm import EngineError
 from hybrid_rl.types import Attempt, Group
 from tests.fakes import (
@@ -57,8 +57,8 @@ def flat(model: Any) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in model.parameters()])
 
 
-def ragged() -> list[tuple[int, ...]]:
-    return [(2, 3), (4,), (5, 6, 7, 8, 9), (2, 3)]
+def ragged(*limits: int) -> Request:
+    return Request([(2, 3), (4,), (5, 6, 7, 8, 9), (2, 3)], limits or None)
 
 
 @pytest.mark.parametrize("seeded", [True, False])
@@ -70,11 +70,11 @@ def test_greedy_completions_are_those_of_transformers(
     trainer.engine = None
     assert found == trainer.sample(ragged(), GREEDY)
     asked = [prompt for request in server.engine.prompts for prompt in request]
-    assert sorted(asked) == sorted(map(list, ragged()))
+    assert sorted(asked) == sorted(map(list, ragged().prompts))
     assert len(server.engine.prompts) == (4 if seeded else 1)
 
 
-LIMITED = SamplingParams(0.0, 1.0, 0, 8, limits=(3, 8, 1, 3))
+LIMITED = ragged(3, 8, 1, 3)
 
 
 @pytest.mark.parametrize("seeded", [True, False])
@@ -82,9 +82,9 @@ def test_every_prompt_has_the_room_that_its_prefix_leaves(
     server: Server, tmp_path: Path, seeded: bool
 ) -> None:
     trainer, _ = with_engine(tmp_path, "vllm_server", server.port, seeded=seeded)
-    found = trainer.sample(ragged(), LIMITED)
+    found = trainer.sample(LIMITED, GREEDY)
     trainer.engine = None
-    assert found == trainer.sample(ragged(), LIMITED)
+    assert found == trainer.sample(LIMITED, GREEDY)
     assert max(map(len, found[2:])) <= 3
     assert len(server.engine.prompts) == (4 if seeded else 3)
 
@@ -96,7 +96,7 @@ def test_equal_prompts_have_seeds_of_their_own_that_follow_the_run(
     draws = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        draws.append(trainer.sample([(2, 3)] * 6, SAMPLED))
+        draws.append(trainer.sample(Request([(2, 3)] * 6), SAMPLED))
     assert draws[0] == draws[1] != draws[2]
     assert len(set(draws[0])) > 1
     assert len(set(server.engine.seeds)) == 12
@@ -109,15 +109,15 @@ def test_every_method_samples_from_the_weights_it_trains(
     trainer, recorder = with_engine(tmp_path, "vllm_server", server.port, method)
     engine_sample, steps = trainer.engine.sample, []
 
-    def sample(prompts: Any, how: Any, updates: int) -> Any:
-        found = engine_sample(prompts, how, updates)
+    def sample(request: Any, params: Any, updates: int) -> Any:
+        found = engine_sample(request, params, updates)
         assert torch.equal(flat(server.engine.model), flat(trainer.model))
         steps.append(updates)
         return found
 
     trainer.engine.sample = sample
     trainer.train()
-    trainer.sample([(2, 3)], GREEDY)  # as the evaluation after training does
+    trainer.sample(Request([(2, 3)]), GREEDY)  # as the evaluation after training does
     assert len(recorder.metrics) == 4
     assert server.engine.loads == len(set(steps))
     assert steps[-1] == 4
@@ -127,11 +127,11 @@ def test_weights_are_sent_after_an_sft_update_and_not_without_one(
     server: Server, tmp_path: Path
 ) -> None:
     trainer, _ = with_engine(tmp_path, "vllm_server", server.port, "sft")
-    trainer.sample([(2, 3)], GREEDY)
-    trainer.sample([(4,)], GREEDY)
+    trainer.sample(Request([(2, 3)]), GREEDY)
+    trainer.sample(Request([(4,)]), GREEDY)
     assert server.engine.loads == 1
     trainer.train()
-    trainer.sample([(2, 3)], GREEDY)
+    trainer.sample(Request([(2, 3)]), GREEDY)
     assert server.engine.loads == 2
     assert server.calls.count("/reset_prefix_cache") == 2
 
@@ -167,11 +167,11 @@ def test_a_colocated_engine_samples_from_the_weights_it_trains(
     longest = trainer.settings.data.max_prompt_tokens + 8
     assert llm.options["max_model_len"] == longest
     trainer.train()
-    found = trainer.sample(ragged(), LIMITED)
+    found = trainer.sample(LIMITED, GREEDY)
     assert torch.equal(flat(llm.model), flat(trainer.model))
     assert llm.cache_resets == 5  # before each of 4 rollouts, and the last call
     trainer.engine = None
-    assert found == trainer.sample(ragged(), LIMITED)
+    assert found == trainer.sample(LIMITED, GREEDY)
     assert len(recorder.metrics) == 4
 
 
@@ -220,7 +220,7 @@ def test_a_server_that_refuses_is_told_with_its_words(server: Server, tmp_path: 
     with pytest.raises(
         EngineError, match=r"vLLM failed while generating \(Exception: Request failed: 400"
     ):
-        trainer.sample([(2, 3)], GREEDY)
+        trainer.sample(Request([(2, 3)]), GREEDY)
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_a_server_that_hangs_ends_the_run_with_the_cause(
     trainer, _ = with_engine(tmp_path, "vllm_server", server.port, timeout_seconds=1.0)
     server.faults[path] = "hang"
     with pytest.raises(EngineError) as failed:
-        trainer.sample([(2, 3)], GREEDY)
+        trainer.sample(Request([(2, 3)]), GREEDY)
     advice = ADVICE.format(tiny=loading.TINY, port=server.port)
     assert str(failed.value) == (
         f"rollout.timeout_seconds = 1: vLLM was still {doing} after that time; {advice},"

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from hybrid_rl.models.sampling import SamplingParams
+from hybrid_rl.models.sampling import Request, SamplingParams
 from hybrid_rl.training.rollouts import Attempter
 from hybrid_rl.types import Attempt, Ids
 from hybrid_rl.verification.grader import Solution
@@ -27,17 +27,17 @@ def test_what_is_foreseen_is_what_is_graded() -> None:
     foreseen: list[Solution] = []
     drawn: list[Ids] = [(5, 6, 1), (7, 8, 9)]
 
-    def sample(prompts: Sequence[Ids], how: SamplingParams) -> list[Ids]:
-        assert how.finished is not None
-        assert how.limits == (5, 3)
+    def sample(request: Request, params: SamplingParams) -> list[Ids]:
+        assert request.finished is not None
+        assert request.limits == [5, 3]
         for index in (1, 0):
-            how.finished(index, drawn[index])
+            request.finished(index, drawn[index])
         return drawn
 
     grader = Kept()
     attempt = Attempter(
         sample=sample,
-        how=SamplingParams(1.0, 1.0, 0, 5),
+        params=SamplingParams(1.0, 1.0, 0, 5),
         grader=grader,
         decode=lambda ids: " ".join(map(str, ids)),
         eos_ids=[1],

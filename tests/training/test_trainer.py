@@ -1,6 +1,5 @@
 """The trainer against TRL's own, and against itself with the batch cut differently. All on one in-memory model."""
 
-import inspect
 import random
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,7 +10,7 @@ torch = pytest.importorskip("torch")
 
 import trl
 from datasets import Dataset
-from transformers import Trainer, TrainerCallback
+from transformers import TrainerCallback
 
 from hybrid_rl.methods.base import Method
 from hybrid_rl.training import arguments
@@ -67,27 +66,6 @@ def build(
 
 def weights(trainer: Any) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in trainer.model.parameters()])
-
-
-def test_trl_surface() -> None:
-    """The hooks this project stands on, so that an upgrade fails here and not in a run."""
-    surface = {
-        trl.GRPOTrainer._prepare_inputs: ["self", "generation_batch"],
-        trl.GRPOTrainer.compute_loss: [
-            "self",
-            "model",
-            "inputs",
-            "return_outputs",
-            "num_items_in_batch",
-        ],
-        trl.GRPOTrainer.log: ["self", "logs", "start_time"],
-        trl.GRPOTrainer._save_checkpoint: ["self", "model", "trial"],
-        Trainer.get_batch_samples: ["self", "epoch_iterator", "num_batches", "device"],
-        Trainer._get_grad_norm: ["self", "model", "grad_norm"],
-    }
-    for hook, parameters in surface.items():
-        assert list(inspect.signature(hook).parameters) == parameters, hook.__qualname__
-    assert "rollout_func" in inspect.signature(trl.GRPOTrainer.__init__).parameters
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from accelerate.utils import gather_object
 
 from hybrid_rl.config import hardware_rules
 from hybrid_rl.config.settings import Settings
-from hybrid_rl.models import sampling
+from hybrid_rl.models.sampling import Request, SamplingParams
 from hybrid_rl.recording import environment
 from hybrid_rl.recording.files import write_json
 from hybrid_rl.recording.run_directory import RunDir
@@ -131,7 +131,7 @@ def _generation(trial: Trial, most: float) -> Check:
     """
     prompts = [example.prompt_ids for example in trial.examples]
     mine = prompts if PartialState().is_main_process else []
-    drawn = trial.trainer.sample(mine, sampling.SamplingParams(0.0, 1.0, 0, _DRAWN))
+    drawn = trial.trainer.sample(Request(mine), SamplingParams(0.0, 1.0, 0, _DRAWN))
     trial.plain.load(trial.after[-1])
     short, complete = 0.0, len(drawn) == len(mine)
     for prompt, ids in zip(mine, drawn, strict=False):

@@ -15,14 +15,13 @@ from typing import Any, Literal
 
 import torch
 from accelerate import PartialState
-from accelerate.state import AcceleratorState
 from transformers import PreTrainedTokenizerBase, TrainerCallback
 
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.config.train import BudgetSettings
 from hybrid_rl.methods.base import Method
 from hybrid_rl.methods.grpo import Grpo
-from hybrid_rl.models import loading
+from hybrid_rl.models import loading, upstream
 from hybrid_rl.tools.doctor.plain_model import PlainModel, WeightedDemonstration
 from hybrid_rl.training.arguments import build
 from hybrid_rl.training.trainer import HybridTrainer
@@ -49,8 +48,7 @@ class Trial:
     ) -> None:
         self.kinds = kinds
         self.settings = _small(settings, len(kinds), micro_batch, max_grad_norm)
-        # accelerate keeps the first DeepSpeed configuration of a process; each trial has its own.
-        AcceleratorState._reset_state()
+        upstream.forget_engine()  # each trial has a DeepSpeed configuration of its own
         arguments = build(self.settings, self.settings.batch)
         arguments.save_strategy = "no"
         self.tokenizer = loading.load_tokenizer(settings.model)
