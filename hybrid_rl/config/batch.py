@@ -1,8 +1,8 @@
-"""Batch arithmetic: from prompts per step and rollouts per prompt to what one device holds at a time.
+"""The arithmetic of a batch: from prompts per step and rollouts per prompt to what one device holds at a time.
 
-Knows numbers only. A device samples its whole share of a step at once and trains on it in equal micro-batches; its
-share is whole groups, because a method judges a group as one. An SFT batch is cut over the same number of
-micro-batches, so both kinds of update take one optimizer step.
+It knows numbers and no settings. A device samples its whole share of a step at once and trains on it in equal
+micro-batches; its share is whole groups, because a method judges a group as one. An SFT batch is cut over the same
+number of micro-batches, so both kinds of update take one optimizer step.
 """
 
 from dataclasses import dataclass
@@ -10,24 +10,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Batch:
-    """One optimizer step as one device sees it."""
+    """The sizes of one optimizer step as one device sees it."""
 
     processes: int
     prompts_per_device: int
-    """0 where the method never samples."""
+    """Questions of an RL update on this device; 0 where the method never samples."""
     group_size: int
     """Rollouts per question; 1 where the method never samples."""
     rows_per_device: int
-    """Sequences of one RL update (of one SFT update, where the method never samples)."""
+    """Sequences of one RL update, or of one SFT update where the method never samples."""
     micro_batch: int
     """Sequences per forward pass."""
     accumulation: int
     """Micro-batches per optimizer step."""
     sft_rows_per_device: int
-    """Sequences of one SFT update, at most."""
+    """The most sequences of one SFT update."""
 
     def explain(self) -> str:
-        """The arithmetic in one sentence."""
+        """The arithmetic in one sentence, for check=true."""
         micro = f"{self.accumulation} x {self.micro_batch} per forward pass"
         sft = f"an SFT update is {self.sft_rows_per_device} sequences per device"
         if not self.prompts_per_device:
@@ -48,10 +48,10 @@ def problems(
     micro_batch: int | None,
     sft_setting: str = "train.sft.batch_size",
 ) -> list[str]:
-    """Why no batch can be cut from these numbers; empty when one can.
+    """Why no batch can be cut from these numbers, a line for the first reason; empty when one can.
 
-    `group_size` None: nothing is sampled; `sft_batch_size` None: no update is supervised; `sft_setting`: what
-    decides its size.
+    `group_size` is None where nothing is sampled, and `sft_batch_size` where no update is supervised; `sft_setting`
+    names the setting that decides the latter.
     """
     if group_size is None:
         return []
@@ -87,7 +87,7 @@ def plan(
     processes: int,
     micro_batch: int | None,
 ) -> Batch:
-    """The batch for numbers in which `problems` finds none. `group_size` None: nothing is sampled."""
+    """The batch for numbers in which `problems` finds none; `group_size` is None where nothing is sampled."""
     sft_rows = _ceil(sft_batch_size, processes)
     prompts = 0 if group_size is None else prompts_per_step // processes
     rows = sft_rows if group_size is None else prompts * group_size

@@ -1,6 +1,6 @@
-"""Types and limits of every setting; the values live in conf/. Loads no torch.
+"""Types and limits of `eval`: which sets are answered before and after training, and how often each question.
 
-`loading.load` turns what Hydra composed into one frozen `Settings`; `rules` joins settings of different groups.
+The values stand in conf/eval/. How often dev is looked at in training is train.eval_every.
 """
 
 from pydantic import Field
@@ -9,20 +9,22 @@ from hybrid_rl.types import Section
 
 
 class EvalSettings(Section):
+    """The evaluations of a run outside of its training steps."""
+
     name: str
     sets: list[str]
-    """`dev` and names of data.test; reported before and after training. Empty: none; eval=quick fills in data.test."""
+    """The sets to report: `dev` and names of data.test. Empty: none; eval=quick fills in all of data.test."""
     samples: int = Field(ge=0)
-    """Sampled solutions per question (avg@k, maj@k, pass@k); 0: greedy only."""
+    """Sampled solutions per question, the k of avg@k, maj@k and pass@k; 0: greedy only."""
     temperature: float = Field(gt=0)
     top_p: float = Field(gt=0, le=1)
     max_completion_tokens: int | None = Field(ge=1)
-    """null: that of training."""
+    """The most tokens of a solution; null: train.max_completion_tokens."""
     limit: int | None = Field(ge=1)
     """Questions per set, the first of a shuffle that depends on the questions alone; null: all."""
     before: bool
-    """Evaluate the untrained model too."""
+    """Whether the untrained model is evaluated too."""
     best: bool
-    """Keep the weights that were best on dev as RUN_DIR/best_model, and evaluate them too, beside the last ones."""
+    """Whether the weights that were best on dev are kept as RUN_DIR/best_model, and evaluated beside the last ones."""
     rescore: str | None
-    """With task=evaluate: a run directory whose saved generations are graded again; nothing is generated."""
+    """A run directory whose saved solutions are graded again with task=evaluate; nothing is generated then."""

@@ -1,4 +1,7 @@
-"""Settings of what is watched while a run trains, see `guards`; the values live in conf/guards/. Loads no torch."""
+"""Types and limits of `guards`: what is watched while a run trains, and what happens where it goes wrong.
+
+The values stand in conf/guards/. training/guard.py and training/alarms.py do the watching.
+"""
 
 from typing import Literal
 
@@ -10,21 +13,24 @@ Action = Literal["ignore", "warn", "stop"]
 
 
 class Alarm(Section):
-    """Of a value that must not get too high."""
+    """An alarm for a value that must not get too high."""
 
     action: Action
-    """warn: a line in the log each time it begins. stop: end the run, which can be resumed from its last checkpoint."""
+    """What the alarm does. warn: a line in the log each time it begins. stop: the run ends, and can be resumed from its
+    last checkpoint."""
     above: float = Field(ge=0)
     steps: int = Field(ge=1)
-    """Updates in a row beyond the threshold, before it counts; updates without the value are passed over."""
+    """Updates in a row beyond the threshold before the alarm goes off; updates without the value are passed over."""
 
 
 class ShareAlarm(Alarm):
+    """An alarm for a share that must not get too high."""
+
     above: float = Field(ge=0, lt=1)
 
 
 class LowAlarm(Section):
-    """Of a value that must not get too low."""
+    """An alarm for a value that must not get too low."""
 
     action: Action
     below: float = Field(ge=0)
@@ -32,32 +38,37 @@ class LowAlarm(Section):
 
 
 class DiskAlarm(Section):
+    """An alarm for a disk that gets full."""
+
     action: Action
     spare_gb: float = Field(ge=0)
-    """10^9 bytes that must be free in the run directory, beyond an estimate of the next checkpoint."""
+    """Gigabytes (10^9 bytes) that must be free in the run directory, beyond an estimate of the next checkpoint."""
     every: int = Field(ge=1)
-    """Optimizer steps between looks; each checkpoint is preceded by one."""
+    """Optimizer steps between two looks at the disk; each checkpoint is preceded by one too."""
 
 
 class GuardSettings(Section):
+    """Everything that is watched, each with its threshold."""
+
     name: str
     non_finite: Literal["stop", "skip"]
-    """A loss or gradient that is not finite. Its batch is written to guards/ first. skip: the update is left out, and
-    neither weights nor optimizer state change; not under DeepSpeed, whose engine updates within its backward pass."""
+    """What happens to an update whose loss or gradient is not finite, after its batch is written to guards/. skip: the
+    update is left out, and neither weights nor optimizer state change; not under DeepSpeed, whose engine updates
+    within its backward pass."""
     max_skips: int = Field(ge=1)
-    """Updates skipped in a row, after which the run stops all the same."""
+    """Updates skipped in a row after which the run stops all the same."""
     truncated: ShareAlarm
-    """Trained completions that were cut at the length limit."""
+    """The share of trained completions that were cut at the length limit."""
     zero_variance: ShareAlarm
-    """Groups whose rewards are all equal, so that they teach nothing."""
+    """The share of groups whose rewards are all equal, so that they teach nothing."""
     unparseable: ShareAlarm
-    """Solutions in which the verifier found no answer."""
+    """The share of solutions in which the verifier found no answer."""
     timeouts: ShareAlarm
-    """Verifications that ran out of time or whose process died."""
+    """The share of verifications that ran out of time or whose process died."""
     entropy: LowAlarm
-    """Nats per sampled token."""
+    """The entropy of the policy in nats per sampled token."""
     kl: Alarm
-    """Nats per token to the reference model, where train.rl.beta is above 0."""
+    """The KL to the reference model in nats per token, where train.rl.beta is above 0."""
     grad_norm: Alarm
-    """Multiple of the median norm of the updates of the same kind before it, from the ninth on."""
+    """The gradient norm as a multiple of the median of the updates of the same kind before it, from the ninth on."""
     disk: DiskAlarm

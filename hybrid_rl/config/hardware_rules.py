@@ -1,4 +1,7 @@
-"""What hardware can do, and what is known to go wrong on it. Knows no torch, and reads versions without importing."""
+"""Rules of hardware: what a device, several nodes and DeepSpeed cannot do, and what is known to go wrong on them.
+
+The rules load neither torch nor DeepSpeed; versions are read from what is installed.
+"""
 
 from collections.abc import Iterator
 from importlib import metadata
@@ -23,7 +26,7 @@ _LOSES_GRADIENTS = (Version("0.15.2"), Version("0.18.9"))
 
 
 def problems(settings: Settings) -> Iterator[str]:
-    """Lines of the form `setting = value: rule; remedy`."""
+    """Every broken rule, as a line `setting = value: rule; remedy`."""
     hardware, model = settings.hardware, settings.model
     if hardware.device == "cpu" and model.attention == "flash_attention_2":
         yield (
@@ -60,7 +63,7 @@ def problems(settings: Settings) -> Iterator[str]:
 
 
 def known_bad(version: str, stage: int | None, offloads: bool) -> str | None:
-    """Why this DeepSpeed must not train with these settings; None where nothing is known against it."""
+    """Why this version of DeepSpeed must not train so; None where nothing is known against it."""
     first, last = _LOSES_GRADIENTS
     # A local build or a post-release, which Version sorts above, has the code of its release.
     if stage in (1, 2) and offloads and first.release <= Version(version).release <= last.release:

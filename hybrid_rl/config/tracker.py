@@ -1,6 +1,6 @@
-"""Types and limits of every setting; the values live in conf/. Loads no torch.
+"""Types and limits of `tracker`: the service that shows metrics beside the run directory, which is always written.
 
-`loading.load` turns what Hydra composed into one frozen `Settings`; `rules` joins settings of different groups.
+The values stand in conf/tracker/.
 """
 
 from typing import Literal
@@ -9,8 +9,10 @@ from hybrid_rl.types import Section
 
 
 class TrackerSettings(Section):
+    """The tracker of a run, and under which names it shows the run."""
+
     name: Literal["none", "wandb", "wandb_offline", "tensorboard", "trackio"]
     project: str
     entity: str | None
-    """Team or user of wandb; null: its default. Other trackers have none."""
+    """The team or user of wandb; null: its default. Other trackers have none."""
     tags: list[str]

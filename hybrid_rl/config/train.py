@@ -1,6 +1,6 @@
-"""Types and limits of every setting; the values live in conf/. Loads no torch.
+"""Types and limits of `train`, `budget` and `speed`: how to train, when to stop, and which work to leave out.
 
-`loading.load` turns what Hydra composed into one frozen `Settings`; `rules` joins settings of different groups.
+Their values stand in conf/config.yaml. What a method does with its steps is no part of it: that is conf/method.
 """
 
 from typing import Literal
@@ -11,52 +11,65 @@ from hybrid_rl.types import Section
 
 
 class PhaseSettings(Section):
+    """The learning rate of one kind of update, and how it changes over the steps of that kind."""
+
     learning_rate: float = Field(gt=0)
     schedule: Literal["constant", "linear", "cosine"]
     warmup: float = Field(ge=0, lt=1)
-    """Share of the phase in which the learning rate rises from 0."""
+    """The share of the phase in which the learning rate rises from 0."""
     floor: float = Field(ge=0, le=1)
-    """Last learning rate as a share of the first (linear, cosine)."""
+    """The last learning rate as a share of the first, where the schedule is linear or cosine."""
 
 
 class RlSettings(PhaseSettings):
+    """The loss of an RL update, and how its rollouts are sampled."""
+
     loss: Literal["grpo", "dr_grpo", "dapo", "bnpo"]
     scale_rewards: Literal["group", "batch", "none"]
     epsilon: float = Field(gt=0)
     epsilon_high: float | None = Field(gt=0)
-    """Upper clip ("clip-higher"); null: the same as epsilon."""
+    """The upper clip of the probability ratio ("clip-higher"); null: the same as epsilon."""
     beta: float = Field(ge=0)
-    """Weight of the KL to the reference model; 0 loads none."""
+    """The weight of the KL to the reference model; 0 loads none."""
     entropy_bonus: float = Field(ge=0)
+    """The weight of the mean entropy of a token, which is subtracted from the loss."""
     ref_sync_steps: int | None = Field(ge=1)
-    """Copy the policy into the reference every so many steps; null: never."""
+    """Optimizer steps after which the policy is copied into the reference; null: never."""
     temperature: float = Field(gt=0)
     top_p: float = Field(gt=0, le=1)
     top_k: int = Field(ge=0)
+    """How many of the most probable tokens may be drawn; 0: all."""
 
 
 class SftSettings(PhaseSettings):
+    """The size of an SFT update."""
+
     batch_size: int = Field(ge=1)
     """Sequences per SFT update, over all devices."""
 
 
 class TrainSettings(Section):
+    """The length of training, and what every update has in common."""
+
     steps: int = Field(ge=1)
-    """Optimizer steps, of either kind."""
+    """Optimizer steps of a run, RL and SFT together."""
     prompts_per_step: int = Field(ge=1)
     """Questions per RL update, over all devices."""
     max_completion_tokens: int = Field(ge=1)
-    """Of a rollout, an expert prefix included."""
+    """The most tokens of a rollout, an expert prefix included."""
     on_long_trace: Literal["refuse", "drop"]
-    """A trace that does not fit in max_completion_tokens with its end-of-sequence token. drop: the question stays."""
+    """What becomes of a trace that does not fit into max_completion_tokens with its end-of-sequence token. drop: the
+    question stays, without its trace."""
     rl: RlSettings
     sft: SftSettings
     max_grad_norm: float = Field(gt=0)
+    """The norm to which longer gradients are clipped."""
     weight_decay: float = Field(ge=0)
     adam_betas: tuple[float, float]
     save_every: int | None = Field(ge=1)
     """Optimizer steps between checkpoints; null: only at the end."""
     keep_checkpoints: int = Field(ge=1)
+    """How many checkpoints stay, the newest."""
     eval_every: int | None = Field(ge=1)
     """Optimizer steps between evaluations on dev; null: none."""
     rollouts_every: int = Field(ge=1)
@@ -64,7 +77,7 @@ class TrainSettings(Section):
 
 
 class BudgetSettings(Section):
-    """Limits on what training spends; the names are those of the axes on every metrics line."""
+    """Limits on what training spends, under the names of the axes on every metrics line; null: no limit."""
 
     generated_tokens: int | None = Field(ge=1)
     trained_tokens: int | None = Field(ge=1)
@@ -75,27 +88,28 @@ class BudgetSettings(Section):
 
 
 class SpeedSettings(Section):
-    """Work that is saved without changing what comes out, up to float rounding; each can be switched off.
+    """Switches of work that is left out without changing what comes out, up to rounding of floats.
 
     With all of them off, sampling is transformers' `generate` and the loss is TRL's as it stands.
     """
 
     own_decoding: bool
-    """Sample with our own loop (hybrid_rl/models/decoding.py) where the model's cache allows it."""
+    """Whether our own loop samples (hybrid_rl/models/decoding.py), where the model's cache allows it."""
     shared_prefill: bool
-    """With own_decoding: read a prompt once for all of its rows."""
+    """Whether a prompt is read once for all of its rows. Needs own_decoding."""
     drop_finished: bool
-    """With own_decoding: rows that have ended leave the batch."""
+    """Whether rows that have ended leave the batch. Needs own_decoding."""
     skip_zero_advantages: bool
-    """Rows without advantage stay out of forward and backward, where nothing but advantages makes the loss; the entropy
-    that is logged is then that of the other rows."""
+    """Whether rows without advantage stay out of forward and backward, where nothing but advantages makes the loss. The
+    entropy that is logged is then that of the other rows."""
     shared_context: bool
-    """A group's prompt, and expert prefix, passes forward and backward once for all of its rows."""
+    """Whether a group's prompt and expert prefix pass forward and backward once for all of its rows."""
     completion_head: bool
-    """On a CPU: project to the vocabulary where the loss has a token, and in one piece where memory allows. On a GPU
-    TRL's own kernel does as much. Needed for shared_context."""
+    """Whether, on a CPU, only tokens in the loss are projected to the vocabulary, in one piece where memory allows.
+    On a GPU TRL's own kernel does as much. shared_context needs it."""
     token_budget: bool
-    """Micro-batches of like length, as many rows as fit into the tokens of the largest; padding alone is trimmed where
-    the loss has means over a micro-batch (bnpo, an entropy bonus, trl.top_entropy_quantile below 1)."""
+    """Whether micro-batches have rows of like length, as many as fit into the tokens of the largest. Where the loss has
+    means over a micro-batch (bnpo, an entropy bonus, trl.top_entropy_quantile below 1), padding alone is trimmed."""
     early_verification: bool
-    """Where verifiers run in processes of their own: solutions that end first are verified while others are drawn."""
+    """Whether solutions that end first are verified while others are drawn,
+    where verifiers have processes of their own."""
