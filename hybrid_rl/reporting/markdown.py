@@ -1,7 +1,7 @@
 """The look of numbers and text in Markdown reports. This file knows no run."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from hybrid_rl.evaluation.statistics import Interval
 
@@ -24,6 +24,15 @@ def between(interval: Interval | None) -> str:
 def amount(axis: str, value: float) -> str:
     """A number on a budget axis, as a person reads it."""
     return f"{value:.2e}" if axis == "flops" else f"{value:,.0f}"
+
+
+def explained(words: Mapping[str, str]) -> list[str]:
+    """The last section of a report, which says what its words mean."""
+    return [
+        "## What the words mean",
+        "",
+        *(f"- **{word}**: {text}" for word, text in words.items()),
+    ]
 
 
 def fenced(text: str) -> list[str]:

@@ -10,21 +10,14 @@ from hybrid_rl.evaluation.statistics import Interval
 from hybrid_rl.recording import budget
 from hybrid_rl.recording.budget import AXES
 from hybrid_rl.recording.files import read_jsonl, write_text
-from hybrid_rl.reporting import decisions
-from hybrid_rl.reporting.markdown import amount, between, fenced, table
+from hybrid_rl.reporting import decisions, glossary
+from hybrid_rl.reporting.markdown import amount, between, explained, fenced, table
 from hybrid_rl.reporting.record import RunRecord
 
-_GLOSSARY = {
-    "greedy": "share of questions answered correctly without sampling",
-    "avg@k": "share of k sampled solutions that are correct, mean over questions",
-    "maj@k": "share of questions whose commonest sampled answer is correct; of a tie the first",
-    "pass@k": "chance that at least one of k sampled solutions is correct (unbiased)",
-    "truncated": "solutions cut at the length limit, as a share of all solutions; a high share means a limit too low",
-    "unparseable": "solutions in which no final answer was found, as a share of all",
-    "tokens": "mean length of all solutions, in tokens",
-    "loss": "of an RL step it says little: it is near 0 by construction, and may rise while rewards rise",
-}
 _SHOWN_QUESTIONS = 3
+_EXAMPLES = (
+    "These solutions are greedy. Questions whose outcome changed through training come first."
+)
 
 
 def write(run_dir: Path) -> Path:
@@ -43,11 +36,7 @@ def write(run_dir: Path) -> Path:
         _curves(pictures, run_dir),
         _examples(record),
         _what_ran(record),
-        [
-            "## What the words mean",
-            "",
-            *(f"- **{word}**: {text}." for word, text in _GLOSSARY.items()),
-        ],
+        explained(glossary.RUN),
     ]
     text = "\n\n".join("\n".join(part) for part in parts if part)
     write_text(record.directory.report, f"{text}\n")
@@ -56,27 +45,26 @@ def write(run_dir: Path) -> Path:
 
 def _state(record: RunRecord) -> str:
     """How far the run has come, in a sentence."""
-    state = record.status.get("state")
     steps = record.settings.get("train", {}).get("steps")
     done = record.metrics[-1]["step"] if record.metrics else 0
-    at = f" at step {done} of {steps}" if record.settings.get("task") == "train" else ""
-    if state == "failed":
-        return f"**This run failed{at}**: {record.status.get('error', 'no message')}. What follows is what it left."
+    trains = record.settings.get("task") == "train"
+    if record.status.get("state") == "failed":
+        at = f" after {done} of {steps} optimizer steps" if trains else ""
+        error = record.status.get("error", "no message")
+        return f"**This run failed{at}**: {error}. This report shows what it wrote before."
+    limit = budget.reached(
+        record.settings.get("budget", {}), record.metrics[-1] if record.metrics else {}
+    )
+    trained = f"This run trained for {done} of {steps} optimizer steps"
+    trained += f", until {limit} was used up" if limit else ""
     if record.after:
-        return (
-            f"Evaluated after training{at.replace(' at', ',')}{_budget(record)}."
-            if at
-            else "Evaluated, not trained."
-        )
-    if done == steps or _budget(record):
-        return f"Trained{at.replace(' at', ',')}{_budget(record)}; no set was evaluated."
-    return f"**This run has not ended**: it was{at or ' starting'} when this was written."
-
-
-def _budget(record: RunRecord) -> str:
-    spent = record.metrics[-1] if record.metrics else {}
-    limit = budget.reached(record.settings.get("budget", {}), spent)
-    return f", where {limit} was reached" if limit else ""
+        if not trains:
+            return "This run evaluated a model and trained nothing."
+        return f"{trained}{',' if limit else ''} and was then evaluated."
+    if done == steps or limit:
+        return f"{trained}. No set of questions was evaluated."
+    at = f": it had done {done} of {steps} optimizer steps" if trains else ""
+    return f"**This run had not ended when this report was written**{at}."
 
 
 def _alarms(record: RunRecord) -> list[str]:
@@ -92,83 +80,95 @@ def _alarms(record: RunRecord) -> list[str]:
         rows.append([name, str(on or len(alarms)), str(alarms[0]["step"]), alarms[0]["message"]])
     if not rows:
         return []
-    return ["## Alarms", "", *table(["alarm", "updates", "first at step", "first message"], rows)]
+    return [
+        "## Alarms",
+        "",
+        *table(["alarm", "updates with it", "first at step", "first message"], rows),
+    ]
 
 
 def _result(record: RunRecord) -> list[str]:
     lines = ["## Result", ""]
     if not record.before and not record.after:
-        return [*lines, "No evaluation yet."]
+        return [*lines, "Nothing has been evaluated yet."]
     for name, after in record.after.items():
-        lines.append(
-            f"- **{name}**, {after.questions:,} questions: {_change_in_words(record, name, after)}"
-        )
+        lines.append(f"- **{name}**, {after.questions:,} questions:")
+        lines += [f"  - {told}" for told in _changes_in_words(record, name, after)]
     lines += ["", *_accuracy_table(record), ""]
     fewest = min(s.questions for s in (record.after or record.before).values())
     lines.append(
-        f"Brackets are 95 % intervals over questions, of this one run; another seed may differ by more. On"
-        f" {fewest:,} questions chance alone moves an accuracy by up to ±{statistics.noise(fewest):.2f}."
+        "Numbers in brackets are 95 % intervals over the questions of this one run; a run with another seed may differ"
+        f" by more. On {fewest:,} questions chance alone moves an accuracy by up to ±{statistics.noise(fewest):.2f}."
     )
     if record.after and record.metrics:
-        chosen = (
-            "`after` is the model of the last step, `best on dev` that of the highest greedy accuracy on dev."
-            if record.best
-            else "No checkpoint was selected: the model after the last step was evaluated."
-        )
+        chosen = "No checkpoint was selected: the model after the last step was evaluated."
+        if record.best:
+            chosen = (
+                "The model after training is that of the last step; the best on dev is the checkpoint with the highest"
+                " greedy accuracy on dev."
+            )
         lines.append(f"{chosen} Test questions played no part in training.")
     return lines
 
 
-def _change_in_words(record: RunRecord, name: str, after: SetSummary) -> str:
-    """What training changed on a set in plain words, question by question where the solutions were saved."""
+def _changes_in_words(record: RunRecord, name: str, after: SetSummary) -> Iterator[str]:
+    """Yields what training changed on a set, question by question where the solutions were saved."""
     if name not in record.before:
-        return f"greedy {between(after.greedy)}; there is no evaluation before training to compare with."
+        yield (
+            f"The greedy accuracy is {between(after.greedy)}. There was no evaluation before training to compare it"
+            " with."
+        )
+        return
     before = record.before[name]
     old = {row.id: row for row in record.rows("before", name)}
     pairs = [(old[row.id], row) for row in record.rows("after", name) if row.id in old]
-    whole = len(pairs) == before.questions == after.questions
+    if not len(pairs) == before.questions == after.questions:
+        pairs = []
     greedy = [(float(b.greedy.correct), float(a.greedy.correct)) for b, a in pairs]
-    told = [_change("greedy", before.greedy, after.greedy, greedy if whole else [])]
+    yield _change_in_words("greedy accuracy", before.greedy, after.greedy, greedy)
     if before.avg is not None and after.avg is not None:
         sampled = [(b.accuracy, a.accuracy) for b, a in pairs]
-        told.append(
-            _change(f"avg@{after.samples}", before.avg, after.avg, sampled if whole else [])
-        )
-    return "; ".join(told) + "."
+        yield _change_in_words(f"accuracy avg@{after.samples}", before.avg, after.avg, sampled)
 
 
-def _change(
+def _change_in_words(
     measure: str, before: Interval, after: Interval, pairs: Sequence[tuple[float, float]]
 ) -> str:
     """The change of one measure and whether it is more than chance; `pairs` holds each question's score twice."""
-    start = f"{measure} {between(before)} -> {between(after)}"
+    start = f"The {measure} went from {between(before)} to {between(after)}"
     overlap = before.overlaps(after)
     if not pairs:
         if overlap:
-            return f"{start}, **no conclusion**: the intervals overlap"
-        return f"{start}, **{'better' if after.value > before.value else 'worse'}**"
+            return f"{start}. **No conclusion**: the two intervals overlap."
+        return f"{start}: **{'better' if after.value > before.value else 'worse'}**."
     old, new = [b for b, _ in pairs], [a for _, a in pairs]
     change, chance = statistics.paired_difference(old, new), statistics.chance_of_change(old, new)
-    start += f", change {change.value:+.3f} [{change.low:+.3f}, {change.high:+.3f}]"
+    start += f", a change of {change.value:+.3f} [{change.low:+.3f}, {change.high:+.3f}]"
     if chance > 0.05:
-        return f"{start}, **no conclusion**: chance alone gives such a change with probability {chance:.2f}"
+        return f"{start}. **No conclusion**: chance alone makes so large a change with probability {chance:.2f}."
     if change.low <= 0 <= change.high:
-        return f"{start}, **no conclusion**: the interval of the change includes 0"
-    word = "better" if change.low > 0 else "worse"
-    if overlap:
-        return f"{start}, **{word}**: the two intervals overlap, but question by question the change is clear"
-    return f"{start}, **{word}**"
+        return f"{start}. **No conclusion**: the interval of the change includes 0."
+    told = f"{start}: **{'better' if change.low > 0 else 'worse'}**."
+    return (
+        f"{told} The two intervals overlap, but the change is clear question by question."
+        if overlap
+        else told
+    )
 
 
 def _accuracy_table(record: RunRecord) -> Iterator[str]:
     """Yields a table with a row per set and moment of evaluation."""
     summaries = [*record.before.values(), *record.after.values()]
     k = max(summary.samples for summary in summaries)
-    columns = ["set", "questions", "when", "greedy"]
+    columns = ["set", "questions", "model", "greedy"]
     columns += [f"avg@{k}", f"maj@{k}", f"pass@{k}"] if k else []
-    columns += ["truncated", "unparseable", "timed out", "tokens"]
+    columns += ["truncated", "unparseable", "timed out", "tokens per solution"]
     rows = []
-    moments = (("before", record.before), ("after", record.after), ("best on dev", record.best))
+    moments = (
+        ("before training", record.before),
+        ("after training", record.after),
+        ("best on dev", record.best),
+    )
     for name in dict.fromkeys([*record.before, *record.after]):
         for when, found in moments:
             if name not in found:
@@ -207,7 +207,7 @@ def _levels(record: RunRecord) -> list[str]:
     if not rows:
         return []
     columns = ["set", "level", "questions", "greedy before", "greedy after"]
-    columns += ["sampled before", "sampled after"]
+    columns += ["sampled (avg@k) before", "sampled (avg@k) after"]
     return ["## By difficulty level", "", *table(columns, rows)]
 
 
@@ -224,8 +224,11 @@ def _cost(record: RunRecord) -> list[str]:
         [label, record.traces or "-"] if label == AXES["traces_used"] else [label, value]
         for label, value in rows
     ]
-    note = "Of training, evaluation not charged. A fair comparison is at equal generated tokens, not equal steps."
-    return ["## What it cost", "", *table(["budget", "spent"], rows), "", note]
+    note = (
+        "Only training is counted, not evaluation. A fair comparison of methods is at equal generated tokens, not at"
+        " equal steps."
+    )
+    return ["## What it cost", "", *table(["what was spent", "amount"], rows), "", note]
 
 
 def _decisions(record: RunRecord) -> list[str]:
@@ -248,7 +251,7 @@ def _examples(record: RunRecord) -> list[str]:
     before = {row.id: row for row in record.rows("before", names[0])}
     after = {row.id: row for row in record.rows("after", names[0])}
     ids = sorted(after or before, key=lambda i: not _changed(before.get(i), after.get(i)))
-    lines = [f"## Solutions to questions of {names[0]}", "", "Greedy ones; changed outcomes first."]
+    lines = [f"## Solutions to questions of {names[0]}", "", _EXAMPLES]
     for example_id in ids[:_SHOWN_QUESTIONS]:
         row = after.get(example_id) or before[example_id]
         lines += ["", f"**{example_id}**, answer `{row.answer}`", "", *fenced(row.prompt)]
@@ -284,7 +287,7 @@ def _what_ran(record: RunRecord) -> list[str]:
     rows.append(
         ["versions", ", ".join(f"{name} {found}" for name, found in versions.items() if found)]
     )
-    lines = ["## What ran", "", *table(["", ""], rows)]
+    lines = ["## What ran", "", *table(["setting", "value"], rows)]
     if record.overrides:
-        lines += ["", "Started with:", "", *fenced(record.overrides)]
+        lines += ["", "The run was started with:", "", *fenced(record.overrides)]
     return lines

@@ -36,7 +36,7 @@ def test_alarms_are_told_with_how_long_they_were_on(tmp_path: Path) -> None:
     text = run_report.write(tmp_path).read_text()
     assert (
         "## Alarms\n\n"
-        "| alarm | updates | first at step | first message |\n"
+        "| alarm | updates with it | first at step | first message |\n"
         "| --- | --- | --- | --- |\n"
         "| kl | 2 | 13 | kl \\| words |\n"
         "| non_finite | 1 | 15 | non_finite \\| words |\n"
@@ -71,8 +71,11 @@ def test_equal_curves_are_both_seen_and_steps_are_whole() -> None:
 def test_a_run_that_has_not_ended_says_so(tmp_path: Path) -> None:
     recorded.write_run(tmp_path, finished=False)
     text = run_report.write(tmp_path).read_text()
-    assert "**This run has not ended**: it was at step 7 of 12 when this was written." in text
-    assert "No evaluation yet." in text
+    assert (
+        "**This run had not ended when this report was written**: it had done 7 of 12 optimizer steps."
+        in text
+    )
+    assert "Nothing has been evaluated yet." in text
     assert "| optimizer steps | 7 (4 SFT + 3 RL) |" in text
     assert not (tmp_path / "plots" / "dev.png").exists()
 
@@ -82,7 +85,8 @@ def test_a_run_without_sets_to_evaluate_has_ended_too(tmp_path: Path) -> None:
     settings = json.loads(run.settings.read_text())
     settings["train"]["steps"] = 7
     run.settings.write_text(json.dumps(settings))
-    assert "Trained, step 7 of 7; no set was evaluated." in run_report.write(tmp_path).read_text()
+    text = run_report.write(tmp_path).read_text()
+    assert "This run trained for 7 of 7 optimizer steps. No set of questions was evaluated." in text
 
 
 def test_a_run_that_failed_says_why(tmp_path: Path) -> None:
@@ -90,8 +94,8 @@ def test_a_run_that_failed_says_why(tmp_path: Path) -> None:
     run.write_status("failed", error="RuntimeError: loss is NaN")
     text = run_report.write(tmp_path).read_text()
     assert (
-        "**This run failed at step 7 of 12**: RuntimeError: loss is NaN. What follows is what it left."
-        in text
+        "**This run failed after 7 of 12 optimizer steps**: RuntimeError: loss is NaN."
+        " This report shows what it wrote before." in text
     )
 
 
@@ -101,7 +105,7 @@ def test_a_run_that_did_nothing_yet_has_a_report(tmp_path: Path) -> None:
     run.environment.unlink()
     run.status.unlink()
     text = run_report.write(tmp_path).read_text()
-    assert "it was at step 0 of 12" in text
+    assert "it had done 0 of 12 optimizer steps" in text
     assert "## What it cost" not in text
     assert "## Curves" not in text
 
@@ -127,21 +131,21 @@ def change(path: Path, wrong_before: int, wrong_after: int, of: int = 64) -> str
         greedy = ["wrong"] * wrong + ["correct"] * (of - wrong)
         recorded.write_evaluation(run, moment, "hard", recorded.rows(greedy, [[]] * of))  # type: ignore[arg-type]  # literals
     record = RunRecord.read(path)
-    return run_report._change_in_words(record, "hard", record.after["hard"])
+    return next(run_report._changes_in_words(record, "hard", record.after["hard"]))
 
 
 @pytest.mark.parametrize(
     ("before", "after", "end"),
     [
-        (60, 10, "**better**."),
-        (10, 60, "**worse**."),
-        (30, 26, "**no conclusion**: chance alone gives such a change with probability 0.12."),
+        (60, 10, ": **better**."),
+        (10, 60, ": **worse**."),
+        (30, 26, "**No conclusion**: chance alone makes so large a change with probability 0.12."),
         (
             30,
             20,
-            "**better**: the two intervals overlap, but question by question the change is clear.",
+            ": **better**. The two intervals overlap, but the change is clear question by question.",
         ),
-        (30, 30, "**no conclusion**: chance alone gives such a change with probability 1.00."),
+        (30, 30, "**No conclusion**: chance alone makes so large a change with probability 1.00."),
     ],
 )
 def test_a_change_is_told_in_plain_words(tmp_path: Path, before: int, after: int, end: str) -> None:
@@ -152,9 +156,10 @@ def test_without_saved_solutions_overlapping_intervals_conclude_nothing(tmp_path
     change(tmp_path, 30, 20)
     (tmp_path / "eval" / "before" / "hard.jsonl").unlink()
     record = RunRecord.read(tmp_path)
-    found = run_report._change_in_words(record, "hard", record.after["hard"])
+    found = next(run_report._changes_in_words(record, "hard", record.after["hard"]))
     assert found == (
-        "greedy 0.531 [0.411, 0.648] -> 0.688 [0.566, 0.788], **no conclusion**: the intervals overlap."
+        "The greedy accuracy went from 0.531 [0.411, 0.648] to 0.688 [0.566, 0.788]."
+        " **No conclusion**: the two intervals overlap."
     )
 
 
@@ -162,7 +167,7 @@ def test_without_an_evaluation_before_there_is_nothing_to_compare_with(tmp_path:
     run = recorded.write_run(tmp_path, finished=False)
     recorded.write_evaluation(run, "after", "hard", recorded.AFTER)
     assert (
-        "greedy 0.750 [0.301, 0.954]; there is no evaluation before"
+        "The greedy accuracy is 0.750 [0.301, 0.954]. There was no evaluation before training"
         in run_report.write(tmp_path).read_text()
     )
 

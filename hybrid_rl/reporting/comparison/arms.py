@@ -79,19 +79,23 @@ def read(paths: Sequence[Path], reference: str | None = None, target: float | No
         title = paths[0].resolve().name if len(paths) == 1 else "runs"
         found = Arms(title, _by_settings(records), "", None)
     if not found.records:
-        raise ComparisonError(
-            f"{', '.join(map(str, paths))}: no run there; give run directories, the directory of a sweep, or of a study"
-        )
+        raise _no_run(*paths)
     names = [arm.name for arm in found.arms]
     chosen = reference or found.reference or next((n for n in _REFERENCES if n in names), names[0])
     if chosen not in names:
         raise ComparisonError(
-            f"--reference {chosen}: is no arm of these runs; choose from {', '.join(names)}"
+            f"--reference {chosen}: these runs have no such arm. Choose from {', '.join(names)}."
         )
     wanted = Target("dev", "greedy", target) if target is not None else found.target
     # The reference comes first: all others are compared with it.
     ordered = sorted(found.arms, key=lambda arm: arm.name != chosen)
     return replace(found, arms=ordered, reference=chosen, target=wanted)
+
+
+def _no_run(*paths: Path) -> ComparisonError:
+    return ComparisonError(
+        f"There is no run in {', '.join(map(str, paths))}. Give run directories, or that of a sweep or a study."
+    )
 
 
 def seed_of(record: RunRecord) -> int:
@@ -169,12 +173,12 @@ def _runs(paths: Sequence[Path]) -> list[Path]:
     found: dict[Path, None] = {}
     for path in paths:
         if not path.is_dir():
-            raise ComparisonError(f"{path}: is no directory; give run directories or those above")
+            raise ComparisonError(
+                f"{path} is not a directory. Give run directories, or a directory above them."
+            )
         inside = [path] if (path / "settings.json").is_file() else _below(path)
         if not inside:
-            raise ComparisonError(
-                f"{path}: no run there; give run directories, the directory of a sweep, or of a study"
-            )
+            raise _no_run(path)
         found |= dict.fromkeys(run.resolve() for run in inside)
     return list(found)
 

@@ -13,7 +13,7 @@ from hybrid_rl.reporting.comparison.compare import compare
 from hybrid_rl.reporting.comparison.conclusion import conclusion
 
 ROLLOUTS = 20_000
-_OUT = "default: report.html in the first PATH; comparison.html here where that is a run"
+_OUT = "the page; default: report.html in the first PATH, or comparison.html here if that is a run"
 _EPILOG = """\
 examples:
   hybrid-rl-report runs/studies/smoke
@@ -32,7 +32,9 @@ def run(arguments: Sequence[str]) -> int:
     typed = _parser().parse_args(arguments)
     html = typed.out or _default(typed.paths[0])
     if html.suffix not in (".html", ".htm"):
-        sys.stderr.write(f"--out {html}: give a name that ends with .html; the .md is beside it\n")
+        sys.stderr.write(
+            f"--out {html}: the name must end with .html. The Markdown page is written beside it.\n"
+        )
         return USER_ERROR
     try:
         told = write(typed.paths, html, typed.reference, typed.target, typed.rollouts)
@@ -75,24 +77,35 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("paths", metavar="PATH", nargs="+", type=Path, help="a study, a sweep, or run directories")
     add("--out", type=Path, metavar="FILE.html", help=_OUT)
-    default = "compare with this arm; default: the study's, else sft_then_grpo or grpo"
+    default = "the arm to compare all others with; default: the study's, else sft_then_grpo or grpo"
     add("--reference", metavar="ARM", help=default)
-    add("--target", type=_share, metavar="ACCURACY", help="cost to reach this on dev, e.g. 0.5")
-    add("--rollouts", type=_count, default=ROLLOUTS, metavar="N", help="most to show (%(default)s)")
+    add(
+        "--target",
+        type=_share,
+        metavar="ACCURACY",
+        help="show the cost of this greedy accuracy on dev, e.g. 0.5",
+    )
+    add(
+        "--rollouts",
+        type=_count,
+        default=ROLLOUTS,
+        metavar="N",
+        help="most rollouts in the page; default: %(default)s",
+    )
     return parser
 
 
 def _share(text: str) -> float:
     value = float(text)
     if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"{text}: must be above 0 and at most 1")
+        raise argparse.ArgumentTypeError(f"{text}: the accuracy must be above 0 and at most 1")
     return value
 
 
 def _count(text: str) -> int:
     value = int(text)
     if value < 0:
-        raise argparse.ArgumentTypeError(f"{text}: must not be negative")
+        raise argparse.ArgumentTypeError(f"{text}: the number must not be negative")
     return value
 
 

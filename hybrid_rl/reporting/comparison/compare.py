@@ -23,8 +23,8 @@ BUDGETS = {"step": "optimizer steps", **AXES}
 MEASURES: tuple[Measure, ...] = ("greedy", "avg", "maj")
 MOMENTS: tuple[Moment, ...] = ("after", "best")
 OTHER_DEV = (
-    "The runs were followed on different dev questions, as the hashes in their environment.json tell: their curves are"
-    " not to be compared, and areas and the cost of a target on dev are left out."
+    "The runs were evaluated on different dev questions during training, as the hashes in their environment.json show."
+    " Their curves cannot be compared; areas and the cost of a target on dev are left out."
 )
 _UNEQUAL = 1.1  # arms whose spending differs by a larger factor get a note
 
@@ -105,7 +105,9 @@ def compare(arms: Arms) -> Comparison:
     """All figures. Raises ComparisonError where runs were evaluated on different questions, or no run was evaluated."""
     evaluated = [record for record in arms.records if record.after]
     if not evaluated:
-        raise ComparisonError(f"none of {len(arms.records)} runs has an evaluation after training")
+        raise ComparisonError(
+            f"There is nothing to compare: none of {len(arms.records)} runs was evaluated after training."
+        )
     sets = dict.fromkeys(name for record in evaluated for name in record.after)
     names = sorted(sets, key=lambda name: name == "dev")  # last: it was looked at during training
     on_sets: list[SetComparison] = []
@@ -171,8 +173,9 @@ def _rows(arms: Arms, name: str, moment: Moment) -> dict[str, list[list[Answered
 
 def _refuse(name: str, record: RunRecord, ids: set[str], first: tuple[RunRecord, set[str]]) -> None:
     raise ComparisonError(
-        f"{name}: {record.directory.path} was evaluated on {len(ids)} questions, of which {len(ids & first[1])} are"
-        f" among the {len(first[1])} of {first[0].directory.path}; compare runs with the same data and eval.limit"
+        f"The runs cannot be compared on {name}: {record.directory.path} was evaluated on {len(ids)} questions, of"
+        f" which {len(ids & first[1])} are among the {len(first[1])} of {first[0].directory.path}. Compare runs with"
+        " the same data and the same eval.limit."
     )
 
 
@@ -296,17 +299,20 @@ def _notes(arms: Arms) -> Iterator[str]:
     """Yields what weakens a comparison: lone or repeated seeds, other data, unequal spending."""
     alone = [arm.name for arm in arms.arms if len(arm.evaluated) == 1]
     if alone:
-        yield f"One run of {', '.join(alone)}: its interval knows nothing of the spread between seeds."
+        yield (
+            f"Only one run was evaluated of {', '.join(alone)}: an interval of one run does not include the spread"
+            " between seeds."
+        )
     for arm in arms.arms:
         if len(set(arm.seeds)) < len(arm.seeds):
             shown = " ".join(map(str, arm.seeds))
             yield (
-                f"{arm.name} has several runs with the same seed ({shown}); they are not independent, and only the last"
-                " of a seed is paired with the reference."
+                f"{arm.name} has several runs with the same seed ({shown}). They are not independent, and only the last"
+                " run of a seed is paired with the reference."
             )
     hashes = {json.dumps(record.data.get("fingerprint"), sort_keys=True) for record in arms.records}
     if len(hashes) > 1:
-        yield "The runs did not see the same data: the hashes of their questions differ, see their environment.json."
+        yield "The runs did not see the same data: the hashes of their questions in environment.json differ."
     yield from _spending_notes(arms.arms)
 
 
@@ -321,9 +327,11 @@ def _spending_notes(arms: Sequence[Arm]) -> Iterator[str]:
             continue
         low, high = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
         if means[low] * _UNEQUAL < means[high]:
-            ratio = f"{means[high] / means[low]:.1f} times" if means[low] else "all, against none:"
+            told = f"{high} spent {name}, and {low} spent none"
+            if means[low]:
+                told = f"{high} spent {means[high] / means[low]:.1f} times as many {name} as {low}"
             yield (
-                f"Spending is not equal: {high} spent {ratio} the {name} of {low}; compare curves against"
-                " that budget, or set budget.*."
+                f"The arms did not spend equally: {told}. Compare curves against this budget, or give all runs the same"
+                " with budget.*."
             )
             return

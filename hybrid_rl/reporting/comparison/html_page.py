@@ -20,6 +20,7 @@ from typing import Any
 import jinja2
 
 from hybrid_rl.recording.files import read_jsonl
+from hybrid_rl.reporting import glossary
 from hybrid_rl.reporting.comparison.arms import Arm, environment_table, seed_of, setting_table
 from hybrid_rl.reporting.comparison.compare import (
     BUDGETS,
@@ -28,7 +29,7 @@ from hybrid_rl.reporting.comparison.compare import (
     SetComparison,
     spent,
 )
-from hybrid_rl.reporting.comparison.conclusion import HOW, conclusion
+from hybrid_rl.reporting.comparison.conclusion import conclusion
 from hybrid_rl.reporting.comparison.wording import (
     AREA_NOTE,
     COST_NOTE,
@@ -77,10 +78,10 @@ def _data(comparison: Comparison) -> dict[str, Any]:
     return {
         "title": arms.title,
         "reference": arms.reference,
-        "how": HOW,
+        "words": glossary.COMPARISON,
         "axes": BUDGETS,
         "arms": [_arm(arm) for arm in arms.arms],
-        "outcomes": [_on_set(one) for one in comparison.on_sets],
+        "sets": [_on_set(one) for one in comparison.on_sets],
         # Its value, an interval, gives way to the numbers in it.
         "levels": [{**vars(figure), **vars(figure.value)} for figure in comparison.levels],
         "target": arms.target and vars(arms.target),

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
+from hybrid_rl.reporting import glossary
 from hybrid_rl.reporting.comparison.arms import setting_table
 from hybrid_rl.reporting.comparison.compare import BUDGETS, Comparison, SetComparison, spent
-from hybrid_rl.reporting.comparison.conclusion import HOW, conclusion, p_text
+from hybrid_rl.reporting.comparison.conclusion import conclusion, p_text
 from hybrid_rl.reporting.comparison.wording import (
     AREA_NOTE,
     COST_NOTE,
@@ -13,12 +14,14 @@ from hybrid_rl.reporting.comparison.wording import (
     detectable_text,
     measure_name,
 )
-from hybrid_rl.reporting.markdown import amount, between, table
+from hybrid_rl.reporting.markdown import amount, between, explained, table
+
+_BRACKETS = "Numbers in brackets are 95 % intervals. The last section explains the words."
 
 
 def markdown(found: Comparison) -> str:
     """The text of the page."""
-    parts = [[f"# {found.arms.title}: comparison of runs", "", conclusion(found), "", HOW]]
+    parts = [[f"# {found.arms.title}: comparison of runs", "", conclusion(found), "", _BRACKETS]]
     for name in dict.fromkeys(one.set for one in found.on_sets):
         for moment in dict.fromkeys(one.moment for one in found.on_sets):
             on_set = [one for one in found.on_sets if (one.set, one.moment) == (name, moment)]
@@ -35,15 +38,16 @@ def markdown(found: Comparison) -> str:
         names = [arm.name for arm in found.arms.arms]
         parts.append(["## Settings in which arms differ", "", *table(["setting", *names], rows)])
     if found.notes:
-        parts.append(["## To be kept in mind", "", *(f"- {note}" for note in found.notes)])
+        parts.append(["## What to keep in mind", "", *(f"- {note}" for note in found.notes)])
+    parts.append(explained(glossary.COMPARISON))
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
 def _accuracies(on_set: Sequence[SetComparison], reference: str) -> Iterator[str]:
     """Yields the accuracies of all measures on a set, then the differences from the reference."""
     first = on_set[0]
-    when = "after training" if first.moment == "after" else "checkpoint best on dev"
-    yield f"## {first.set}, {first.questions:,} questions, {when}"
+    when = "after training" if first.moment == "after" else "the checkpoint that was best on dev"
+    yield f"## {first.set}: {first.questions:,} questions, {when}"
     yield ""
     columns = ["arm", "seeds", *map(measure_name, on_set)]
     rows = [
@@ -80,13 +84,13 @@ def _levels(found: Comparison) -> Iterator[str]:
         figures = [figure for figure in found.levels if figure.set == name]
         levels = list(dict.fromkeys(figure.level for figure in figures))
         values = {(figure.arm, figure.level): figure.value for figure in figures}
-        yield f"## {name} by difficulty level, greedy"
+        yield f"## {name}: greedy accuracy by difficulty level"
         yield ""
         rows = [
             [arm, *(between(values.get((arm, level))) for level in levels)]
             for arm in dict.fromkeys(figure.arm for figure in figures)
         ]
-        yield from table(["arm", *levels], rows)
+        yield from table(["arm", *(f"level {level}" for level in levels)], rows)
 
 
 def _costs(found: Comparison) -> Iterator[str]:
@@ -94,7 +98,7 @@ def _costs(found: Comparison) -> Iterator[str]:
     target = found.arms.target
     if target is None or not found.costs:
         return
-    yield f"## Cost to reach {target.measure} {target.value:g} on {target.set}"
+    yield f"## Cost of reaching {target.measure} accuracy {target.value:g} on {target.set}"
     yield ""
     yield COST_NOTE
     yield ""
@@ -105,7 +109,7 @@ def _costs(found: Comparison) -> Iterator[str]:
         first = next(iter(of.values()))
         cells = [cost_text(axis, of[axis]) if axis in of else "-" for axis in found.costs]
         rows.append([name, f"{first.reached} of {first.runs}", *cells])
-    yield from table(["arm", "reached", *(BUDGETS[axis] for axis in found.costs)], rows)
+    yield from table(["arm", "runs at the target", *(BUDGETS[axis] for axis in found.costs)], rows)
 
 
 def _areas(found: Comparison) -> Iterator[str]:
@@ -124,7 +128,7 @@ def _areas(found: Comparison) -> Iterator[str]:
         ]
         for axis, areas in found.areas.items()
     ]
-    yield from table(["budget", *names], rows)
+    yield from table(["spending", *names], rows)
 
 
 def _spending(found: Comparison) -> Iterator[str]:
@@ -137,6 +141,6 @@ def _spending(found: Comparison) -> Iterator[str]:
             cells.append(amount(axis, sum(values) / len(values)) if values else "-")
         shown = dict.fromkeys(r.traces or "-" for r in arm.evaluated)
         rows.append([arm.name, *cells, "; ".join(shown)])
-    yield "## Cost, mean per run"
+    yield "## What a run spent, as a mean over the runs of an arm"
     yield ""
-    yield from table(["arm", *BUDGETS.values(), "traces used, by run"], rows)
+    yield from table(["arm", *BUDGETS.values(), "traces used by each run"], rows)

@@ -37,15 +37,16 @@ def area_text(axis: str, area: Area | None) -> str:
 
 
 COST_NOTE = (
-    "Median over seeds, at the first evaluation that was at the target. A run that never was costs more than it had"
-    " spent at its last evaluation: > stands before such a figure. In brackets the seeds that bound the median; of"
-    " fewer than 6 seeds all of them, and they hold it less often than 95 % (3 seeds: 75 %). An upper end with > has no"
-    " bound: it shows how far any run was seen."
+    "A figure is the median over seeds of what a run had spent at its first evaluation at or above the target. A run"
+    " that never reached the target costs more than it had spent at its last evaluation; > stands before such a figure."
+    " In brackets are the seeds that bound the median; with fewer than 6 seeds they are the lowest and the highest, and"
+    " bound it less often than 95 % (with 3 seeds: 75 %). An upper bound with > is no bound: it is what the run had"
+    " spent that was followed longest."
 )
 AREA_NOTE = (
-    "Every arm against the reference, over the range of spending that all runs of both cover; least and most of the"
-    " seeds in brackets. No curve is drawn on past its last evaluation: where an arm ended early, the rest is not"
-    " compared. -: spends nothing on the axis."
+    "A figure is the mean accuracy of an arm, then that of the reference, over the range of spending that all runs of"
+    " both cover. In brackets are the lowest and the highest seed. No curve is extended past its last evaluation: where"
+    " an arm ended early, the rest is not compared. A dash means that the arm spends nothing of this kind."
 )
 
 

@@ -60,12 +60,12 @@ def test_a_reference_that_is_no_arm_is_refused(tmp_path: Path) -> None:
     recorded.write_run(tmp_path / "a", 0, "grpo")
     with pytest.raises(ComparisonError) as caught:
         arms.read([tmp_path], reference="sft")
-    assert str(caught.value) == "--reference sft: is no arm of these runs; choose from grpo"
+    assert str(caught.value) == "--reference sft: these runs have no such arm. Choose from grpo."
 
 
 def test_a_directory_without_runs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ComparisonError) as caught:
         arms.read([tmp_path])
     assert str(caught.value) == (
-        f"{tmp_path}: no run there; give run directories, the directory of a sweep, or of a study"
+        f"There is no run in {tmp_path}. Give run directories, or that of a sweep or a study."
     )

@@ -102,10 +102,14 @@ def test_where_curves_have_no_range_in_common_the_report_says_so(tmp_path: Path)
 def test_a_clear_difference_over_seeds_is_concluded(tmp_path: Path) -> None:
     studies.write_study(tmp_path, {"grpo": 0.1, "bread": 0.9, "sft": 0.1})
     told = conclusion(_compared(tmp_path))
-    assert told.startswith("On hard (40 questions, 3 seeds), greedy: bread (0.9")
-    assert re.search(r"p < 0\.001\) is better than grpo \(0\.", told)
+    assert told.startswith("On hard (40 questions, 3 seeds), bread (0.9")
     assert re.search(
-        r" Nothing can be concluded about sft \([+-]0\.\d+\): p > 0\.05; .* from 0\.\d\d on\.$",
+        r"p < 0\.001\) is better than grpo \(0\.\d+\) in greedy accuracy\. Nothing", told
+    )
+    assert re.search(
+        r" Nothing can be concluded about the greedy accuracy of sft \(0\.\d+, difference [+-]0\.\d+\) against grpo"
+        r" \(0\.\d+\): the difference may be chance \(p > 0\.05\)\. This study is likely to find differences of"
+        r" 0\.\d\d or more\.$",
         told,
     )
 
@@ -117,8 +121,9 @@ def test_seeds_that_disagree_are_no_conclusion(tmp_path: Path) -> None:
     gained = recorded.rows(["correct"] * 40, [["correct"] * 2] * 40)
     recorded.write_evaluation(recorded.RunDir(run), "after", "hard", gained)
     assert conclusion(_compared(tmp_path)) == (
-        "On hard (40 questions, 2 seeds), greedy: nothing can be concluded about bread (+0.500) against grpo:"
-        " p > 0.05; the seeds are so few, or so far apart, that this study could not be sure to find any difference."
+        "On hard (40 questions, 2 seeds), nothing can be concluded about the greedy accuracy of bread (0.500,"
+        " difference +0.500) against grpo (0.000): the difference may be chance (p > 0.05). The seeds are so few, or"
+        " differ so much, that this study could not be sure to find any difference."
     )
 
 
@@ -126,19 +131,19 @@ def test_one_seed_is_no_conclusion_however_clear(tmp_path: Path) -> None:
     studies.write_study(tmp_path, {"grpo": 0.0, "bread": 1.0}, seeds=(0,))
     found = _compared(tmp_path)
     assert conclusion(found) == (
-        "On hard (40 questions, 1 seed), greedy: nothing can be concluded about bread (+1.000) against grpo: one"
-        " seed says nothing of how another would end. Of these runs alone, over questions, clearly apart: bread"
-        " (1.000, +1.000, p < 0.001)."
+        "On hard (40 questions, 1 seed), nothing can be concluded about the greedy accuracy of bread (1.000,"
+        " difference +1.000) against grpo (0.000): one seed tells nothing about how another would end. Over the"
+        " questions of these runs alone, the difference is clear for bread (1.000, difference +1.000, p < 0.001)."
     )
     assert found.notes[0] == (
-        "One run of grpo, bread: its interval knows nothing of the spread between seeds."
+        "Only one run was evaluated of grpo, bread: an interval of one run does not include the spread between seeds."
     )
 
 
 def test_arms_that_agree_on_every_question_are_no_conclusion(tmp_path: Path) -> None:
     studies.write_study(tmp_path, {"grpo": 1.0, "bread": 1.0})
     assert conclusion(_compared(tmp_path)).endswith(
-        "nothing can be concluded about bread (+0.000) against grpo: no difference was seen on any question."
+        "bread (1.000, difference +0.000) against grpo (1.000): no difference was seen on any question."
     )
 
 
@@ -156,8 +161,8 @@ def test_the_checkpoint_best_on_dev_is_shown_where_it_was_evaluated(tmp_path: Pa
             run = recorded.RunDir(tmp_path / arm / f"seed_{seed}")
             recorded.write_evaluation(run, "best", "hard", recorded.AFTER)
     text = markdown_page.markdown(_compared(tmp_path))
-    assert "## hard, 4 questions, after training" in text
-    assert "## hard, 4 questions, checkpoint best on dev" in text
+    assert "## hard: 4 questions, after training" in text
+    assert "## hard: 4 questions, the checkpoint that was best on dev" in text
     assert "| bread | 0 1 | 0.750 [0.250, 1.000] |" in text
 
 
@@ -167,7 +172,7 @@ def test_the_markdown_twin_has_costs_traces_levels_and_settings(tmp_path: Path) 
     assert "| grpo | 0 of 3 | >12 [>12, >12] | >18 [>18, >18] |" in text
     assert "| bread | 3 of 3 | 8 [8, 8] | 12 [12, 12] |" in text
     assert "| 16 of 64 (25%) |" in text
-    assert "## hard by difficulty level, greedy" in text
+    assert "## hard: greedy accuracy by difficulty level" in text
     assert "| method.name | grpo | bread |" in text
 
 
@@ -193,9 +198,9 @@ def test_other_data_and_other_spending_are_told(tmp_path: Path) -> None:
         log = recorded.RunDir(tmp_path / "bread" / f"seed_{seed}")
         recorded.append_json(log.metrics, {**recorded.metrics(12, "rl"), "flops": 7.2e10})
     assert _compared(tmp_path).notes == [
-        "The runs did not see the same data: the hashes of their questions differ, see their environment.json.",
-        "Spending is not equal: bread spent 2.0 times the FLOPs of grpo; compare curves against that budget, or set"
-        " budget.*.",
+        "The runs did not see the same data: the hashes of their questions in environment.json differ.",
+        "The arms did not spend equally: bread spent 2.0 times as many FLOPs as grpo. Compare curves against this"
+        " budget, or give all runs the same with budget.*.",
     ]
 
 
@@ -211,8 +216,8 @@ def test_curves_on_different_dev_questions_are_not_compared(tmp_path: Path) -> N
     found = _compared(tmp_path)
     assert (found.costs, found.areas) == ({}, {})
     assert found.notes[0] == (
-        "The runs were followed on different dev questions, as the hashes in their environment.json tell: their curves"
-        " are not to be compared, and areas and the cost of a target on dev are left out."
+        "The runs were evaluated on different dev questions during training, as the hashes in their environment.json"
+        " show. Their curves cannot be compared; areas and the cost of a target on dev are left out."
     )
 
 
@@ -222,12 +227,12 @@ def test_runs_on_different_questions_are_not_compared(tmp_path: Path) -> None:
     with pytest.raises(ComparisonError) as caught:
         _compared(first.path, second.path)
     assert str(caught.value) == (
-        f"hard: {second.path} was evaluated on 3 questions, of which 3 are among the 4 of {first.path};"
-        " compare runs with the same data and eval.limit"
+        f"The runs cannot be compared on hard: {second.path} was evaluated on 3 questions, of which 3 are among the 4"
+        f" of {first.path}. Compare runs with the same data and the same eval.limit."
     )
 
 
 def test_runs_without_an_evaluation_are_not_compared(tmp_path: Path) -> None:
     run = recorded.write_run(tmp_path / "a", finished=False)
-    with pytest.raises(ComparisonError, match="none of 1 runs has an evaluation after training"):
+    with pytest.raises(ComparisonError, match="none of 1 runs was evaluated after training"):
         _compared(run.path)

@@ -67,8 +67,8 @@ def test_a_run_keeps_its_own_report(
 def test_the_page_has_the_figures_of_the_twin(tmp_path: Path) -> None:
     studies.write_study(tmp_path, {"grpo": 0.1, "bread": 0.9})
     data, text = _data(_page(tmp_path)), (tmp_path / "report.md").read_text()
-    for outcome in data["outcomes"]:
-        for row in outcome["rows"]:
+    for on_set in data["sets"]:
+        for row in on_set["rows"]:
             assert f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]" in text
     assert data["costs"]["step"]["bread"]["text"] in text
     assert data["areas"]["step"]["bread"].endswith(", 4 to 12")
@@ -136,6 +136,6 @@ def test_mistakes_are_told_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert command.run([str(tmp_path / "nowhere")]) == 2
     assert command.run([str(tmp_path), "--out", "x.pdf"]) == 2
     assert capsys.readouterr().err == (
-        f"{tmp_path}/nowhere: is no directory; give run directories or those above\n"
-        "--out x.pdf: give a name that ends with .html; the .md is beside it\n"
+        f"{tmp_path}/nowhere is not a directory. Give run directories, or a directory above them.\n"
+        "--out x.pdf: the name must end with .html. The Markdown page is written beside it.\n"
     )

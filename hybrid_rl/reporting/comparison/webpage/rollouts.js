@@ -12,7 +12,7 @@ function rolloutSection(data) {
   if (!runs.length) return null;
   const state = { run: runs[0], step: 0, group: 0, outcome: "all", shown: MOST_CARDS };
   const store = new Map();
-  return section("rollouts", "Rollouts", "What the model wrote while training, as graded: pick an arm, a seed, a step and a question. The part of the expert's trace that was given is highlighted.", (body) => {
+  return section("rollouts", "Rollouts", "These are the solutions that the model wrote during training, with their grades. Choose an arm, a seed, a step and a question. Where the model was given the beginning of the expert's trace, it is highlighted.", (body) => {
     const controls = h("div", { class: "controls" }), list = h("div", { class: "questions", role: "listbox", tabindex: "0", "aria-label": "Questions of this step" });
     const view = h("div", { class: "view", "aria-live": "polite" });
     body.append(controls, h("div", { class: "browser" }, list, view));
@@ -49,7 +49,7 @@ function rolloutSection(data) {
         choice("Arm", arms.map((arm) => [arm, arm]), state.run.arm, (arm) => pick(arm, state.run.seed)),
         choice("Seed", runs.filter((run) => run.arm === state.run.arm).map((run) => [run.seed, run.seed]), state.run.seed, (seed) => pick(state.run.arm, seed)),
         h("span", { class: "control step" }, h("label", { for: id }, "Step"), slider, output),
-        choice("Verdict", [["all", "all"], ...outcomes().map((name) => [name, name])], state.outcome, (value) => { state.outcome = value; state.shown = MOST_CARDS; drawStep(); }),
+        choice("Outcome", [["all", "all"], ...outcomes().map((name) => [name, name])], state.outcome, (value) => { state.outcome = value; state.shown = MOST_CARDS; drawStep(); }),
         found.recorded > found.steps.length ? h("span", { class: "note" }, `${found.steps.length} of ${found.recorded} recorded steps are in this page`) : null);
       refocus();
     }
@@ -87,7 +87,7 @@ function rolloutSection(data) {
       put(view,
         h("h3", {}, `Question ${group.id}, step ${steps()[state.step].step}`),
         h("p", { class: "part" }, "Prompt"), h("pre", { class: "prompt" }, group.prompt),
-        group.prefix ? [h("p", { class: "part" }, "Given: the beginning of the expert's trace"), h("pre", {}, h("mark", {}, group.prefix))] : null,
+        group.prefix ? [h("p", { class: "part" }, "The beginning of the expert's trace, which was given"), h("pre", {}, h("mark", {}, group.prefix))] : null,
         h("p", { class: "part" }, rows.length ? `${rows.length} of ${group.rows.length} rollouts` : `No rollout here is ${state.outcome}`),
         rows.slice(0, state.shown).map((row) => card(group, row)), more);
     }

@@ -1,23 +1,23 @@
 // The sections with figures: accuracy, curves, costs, traces, panels, levels, settings, environment.
 
 function accuracySection(data) {
-  const sets = [...new Set(data.outcomes.map((o) => o.set))];
+  const sets = [...new Set(data.sets.map((o) => o.set))];
   const state = { set: sets[0], measure: "greedy", moment: "after" };
   return section("accuracy", "Accuracy", null, (body) => {
     const draw = () => {
-      const of = data.outcomes.filter((o) => o.set === state.set);
+      const of = data.sets.filter((o) => o.set === state.set);
       const moments = [...new Set(of.map((o) => o.moment))];
       if (!moments.includes(state.moment)) state.moment = moments[0];
       const measures = [...new Set(of.filter((o) => o.moment === state.moment).map((o) => o.measure))];
       if (!measures.includes(state.measure)) state.measure = measures[0];
-      const outcome = of.find((o) => o.measure === state.measure && o.moment === state.moment);
+      const chosen = of.find((o) => o.measure === state.measure && o.moment === state.moment);
       const change = (key) => (value) => { state[key] = value; draw(); };
       const refocus = keepFocus(body);
       const index = (arm) => data.arms.findIndex((one) => one.name === arm);
-      const words = { after: "after training", best: "checkpoint best on dev" };
-      const caption = `${outcome.measure} on ${outcome.set}, ${outcome.questions.toLocaleString("en")} questions, ${words[outcome.moment]}`;
-      const others = outcome.rows.filter((row) => row.contrast);
-      const rows = outcome.rows.map((row) => {
+      const models = { after: "after training", best: "the checkpoint that was best on dev" };
+      const caption = `${chosen.measure} on ${chosen.set}, ${chosen.questions.toLocaleString("en")} questions, ${models[chosen.moment]}`;
+      const others = chosen.rows.filter((row) => row.contrast);
+      const rows = chosen.rows.map((row) => {
         const c = row.contrast;
         return [armName(data, row.arm), row.seeds.join(" "), { text: accuracy(row.value), class: "figure" }, `[${accuracy(row.low)}, ${accuracy(row.high)}]`,
           c ? { text: signed(c.value), class: `figure ${c.concluded ? (c.value > 0 ? "better" : "worse") : ""}` } : "reference",
@@ -28,14 +28,14 @@ function accuracySection(data) {
         h("div", { class: "controls" },
           choice("Questions", sets.map((name) => [name, name]), state.set, change("set")),
           choice("Measure", measures.map((name) => [name, name]), state.measure, change("measure")),
-          moments.length > 1 ? choice("Model", moments.map((name) => [name, words[name]]), state.moment, change("moment")) : null),
+          moments.length > 1 ? choice("Model", moments.map((name) => [name, models[name]]), state.moment, change("moment")) : null),
         h("div", { class: "pair" },
           h("figure", {}, h("figcaption", {}, "Accuracy, mean and 95 % interval"),
-            intervalChart(`Accuracy of every arm: ${caption}`, outcome.rows.map((row) => ({ ...row, name: row.arm, index: index(row.arm), text: `${accuracy(row.value)} [${accuracy(row.low)}, ${accuracy(row.high)}]` })), { xLabel: outcome.measure })),
+            intervalChart(`Accuracy of every arm: ${caption}`, chosen.rows.map((row) => ({ ...row, name: row.arm, index: index(row.arm), text: `${accuracy(row.value)} [${accuracy(row.low)}, ${accuracy(row.high)}]` })), { xLabel: chosen.measure })),
           others.length ? h("figure", {}, h("figcaption", {}, `Difference from ${data.reference}, 95 % interval`),
-            intervalChart(`Difference of every arm from ${data.reference}`, others.map((row) => ({ ...row.contrast, name: row.arm, index: index(row.arm), text: `${signed(row.contrast.value)} [${signed(row.contrast.low)}, ${signed(row.contrast.high)}]` })), { zero: true, xLabel: `difference in ${outcome.measure}` })) : null),
+            intervalChart(`Difference of every arm from ${data.reference}`, others.map((row) => ({ ...row.contrast, name: row.arm, index: index(row.arm), text: `${signed(row.contrast.value)} [${signed(row.contrast.low)}, ${signed(row.contrast.high)}]` })), { zero: true, xLabel: `difference in ${chosen.measure}` })) : null),
         table(caption, ["arm", "seeds", "accuracy", "95 % interval", "difference", "95 % interval", "p (Holm)", "detectable", "conclusion"], rows),
-        h("details", {}, h("summary", {}, "How these are computed"), h("p", {}, data.how)));
+        h("details", {}, h("summary", {}, "What the words mean"), h("dl", {}, Object.entries(data.words).map(([word, text]) => [h("dt", {}, word), h("dd", {}, text)]))));
       refocus();
     };
     draw();
@@ -69,7 +69,7 @@ function curveSection(data) {
   if (!measures.length) return null;
   const state = { axis: "step", measure: data.target && measures.includes(data.target.measure) ? data.target.measure : measures[0], seeds: false, hidden: new Set() };
   const axes = Object.entries(data.axes).filter(([axis]) => data.arms.some((arm) => arm.runs.some((run) => run.curve.some((p) => p[axis]))));
-  return section("curves", "Learning curves", "Accuracy on dev during training: mean over seeds, the band from the lowest to the highest seed (of one seed, its 95 % interval over questions). An arm that spends nothing on a budget stands at 0 there. Arrow keys read values from a chart that has the focus.", (body) => {
+  return section("curves", "Learning curves", "Each line is the mean accuracy on dev over the seeds of an arm during training. Its band goes from the lowest to the highest seed; with one seed it is the 95 % interval over questions. An arm that spends nothing of a budget stays at 0 on that axis. When a chart has the focus, the arrow keys read its values.", (body) => {
     const draw = () => {
       const all = data.arms.map((arm, index) => ({ name: arm.name, index, ...meanCurve(arm.runs, state.axis, state.measure) }));
       const series = all.filter((one) => !state.hidden.has(one.name)).map((one) => ({ ...one, seeds: state.seeds ? one.seeds : [] }));
@@ -79,7 +79,7 @@ function curveSection(data) {
         h("div", { class: "controls" },
           choice("Against", axes, state.axis, change("axis")),
           choice("Measure", measures.map((m) => [m, m]), state.measure, change("measure")),
-          tick("every seed", state.seeds, change("seeds"))),
+          tick("show every seed", state.seeds, change("seeds"))),
         legend(all, state.hidden, draw),
         lineChart(`Accuracy on dev against ${data.axes[state.axis]}, a line per arm`, series, {
           xLabel: data.axes[state.axis], top: 1, target: data.target && data.target.set === "dev" && data.target.measure === state.measure ? data.target.value : null,
@@ -95,14 +95,14 @@ function costSection(data) {
   const axes = Object.keys(data.axes);
   const parts = [];
   if (data.target && Object.keys(data.costs).length) {
-    const caption = `Cost to reach ${data.target.measure} ${data.target.value} on ${data.target.set}`;
+    const caption = `Cost of reaching ${data.target.measure} accuracy ${data.target.value} on ${data.target.set}`;
     const shown = axes.filter((axis) => data.costs[axis]);
     const rows = names.filter((name) => shown.some((axis) => data.costs[axis][name])).map((name) => {
       const any = shown.map((axis) => data.costs[axis][name]).find(Boolean);
       return [armName(data, name), { text: `${any.reached} of ${any.runs}`, class: any.reached < any.runs ? "worse" : "" },
         ...shown.map((axis) => (data.costs[axis][name] ? data.costs[axis][name].text : "–"))];
     });
-    parts.push(h("h3", {}, caption), h("p", { class: "note" }, data.costNote), table(caption, ["arm", "seeds there", ...shown.map((axis) => data.axes[axis])], rows));
+    parts.push(h("h3", {}, caption), h("p", { class: "note" }, data.costNote), table(caption, ["arm", "runs at the target", ...shown.map((axis) => data.axes[axis])], rows));
   }
   const areas = axes.filter((axis) => data.areas[axis]);
   if (areas.length) {
@@ -112,17 +112,17 @@ function costSection(data) {
         ...areas.map((axis) => data.areas[axis][name] || "-")])));
   }
   const mean = (values) => (values.length ? quantity(values.reduce((sum, v) => sum + v, 0) / values.length) : "–");
-  parts.push(h("h3", {}, "Spent in all, mean per run"), table("Spent in all, mean per run", ["arm", ...axes.map((axis) => data.axes[axis]), "traces used, by run"],
+  parts.push(h("h3", {}, "What a run spent, as a mean over the runs of an arm"), table("What a run spent, as a mean over the runs of an arm", ["arm", ...axes.map((axis) => data.axes[axis]), "traces used by each run"],
     data.arms.map((arm) => [armName(data, arm.name), ...axes.map((axis) => mean(arm.runs.filter((run) => run.evaluated).map((run) => run.spent[axis]).filter((v) => v !== null))),
       [...new Set(arm.runs.filter((run) => run.evaluated).map((run) => run.traces || "–"))].join("; ")])));
   return section("cost", "Cost", null, (body) => body.append(...parts));
 }
 
 function traceSection(data) {
-  const sets = [...new Set(data.outcomes.map((o) => o.set))];
+  const sets = [...new Set(data.sets.map((o) => o.set))];
   if (!data.arms.some((arm) => arm.runs.some((run) => run.spent.traces_used))) return null;
   let set = sets[0];
-  return section("traces", "Accuracy against expert traces used", "A dot per run, greedy accuracy after training; the ring is the mean of an arm.", (body) => {
+  return section("traces", "Accuracy against expert traces used", "Each dot is a run, with its greedy accuracy after training. A ring is the mean of an arm.", (body) => {
     const draw = () => {
       const series = data.arms.map((arm, index) => ({ name: arm.name, index, dots: arm.runs.filter((run) => run.final[set] && run.spent.traces_used !== null).map((run) => [run.spent.traces_used, run.final[set].greedy, run.seed]) })).filter((one) => one.dots.length);
       const refocus = keepFocus(body);
@@ -152,7 +152,7 @@ function scatter(name, series, xLabel) {
 
 function panelSection(data) {
   if (!data.arms.some((arm) => arm.panels.length)) return null;
-  return section("methods", "What the methods did", "Means over the seeds of an arm, in bins of steps. Heat map: of the groups of a bin, the stronger the colour, the more.", (body) => {
+  return section("methods", "What the methods did", "Every value is a mean over the seeds of an arm and over a few neighbouring steps. In a heat map a stronger colour stands for a larger share of the groups.", (body) => {
     data.arms.forEach((arm, index) => {
       if (!arm.panels.length) return;
       body.append(h("h3", {}, armName(data, arm.name)), h("div", { class: "grid-panels" }, arm.panels.map((panel) => {
@@ -169,7 +169,7 @@ function levelSection(data) {
   const sets = [...new Set(data.levels.map((row) => row.set))];
   if (!sets.length) return null;
   let set = sets[0];
-  return section("levels", "By difficulty level", "Greedy accuracy after training, mean over seeds with 95 % interval.", (body) => {
+  return section("levels", "By difficulty level", "The greedy accuracy after training, as a mean over seeds with its 95 % interval.", (body) => {
     const draw = () => {
       const rows = data.levels.filter((row) => row.set === set);
       const levels = [...new Set(rows.map((row) => row.level))];
@@ -213,6 +213,6 @@ function settingSection(data) {
 
 function environmentSection(data) {
   return section("environment", "Environment and data", null, (body) => {
-    body.append(table("What the runs ran on, and what they read", ["", "found"], data.environment));
+    body.append(table("What the runs ran on, and what they read", ["item", "value"], data.environment));
   });
 }
