@@ -110,10 +110,10 @@ def _run(config: DictConfig, multirun: bool) -> int:
             return 0
         settings = job
     if settings.check:
-        from hybrid_rl.tools import estimate  # noqa: PLC0415 - heavy: reads the data and starts the verifier
+        from hybrid_rl.tools.check import check_run  # noqa: PLC0415 - heavy: reads the data, starts the verifier
 
         logging.getLogger("hybrid_rl").setLevel(logging.WARNING)  # the table says it all
-        estimate.check(settings)
+        check_run(settings)
         return 0
     command_line = ["hybrid-rl", *composing.own_configs(), *overrides]
     run = launch.prepare(settings, command_line, Path.cwd())

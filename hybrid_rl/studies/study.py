@@ -104,7 +104,7 @@ def plan(
 
 def check(study: Study) -> None:
     """Print the estimate of every arm; raises SettingsError with what any of them would refuse."""
-    from hybrid_rl.tools import estimate  # noqa: PLC0415 - heavy: reads the data and starts the verifier
+    from hybrid_rl.tools.check import check_run  # noqa: PLC0415 - heavy: reads the data, starts the verifier
 
     first = study.definition.seeds[0]
     problems: list[str] = []
@@ -112,7 +112,7 @@ def check(study: Study) -> None:
         if job.seed != first:
             continue
         try:
-            estimate.check(job.settings)
+            check_run(job.settings)
         except SettingsError as error:
             problems += [f"study.arms.{job.arm}: {line}" for line in str(error).splitlines()]
     if problems:

@@ -1,12 +1,8 @@
-"""The arithmetic of check=true by hand; and the command itself on the built-in task."""
+"""The arithmetic of check=true, by hand."""
 
-import re
-
-import pytest
-
+from hybrid_rl.tools.estimate import Lengths, Shape, bought_by_budgets, lengths_of, memory, work
+from hybrid_rl.types import Example, Trace
 from tests.conftest import Load
-
-pytestmark = pytest.mark.slow  # estimate imports transformers
 
 FIXED = [
     "train.steps=10",
@@ -16,12 +12,17 @@ FIXED = [
 ]
 
 
-def test_work_of_grpo(load: Load) -> None:
-    from hybrid_rl.tools.estimate import (
-        Lengths,
-        work,
-    )
+def test_lengths_are_means_and_a_trace_counts_its_end() -> None:
+    trace = Trace("1 2", ids=(5, 6), ends=(1, 3), answer_start=3)
+    examples = [
+        Example("a", (1, 2, 3), "", "", trace, None),
+        Example("b", (1,), "", "", None, None),
+    ]
+    assert lengths_of(examples) == Lengths(prompt=2, trace=3, traces=1)
+    assert lengths_of([]) == Lengths(prompt=0, trace=0, traces=0)
 
+
+def test_work_of_grpo(load: Load) -> None:
     settings = load("method=grpo", "method.group_size=8", *FIXED)
     found = work(settings, Lengths(prompt=20, trace=50, traces=64), parameters=1000)
     assert (found.sft_steps, found.rl_steps) == (0, 10)
@@ -35,11 +36,6 @@ def test_work_of_grpo(load: Load) -> None:
 
 
 def test_work_of_sft(load: Load) -> None:
-    from hybrid_rl.tools.estimate import (
-        Lengths,
-        work,
-    )
-
     settings = load("method=sft", *FIXED)
     found = work(settings, Lengths(prompt=20, trace=50, traces=64), parameters=None)
     assert (found.sft_steps, found.rl_steps, found.rollouts) == (10, 0, 0)
@@ -49,11 +45,6 @@ def test_work_of_sft(load: Load) -> None:
 
 
 def test_work_of_both_is_the_sum(load: Load) -> None:
-    from hybrid_rl.tools.estimate import (
-        Lengths,
-        work,
-    )
-
     both = ["method=sft_then_grpo", "method.group_size=8", "method.sft_fraction=0.4"]
     found = work(load(*both, *FIXED), Lengths(prompt=20, trace=50, traces=64), parameters=1000)
     assert (found.sft_steps, found.rl_steps) == (4, 6)
@@ -63,11 +54,6 @@ def test_work_of_both_is_the_sum(load: Load) -> None:
 
 
 def test_work_of_relift_is_that_of_its_own_batches(load: Load) -> None:
-    from hybrid_rl.tools.estimate import (
-        Lengths,
-        work,
-    )
-
     def trained_tokens(batch_size: int) -> int:
         size = f"method.batch_size={batch_size}"
         settings = load("method=relift", "method.group_size=8", size, *FIXED)
@@ -80,12 +66,6 @@ def test_work_of_relift_is_that_of_its_own_batches(load: Load) -> None:
 
 
 def test_what_a_budget_buys(load: Load) -> None:
-    from hybrid_rl.tools.estimate import (
-        Lengths,
-        budget_rows,
-        work,
-    )
-
     limits = [
         "budget.generated_tokens=2048",
         "budget.trained_tokens=20000",
@@ -93,11 +73,11 @@ def test_what_a_budget_buys(load: Load) -> None:
     ]
     settings = load("method=grpo", "method.group_size=8", *FIXED, *limits)
     found = work(settings, Lengths(prompt=20, trace=50, traces=64), parameters=1000)
-    assert list(budget_rows(settings, found)) == [
-        ("budget.generated_tokens", "2,048", "about 2 of 10 steps, more if completions are short"),
-        ("budget.trained_tokens", "20,000", "not reached in 10 steps"),
-        ("budget.wall_seconds", "9.5", "not known beforehand"),
-    ]
+    assert bought_by_budgets(settings, found) == {
+        "generated_tokens": "about 2 of 10 steps, more if completions are short",
+        "trained_tokens": "not reached in 10 steps",
+        "wall_seconds": "not known beforehand",
+    }
 
 
 LIMITS = ["budget.generated_tokens=60000", "budget.traces_used=20"]
@@ -105,12 +85,6 @@ LIMITS = ["budget.generated_tokens=60000", "budget.traces_used=20"]
 
 def test_the_probes_of_a_search_are_in_the_bound(load: Load) -> None:
     """4 probes of 9 hints at 8 rollouts each, of both questions of a step: as many again, four times."""
-    from hybrid_rl.tools.estimate import (
-        Lengths,
-        budget_rows,
-        work,
-    )
-
     settings = load("method=bread", "method.group_size=8", *FIXED, "train.steps=20", *LIMITS)
     found = work(settings, Lengths(prompt=20, trace=50, traces=64), parameters=1000)
     assert (found.rollouts, found.extra_rollouts) == (20 * 2 * 8, 20 * 2 * 8 * 4)
@@ -118,25 +92,16 @@ def test_the_probes_of_a_search_are_in_the_bound(load: Load) -> None:
     assert found.trained_tokens == 20 * 2 * 8 * 64
     # all are read and sampled, a fifth goes forward and backward
     assert found.flops == 1000 * 20 * 2 * 8 * 84 * (2 * 5 + 6)
-    assert list(budget_rows(settings, found)) == [
-        (
-            "budget.generated_tokens",
-            "60,000",
-            "about 12 of 20 steps, more if completions are short or fewer questions fail",
-        ),
-        ("budget.traces_used", "20", "10 of 20 steps at least"),
-    ]
+    assert bought_by_budgets(settings, found) == {
+        "generated_tokens": "about 12 of 20 steps, more if completions are short or fewer questions fail",
+        "traces_used": "10 of 20 steps at least",
+    }
     both = load("method=bread_relift", "method.group_size=8", *FIXED)
     found = work(both, Lengths(prompt=20, trace=50, traces=64), parameters=1000)
     assert found.generated_tokens == 10 * 2 * 8 * 5 * 64
 
 
 def test_where_results_decide_on_the_kind_the_bound_is_that_of_rl(load: Load) -> None:
-    from hybrid_rl.tools.estimate import (
-        Lengths,
-        work,
-    )
-
     lengths = Lengths(prompt=20, trace=50, traces=64)
     relift = work(load("method=relift", "method.group_size=8", *FIXED), lengths, 1000)
     assert (relift.sft_steps, relift.sft_steps_expected, relift.rl_steps) == (0, 5, 10)
@@ -149,32 +114,21 @@ def test_where_results_decide_on_the_kind_the_bound_is_that_of_rl(load: Load) ->
 
 def test_a_budget_pays_for_the_phases_in_their_order(load: Load) -> None:
     """40 SFT steps generate nothing, 60 of RL 1,024 tokens each; the traces are all met after 5 steps of 4."""
-    from hybrid_rl.tools.estimate import (
-        Lengths,
-        budget_rows,
-        work,
-    )
-
     both = ["method=sft_then_grpo", "method.group_size=8", "method.sft_fraction=0.4"]
     limits = ["budget.generated_tokens=10240", "budget.trained_tokens=2000"]
     settings = load(*both, *FIXED, "train.steps=100", *limits)
     found = work(settings, Lengths(prompt=20, trace=50, traces=64), parameters=1000)
     short = "more if completions are short"
-    assert [row[2] for row in budget_rows(settings, found)] == [
-        f"about 50 of 100 steps, {short}",
-        f"about 10 of 100 steps, {short}",
-    ]
+    assert bought_by_budgets(settings, found) == {
+        "generated_tokens": f"about 50 of 100 steps, {short}",
+        "trained_tokens": f"about 10 of 100 steps, {short}",
+    }
     few = load(*both, *FIXED, "budget.traces_used=20")
     found = work(few, Lengths(prompt=20, trace=50, traces=16), parameters=1000)
-    assert [row[2] for row in budget_rows(few, found)] == ["not reached: 16 traces at most"]
+    assert bought_by_budgets(few, found) == {"traces_used": "not reached: 16 traces at most"}
 
 
 def test_memory_by_what_it_holds(load: Load) -> None:
-    from hybrid_rl.tools.estimate import (
-        Shape,
-        memory,
-    )
-
     settings = load(
         "method=grpo", "method.group_size=8", *FIXED, "hardware.micro_batch=4",
         "hardware.generation_batch=16", "data.max_prompt_tokens=36", "train.rl.beta=0.1",
@@ -191,50 +145,8 @@ def test_memory_by_what_it_holds(load: Load) -> None:
 
 
 def test_memory_is_sharded_by_zero(load: Load) -> None:
-    from hybrid_rl.tools.estimate import (
-        Shape,
-        memory,
-    )
-
     shape = Shape(layers=2, vocabulary=50, key_value_width=8)
     two = memory(load("hardware=zero2"), 1000, shape)
     assert (two["weights"], two["gradients"], two["Adam"]) == (4000, 1000, 2000)
     three = memory(load("hardware=zero3"), 1000, shape)
     assert (three["weights"], three["gradients"], three["Adam"]) == (1000, 1000, 2000)
-
-
-def test_check_prints_a_table_and_runs_nothing(
-    load: Load, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from hybrid_rl.tools import estimate
-
-    monkeypatch.setenv("COLUMNS", "200")
-    estimate.check(load("experiment=smoke", "method=grpo", "check=true"))
-    printed = capsys.readouterr().out
-    for quantity in (
-        "optimizer steps",
-        "prompts",
-        "rollouts",
-        "generated tokens",
-        "traces",
-        "FLOPs",
-    ):
-        assert quantity in printed
-    assert re.search(r"memory: KV cache\D+[\d.]+ MiB", printed)
-    assert "Settings and data are valid; nothing was run." in printed
-
-
-def test_check_refuses_data_that_a_run_would_refuse_after_an_estimate_at_the_limits(
-    load: Load, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from hybrid_rl.errors import SettingsError
-    from hybrid_rl.tools import estimate
-
-    train = ("~data.train", "+data.train={kind:file,path:nowhere.jsonl}")
-    settings = load("method=grpo", "train.steps=10", *train)
-    with pytest.raises(SettingsError, match=r"nowhere\.jsonl"):
-        estimate.check(settings)
-    told = capsys.readouterr().out
-    assert "1,280" in told  # rollouts: 10 steps x 8 prompts x 16
-    assert "lengths are the limits of the settings" in told
-    assert "are valid" not in told

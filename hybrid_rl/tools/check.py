@@ -1,0 +1,159 @@
+"""check=true: validates what needs no weights, and prints one table of the work and the memory that a run will take.
+
+It loads the data, the tokenizer and the model's configuration, never its weights. The arithmetic is in `estimate`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+from transformers import AutoConfig
+
+from hybrid_rl.config.model import ModelSettings
+from hybrid_rl.config.settings import Settings
+from hybrid_rl.data.encoding import encode
+from hybrid_rl.data.splits import load_questions
+from hybrid_rl.errors import DataError, SettingsError
+from hybrid_rl.models import loading
+from hybrid_rl.tools import estimate
+from hybrid_rl.tools.estimate import Lengths, Shape, Work
+from hybrid_rl.verification.grader import Grader
+
+
+@dataclass(frozen=True)
+class _DataFacts:
+    """What the data says about the work: lengths of the training set, questions of every other set, notes."""
+
+    lengths: Lengths
+    sizes: Mapping[str, int]
+    notes: Sequence[str]
+
+
+def check_run(settings: Settings) -> None:
+    """Prints the table. Raises SettingsError for data that a run would refuse, or that is out of reach.
+
+    The table then has the limits of the settings, and no evaluation, whose sizes are not known.
+    """
+    refused: DataError | None = None
+    with Grader(settings.reward) as grader:
+        try:
+            data = _read(settings, grader)
+        except DataError as error:
+            refused = error
+            lengths = _limits(settings, settings.train.steps * settings.train.prompts_per_step)
+            note = "the data could not be used: lengths are the limits of the settings"
+            data = _DataFacts(lengths, {}, [note])
+    parameters = loading.parameters(settings.model)
+    table = Table("quantity", "value", "how it comes about", title=settings.name)
+    if settings.task == "train":
+        _add_work(table, settings, estimate.work(settings, data.lengths, parameters))
+    _add_evaluation(table, settings, data.sizes)
+    _add_memory(table, settings, parameters)
+    console = Console(highlight=False)
+    console.print(table)
+    for note in data.notes:
+        console.print(f"- {note}", markup=False)
+    if refused is not None:
+        raise SettingsError(str(refused)) from refused
+    console.print("Settings and data are valid; nothing was run.")
+
+
+def _read(settings: Settings, grader: Grader) -> _DataFacts:
+    """The facts of the data. Where the tokenizer is out of reach, lengths are the limits of the settings."""
+    train = settings.task == "train"
+    needs_traces = train and settings.method_class.needs_traces
+    questions = load_questions(settings.data, grader, needs_traces, train)
+    try:
+        tokenizer = loading.load_tokenizer(settings.model)
+    except SettingsError as error:
+        return _DataFacts(
+            _limits(settings, sum(question.trace is not None for question in questions.train)),
+            {name: len(rows) for name, rows in {"dev": questions.dev, **questions.test}.items()},
+            [*questions.notes, f"lengths not checked, limits taken instead: {error}"],
+        )
+    examples = encode(
+        questions,
+        tokenizer,
+        settings.data,
+        grader.answer_start,
+        settings.train.max_completion_tokens,
+        settings.train.on_long_trace,
+    )
+    return _DataFacts(
+        estimate.lengths_of(examples.train),
+        {name: len(rows) for name, rows in {"dev": examples.dev, **examples.test}.items()},
+        [*questions.notes, *examples.notes],
+    )
+
+
+def _limits(settings: Settings, traces: int) -> Lengths:
+    return Lengths(settings.data.max_prompt_tokens, settings.train.max_completion_tokens, traces)
+
+
+def _add_work(table: Table, settings: Settings, work: Work) -> None:
+    train = settings.train
+    kinds = f"{work.sft_steps:,} SFT + {work.rl_steps:,} RL"
+    if work.sft_steps < work.sft_steps_expected:
+        kinds = f"from {kinds}, the bound below, to about {work.sft_steps_expected:,} SFT"
+    table.add_row("optimizer steps", f"{train.steps:,}", kinds)
+    table.add_row(
+        "batch", f"{settings.batch.rows_per_device:,} per device", settings.batch.explain()
+    )
+    if work.rl_steps:
+        steps = f"{work.rl_steps:,} steps x {train.prompts_per_step}"
+        table.add_row("prompts", f"{work.prompts:,}", steps)
+        table.add_row("rollouts", f"{work.rollouts:,}", f"x {settings.group_size} per prompt")
+        if work.extra_rollouts:
+            extra = work.extra_rollouts // work.prompts
+            how = f"at most: x {extra} per prompt that fails"
+            table.add_row("rollouts of searches", f"{work.extra_rollouts:,}", how)
+        limit = f"at most: x {train.max_completion_tokens} tokens"
+        table.add_row("generated tokens", f"{work.generated_tokens:,}", limit)
+    table.add_row("trained tokens", f"{work.trained_tokens:,}", "at most: completions and traces")
+    tokens = f"distinct, at most; {work.trace_tokens:,} tokens"
+    table.add_row("traces", f"{work.traces:,}", tokens)
+    if work.flops is not None:
+        how = "at most: 2 per parameter and token forward, 4 backward"
+        table.add_row("FLOPs", f"{work.flops:.2e}", how)
+    limits = settings.budget.model_dump()
+    for axis, bought in estimate.bought_by_budgets(settings, work).items():
+        value = f"{limits[axis]:.2e}" if axis == "flops" else f"{limits[axis]:,}"
+        table.add_row(f"budget.{axis}", value, bought)
+
+
+def _add_evaluation(table: Table, settings: Settings, sizes: Mapping[str, int]) -> None:
+    evaluation = settings.eval
+    times = 1 + (settings.task == "train" and evaluation.before)
+    for name in (name for name in evaluation.sets if name in sizes):
+        questions = min(sizes[name], evaluation.limit or sizes[name])
+        solutions = questions * (1 + evaluation.samples) * times
+        how = f"{questions:,} questions x (1 greedy + {evaluation.samples} sampled) x {times}"
+        table.add_row(f"evaluation: {name}", f"{solutions:,} solutions", how)
+
+
+def _add_memory(table: Table, settings: Settings, parameters: int | None) -> None:
+    if parameters is None:
+        table.add_row("memory", "unknown", "the model's configuration could not be read")
+        return
+    sizes = estimate.memory(settings, parameters, _shape(settings.model))
+    for name, size in sizes.items():
+        table.add_row(f"memory: {name}", f"{size / 2**20:,.1f} MiB", "per device")
+    total = sum(sizes.values()) / 2**20
+    how = f"without activations; {parameters:,} parameters"
+    table.add_row("memory: sum", f"{total:,.1f} MiB", how)
+
+
+def _shape(settings: ModelSettings) -> Shape:
+    """The shape that the model's configuration gives; `loading.parameters` has read it by now, so it is there."""
+    gguf = {} if settings.gguf_file is None else {"gguf_file": settings.gguf_file}
+    config = AutoConfig.from_pretrained(
+        loading.location(settings), trust_remote_code=settings.trust_remote_code, **gguf
+    )
+    heads = config.num_attention_heads
+    head_width = getattr(config, "head_dim", None) or config.hidden_size // heads
+    return Shape(
+        layers=config.num_hidden_layers,
+        vocabulary=config.vocab_size,
+        key_value_width=head_width * (getattr(config, "num_key_value_heads", None) or heads),
+    )

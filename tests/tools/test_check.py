@@ -1,0 +1,61 @@
+"""The table of check=true, on the built-in task."""
+
+import re
+
+import pytest
+
+from hybrid_rl.errors import SettingsError
+from tests.conftest import Load
+
+pytestmark = pytest.mark.slow  # check imports transformers
+
+
+def test_check_prints_a_table_and_runs_nothing(
+    load: Load, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hybrid_rl.tools.check import check_run
+
+    monkeypatch.setenv("COLUMNS", "200")
+    check_run(load("experiment=smoke", "method=grpo", "check=true"))
+    printed = capsys.readouterr().out
+    for quantity in (
+        "optimizer steps",
+        "prompts",
+        "rollouts",
+        "generated tokens",
+        "traces",
+        "FLOPs",
+    ):
+        assert quantity in printed
+    assert re.search(r"memory: KV cache\D+[\d.]+ MiB", printed)
+    assert "Settings and data are valid; nothing was run." in printed
+
+
+def test_every_limit_and_every_set_has_a_line(
+    load: Load, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hybrid_rl.tools.check import check_run
+
+    monkeypatch.setenv("COLUMNS", "200")
+    limits = ("budget.flops=1e9", "budget.traces_used=20000", "eval.sets=[hard]")
+    check_run(load("method=grpo", "eval.samples=4", "eval.before=true", *limits))
+    lines = [re.split(r"\s*[│┃]\s*", line)[1:-1] for line in capsys.readouterr().out.splitlines()]
+    assert ["budget.traces_used", "20,000", "not reached: 0 traces at most"] in lines
+    assert [line[1] for line in lines if line[:1] == ["budget.flops"]] == ["1.00e+09"]
+    how = "128 questions x (1 greedy + 4 sampled) x 2"
+    assert ["evaluation: hard", "1,280 solutions", how] in lines
+
+
+def test_check_refuses_data_that_a_run_would_refuse_after_an_estimate_at_the_limits(
+    load: Load, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from hybrid_rl.tools.check import check_run
+
+    train = ("~data.train", "+data.train={kind:file,path:nowhere.jsonl}")
+    settings = load("method=grpo", "train.steps=10", *train)
+    with pytest.raises(SettingsError, match=r"nowhere\.jsonl"):
+        check_run(settings)
+    told = capsys.readouterr().out
+    assert "1,280" in told  # rollouts: 10 steps x 8 prompts x 16
+    assert "lengths are the limits of the settings" in told
+    assert "are valid" not in told
