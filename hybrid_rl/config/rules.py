@@ -12,14 +12,9 @@ from hybrid_rl.config import batch, hardware_rules, trl_options
 from hybrid_rl.config.data import FileSource, HubSource
 from hybrid_rl.config.model import LoraSettings
 from hybrid_rl.config.settings import Settings
+from hybrid_rl.config.tracker import PACKAGES
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.+=,-]*")
-_TRACKER_PACKAGES = {
-    "wandb": "wandb",
-    "wandb_offline": "wandb",
-    "tensorboard": "tensorboard",
-    "trackio": "trackio",
-}
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
@@ -211,7 +206,7 @@ def _installed(settings: Settings) -> Iterator[str]:
     """Optional packages that a setting asks for."""
     tracker = settings.tracker.name
     wanted: list[tuple[str, object, str | None, str]] = [
-        ("tracker", tracker, _TRACKER_PACKAGES.get(tracker), "tracker=none")
+        ("tracker", tracker, PACKAGES.get(tracker), "tracker=none")
     ]
     if isinstance(settings.model.lora, LoraSettings):
         wanted.append(("model.lora.rank", settings.model.lora.rank, "peft", "model.lora=null"))

@@ -14,7 +14,7 @@ from hybrid_rl.recording.files import write_json
 
 _PACKAGES = (
     "hybrid-rl torch transformers trl accelerate datasets tokenizers safetensors numpy sympy math-verify"
-    " hydra-core omegaconf pydantic peft deepspeed gguf wandb trackio tensorboard"
+    " hydra-core omegaconf pydantic peft deepspeed gguf wandb trackio tensorboard mlflow comet-ml aim swanlab"
 )
 
 

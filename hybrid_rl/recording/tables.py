@@ -1,4 +1,4 @@
-"""Rollouts and decisions as tables of plain cells, for trackers that show tables. Pure."""
+"""Rollouts and decisions as tables of plain cells, for trackers that show tables; knows no tracker."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,17 +22,19 @@ _ROLLOUT = {
 
 @dataclass(frozen=True)
 class Table:
+    """A table as every tracker can show it."""
+
     columns: list[str]
     rows: list[list[Cell]]
 
 
 def of_rollouts(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """From the lines of rollouts/step_N.jsonl, a row each."""
+    """The lines of rollouts/step_N.jsonl as a table, a row each."""
     return Table([*_ROLLOUT.values()], [[row.get(key) for key in _ROLLOUT] for row in rows])
 
 
 def of_decisions(lines: Sequence[Mapping[str, Any]]) -> Table:
-    """From the lines of decisions.jsonl, a row per optimizer step; the counts are of groups."""
+    """The lines of decisions.jsonl as a table, a row per optimizer step; the counts are of groups."""
     columns = ["step", "kind", "groups", "all correct", "all wrong", "with prefix", "left out"]
     return Table([*columns, "prefix tokens, mean", "note"], [_decision(line) for line in lines])
 

@@ -1,7 +1,8 @@
-"""Trackers: views of a run's metrics, never its record. None, wandb, wandb offline, TensorBoard, Trackio.
+"""Trackers: views of a run's metrics on wandb, TensorBoard, Trackio, MLflow, Comet, Aim or SwanLab, never its record.
 
-`start` raises before training when a tracker cannot work; once it has started, a failure warns once and training goes
-on. The only file that knows these libraries.
+How each library is spoken to is `accelerate.tracking`; ours are the names of metrics, the tables, a page that outlives
+a resume, settings without secrets, and the rule that a view never stops a run: `start_tracker` raises before training
+when a tracker cannot work; once it has started, a failure warns once and training goes on.
 """
 
 import importlib
@@ -9,30 +10,22 @@ import json
 import logging
 import os
 import re
-import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hybrid_rl.config.overrides import flat
 from hybrid_rl.config.settings import Settings
+from hybrid_rl.config.tracker import PACKAGES
 from hybrid_rl.errors import SettingsError
+from hybrid_rl.recording.budget import AXES
+from hybrid_rl.recording.files import write_text
 from hybrid_rl.recording.tables import Table
 
 log = logging.getLogger(__name__)
 
-_BUDGET = frozenset(
-    [
-        *(
-            "wall_seconds",
-            "device_seconds",
-            "generated_tokens",
-            "trained_tokens",
-            "flops",
-            "verifier_calls",
-        ),
-        *("traces_used", "trace_tokens_used"),
-    ]
-)
+_BUDGET = frozenset([*AXES, "device_seconds"])
 _UPDATE = frozenset(["loss", "grad_norm", "learning_rate"])
 _SECRET = re.compile(r"(api|access|hub|hf|auth)_?(key|token)|password|secret|credential", re.I)
 
@@ -40,8 +33,9 @@ _SECRET = re.compile(r"(api|access|hub|hf|auth)_?(key|token)|password|secret|cre
 def named(metrics: Mapping[str, Any]) -> dict[str, float]:
     """A line of metrics.jsonl or eval/progress.jsonl under the names a tracker shows, grouped by what is before `/`.
 
-    train/ the update, rollout/ what was sampled for it, method/ what the method noted, budget/ what was spent so far,
-    eval/<set>/ an evaluation, eval_detail/<set>/ its intervals and rates: a page that opens on eval/ shows accuracies.
+    train/ is the update, rollout/ what was sampled for it, method/ what the method noted, budget/ what was spent so
+    far, eval/<set>/ an evaluation, eval_detail/<set>/ its intervals and rates: a page that opens on eval/ shows
+    accuracies.
     """
     found = {}
     for key, value in metrics.items():
@@ -60,27 +54,30 @@ def _name(key: str, evaluated: str | None) -> str:
         return f"eval_detail/{evaluated}/{key}" if detail else f"eval/{evaluated}/{key}"
     if key.startswith("method/"):
         return key
-    if key.startswith("dev/"):
-        return f"eval/{key}"
     return f"train/{key}" if key in _UPDATE else f"rollout/{key}"
 
 
 class Tracker:
-    """Base of all, and the one that shows nothing. Subclasses give `_write` and `_close`."""
+    """A view of one run. None of its methods raises; without a started tracker of accelerate it shows nothing."""
 
-    def __init__(self) -> None:
-        self._broken = False
+    def __init__(self, started: Any = None, tables: Any = None) -> None:
+        self.started = started
+        """The `GeneralTracker` of accelerate, which has no types."""
+        self._tables = tables
+        """The library whose `Table` the tracker shows; None: it shows no tables."""
+        self._broken = started is None
 
     def log(self, metrics: Mapping[str, Any], step: int) -> None:
-        """Never raises."""
-        self._guarded(lambda: self._write(named(metrics), step))
+        """Show a line of metrics.jsonl or eval/progress.jsonl."""
+        self._guarded(lambda: self._send(named(metrics), step))
 
     def table(self, name: str, table: Table, step: int) -> None:
-        """Never raises; nothing where the tracker has no tables."""
-        self._guarded(lambda: self._write_table(name, table, step))
+        """Show a table, where the tracker has tables."""
+        if self._tables is not None:
+            self._guarded(lambda: self._send_table(name, table, step))
 
     def finish(self) -> None:
-        """Never raises."""
+        """Send what is left, and close."""
         self._guarded(self._close)
 
     def _guarded(self, action: Callable[[], None]) -> None:
@@ -96,131 +93,232 @@ class Tracker:
                 error,
             )
 
-    def _write(self, metrics: dict[str, float], step: int) -> None:
-        """Send one line."""
+    def _send(self, values: dict[str, Any], step: int) -> None:
+        self.started.log(values, step=step)
 
-    def _write_table(self, name: str, table: Table, step: int) -> None:
-        """Send one table."""
-
-    def _close(self) -> None:
-        """Send what is left."""
-
-
-class _Wandb(Tracker):
-    def __init__(self, settings: Settings, run_dir: Path, offline: bool) -> None:
-        super().__init__()
-        import wandb  # noqa: PLC0415 - heavy, and optional
-
-        self._wandb = wandb
-        os.environ.setdefault("WANDB_SILENT", "true")
-        if not offline and not wandb.login(prompt=False):
-            raise RuntimeError("no API key configured")
-        self._run = wandb.init(
-            mode="offline" if offline else "online",
-            project=settings.tracker.project,
-            entity=settings.tracker.entity,
-            name=settings.name,
-            tags=settings.tracker.tags,
-            dir=str(run_dir),
-            id=_lasting_id(run_dir / "wandb" / "run_id"),
-            resume="allow",
-            config=public(settings),
-            save_code=False,
-            settings=wandb.Settings(silent=True, console="off"),
-        )
-        # An axis of our own: a resumed run may repeat steps, which wandb's own axis would drop.
-        self._run.define_metric("step", hidden=True)
-        self._run.define_metric("*", step_metric="step")
-
-    def _write(self, metrics: dict[str, float], step: int) -> None:
-        self._run.log({**metrics, "step": step})
-
-    def _write_table(self, name: str, table: Table, step: int) -> None:
-        made = self._wandb.Table(columns=[*table.columns], data=table.rows, allow_mixed_types=True)
-        self._run.log({f"tables/{name}": made, "step": step})
+    def _send_table(self, name: str, table: Table, step: int) -> None:
+        made = self._tables.Table(columns=[*table.columns], data=table.rows, allow_mixed_types=True)
+        self._send({f"tables/{name}": made}, step)
 
     def _close(self) -> None:
-        self._run.finish()
-        self._wandb.teardown()  # finish returns before wandb's own process has written its file
-
-
-class _TensorBoard(Tracker):
-    def __init__(self, settings: Settings, run_dir: Path) -> None:
-        super().__init__()
-        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - heavy, and optional
-
-        self._writer = SummaryWriter(str(run_dir / "tensorboard"))
-        self._writer.add_text("settings", f"```json\n{json.dumps(public(settings), indent=2)}\n```")
-
-    def _write(self, metrics: dict[str, float], step: int) -> None:
-        for name, value in metrics.items():
-            self._writer.add_scalar(name, value, step)
-        self._writer.flush()
-
-    def _close(self) -> None:
-        self._writer.close()
+        self.started.finish()
 
 
 class _Trackio(Tracker):
-    def __init__(self, settings: Settings, run_dir: Path) -> None:
-        super().__init__()
-        self._trackio = importlib.import_module("trackio")  # no stubs, and optional
-        self._trackio.init(
-            project=settings.tracker.project,
-            name=f"{settings.name}-{run_dir.name}",
-            config=public(settings),
-            resume="allow",
-            embed=False,
-        )
-
-    def _write(self, metrics: dict[str, float], step: int) -> None:
-        self._trackio.log(metrics, step=step)
-
-    def _write_table(self, name: str, table: Table, step: int) -> None:
-        made = self._trackio.Table(columns=table.columns, data=table.rows, allow_mixed_types=True)
-        self._trackio.log({f"tables/{name}": made}, step=step)
+    """The view on Trackio, which must be told itself that its current run has ended."""
 
     def _close(self) -> None:
-        self._trackio.finish()
+        self._tables.finish()
 
 
-_STARTERS: dict[str, Callable[[Settings, Path], Tracker]] = {
-    "none": lambda settings, run_dir: Tracker(),
-    "wandb": lambda settings, run_dir: _Wandb(settings, run_dir, offline=False),
-    "wandb_offline": lambda settings, run_dir: _Wandb(settings, run_dir, offline=True),
-    "tensorboard": lambda settings, run_dir: _TensorBoard(settings, run_dir),
-    "trackio": lambda settings, run_dir: _Trackio(settings, run_dir),
+class _Wandb(Tracker):
+    """The view on wandb, which has an axis of our own: a resumed run may repeat steps, which wandb's would drop."""
+
+    def _send(self, values: dict[str, Any], step: int) -> None:
+        self.started.log({**values, "step": step})
+
+    def _close(self) -> None:
+        super()._close()
+        self._tables.teardown()  # finish returns before wandb's own process has written its file
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What a tracker is started from."""
+
+    settings: Settings
+    run_dir: Path
+    page: str | None
+    """The id of the page of an earlier start of the same run, which a resume continues; None: there is none."""
+    accelerate: Any
+    """The module `accelerate.tracking`."""
+    library: Any
+    """The module of the tracker itself."""
+
+    @property
+    def project(self) -> str:
+        return self.settings.tracker.project
+
+    @property
+    def described(self) -> str:
+        """A name for trackers that show runs by name only, where those of other runs must not be met."""
+        return f"{self.settings.name}-{self.run_dir.name}"
+
+
+def _start_wandb(start: _Start) -> Tracker:
+    os.environ.setdefault("WANDB_SILENT", "true")
+    tracker = start.settings.tracker
+    offline = tracker.name == "wandb_offline"
+    if not offline and not start.library.login(prompt=False):
+        raise RuntimeError("no API key configured")
+    started = start.accelerate.WandBTracker(
+        start.project,
+        mode="offline" if offline else "online",
+        entity=tracker.entity,
+        name=start.settings.name,
+        tags=tracker.tags,
+        dir=str(start.run_dir),
+        id=start.page,
+        resume="allow",
+        config=public(start.settings),
+        save_code=False,
+        settings=start.library.Settings(silent=True, console="off"),
+    )
+    started.start()
+    started.tracker.define_metric("step", hidden=True)
+    started.tracker.define_metric("*", step_metric="step")
+    return _Wandb(started, start.library)
+
+
+def _start_tensorboard(start: _Start) -> Tracker:
+    started = start.accelerate.TensorBoardTracker("tensorboard", start.run_dir)
+    started.start()
+    started.log({"settings": f"```json\n{json.dumps(public(start.settings), indent=2)}\n```"})
+    return Tracker(started)
+
+
+def _start_trackio(start: _Start) -> Tracker:
+    started = start.accelerate.TrackioTracker(
+        start.project,
+        name=start.described,
+        config=public(start.settings),
+        resume="allow",
+        embed=False,
+    )
+    started.start()
+    return _Trackio(started, start.library)
+
+
+def _start_mlflow(start: _Start) -> Tracker:
+    started = start.accelerate.MLflowTracker(
+        experiment_name=start.project,
+        run_id=start.page,
+        run_name=start.described,
+        tags=dict.fromkeys(start.settings.tracker.tags, "true"),
+    )
+    started.start()
+    if start.page is None:  # a value that was stored once cannot change
+        started.store_init_configuration(flat(public(start.settings)))
+    return Tracker(started)
+
+
+def _start_comet(start: _Start) -> Tracker:
+    offline = start.run_dir / "comet_ml"
+    offline.mkdir(parents=True, exist_ok=True)
+    config = start.library.ExperimentConfig(
+        name=start.described,
+        tags=start.settings.tracker.tags,
+        offline_directory=str(offline),
+        log_code=False,
+        log_git_patch=False,
+        auto_metric_logging=False,
+        auto_param_logging=False,
+        auto_output_logging=False,
+        parse_args=False,
+        display_summary_level=0,
+    )
+    started = start.accelerate.CometMLTracker(
+        start.project,
+        workspace=start.settings.tracker.entity,
+        experiment_key=start.page,
+        experiment_config=config,
+    )
+    started.start()
+    started.store_init_configuration(flat(public(start.settings)))
+    return Tracker(started)
+
+
+def _start_aim(start: _Start) -> Tracker:
+    started = start.accelerate.AimTracker(
+        start.described,
+        run_hash=start.page,
+        experiment=start.project,
+        force_resume=True,  # the lock of a start that was killed is left behind
+        capture_terminal_logs=False,
+    )
+    started.start()
+    for tag in start.settings.tracker.tags if start.page is None else ():
+        started.tracker.add_tag(tag)
+    started.store_init_configuration(public(start.settings))
+    return Tracker(started)
+
+
+def _start_swanlab(start: _Start) -> Tracker:
+    started = start.accelerate.SwanLabTracker(
+        start.project,
+        workspace=start.settings.tracker.entity,
+        name=start.described,
+        tags=start.settings.tracker.tags,
+        log_dir=str(start.run_dir / "swanlab"),
+        id=start.page,
+        resume="allow",
+        config=public(start.settings),
+    )
+    started.start()
+    return Tracker(started)
+
+
+@dataclass(frozen=True)
+class _Library:
+    """How a tracker is started, where its page is found again, and what a user can do when it does not start."""
+
+    start: Callable[[_Start], Tracker]
+    page: Callable[[Any], str] | None = None
+    """From the library's own run to the id of its page; None: the page is found by name, or there is one a start."""
+    remedy: str = "choose tracker=none"
+
+
+_LIBRARIES = {
+    "wandb": _Library(
+        _start_wandb,
+        lambda run: run.id,
+        "run `wandb login`, set WANDB_API_KEY, or choose tracker=wandb_offline",
+    ),
+    "wandb_offline": _Library(_start_wandb, lambda run: run.id),
+    "tensorboard": _Library(_start_tensorboard),
+    "trackio": _Library(_start_trackio),
+    "mlflow": _Library(_start_mlflow, lambda run: run.info.run_id),
+    "comet": _Library(
+        _start_comet,
+        lambda run: run.get_key(),
+        "run `comet login`, set COMET_API_KEY, or choose tracker=none",
+    ),
+    "aim": _Library(_start_aim, lambda run: run.hash),
+    "swanlab": _Library(
+        _start_swanlab,
+        lambda run: run.id,
+        "run `swanlab login`, set SWANLAB_API_KEY, or choose tracker=none",
+    ),
 }
-_REMEDIES = {
-    "wandb": "run `wandb login`, set WANDB_API_KEY, or choose tracker=wandb_offline",
-    "wandb_offline": "choose tracker=none",
-    "tensorboard": "choose tracker=none",
-    "trackio": "choose tracker=none",
-}
-_EXTRAS = {"wandb_offline": "wandb"}
 
 
 def start_tracker(settings: Settings, run_dir: Path) -> Tracker:
-    """The tracker of this run; on ranks other than 0 one that shows nothing.
-
-    Raises SettingsError when it cannot start, with the remedy.
-    """
+    """The tracker of this run, for one rank to show. Raises SettingsError when it cannot start, with the remedy."""
     name = settings.tracker.name
-    if os.environ.get("RANK", "0") != "0":
+    if name == "none":
         return Tracker()
+    package = PACKAGES[name]
+    library = _LIBRARIES[name]
+    kept = run_dir / package / "run_id"
+    page = kept.read_text(encoding="utf-8") if kept.exists() else None
     try:
-        return _STARTERS[name](settings, run_dir)
+        # Heavy and optional; the name of the package, not that of a substitute, belongs into the message.
+        module = importlib.import_module(package)
+        accelerate = importlib.import_module("accelerate.tracking")
+        tracker = library.start(_Start(settings, run_dir, page, accelerate, module))
+        if page is None and library.page is not None:
+            write_text(kept, library.page(tracker.started.tracker))
     except ImportError as error:
-        extra = _EXTRAS.get(name, name)
         raise SettingsError(
             f"tracker = {name}: its package cannot be imported ({error});"
-            f" pip install 'hybrid-rl[{extra}]', or choose tracker=none"
+            f" pip install 'hybrid-rl[{package}]', or choose tracker=none"
         ) from error
     except Exception as error:
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise SettingsError(
-            f"tracker = {name}: cannot start ({reason}); {_REMEDIES[name]}"
+            f"tracker = {name}: cannot start ({reason}); {library.remedy}"
         ) from error
+    return tracker
 
 
 def public(settings: Settings) -> dict[str, Any]:
@@ -238,11 +336,3 @@ def _without_secrets(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_secrets(item) for item in value]
     return value
-
-
-def _lasting_id(path: Path) -> str:
-    """The same at every start of a run, so that a resumed one continues its page."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(uuid.uuid4().hex[:12], encoding="utf-8")
-    return path.read_text(encoding="utf-8")

@@ -3,16 +3,18 @@
 import json
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from hybrid_rl.config.settings import Settings
-from hybrid_rl.config.tracker import TrackerSettings
+from hybrid_rl.config.tracker import PACKAGES, TrackerSettings
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.recording import trackers
+from hybrid_rl.recording.tables import Table
 
 RL_LINE = {
     "step": 3,
@@ -49,12 +51,13 @@ def test_metrics_are_grouped_by_what_they_tell() -> None:
     assert trackers.named({"step": 1, "kind": "sft"}) == {"train/is_rl": 0.0}
 
 
-@pytest.mark.parametrize(
-    "line",
-    [{"step": 20, "set": "dev", "greedy": 0.5, "flops": 1e9}, {"dev/greedy": 0.5, "flops": 1e9}],
-)
-def test_an_evaluation_has_a_group_of_its_own(line: dict[str, Any]) -> None:
-    assert trackers.named(line) == {"eval/dev/greedy": 0.5, "budget/flops": 1e9}
+def test_an_evaluation_has_a_group_of_its_own() -> None:
+    line = {"step": 20, "set": "dev", "greedy": 0.5, "greedy_low": 0.4, "flops": 1e9}
+    assert trackers.named(line) == {
+        "eval/dev/greedy": 0.5,
+        "eval_detail/dev/greedy_low": 0.4,
+        "budget/flops": 1e9,
+    }
 
 
 def test_secrets_stay_here() -> None:
@@ -77,17 +80,13 @@ def test_no_tracker_takes_everything(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_only_rank_0_shows_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RANK", "1")
-    assert type(trackers.start_tracker(settings("wandb"), tmp_path)) is trackers.Tracker
-
-
 @pytest.mark.parametrize(
     ("tracker", "package", "extra"),
     [
         ("wandb", "wandb", "wandb"),
         ("wandb_offline", "wandb", "wandb"),
         ("trackio", "trackio", "trackio"),
+        ("comet", "comet_ml", "comet_ml"),
     ],
 )
 def test_a_missing_package_is_told_before_training(
@@ -101,43 +100,119 @@ def test_a_missing_package_is_told_before_training(
     assert message.endswith(f"; pip install 'hybrid-rl[{extra}]', or choose tracker=none")
 
 
-class FakeTrackio(SimpleNamespace):
-    """Keeps what it is told; `broken` makes log fail."""
+class FakeAccelerate:
+    """In place of `accelerate.tracking` and of a tracker's library: keeps what it is told; `broken` makes log fail."""
+
+    __spec__ = None
 
     def __init__(self, broken: bool = False) -> None:
-        super().__init__(started=None, lines=[], finished=0, broken=broken)
+        self.broken = broken
+        self.given: list[dict[str, Any]] = []
+        self.lines: list[tuple[int | None, dict[str, Any]]] = []
+        self.stored: list[dict[str, Any]] = []
+        self.finished = 0
+        # What each library calls the id of a page.
+        self.tracker = SimpleNamespace(
+            id="page", hash="page", get_key=lambda: "page", info=SimpleNamespace(run_id="page"),
+            define_metric=lambda *_, **__: None, add_tag=lambda tag: None,
+        )  # fmt: skip
 
-    def init(self, **how: Any) -> None:
-        self.started = how
+    def __getattr__(self, name: str) -> Any:
+        if not name.endswith("Tracker"):
+            raise AttributeError(name)
 
-    def log(self, metrics: dict[str, float], step: int) -> None:
-        self.lines.append((step, metrics))
+        def build(project: str = "", *place: Any, **how: Any) -> "FakeAccelerate":
+            self.given.append({"project": project, **how})
+            return self
+
+        return build
+
+    def ExperimentConfig(self, **how: Any) -> dict[str, Any]:
+        return how
+
+    def Settings(self, **how: Any) -> dict[str, Any]:
+        return how
+
+    def start(self) -> None:
+        """Nothing to start."""
+
+    def store_init_configuration(self, values: dict[str, Any]) -> None:
+        self.stored.append(values)
+
+    def log(self, values: dict[str, Any], step: int | None = None) -> None:
+        self.lines.append((step, values))
         if self.broken:
             raise ConnectionError("gone")
 
     def finish(self) -> None:
         self.finished += 1
 
+    teardown = finish
 
-def test_trackio_is_told_every_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fake = FakeTrackio()
-    monkeypatch.setitem(sys.modules, "trackio", fake)
+
+Fake = Callable[[FakeAccelerate], FakeAccelerate]
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
+    """fake(FakeAccelerate()): stands for accelerate's trackers and for every tracker's library from then on."""
+
+    def install(made: FakeAccelerate) -> FakeAccelerate:
+        for module in {"accelerate.tracking", *PACKAGES.values()}:
+            monkeypatch.setitem(sys.modules, module, made)
+        return made
+
+    return install
+
+
+def test_trackio_is_told_every_line(tmp_path: Path, fake: Fake) -> None:
+    told = fake(FakeAccelerate())
     tracker = trackers.start_tracker(settings("trackio"), tmp_path / "run")
     tracker.log(RL_LINE, 3)
     tracker.finish()
-    assert fake.started["project"] == "p"
-    assert fake.started["name"] == "my-run-run"
-    assert fake.started["config"]["seed"] == 7
-    assert fake.lines == [(3, trackers.named(RL_LINE))]
-    assert fake.finished == 1
+    (given,) = told.given
+    assert (given["project"], given["name"], given["config"]["seed"]) == ("p", "my-run-run", 7)
+    assert told.lines == [(3, trackers.named(RL_LINE))]
+    assert told.finished == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("wandb_offline", "id"), ("mlflow", "run_id"), ("comet", "experiment_key"),
+     ("aim", "run_hash"), ("swanlab", "id")],
+)  # fmt: skip
+def test_a_run_keeps_its_page_over_a_resume(
+    name: str, key: str, tmp_path: Path, fake: Fake
+) -> None:
+    told = fake(FakeAccelerate())
+    for _ in range(2):
+        trackers.start_tracker(settings(name), tmp_path)
+    assert [given[key] for given in told.given] == [None, "page"]
+    assert (tmp_path / PACKAGES[name] / "run_id").read_text() == "page"
+
+
+def test_mlflow_is_given_the_settings_once_since_they_may_not_change(
+    tmp_path: Path, fake: Fake
+) -> None:
+    told = fake(FakeAccelerate())
+    for token in ("a", "b"):
+        trackers.start_tracker(settings("mlflow", hub_token=token), tmp_path)
+    (stored,) = told.stored
+    assert (stored["trl.hub_token"], stored["tracker.project"]) == ("(hidden)", "p")
+
+
+def test_every_tracker_of_the_settings_can_be_started(tmp_path: Path, fake: Fake) -> None:
+    fake(FakeAccelerate())
+    for name in get_args(TrackerSettings.model_fields["name"].annotation):
+        if name != "wandb":  # which asks for a login
+            trackers.start_tracker(settings(name), tmp_path / name).log(RL_LINE, 1)
 
 
 def test_a_tracker_that_breaks_warns_once_and_lets_training_go_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    fake = FakeTrackio(broken=True)
-    monkeypatch.setitem(sys.modules, "trackio", fake)
-    tracker = trackers.start_tracker(settings("trackio"), tmp_path)
+    broken = FakeAccelerate(broken=True)
+    tracker = trackers.Tracker(broken)
     with caplog.at_level(logging.WARNING):
         for step in range(3):
             tracker.log(RL_LINE, step)
@@ -145,16 +220,17 @@ def test_a_tracker_that_breaks_warns_once_and_lets_training_go_on(
     assert caplog.messages == [
         "the tracker failed and is off from now on (ConnectionError: gone); the run directory has every number"
     ]
-    assert len(fake.lines) == 1
+    assert (len(broken.lines), broken.finished) == (1, 0)
 
 
 def test_a_tracker_that_cannot_start_says_why_and_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, fake: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(**how: Any) -> None:
+    def refuse(self: FakeAccelerate) -> None:
         raise ValueError("no space\nleft.")
 
-    monkeypatch.setitem(sys.modules, "trackio", SimpleNamespace(init=refuse))
+    monkeypatch.setattr(FakeAccelerate, "start", refuse)
+    fake(FakeAccelerate())
     with pytest.raises(SettingsError) as caught:
         trackers.start_tracker(settings("trackio"), tmp_path)
     assert (
@@ -162,10 +238,25 @@ def test_a_tracker_that_cannot_start_says_why_and_what_to_do(
     )
 
 
-def test_a_run_keeps_its_page_over_a_resume(tmp_path: Path) -> None:
-    path = tmp_path / "wandb" / "run_id"
-    assert trackers._lasting_id(path) == trackers._lasting_id(path)
-    assert trackers._lasting_id(path) != trackers._lasting_id(tmp_path / "other")
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["trackio", "mlflow", "comet", "aim", "swanlab"])
+def test_a_library_that_is_installed_takes_lines_of_a_run_and_of_its_resume(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip(PACKAGES[name])
+    from accelerate import PartialState
+
+    PartialState(cpu=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
+    monkeypatch.setenv("COMET_START_ONLINE", "false")
+    monkeypatch.setenv("SWANLAB_MODE", "offline")
+    for _ in range(2):
+        tracker = trackers.start_tracker(settings(name), tmp_path / "run")
+        tracker.log(RL_LINE, 3)
+        tracker.table("rollouts", Table(["text", "reward"], [["x", 1.0], [None, 2.0]]), 3)
+        tracker.finish()
+        assert not tracker._broken
 
 
 @pytest.mark.slow
@@ -188,6 +279,9 @@ def test_wandb_without_login_says_so_before_training(
 @pytest.mark.slow
 def test_wandb_offline_writes_into_the_run_directory(tmp_path: Path) -> None:
     pytest.importorskip("wandb")
+    from accelerate import PartialState
+
+    PartialState(cpu=True)
     tracker = trackers.start_tracker(settings("wandb_offline"), tmp_path)
     tracker.log(RL_LINE, 3)
     tracker.log({"step": 3, "set": "dev", "greedy": 0.5}, 3)
@@ -201,10 +295,12 @@ def test_wandb_offline_writes_into_the_run_directory(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_tensorboard_writes_scalars_and_settings(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
+    from accelerate import PartialState
     from tensorboard.backend.event_processing.event_accumulator import (
         EventAccumulator,
     )
 
+    PartialState(cpu=True)
     tracker = trackers.start_tracker(settings("tensorboard"), tmp_path)
     tracker.log(RL_LINE, 3)
     tracker.finish()
