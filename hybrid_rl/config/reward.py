@@ -1,6 +1,11 @@
-"""Types and limits of every setting; the values live in conf/. Loads no torch.
+"""The group `reward`: by which verifier a solution is judged, within which limits, and what it earns.
 
-`loading.load` turns what Hydra composed into one frozen `Settings`; `rules` joins settings of different groups.
+A verifier of your own is named by its dotted path, `module.name`, and is one of two things. A plain function
+`verify(answer: str, text: str)` is enough to train. An object with the members of `verification.verifier.Verifier`, or
+a class that makes one when it is called without arguments, has `judge(answer, text)` and says what else depends on how
+answers are written: where a text states its answer, so that hints stop before it (`answer_start`); what a wrong
+solution counts for in maj@k (`vote`); and a solution that states an answer, by which gold answers are checked
+(`stating`). A class that derives from `Verifier` needs to define only those that differ from what a function gets.
 """
 
 from pydantic import Field, field_validator
@@ -13,14 +18,15 @@ BUILT_IN_VERIFIERS = ("exact", "numeric", "symbolic", "roles")
 class RewardSettings(Section):
     name: str
     verifier: str
-    """`exact`, `numeric`, `symbolic`, `roles`, or the dotted path of your own function.
+    """`exact`, `numeric`, `symbolic`, `roles`, or the dotted path of a function or verifier of your own.
 
-    It is called as `function(answer: str, text: str)` and returns whether the text reaches the answer: True, False, a
-    score from 0 to 1 (only 1 is correct; `correct` is multiplied by it), or None where it cannot tell.
+    It is called as `verify(answer: str, text: str)`, or `judge` of a verifier is, and returns whether the text reaches
+    the answer: True, False, a score from 0 to 1 (only 1 is correct; `correct` is multiplied by it), or None where it
+    cannot tell.
     """
     answer_after: str | None
     """Mark before the answer, such as `</think>`: only what follows its last occurrence counts, and all of the text
-    where it does not occur; null: all of the text. Not for your own function, which gets the whole text."""
+    where it does not occur; null: all of the text. Not for a verifier of your own, which gets the whole text."""
     unmarked: bool
     """With `numeric` and `symbolic`: where nothing announces the answer (####, \\boxed{}, "the answer is"), the last
     number or expression counts. False: such a solution is unparseable."""
@@ -37,7 +43,7 @@ class RewardSettings(Section):
     memory_mb: int = Field(ge=128)
     """Memory that one verification may take on top of what its process has after its imports (Linux)."""
     workers: int = Field(ge=1)
-    """Processes for `symbolic`, your own function and format_pattern; the others need none."""
+    """Processes for `symbolic`, verifiers of your own and format_pattern; the other verifiers need none."""
 
     @field_validator("verifier")
     @classmethod
@@ -46,7 +52,7 @@ class RewardSettings(Section):
         dotted = len(parts) > 1 and all(part.isidentifier() for part in parts)
         if verifier not in BUILT_IN_VERIFIERS and not dotted:
             refuse(
-                f"is no verifier; choose from {', '.join(BUILT_IN_VERIFIERS)}, or give the dotted path of a function,"
-                " module.function"
+                f"is no verifier; choose from {', '.join(BUILT_IN_VERIFIERS)}, or give the dotted path of a function or"
+                " verifier of your own, module.name"
             )
         return verifier

@@ -19,7 +19,6 @@ from hybrid_rl.evaluation.scores import SetSummary as SetSummary
 from hybrid_rl.models.sampling import Request, Sample, SamplingParams, text_of
 from hybrid_rl.recording.files import write_json, write_text
 from hybrid_rl.types import Example, Ids, Verdict
-from hybrid_rl.verification import votes
 from hybrid_rl.verification.grader import Grader, Solution
 
 Progress = Callable[[str], None]
@@ -37,13 +36,13 @@ def evaluate_sets(
     seed: int,
     out: Path | None,
     progress: Progress | None = None,
-    foresee: Callable[[Solution], None] | None = None,
+    verify_early: Callable[[Solution], None] | None = None,
 ) -> dict[str, SetSummary]:
     """Per set. Writes <set>.jsonl and summary.json into `out`; None writes nothing.
 
     `sample` is called once for the greedy solutions of a set and once for all its samples. `seed` is that of the
-    intervals' bootstrap; solutions take their randomness from `sample`. `foresee` is told of solutions that have ended
-    while others are still being drawn.
+    intervals' bootstrap; solutions take their randomness from `sample`. `verify_early` is told of solutions that
+    have ended while others are still being drawn.
     """
     tell = progress or (lambda _: None)
     found = {}
@@ -57,17 +56,17 @@ def evaluate_sets(
         def finished(index: int, ids: Ids, each: int = 1, of: Sequence[Example] = examples) -> None:
             answered = _ungraded(ids, decode, eos_ids)
             solution = Solution(of[index // each].answer, answered.completion, answered.truncated)
-            assert foresee is not None
-            foresee(solution)
+            assert verify_early is not None
+            verify_early(solution)
 
-        listener = finished if foresee else None
+        listener = finished if verify_early else None
         greedy = sample(
             Request(prompts, finished=listener), SamplingParams(0.0, 1.0, 0, max_completion_tokens)
         )
         drawn: list[Ids] = []
         if settings.samples:
             tell(f"{name}: {len(examples)} questions, {settings.samples} samples each")
-            listener = partial(finished, each=settings.samples) if foresee else None
+            listener = partial(finished, each=settings.samples) if verify_early else None
             repeated = [ids for ids in prompts for _ in range(settings.samples)]
             params = SamplingParams(settings.temperature, settings.top_p, 0, max_completion_tokens)
             drawn = sample(Request(repeated, finished=listener), params)
@@ -159,7 +158,7 @@ def _vote(answer: str, text: str, verdict: Verdict, grader: Grader) -> str | Non
         return "correct"
     if verdict.outcome != "wrong":
         return None
-    return f"wrong: {votes.vote(answer, text, grader.settings)}"
+    return f"wrong: {grader.vote(answer, text)}"
 
 
 def write_summary(

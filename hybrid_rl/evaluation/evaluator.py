@@ -27,7 +27,7 @@ from hybrid_rl.models.sampling import Sample
 from hybrid_rl.recording import environment, progress
 from hybrid_rl.recording.run_directory import Moment, RunDir
 from hybrid_rl.types import Example
-from hybrid_rl.verification.grader import Grader, foresees
+from hybrid_rl.verification.grader import Grader, verifies_early
 
 log = logging.getLogger(__name__)
 SMALL = 10_000_000
@@ -148,8 +148,8 @@ class Workbench:
                 settings.seed,
                 out,
                 # Of several ranks none knows where in the whole its own rows are.
-                foresee=self.grader.foresee
-                if foresees(settings) and PartialState().num_processes == 1
+                verify_early=self.grader.verify_early
+                if verifies_early(settings) and PartialState().num_processes == 1
                 else None,
             )
 

@@ -1,8 +1,4 @@
-"""Evaluates questions: one greedy solution and several sampled ones each, graded, summed up and saved.
-
-Knows neither models nor methods: sampling comes in as a function, and no expert prefix is ever shown. `rescore` grades
-saved solutions again, without generating.
-"""
+"""Rescoring grades the saved solutions of an earlier evaluation again, by other reward settings and without a model."""
 
 import json
 from collections.abc import Sequence
@@ -12,7 +8,7 @@ from typing import Any
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.evaluation import scores
 from hybrid_rl.evaluation.evaluate import grade_and_save, write_summary
-from hybrid_rl.evaluation.scores import SetSummary as SetSummary
+from hybrid_rl.evaluation.scores import SetSummary
 from hybrid_rl.recording.run_directory import Moment, RunDir
 from hybrid_rl.verification.grader import Grader
 
@@ -24,7 +20,7 @@ def rescore(
     out: Path | None,
     moment: Moment = "after",
 ) -> dict[str, SetSummary]:
-    """Grade again what run directory `source` generated at `moment`, and save it into `out` as `run` does.
+    """Grades again what run directory `source` generated at `moment`, and saves it into `out` like an evaluation.
 
     Raises SettingsError where a set was not saved there.
     """

@@ -11,7 +11,7 @@ from hybrid_rl.config.settings import Settings
 from hybrid_rl.models.sampling import Request, Sample, SamplingParams, in_training, text_of
 from hybrid_rl.recording.budget import UpdateCost
 from hybrid_rl.types import Attempt, Group, Ids, Rollout
-from hybrid_rl.verification.grader import Grader, Solution, foresees
+from hybrid_rl.verification.grader import Grades, Solution, verifies_early
 
 
 class Attempter:
@@ -25,16 +25,16 @@ class Attempter:
         *,
         sample: Sample,
         params: SamplingParams,
-        grader: Grader,
+        grader: Grades,
         decode: Callable[[Ids], str],
         eos_ids: Sequence[int],
         end_id: int,
-        foresee: Callable[[Solution], None] | None = None,
+        verify_early: Callable[[Solution], None] | None = None,
     ) -> None:
-        """`foresee`: told of solutions that have ended while others are still being drawn."""
+        """`verify_early` is told of solutions that have ended while others are still being drawn."""
         self.sample, self.params, self.grader = sample, params, grader
         self.decode, self.eos_ids, self.end_id = decode, eos_ids, end_id
-        self.foresee = foresee
+        self.verify_early = verify_early
         self.cost = UpdateCost()
 
     def __call__(self, attempts: Sequence[Attempt]) -> list[Rollout]:
@@ -66,10 +66,10 @@ class Attempter:
         room = [self.params.max_completion_tokens - len(attempt.prefix) for attempt in wanted]
 
         def finished(index: int, ids: Ids) -> None:
-            assert self.foresee is not None
-            self.foresee(self._solution(wanted[index], ids))
+            assert self.verify_early is not None
+            self.verify_early(self._solution(wanted[index], ids))
 
-        request = Request(prompts, room, finished if self.foresee else None)
+        request = Request(prompts, room, finished if self.verify_early else None)
         drawn = self.sample(request, self.params)
         self.cost.prompt_tokens += sum(map(len, prompts))
         self.cost.generated_tokens += sum(map(len, drawn))
@@ -93,7 +93,7 @@ class Attempter:
 def attempter(
     settings: Settings,
     sample: Sample,
-    grader: Grader,
+    grader: Grades,
     decode: Callable[[Ids], str],
     eos_ids: Sequence[int],
     end_id: int,
@@ -106,7 +106,7 @@ def attempter(
         decode=decode,
         eos_ids=eos_ids,
         end_id=end_id,
-        foresee=grader.foresee if foresees(settings) else None,
+        verify_early=grader.verify_early if verifies_early(settings) else None,
     )
 
 

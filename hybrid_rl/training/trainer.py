@@ -40,7 +40,7 @@ from hybrid_rl.training.reference import load_reference, renew_reference, save_r
 from hybrid_rl.training.save_and_stop import asked_to_stop
 from hybrid_rl.training.streams import Stream
 from hybrid_rl.types import Example, Group, Ids, Result, Update
-from hybrid_rl.verification.grader import Grader
+from hybrid_rl.verification.grader import Grades
 
 
 class HybridTrainer(LeanGrpoTrainer):
@@ -55,7 +55,7 @@ class HybridTrainer(LeanGrpoTrainer):
         eos_ids: Sequence[int],
         method: Method,
         examples: Sequence[Example],
-        grader: Grader,
+        grader: Grades,
         settings: Settings,
         batch: Batch,
         recorder: step_lines.Recorder,

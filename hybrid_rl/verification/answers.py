@@ -1,15 +1,13 @@
-"""Finds the final answer that a solution states, and decides whether it is the gold one.
+"""Where a text states its final answer: boxes, marks and sentences that announce one.
 
-Text in, outcome out: pure, standard library only, in time linear in the last MAX_CHARS characters of the solution, so
-that none of this needs a clock. Verifiers `exact` and `numeric` are here, `roles` and `symbolic` in files of their own.
+Knows neither verifiers nor gold answers. Everything here takes time linear in the length of the text, so that none of
+it needs a clock.
 """
 
 import re
-from typing import Literal
 
-Judgement = Literal["correct", "wrong", "unparseable"]
 MAX_CHARS = 20_000
-"""Only this much of the end of a solution is searched for its answer."""
+"""Built-in verifiers search only this many characters at the end of a solution for its answer."""
 MAX_STATEMENTS = 20  # a text that announces its answer more often is not read any further back
 _BRACES = re.compile(r"\\(?:boxed|fbox)\s*\{|\\[{}\\]|[{}]")
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n")
@@ -20,19 +18,14 @@ ANSWER_IS = re.compile(
     r"(?:\b(?:is|are|was|equals|must be|should be|would be)\b|[:=])[*_]{0,2}(?:\s*(?::|\btherefore\b|\bthus\b))?",
     re.IGNORECASE,
 )
+_HASHES = re.compile("####")
 _CONCLUSION = re.compile(r"\bconclusion\b", re.IGNORECASE)
 # An empty box is how a solution quotes its instructions.
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{(?!\s*\})")
-# "(1) Ada is a knave" on a line of its own.
-_ROLE_LINE = re.compile(
-    r"^[^\w\n]{0,6}\d{1,2}[ \t]*[).:][^\w\n]{0,4}[^\W\d_][\w'-]*(?: [A-Z][\w'-]*)?"
-    r"\W{1,4}(?:is\s+an?|[:=-])\W{1,4}(?:knight|knave)",
-    re.IGNORECASE | re.MULTILINE,
-)
 
 
 def answer_part(text: str, after: str | None) -> str:
-    """What follows the last `after`, or all of the text where that is absent; of it, the last MAX_CHARS characters."""
+    """The last MAX_CHARS characters of what follows the last `after`, or of all the text where that is absent."""
     if after is not None:
         text = text.rpartition(after)[2]
     return text[-MAX_CHARS:]
@@ -46,13 +39,13 @@ def sentence_of(rest: str) -> str:
 
 
 def last_boxed(text: str) -> str | None:
-    r"""What the \boxed{} that starts last holds, that of an inner one where they are nested."""
+    r"""The contents of the \boxed{} that starts last, which is the inner one where they are nested."""
     spans = boxed_spans(text)
     return text[spans[-1].start : spans[-1].stop - 1] if spans else None
 
 
 def boxed_spans(text: str) -> list[slice]:
-    r"""Where the contents of each complete \boxed{} are, closing brace included, in order of their start."""
+    r"""The spans of the contents of each complete \boxed{}, closing brace included, in order of their start."""
     open_braces: list[int | None] = []
     found = []
     for token in _BRACES.finditer(text):
@@ -68,24 +61,25 @@ def boxed_spans(text: str) -> list[slice]:
     return sorted(found, key=lambda span: span.start)
 
 
-def answer_start(text: str, verifier: str) -> int:
-    r"""Where the earliest statement of a final answer begins, in characters; len(text) where there is none.
+def answer_start(text: str, *also: re.Pattern[str]) -> int:
+    r"""The position at which the earliest statement of a final answer begins; len(text) where there is none.
 
-    The beginning of the first sentence with a \boxed{}, a `####`, "the answer is", a conclusion or, with `roles`, a
-    numbered role; with `exact` the first `#`. A statement among thoughts that are taken back later counts: what comes
-    after it may copy it. A bare gold string is no statement: "2" is everywhere (BREAD notes, trap T3).
+    It is the beginning of the first sentence with a \boxed{}, a `####`, "the answer is", a conclusion, or one of the
+    patterns in `also`. A statement among thoughts that are taken back later counts: what comes after it may copy it. A
+    bare gold string is no statement: "2" is everywhere (BREAD notes, trap T3).
     """
-    if verifier == "exact":
-        return text.find("#") if "#" in text else len(text)
-    patterns = [_BOX, re.compile("####"), ANSWER_IS, _CONCLUSION]
-    if verifier == "roles":
-        patterns.append(_ROLE_LINE)
+    patterns = (_BOX, _HASHES, ANSWER_IS, _CONCLUSION, *also)
     first = [found.start() for pattern in patterns if (found := pattern.search(text))]
     return _sentence_start(text, min(first)) if first else len(text)
 
 
+def without_blanks(text: str) -> str:
+    """`text` without its white space, so that answers that differ in it alone become equal."""
+    return "".join(text.split())
+
+
 def _sentence_start(text: str, position: int) -> int:
-    """Where the sentence or line around `position` begins, its leading blanks left out."""
+    """The position at which the sentence or line around `position` begins, its leading blanks left out."""
     start = 0
     for end in _SENTENCE_END.finditer(text, 0, position):
         start = end.end()

@@ -1,21 +1,32 @@
-"""Finds the final answer that a solution states, and decides whether it is the gold one.
+"""Verifier `exact`: the words after the last `#` must be those of the gold answer."""
 
-Text in, outcome out: pure, standard library only, in time linear in the last MAX_CHARS characters of the solution, so
-that none of this needs a clock. Verifiers `exact` and `numeric` are here, `roles` and `symbolic` in files of their own.
-"""
-
-from hybrid_rl.verification.answers import Judgement
+from hybrid_rl.verification import answers
+from hybrid_rl.verification.verifier import BuiltIn, Said
 
 
-def exact(answer: str, text: str) -> Judgement:
+class Exact(BuiltIn):
     """All that follows the last `#` equals the answer, whatever the spaces; nothing there is unparseable."""
-    stated = exact_answer(text)
-    if stated is None:
-        return "unparseable"
-    return "correct" if stated == " ".join(answer.split()) else "wrong"
+
+    in_process = True
+
+    def judge(self, answer: str, text: str) -> Said:
+        stated = exact_answer(self._part(text))
+        if stated is None:
+            return "unparseable"
+        return "correct" if stated == " ".join(answer.split()) else "wrong"
+
+    def answer_start(self, text: str) -> int:
+        """The first `#`: in solutions of this kind nothing else announces an answer."""
+        return text.find("#") if "#" in text else len(text)
+
+    def vote(self, answer: str, text: str) -> str:
+        return answers.without_blanks(exact_answer(self._part(text)) or "")
+
+    def stating(self, answer: str) -> str:
+        return f"# {answer}"
 
 
 def exact_answer(text: str) -> str | None:
-    """What follows the last `#`, its words with one blank between; None where that is nothing."""
+    """What follows the last `#`, with one blank between words; None where that is nothing."""
     _, mark, rest = text.rpartition("#")
     return " ".join(rest.split()) or None if mark else None

@@ -1,7 +1,7 @@
-"""From solutions to verdicts: one grader serves rewards, triggers, buffers and evaluation.
+"""The grader turns solutions into verdicts: one serves rewards, triggers, buffers and evaluation.
 
-Verifiers whose cost is bounded by the length of their input run in this process. `symbolic`, a function of the user's,
-and format patterns run in processes that are killed when their clock runs out. Loads neither torch nor sympy.
+A verifier whose cost is bounded by the length of its input runs in this process. Any other, and format patterns, run in
+processes that are killed when their clock runs out. Knows no verifier in particular, and loads neither torch nor sympy.
 """
 
 import logging
@@ -11,34 +11,30 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
 from types import TracebackType
+from typing import Any, Protocol
 
-from hybrid_rl.config.reward import RewardSettings
+from hybrid_rl.config.reward import BUILT_IN_VERIFIERS, RewardSettings
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.types import Verdict
-from hybrid_rl.verification import answers as answers_
-from hybrid_rl.verification import numeric, worker
-from hybrid_rl.verification.answers import answer_part
+from hybrid_rl.verification import worker
+from hybrid_rl.verification.answers import without_blanks
 from hybrid_rl.verification.pool import KillablePool, Lost
-from hybrid_rl.verification.verifier import Judged, VerifierError, find, judge_by
+from hybrid_rl.verification.verifier import (
+    Judged,
+    Verifier,
+    VerifierError,
+    ask_of,
+    built_in,
+    find,
+    judge_by,
+)
 
 log = logging.getLogger(__name__)
 
-_IN_PROCESS = ("exact", "numeric", "roles")
-_PRELOAD = ("hybrid_rl.config.settings", "hybrid_rl.verification.symbolic")
-_BUILT_IN = (*_IN_PROCESS, "symbolic")
+_PRELOAD = ("hybrid_rl.config.settings",)
 Key = tuple[str, str]
-"""What a verifier is given: gold answer, and solution or its end."""
-
-
-def in_processes(settings: RewardSettings) -> bool:
-    """Whether solutions are verified outside of this process."""
-    return settings.verifier not in _IN_PROCESS
-
-
-def foresees(settings: Settings) -> bool:
-    """Whether solutions are verified while others are being drawn."""
-    return settings.speed.early_verification and in_processes(settings.reward)
+"""What a verifier is given: the gold answer and the solution."""
 
 
 @dataclass(frozen=True)
@@ -48,42 +44,58 @@ class Solution:
     answer: str
     text: str
     truncated: bool = False
-    """Cut at the length limit."""
+    """Whether it was cut at the length limit."""
+
+
+class Grades(Protocol):
+    """What training needs of a grader; the doctor, the benchmark and the tests bring their own."""
+
+    @property
+    def calls(self) -> int:
+        """The number of solutions graded so far."""
+
+    def grade(self, solutions: Sequence[Solution]) -> list[Verdict]:
+        """One verdict per solution, in order."""
+
+    def verify_early(self, solution: Solution) -> None:
+        """Takes note of a solution that will be graded soon, and returns at once."""
+
+
+def verifies_early(settings: Settings) -> bool:
+    """Whether solutions are verified while others are being drawn: not where that takes place in this process."""
+    verifier = built_in(settings.reward)
+    return settings.speed.early_verification and not (verifier and verifier.in_process)
 
 
 class Grader:
     """Grades by the settings and counts. May be called from any thread; close it, or use it in a `with`."""
 
     def __init__(self, settings: RewardSettings) -> None:
+        own = built_in(settings)
         self.settings = settings
+        self._verifier: Verifier | None = own
+        """The verifier; None for a user's own, unless it says that it may be called in this process."""
+        self._usable = own is not None and own.in_process
         self._lock = Lock()
         self._pool = KillablePool(
             settings.workers,
             settings.timeout_seconds,
             worker.prepare,
-            (
-                settings.verifier,
-                settings.unmarked,
-                settings.timeout_seconds,
-                settings.memory_mb,
-            ),
-            preload=_PRELOAD if settings.verifier == "symbolic" else _PRELOAD[:1],
+            (settings,),
+            preload=(*_PRELOAD, *(own.loads if own else ())),
         )
-        self._checked_verifier = False
         self._golds: dict[str, str | None] = {}
         self._waiting: list[Key] = []
         self._waiting_lock = Lock()
-        self._foreseen: dict[Key, Judged] = {}
+        self._early: dict[Key, Judged] = {}
         self._background = ThreadPoolExecutor(1, "early verification")
         self._verifying: Future[None] | None = None
         self.calls = 0
         """Solutions graded so far; equal ones are verified once and count each."""
         self.outcomes: Counter[str] = Counter()
         """Verdicts so far, by outcome."""
-        self.errors = 0
-        """Solutions so far on which the verifier or the format pattern raised, ran out of time, or died."""
         self.first_error: str | None = None
-        """What the first of them said."""
+        """What was said by the first verifier or format pattern that raised, ran out of time, or died."""
 
     def __enter__(self) -> "Grader":
         return self
@@ -97,21 +109,16 @@ class Grader:
         self.close()
 
     def close(self) -> None:
-        """Kill the processes, if there are any."""
+        """Kills the processes, if there are any."""
         with self._waiting_lock:
             self._waiting.clear()
         self._background.shutdown()
         self._pool.close()
 
-    @property
-    def error_rate(self) -> float:
-        """`errors` as a share of `calls`; 0 before the first."""
-        return self.errors / self.calls if self.calls else 0.0
-
-    def foresee(self, solution: Solution) -> None:
-        """Verify in the background what will be graded soon: `grade` then has the answer. Returns at once."""
+    def verify_early(self, solution: Solution) -> None:
+        """Verifies in the background what will be graded soon: `grade` then has the answer. Returns at once."""
         key = self._key(solution)
-        if key is None or not in_processes(self.settings):
+        if key is None or (self._verifier is not None and self._verifier.in_process):
             return
         with self._waiting_lock:
             self._waiting.append(key)
@@ -122,14 +129,14 @@ class Grader:
         """One verdict per solution, in order.
 
         A verification that outlives its clock, or whose process dies (memory, a crash), is a timeout; one that raises
-        makes the solution unparseable. Raises SettingsError for a function of the user's that cannot be used.
+        makes the solution unparseable. Raises SettingsError for a verifier of the user's that cannot be used.
         """
         with self._lock:
             with self._waiting_lock:
                 self._waiting.clear()  # what is not verified yet, is now
             keys = dict.fromkeys(key for one in solutions if (key := self._key(one)) is not None)
             judged = self._judge(list(keys))
-            self._foreseen.clear()
+            self._early.clear()
             formatted = self._find_format(solutions)
             verdicts = []
             for solution in solutions:
@@ -137,52 +144,56 @@ class Grader:
                 found = Judged("truncated") if key is None else judged[key]
                 form = formatted.get(solution.text, Judged("unparseable"))
                 verdicts.append(self._verdict(solution, found, form.score))
-                self._count_error(found.error or form.error)
+                self._tell_first(found.error or form.error)
             self.calls += len(verdicts)
             self.outcomes.update(verdict.outcome for verdict in verdicts)
             return verdicts
 
-    def check_gold(self, answer: str) -> str | None:
-        """None where the verifier can grade by this gold answer, else the problem in words.
-
-        A built-in verifier must accept the answer as a solution that states it; an answer for a function of the user's
-        must not be empty. Raises SettingsError for a function that cannot be used.
-        """
-        return self.check_golds([answer])[0]
-
     def check_golds(self, answers: Sequence[str]) -> list[str | None]:
-        """`check_gold` of each; many at a time are much faster with `symbolic`."""
+        """None for each gold answer by which the verifier can grade, else the problem in words.
+
+        The verifier must accept a solution that states the answer; where it cannot say what such a solution looks like,
+        the answer must only not be empty. Raises SettingsError for a verifier that cannot be used.
+        """
         with self._lock:
-            if in_processes(self.settings):
-                self._check_verifier()
             new = [answer for answer in dict.fromkeys(answers) if answer not in self._golds]
-            if self.settings.verifier in _BUILT_IN:
-                pairs = [(answer, _stating(answer, self.settings.verifier)) for answer in new]
-                found = self._run(pairs)
-                for answer, pair in zip(new, pairs, strict=True):
-                    self._golds[answer] = _objection(answer, found[pair])
-            else:
-                self._golds.update((one, None if one.strip() else "it is empty") for one in new)
+            stating = dict(zip(new, self._ask("stating", [(one,) for one in new]), strict=True))
+            pairs = [(answer, text) for answer, text in stating.items() if isinstance(text, str)]
+            found = self._judge(pairs)
+            for answer, text in stating.items():
+                self._golds[answer] = _objection(answer, text, found.get((answer, text)))
             return [self._golds[answer] for answer in answers]
 
     def answer_start(self, text: str) -> int:
         """Where the statement of the final answer begins, in characters; len(text) where there is none."""
-        return answers_.answer_start(text, self.settings.verifier)
+        with self._lock:
+            [start] = self._ask("answer_start", [(text,)])
+        if isinstance(start, int) and 0 <= start <= len(text):
+            return start
+        reason = start.reason if isinstance(start, Lost) else f"it returned {str(start)[:80]!r}"
+        # Without a position, a hint could give the answer away.
+        raise SettingsError(
+            f"reward.verifier = {self.settings.verifier}: its answer_start failed on a text of {len(text)} characters"
+            f" ({reason}); it must return a position in the text; correct the verifier"
+        )
 
-    def _is_verified(self, solution: Solution) -> bool:
-        return self.settings.credit_truncated or not solution.truncated
+    def vote(self, answer: str, text: str) -> str:
+        """What a wrong solution counts for in the majority; equal answers count for the same."""
+        with self._lock:
+            [found] = self._ask("vote", [(answer, text)])
+        if isinstance(found, str):
+            return found
+        self._tell_first(found.reason if isinstance(found, Lost) else f"vote returned {found!r}")
+        return without_blanks(text)  # a vote of its own
 
     def _key(self, solution: Solution) -> Key | None:
         """What the verifier is given; None where it is not asked."""
-        if not self._is_verified(solution):
+        if solution.truncated and not self.settings.credit_truncated:
             return None
-        if self.settings.verifier not in _BUILT_IN:
-            return solution.answer, solution.text
-        part = answer_part(solution.text, self.settings.answer_after)
-        return solution.answer, part
+        return solution.answer, solution.text
 
     def _verify_waiting(self) -> None:
-        """In a thread of its own, until nothing waits. Where it raises, `grade` does too."""
+        """Verifies, in a thread of its own, until nothing waits. Where it raises, `grade` does too."""
         while True:
             with self._lock:
                 with self._waiting_lock:
@@ -190,45 +201,54 @@ class Grader:
                     if not keys:
                         self._verifying = None
                         return
-                self._foreseen = self._judge(list(keys))
+                self._early = self._judge(list(keys))
 
     def _judge(self, keys: Sequence[Key]) -> dict[Key, Judged]:
-        """Of these, and of what is foreseen."""
-        if keys and in_processes(self.settings):
-            self._check_verifier()
-        return self._foreseen | self._run([key for key in keys if key not in self._foreseen])
-
-    def _run(self, pairs: Sequence[Key]) -> dict[Key, Judged]:
-        """What the verifier says of each."""
+        """The judgements of these, and of what is verified already."""
+        new = [key for key in keys if key not in self._early]
+        if not new:
+            return dict(self._early)
+        self._check_usable()
         try:
-            if not in_processes(self.settings):
-                verifier = find(self.settings.verifier, self.settings.unmarked)
-                return {pair: judge_by(verifier, *pair) for pair in pairs}
-            found = self._pool.run(worker.judge, pairs)
+            if self._verifier is not None and self._verifier.in_process:
+                return self._early | {key: judge_by(self._verifier, *key) for key in new}
+            found = self._pool.run(worker.judge, new)
         except VerifierError as error:
             raise SettingsError(
-                f"reward.verifier = {self.settings.verifier}: {error}; correct the function"
+                f"reward.verifier = {self.settings.verifier}: {error}; correct the verifier"
             ) from error
-        return {
-            pair: Judged("timeout", error=one.reason) if isinstance(one, Lost) else one
-            for pair, one in zip(pairs, found, strict=True)
+        return self._early | {
+            key: Judged("timeout", error=one.reason) if isinstance(one, Lost) else one
+            for key, one in zip(new, found, strict=True)
         }
 
-    def _check_verifier(self) -> None:
-        """Raise SettingsError where it cannot be imported."""
-        if self._checked_verifier:
+    def _ask(self, member: str, calls: Sequence[tuple[str, ...]]) -> list[Any]:
+        """What another member of the verifier returns for each call; Lost where it raised or did not return.
+
+        Built-in verifiers are asked here also where they judge elsewhere: of theirs, only `judge` is expensive.
+        """
+        if self._verifier is None:
+            self._check_usable()
+        if self._verifier is None:
+            return self._pool.run(worker.ask, [(member, *call) for call in calls])
+        return [ask_of(self._verifier, member, call) for call in calls]
+
+    def _check_usable(self) -> None:
+        """Raises SettingsError where the verifier cannot be used; loads it here too if it may be called here."""
+        if self._usable:
             return
-        [problem] = self._pool.run(worker.ready, [()])
-        if problem is not None:
+        [said] = self._pool.run(worker.ready, [()])
+        if isinstance(said, Lost):
             raise SettingsError(
-                f"reward.verifier = {self.settings.verifier}: cannot be used"
-                f" ({problem.reason if isinstance(problem, Lost) else problem});"
-                " give exact, numeric, symbolic, roles, or the dotted path of a function that can be imported"
+                f"reward.verifier = {self.settings.verifier}: cannot be used ({said.reason}); give"
+                f" {', '.join(BUILT_IN_VERIFIERS)}, or the dotted path of a function or verifier that can be imported"
             )
-        self._checked_verifier = True
+        if said and self._verifier is None:
+            self._verifier = find(self.settings)
+        self._usable = True
 
     def _find_format(self, solutions: Sequence[Solution]) -> dict[str, Judged]:
-        """Text -> 1 where it has the format; nothing where no format is rewarded."""
+        """A score of 1 for each text that has the format; nothing where no format is rewarded."""
         pattern = self.settings.format_pattern
         if pattern is None or self.settings.format == 0:
             return {}
@@ -247,37 +267,27 @@ class Grader:
             outcome = "truncated"
         return Verdict(outcome, self.settings.correct * found.score + self.settings.format * form)
 
-    def _count_error(self, error: str | None) -> None:
-        if error is None:
+    def _tell_first(self, error: str | None) -> None:
+        """Warns of the first error of all; absurd solutions may cause any number of them."""
+        if error is None or self.first_error is not None:
             return
-        if self.first_error is None:
-            self.first_error = error
-            log.warning(
-                "reward.verifier = %s: a verification failed (%s); further ones are only counted",
-                self.settings.verifier,
-                error,
-            )
-        self.errors += 1
+        self.first_error = error
+        log.warning(
+            "reward.verifier = %s: a verification failed (%s); this is the only warning about it",
+            self.settings.verifier,
+            error,
+        )
 
 
-def _stating(answer: str, verifier: str) -> str:
-    """A solution that states `answer` and nothing else."""
-    match verifier:
-        case "exact":
-            return f"# {answer}"
-        case "numeric":
-            value = numeric.numeric_gold(answer)
-            return answer if value is None else f"#### {value}"
-        case "roles":
-            return f"Answer:\n{answer}"
-        case _:
-            return answer if "\\boxed" in answer else f"\\boxed{{{answer}}}"
-
-
-def _objection(answer: str, found: Judged) -> str | None:
+def _objection(answer: str, stating: Any, found: Judged | None) -> str | None:
+    """Why the gold answer cannot be graded by, given a solution that states it and the judgement of that; or None."""
     if not answer.strip():
         return "it is empty"
-    if found.outcome == "correct":
+    if isinstance(stating, Lost):
+        return stating.reason
+    if stating is not None and not isinstance(stating, str):
+        return f"stating returned {stating!r}, which is no text"
+    if found is None or found.outcome == "correct":
         return None
     if found.error is not None:
         return found.error.removeprefix("ValueError: ")

@@ -1,7 +1,8 @@
 r"""Reads a number as a person writes it: 1,234.50, $18, -3/4, 3 1/2, 1e5, \frac{3}{4}, 50%, with a unit after it.
 
-Exact, as Fraction. What is more than one number - a sum, a list, a range, a time, a scale - is read as none, so that
-it is never scored as its first part. Digits of other scripts count as digits; superscripts do not.
+A number is exact, a Fraction. What is more than one number - a sum, a list, a range, a time, a scale - is read as none,
+so that it is never scored as its first part. Digits of other scripts count as digits; superscripts do not. No library
+does this: babel and price-parser take the first number of anything, and word2number and text2num read words.
 """
 
 import re
@@ -9,7 +10,7 @@ import unicodedata
 from fractions import Fraction
 
 MAX_DIGITS = 60
-"""Of a numerator or denominator as written. A longer number is none: its exact value could cost any amount of time."""
+"""The most digits of a numerator or denominator as written; the exact value of a longer one could cost any time."""
 MAX_EXPONENT = 400
 
 # Minus and dashes; full-width comma and full stop.
@@ -50,30 +51,34 @@ _LEAD = re.compile(r"(?:[\s:*_$(\[{\"'`~≈>]|\\[(\[])*+")
 _HEADING = re.compile(r"\s*[.):]\s+\S")
 
 
-def stated(text: str, inside: bool = False, listed: bool = True) -> Fraction | None:
+def leading_number(text: str, anywhere: bool = False, headings: bool = False) -> Fraction | None:
     """The number on the first line of `text` that has words, at its beginning or else after its last `=`.
 
-    `inside`: failing that, the only number of the line. `listed`: False takes "2. Count" for a heading and no number.
+    `anywhere`: failing that, the only number of the line counts. `headings`: "2. Count" is a heading and no number.
     """
     line = next((line for line in _plain(text[:500]).splitlines() if line.strip(" *_:\t")), "")
     for part in (line, line.rpartition("=")[2]):
-        part = part[_LEAD.match(part).end() :]  # type: ignore[union-attr] # it matches nothing, too
+        lead = _LEAD.match(part)
+        part = part[lead.end() if lead else 0 :]
         found = _NUMBER.match(part)
-        if found and (listed or not _HEADING.match(part, found.end())):
+        if found and not (headings and _HEADING.match(part, found.end())):
             return _value(found)
-    if inside and not re.search(r"\bnot\b", line):
+    if anywhere and not re.search(r"\bnot\b", line):
         every = list(_NUMBER.finditer(line))
-        if len(every) == 1 and len(re.findall(r"[0-9]+", line)) == len(
-            re.findall(r"[0-9]+", every[0].group())
-        ):
+        # A second run of digits, even one inside a word, makes it unclear which number is meant.
+        if len(every) == 1 and _runs_of_digits(line) == _runs_of_digits(every[0].group()):
             return _value(every[0])
     return None
 
 
-def last(text: str) -> Fraction | None:
+def last_number(text: str) -> Fraction | None:
     """The last number of `text`."""
     every = list(_NUMBER.finditer(_plain(text)))
     return _value(every[-1]) if every else None
+
+
+def _runs_of_digits(text: str) -> int:
+    return len(re.findall(r"[0-9]+", text))
 
 
 def _plain(text: str) -> str:
@@ -103,7 +108,7 @@ def ascii_digits(text: str) -> str:
 
 
 def _value(found: re.Match[str]) -> Fraction | None:
-    """None where a part is too long, or a denominator is 0."""
+    """The value of a match of _NUMBER; None where a part is too long, or a denominator is 0."""
     whole, denominator = found["whole"], found["denominator"] or "1"
     parts = (whole, denominator, found["over"] or "0", found["under"] or "1")
     if any(len(part) > MAX_DIGITS for part in parts):

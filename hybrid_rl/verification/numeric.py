@@ -1,39 +1,42 @@
-"""Finds the final answer that a solution states, and decides whether it is the gold one.
+"""Verifier `numeric`: the number that a solution states must be the gold number, compared exactly.
 
-Text in, outcome out: pure, standard library only, in time linear in the last MAX_CHARS characters of the solution, so
-that none of this needs a clock. Verifiers `exact` and `numeric` are here, `roles` and `symbolic` in files of their own.
+It is cheap: no library, and time linear in the length of the part that is read.
 """
 
 from fractions import Fraction
 
 from hybrid_rl.verification import number_text
-from hybrid_rl.verification.answers import (
-    ANSWER_IS,
-    MAX_STATEMENTS,
-    Judgement,
-    last_boxed,
-    sentence_of,
-)
+from hybrid_rl.verification.answers import ANSWER_IS, MAX_STATEMENTS, last_boxed, sentence_of
+from hybrid_rl.verification.verifier import BuiltIn, Said
 
 
-def numeric(answer: str, text: str, unmarked: bool = False) -> Judgement:
-    """The number that the text states equals that of the answer, exactly: 0.5 is 1/2, 0.33 is not 1/3.
+class Numeric(BuiltIn):
+    """The number that the text states equals that of the answer, exactly: 0.5 is 1/2, 0.33 is not 1/3."""
 
-    Raises ValueError where the answer is no number.
-    """
-    gold = numeric_gold(answer)
-    if gold is None:
-        raise ValueError(f"the gold answer {answer[:80]!r} is not a number")
-    stated = numeric_answer(text, unmarked)
-    if stated is None:
-        return "unparseable"
-    return "correct" if stated == gold else "wrong"
+    in_process = True
+
+    def judge(self, answer: str, text: str) -> Said:
+        """Says whether the numbers are equal. Raises ValueError where the answer is no number."""
+        gold = numeric_gold(answer)
+        if gold is None:
+            raise ValueError(f"the gold answer {answer[:80]!r} is not a number")
+        stated = numeric_answer(self._part(text), self._unmarked)
+        if stated is None:
+            return "unparseable"
+        return "correct" if stated == gold else "wrong"
+
+    def vote(self, answer: str, text: str) -> str:
+        return str(numeric_answer(self._part(text), self._unmarked))
+
+    def stating(self, answer: str) -> str:
+        value = numeric_gold(answer)
+        return answer if value is None else f"#### {value}"
 
 
 def numeric_gold(answer: str) -> Fraction | None:
     """The number that a gold answer is, bare or marked as in a solution."""
     stated = numeric_answer(answer)
-    return number_text.stated(answer) if stated is None else stated
+    return number_text.leading_number(answer) if stated is None else stated
 
 
 def numeric_answer(text: str, unmarked: bool = False) -> Fraction | None:
@@ -44,14 +47,15 @@ def numeric_answer(text: str, unmarked: bool = False) -> Fraction | None:
     and unit words after the number are left out; an expression, a list, a range or a scale ("5 million") is none.
     """
     for rest in reversed(text.split("####")[1:]):
-        value = number_text.stated(rest, listed=False)
+        value = number_text.leading_number(rest, headings=True)
         if value is not None:
             return value
     boxed = last_boxed(text)
     if boxed is not None:
-        return number_text.stated(boxed)
+        return number_text.leading_number(boxed)
     for found in reversed(list(ANSWER_IS.finditer(text))[-MAX_STATEMENTS:]):
-        value = number_text.stated(sentence_of(text[found.end() : found.end() + 500]), inside=True)
+        sentence = sentence_of(text[found.end() : found.end() + 500])
+        value = number_text.leading_number(sentence, anywhere=True)
         if value is not None:
             return value
-    return number_text.last(text) if unmarked else None
+    return number_text.last_number(text) if unmarked else None

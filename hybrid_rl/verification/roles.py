@@ -1,12 +1,13 @@
-"""Verifier of Knights and Knaves: the role that a solution gives to every person, against the gold roles.
+"""Verifier `roles` of Knights and Knaves: a solution must give every person the gold role.
 
-Pure, standard library only, bounded by the length of its input.
+It is cheap: no library, and time linear in the length of the part that is read.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 
-from hybrid_rl.verification.answers import Judgement
+from hybrid_rl.verification import answers
+from hybrid_rl.verification.verifier import BuiltIn, Said
 
 _MAX_PEOPLE = 50
 _GOLD = re.compile(r"([^\W\d_a-z][\w'-]*(?: [^\W\d_a-z][\w'-]*)*) is an? (knight|knave)\b")
@@ -19,10 +20,45 @@ _SUPPOSED = re.compile(
     re.IGNORECASE,
 )
 _CONDITION_FOLLOWS = re.compile(r"['\"”]?\s*(?:\?|,?\s*\b(?:or|if|iff|unless)\b)", re.IGNORECASE)
+# "(1) Ada is a knave" on a line of its own.
+_ROLE_LINE = re.compile(
+    r"^[^\w\n]{0,6}\d{1,2}[ \t]*[).:][^\w\n]{0,4}[^\W\d_][\w'-]*(?: [A-Z][\w'-]*)?"
+    r"\W{1,4}(?:is\s+an?|[:=-])\W{1,4}(?:knight|knave)",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+class Roles(BuiltIn):
+    """Every person has the right role; a person without a role makes the solution unparseable.
+
+    Roles are read from what follows the last "conclusion", "answer" or `<answer>` after which someone gets a role,
+    where two roles for one person are unparseable; without such a marker, the last role that each person gets counts.
+    Suppositions and what people are quoted with count nowhere.
+    """
+
+    in_process = True
+
+    def judge(self, answer: str, text: str) -> Said:
+        """Says whether the roles are those of the answer. Raises ValueError where the answer gives none."""
+        gold = gold_roles(answer)
+        stated = stated_roles(self._part(text), gold)
+        if stated is None or set(stated) != set(gold):
+            return "unparseable"
+        return "correct" if stated == gold else "wrong"
+
+    def answer_start(self, text: str) -> int:
+        return answers.answer_start(text, _ROLE_LINE)
+
+    def vote(self, answer: str, text: str) -> str:
+        stated = stated_roles(self._part(text), gold_roles(answer)) or {}
+        return answers.without_blanks(str(sorted(stated.items())))
+
+    def stating(self, answer: str) -> str:
+        return f"Answer:\n{answer}"
 
 
 def gold_roles(answer: str) -> dict[str, str]:
-    """Name -> "knight" or "knave". Raises ValueError where there is none, or one person has both."""
+    """The role, "knight" or "knave", of each name. Raises ValueError where there is none, or one person has both."""
     roles: dict[str, str] = {}
     for name, role in _GOLD.findall(answer):
         if roles.setdefault(name, role) != role:
@@ -34,22 +70,8 @@ def gold_roles(answer: str) -> dict[str, str]:
     return roles
 
 
-def roles(answer: str, text: str) -> Judgement:
-    """Every person has the right role; a person without a role makes the solution unparseable.
-
-    Read from what follows the last "conclusion", "answer" or `<answer>` after which someone gets a role, where two
-    roles for one person are unparseable; without such a marker, the last role that each person gets counts.
-    Suppositions and what people are quoted with count nowhere. Raises ValueError for a bad gold answer.
-    """
-    gold = gold_roles(answer)
-    stated = stated_roles(text, gold)
-    if stated is None or set(stated) != set(gold):
-        return "unparseable"
-    return "correct" if stated == gold else "wrong"
-
-
 def stated_roles(text: str, people: Mapping[str, str]) -> dict[str, str] | None:
-    """Name -> role, of those of `people` that get one; None where a conclusion contradicts itself."""
+    """The roles by name of those of `people` that get one; None where a conclusion contradicts itself."""
     text = re.sub(r"[*`_]", "", text)
     given = list(_statements(text, people))
     if not given:
@@ -69,7 +91,7 @@ def stated_roles(text: str, people: Mapping[str, str]) -> dict[str, str] | None:
 
 
 def _statements(text: str, people: Mapping[str, str]) -> Iterator[tuple[int, str, str]]:
-    """(position, name, role) of every assertion, in order."""
+    """Every assertion, in order, as (position, name, role)."""
     name = "|".join(re.escape(person) for person in sorted(people, key=len, reverse=True))
     pattern = re.compile(
         rf"(?<![\w'-])(?P<who>(?:{name})(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+)(?:{name})){{0,{_MAX_PEOPLE}}})(?![\w'-])\s*"
@@ -91,7 +113,7 @@ def _statements(text: str, people: Mapping[str, str]) -> Iterator[tuple[int, str
 
 
 def _is_supposed(text: str, found: re.Match[str]) -> bool:
-    """Whether the sentence around only quotes, supposes or asks."""
+    """Whether the sentence around a found role only quotes, supposes or asks."""
     window = text[max(0, found.start() - 300) : found.start()]
     sentence = _SENTENCE_END.split(window)[-1]
     if sentence.endswith(('"', "“")) or _SUPPOSED.search(sentence):

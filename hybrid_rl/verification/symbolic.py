@@ -1,30 +1,21 @@
-r"""Verifier of mathematical answers: math-verify and sympy decide. Imported only in processes that can be killed.
+r"""Verifier `symbolic`: the expression that a solution states must equal the gold one, as math-verify and sympy decide.
 
 We choose what is parsed - the last \boxed{}, a `####` line, or an "answer is" sentence - for math-verify's own search
-takes quadratic time and any expression that comes last. Its timeouts use SIGALRM and are off; the clock is the pool's.
+takes quadratic time and any expression that comes last. This file is light; expressions.py loads sympy where it judges.
 """
 
-import logging
 import re
-from collections.abc import Sequence
-from functools import lru_cache
-from itertools import product
-from typing import Any
 
-from math_verify import parse, verify
-from sympy import Expr, Integral, Limit, Product, Sum, nan, oo, zoo  # type: ignore[import-untyped] # it has none
-
-from hybrid_rl.verification import answers, number_text
-from hybrid_rl.verification.answers import Judgement
+from hybrid_rl.verification import answers
+from hybrid_rl.verification.verifier import BuiltIn, Said
 
 MAX_STATEMENT = 1_000
 """A longer statement of an answer, in characters, is unparseable."""
 MAX_DEPTH = 50
-"""So is one whose brackets are nested deeper, which the parser would take minutes for."""
+"""A statement whose brackets are nested deeper is unparseable: the parser would take minutes for it."""
 
 # A box is followed by another one: "\boxed{1} and \boxed{2}".
 _LINK = re.compile(r"(?:[\s,;.$]|\\[()\[\]]|\b(?:and|or)\b|\\(?:text|quad|,|;))*")
-_SCIENTIFIC = re.compile(r"(?<![\w.\\])(-?[0-9]+(?:\.[0-9]+)?)[eE]([-+]?[0-9]{1,3})(?![\w.])")
 _DOLLAR = re.compile(r"(?<!\\)\$")
 _MATH = re.compile(r"(?<!\\)\$|\\\(|\\\[|\\boxed")
 _PERCENT = re.compile(r"\\?%")
@@ -32,42 +23,43 @@ _IN_DOLLARS = re.compile(r"(?<!\\)\$([^$]+)(?<!\\)\$")
 # Several formulas with words between; a single one, or a stray dollar, is read without its dollars.
 _FORMULAS = re.compile(r"[^$]*(?:\$[^$]+\$[^$]*){2,}")
 
-# They warn of disabled timeouts, once per process.
-logging.getLogger("math_verify").setLevel(logging.ERROR)
-logging.getLogger("latex2sympy2_extended").setLevel(logging.ERROR)
 
+class Symbolic(BuiltIn):
+    """The expression that the text states equals the answer: symbolically, or to six digits as a decimal number."""
 
-def symbolic(answer: str, text: str, unmarked: bool = False) -> Judgement:
-    """The expression that the text states equals the answer: symbolically, or to six digits as a decimal number.
+    loads = ("hybrid_rl.verification.expressions",)
 
-    Raises ValueError for a gold answer that cannot be parsed, and whatever sympy raises where no comparison succeeds.
-    """
-    gold = _parsed_gold(answer)
-    if not gold:
-        raise ValueError(f"the gold answer {answer[:80]!r} is not an expression")
-    statement = stated_expression(text, unmarked)
-    readable = statement is not None and _depth(statement) <= MAX_DEPTH
-    found = _parsed(statement) if statement and readable else []
-    if not found or (_only_text(found) and not _only_text(gold)):
-        return "unparseable"
-    problem: Exception | None = None
-    for one, other in product(gold, found):
-        if _is_infinite(one) != _is_infinite(other):
-            continue  # sympy simplifies 7 - oo**oo to 0 in one process of three
-        try:
-            if verify(
-                one,
-                other,
-                allow_set_relation_comp=True,
-                timeout_seconds=None,
-                raise_on_error=True,
-            ):
-                return "correct"
-        except Exception as error:  # noqa: BLE001 - sympy may fail on absurd input; another reading may still fit
-            problem = error
-    if problem is not None:
-        raise problem
-    return "wrong"
+    def judge(self, answer: str, text: str) -> Said:
+        """Says whether the expressions are equal.
+
+        Raises ValueError for a gold answer that cannot be parsed, and whatever sympy raises where no comparison
+        succeeds.
+        """
+        # Here and not at the top: sympy takes half a second to load, and belongs in processes that can be killed.
+        from hybrid_rl.verification import expressions  # noqa: PLC0415
+
+        written = answer.strip()
+        gold = _boxes(written) or _formula(written)
+        if len(written) > MAX_STATEMENT or not expressions.readings(gold):
+            raise ValueError(f"the gold answer {answer[:80]!r} is not an expression")
+        stated = stated_expression(self._part(text), self._unmarked)
+        if not stated or _depth(stated) > MAX_DEPTH or not expressions.readings(stated):
+            return "unparseable"
+        if expressions.is_text(stated) and not expressions.is_text(gold):
+            return "unparseable"
+        return "correct" if expressions.are_equal(gold, stated) else "wrong"
+
+    def vote(self, answer: str, text: str) -> str:
+        """The answer as written, spaces apart.
+
+        Two spellings of one wrong answer are two votes, so that maj@k is, if anything, a little high.
+        """
+        part = self._part(text)
+        boxed = answers.last_boxed(part)
+        return super().vote(answer, part) if boxed is None else answers.without_blanks(boxed)
+
+    def stating(self, answer: str) -> str:
+        return answer if "\\boxed" in answer else f"\\boxed{{{answer}}}"
 
 
 def stated_expression(text: str, unmarked: bool = False) -> str | None:
@@ -118,15 +110,6 @@ def _boxes(text: str) -> str | None:
     return " and ".join(f"$\\boxed{{{content}$" for content in chain)
 
 
-@lru_cache(maxsize=1024)
-def _parsed_gold(answer: str) -> tuple[Any, ...]:
-    """The gold answer as math-verify reads it, bare or with its math delimiters."""
-    written = answer.strip()
-    if len(written) > MAX_STATEMENT:
-        return ()
-    return tuple(_parsed(_boxes(written) or _formula(written)))
-
-
 def _formula(written: str) -> str:
     """A statement without a box, ready to be parsed. A percent sign is a unit, as in `numeric`."""
     if "\\(" in written or "\\[" in written:
@@ -135,13 +118,6 @@ def _formula(written: str) -> str:
         return written
     bare = _PERCENT.sub("", _DOLLAR.sub("", written)).rstrip(" .")
     return f"\\boxed{{{bare}}}"
-
-
-def _is_infinite(reading: Any) -> bool:
-    """Whether it is a value with an infinity or nan in it; bounds of intervals, sums and limits are none."""
-    if not isinstance(reading, Expr) or reading.has(Sum, Product, Integral, Limit):
-        return False
-    return bool(reading.has(oo, -oo, zoo, nan))
 
 
 def _depth(text: str) -> int:
@@ -154,14 +130,3 @@ def _depth(text: str) -> int:
         elif char in ")]}":
             depth = max(0, depth - 1)
     return deepest
-
-
-def _parsed(text: str) -> Sequence[Any]:
-    """Readings of an expression: a sympy object, and its text. Raises what the parser raises."""
-    text = _SCIENTIFIC.sub(r"\1 \\times 10^{\2}", number_text.ascii_digits(text))
-    found: list[Any] = parse(text, parsing_timeout=None, raise_on_error=True)
-    return [one for one in found if not (isinstance(one, str) and not one.strip())]
-
-
-def _only_text(readings: Sequence[Any]) -> bool:
-    return all(isinstance(one, str) for one in readings)

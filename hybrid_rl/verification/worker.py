@@ -1,5 +1,9 @@
-"""One verification, as it runs in a worker process that may be killed at any moment. Loads sympy only where needed."""
+"""A worker process of the grader: it holds one verifier, and may be killed at any moment.
 
+Loads sympy only where the verifier needs it. Knows nothing of the grader; the pool calls the functions below.
+"""
+
+import importlib
 import math
 import multiprocessing
 import os
@@ -8,56 +12,78 @@ import resource
 import sys
 import threading
 import time
+from typing import Any
 
+from hybrid_rl.config.reward import RewardSettings
 from hybrid_rl.verification import pool
-from hybrid_rl.verification.verifier import Judged, Verifier, VerifierError, find, judge_by
+from hybrid_rl.verification.pool import Lost
+from hybrid_rl.verification.verifier import (
+    BuiltIn,
+    Judged,
+    Verifier,
+    VerifierError,
+    ask_of,
+    find,
+    judge_by,
+)
 
 _WATCH_SECONDS = 2.0
 _CPU_SLACK_SECONDS = 30
 _verifier: Verifier | None = None
-_problem: str | None = None
+_problem = ""
 _cpu_seconds = 0
 
 
-def prepare(name: str, unmarked: bool, timeout_seconds: float, memory_mb: int) -> None:
-    """Run once per worker: import the verifier, then set the limits."""
+def prepare(settings: RewardSettings) -> None:
+    """Prepares a new worker: imports the verifier, then sets the limits, so that imports do not count."""
     global _verifier, _problem, _cpu_seconds
     pool.stay()
     try:
-        _verifier = find(name, unmarked)
+        verifier = find(settings)
+        for module in verifier.loads if isinstance(verifier, BuiltIn) else ():
+            importlib.import_module(module)
+        _verifier = verifier
     except Exception as error:  # noqa: BLE001 - a module of the user may fail in any way; the parent reports it
         _problem = f"{type(error).__name__}: {error}"
-    _cpu_seconds = math.ceil(timeout_seconds) + _CPU_SLACK_SECONDS
+    _cpu_seconds = math.ceil(settings.timeout_seconds) + _CPU_SLACK_SECONDS
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
         with open("/proc/self/statm", encoding="ascii") as statm:
             used = int(statm.read().split()[0]) * resource.getpagesize()
-        limit = used + memory_mb * 2**20
+        limit = used + settings.memory_mb * 2**20
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     threading.Thread(target=_follow_parent, args=(os.getppid(),), daemon=True).start()
 
 
-def ready() -> str | None:
-    """Why the verifier cannot be used; None where it can."""
-    return _problem
+def ready() -> bool | Lost:
+    """Whether the verifier may also be called in the parent process; Lost, with the reason, where it cannot be used."""
+    if _verifier is None:
+        return Lost(_problem)
+    return bool(getattr(_verifier, "in_process", False))
 
 
 def judge(answer: str, text: str) -> Judged:
-    """The verdict of this worker's verifier. Raises VerifierError."""
+    """The judgement of this worker's verifier. Raises VerifierError."""
     _limit_cpu()
     if _verifier is None:
         raise VerifierError(_problem)
     return judge_by(_verifier, answer, text)
 
 
+def ask(member: str, *texts: str) -> Any:
+    """What another member of this worker's verifier returns; Lost, with the reason, where it raises."""
+    _limit_cpu()
+    return Lost(_problem) if _verifier is None else ask_of(_verifier, member, texts)
+
+
 def has_format(pattern: str, text: str) -> bool:
-    """Whether the pattern is found. It is the user's, so it may take any time."""
+    """Whether the pattern is found in the text. It is the user's, so it may take any time."""
     _limit_cpu()
     return re.search(pattern, text) is not None
 
 
 def _limit_cpu() -> None:
-    """Let the kernel end a computation that nobody else does, should the parent be gone."""
+    """Lets the kernel end a computation that nobody else would end, should the parent be gone."""
     soft = math.ceil(time.process_time()) + _cpu_seconds
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
     if hard == resource.RLIM_INFINITY or soft < hard:
@@ -65,7 +91,7 @@ def _limit_cpu() -> None:
 
 
 def _follow_parent(server: int) -> None:
-    """End this process soon after the one that waits for its answer, or the server that started it for that one."""
+    """Ends this process soon after the one that waits for its answer, or the server that started it for that one."""
     waiting = multiprocessing.parent_process()
     while os.getppid() == server and waiting is not None and waiting.is_alive():
         time.sleep(_WATCH_SECONDS)

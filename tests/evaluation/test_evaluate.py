@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from hybrid_rl.config.eval import EvalSettings
-from hybrid_rl.config.reward import RewardSettings
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.evaluation import evaluate, rescore, scores, statistics
 from hybrid_rl.evaluation.scores import Answered, AnsweredQuestion, SetSummary
 from hybrid_rl.evaluation.statistics import Interval
 from hybrid_rl.models.sampling import Request, SamplingParams
 from hybrid_rl.types import Example, Ids, Outcome, Verdict
-from hybrid_rl.verification import votes
+from hybrid_rl.verification.exact import Exact
 from hybrid_rl.verification.grader import Solution
+from tests.fakes import reward
 
 END = 0
 
@@ -33,7 +33,7 @@ def ids(text: str, ended: bool = True) -> Ids:
 class LastLetter:
     """Correct: the text after `#` is the answer. Without `#` it is unparseable."""
 
-    settings = RewardSettings.model_construct(verifier="exact", answer_after=None, unmarked=False)
+    vote = Exact(reward.settings("exact")).vote
 
     def grade(self, solutions: Sequence[Solution]) -> list[Verdict]:
         return [Verdict(self._outcome(solution), 0.0) for solution in solutions]
@@ -301,45 +301,3 @@ def test_a_flat_summary_has_each_number_with_its_bounds() -> None:
         "timeout_rate": 0.0,
         "completion_tokens_mean": 4.0,
     }
-
-
-@pytest.mark.parametrize(
-    ("verifier", "answer", "texts", "key"),
-    [
-        ("exact", "2 5", ["a 1 # 2 6", "#  2 6 "], "26"),
-        (
-            "numeric",
-            "42",
-            ["So it is 7.\n#### 7", "The answer is 7.0 apples.", "\\boxed{7} I hope"],
-            "7",
-        ),
-        ("symbolic", "x", ["so \\boxed{x^2 + 1}", "\\boxed{ x^2+1 }. Done"], "x^2+1"),
-        (
-            "roles",
-            "(1) Ada is a knight\n(2) Bo is a knave",
-            [
-                "Answer:\n(1) Ada is a knave\n(2) Bo is a knave",
-                "Answer:\nBo is a knave.\nAda is a knave.",
-            ],
-            "[('Ada','knave'),('Bo','knave')]",
-        ),
-    ],
-)
-def test_solutions_that_state_one_answer_vote_alike(
-    verifier: str, answer: str, texts: list[str], key: str
-) -> None:
-    how = RewardSettings.model_construct(verifier=verifier, answer_after=None, unmarked=False)
-    assert {votes.vote(answer, text, how) for text in texts} == {key}
-
-
-def test_where_no_mark_is_needed_the_last_number_votes() -> None:
-    how = RewardSettings.model_construct(verifier="numeric", answer_after=None, unmarked=True)
-    texts = ["Half of 14, so 7", "From 3 and 4 I get 7.0 in all."]
-    assert {votes.vote("42", text, how) for text in texts} == {"7"}
-
-
-def test_answers_of_a_users_verifier_vote_as_they_are_written() -> None:
-    how = RewardSettings.model_construct(
-        verifier="my.judge", answer_after="</think>", unmarked=False
-    )
-    assert votes.vote("x", "hm. The answer is y.", how) == votes.vote("x", "The answer is y.", how)

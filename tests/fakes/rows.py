@@ -1,4 +1,4 @@
-"""Rows in files, the settings that read them, and verifiers simple enough to foresee, for tests of the data layer."""
+"""Rows in files, the settings that read them, and verifiers simple enough to predict, for tests of the data layer."""
 
 import json
 from collections.abc import Sequence

@@ -77,7 +77,7 @@ def even_share(text: str) -> float:
 
 
 class EvenGrader:
-    """Stands in for `rewards.Grader`: rewards even digits, calls a solution correct when the first symbol is even."""
+    """Stands in for `grader.Grades`: rewards even digits, calls a solution correct when the first symbol is even."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -89,6 +89,8 @@ class EvenGrader:
             Verdict("correct" if even_share(s.text[:1]) else "wrong", even_share(s.text))
             for s in solutions
         ]
+
+    def verify_early(self, solution: Solution) -> None: ...
 
 
 class Remember:

@@ -59,3 +59,64 @@ def told_and_never(answer: str, text: str) -> bool:
     """Prints a line, and does not end within any clock."""
     os.write(1, b"at work\n")
     return never(answer, text)
+
+
+class Letters:
+    """An answer is what stands between < and >, whatever the case; a gold answer must be letters."""
+
+    in_process = False
+
+    def judge(self, answer: str, text: str) -> bool | None:
+        stated = self._stated(text)
+        return None if stated is None else stated == answer.lower()
+
+    def answer_start(self, text: str) -> int:
+        return text.find("<") if "<" in text else len(text)
+
+    def vote(self, answer: str, text: str) -> str:
+        return f"{os.getpid() if text == 'pid<>' else ''}{self._stated(text)}"
+
+    def stating(self, answer: str) -> str:
+        return f"<{answer}>" if answer.isalpha() else "?"
+
+    def _stated(self, text: str) -> str | None:
+        found = text.rpartition("<")[2].partition(">")
+        return found[0].lower() if "<" in text and found[1] else None
+
+
+class Nearby(Letters):
+    """Asks to be called in the process of the run."""
+
+    in_process = True
+
+
+class Broken(Letters):
+    """Judges, and fails at all else."""
+
+    def answer_start(self, text: str) -> int:
+        return -1
+
+    def vote(self, answer: str, text: str) -> str:
+        raise KeyError("no vote")
+
+    def stating(self, answer: str) -> str:
+        time.sleep(1e6)
+        return answer
+
+
+class WithoutVote:
+    """Lacks two members."""
+
+    def judge(self, answer: str, text: str) -> bool:
+        return True
+
+    def stating(self, answer: str) -> str:
+        return answer
+
+
+def _made() -> Letters:
+    return Letters()
+
+
+LETTERS = _made()
+"""An object in place of a class."""

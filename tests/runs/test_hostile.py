@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from hybrid_rl.verification.grader import Grader, Solution
-from tests.verification.test_grader import settings
+from tests.fakes.reward import settings
 
 HOSTILE = [
     r"10^{10^{10}}",
@@ -77,4 +77,4 @@ def test_cheap_verifiers_take_hostile_expressions_in_this_process(option: str) -
     with Grader(settings(option, unmarked=True)) as cheap:
         found = cheap.grade([Solution(gold, text) for text in texts])
     assert {verdict.outcome for verdict in found} <= {"wrong", "unparseable"}
-    assert cheap.errors == 0
+    assert cheap.first_error is None

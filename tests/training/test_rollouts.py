@@ -21,10 +21,10 @@ class Kept(tiny.EvenGrader):
         return list(super().grade(solutions))
 
 
-def test_what_is_foreseen_is_what_is_graded() -> None:
+def test_what_is_verified_early_is_what_is_graded() -> None:
     """With the prefix in front, cut at the room that it leaves, and by the attempt's own place among all."""
     example = tiny.examples(1)[0]
-    foreseen: list[Solution] = []
+    early: list[Solution] = []
     drawn: list[Ids] = [(5, 6, 1), (7, 8, 9)]
 
     def sample(request: Request, params: SamplingParams) -> list[Ids]:
@@ -42,11 +42,11 @@ def test_what_is_foreseen_is_what_is_graded() -> None:
         decode=lambda ids: " ".join(map(str, ids)),
         eos_ids=[1],
         end_id=1,
-        foresee=foreseen.append,
+        verify_early=early.append,
     )
     given = Attempt(example, completion=(4, 1))
     attempt([Attempt(example), given, Attempt(example, prefix=(2, 3))])
     first, _, branched = grader.graded
-    assert foreseen == [branched, first]
+    assert early == [branched, first]
     assert branched == Solution(example.answer, "2 3 7 8 9", truncated=True)
     assert first == Solution(example.answer, "5 6", truncated=False)

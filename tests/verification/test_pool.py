@@ -13,7 +13,7 @@ import signal
 from multiprocessing import forkserver
 
 from hybrid_rl.verification.grader import Grader, Solution
-from tests.verification.test_grader import settings
+from tests.fakes.reward import settings
 
 noted = []
 for number in (signal.SIGTERM, signal.SIGINT):

@@ -46,8 +46,8 @@ class ArrangedGrader:
     def calls(self) -> int:
         return self.grader.calls
 
-    def foresee(self, solution: Solution) -> None:
-        self.grader.foresee(solution)
+    def verify_early(self, solution: Solution) -> None:
+        self.grader.verify_early(solution)
 
     def grade(self, solutions: Sequence[Solution]) -> list[Verdict]:
         verdicts = self.grader.grade(solutions)
