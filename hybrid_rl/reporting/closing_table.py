@@ -57,7 +57,7 @@ def show_checks(
     for row in checks:
         table.add_row(*row)
     shown.print(table)
-    shown.print(f"verdict: {advice}")
+    shown.print(f"advice: {advice}")
 
 
 def _measures(summary: SetSummary) -> dict[str, Interval]:

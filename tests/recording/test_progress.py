@@ -1,4 +1,4 @@
-"""Progress on a terminal and elsewhere, phases, the closing table, and what is silenced."""
+"""Progress on a terminal and elsewhere, phases, and what is silenced."""
 
 import io
 import logging
@@ -17,7 +17,6 @@ from hybrid_rl.evaluation.statistics import Interval
 from hybrid_rl.recording import progress as progress_module
 from hybrid_rl.recording import quiet
 from hybrid_rl.recording.progress import Pace, Progress, _state, time
-from hybrid_rl.reporting import closing_table
 
 
 def line(step: int, kind: str = "rl", seconds: float | None = None) -> dict[str, Any]:
@@ -139,31 +138,6 @@ def summary(greedy: float, samples: int = 0) -> SetSummary:
         completion_tokens_mean=1,
         by_level={},
     )
-
-
-def test_the_closing_table_has_a_row_per_measure() -> None:
-    made = plain()
-    closing_table.show_results(
-        {"hard": summary(0.25)}, {"hard": summary(0.5, 4), "easy": summary(0.75)}, made
-    )
-    rows = [
-        [cell.strip() for cell in row.split("│")[1:-1]]
-        for row in text(made).splitlines()
-        if "│" in row
-    ]
-    assert rows == [
-        ["hard", "64", "greedy", "0.250 [0.150, 0.350]", "0.500 [0.400, 0.600]"],
-        ["", "", "avg@4", "-", "0.500 [0.400, 0.600]"],
-        ["", "", "maj@4", "-", "0.500 [0.400, 0.600]"],
-        ["", "", "pass@4", "-", "0.750 [0.700, 0.800]"],
-        ["easy", "64", "greedy", "-", "0.750 [0.650, 0.850]"],
-    ]
-
-
-def test_without_an_evaluation_there_is_no_table() -> None:
-    made = plain()
-    closing_table.show_results({}, {}, made)
-    assert text(made) == ""
 
 
 def test_only_named_warnings_are_silenced(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hybrid_rl.recording.files import append_json
-from hybrid_rl.reporting import markdown, plots, run_report
+from hybrid_rl.reporting import run_report
 from hybrid_rl.reporting.record import RunRecord
 from tests.fakes import recorded
 from tests.fakes.places import GOLDEN
@@ -55,17 +55,6 @@ def test_every_picture_in_the_report_is_there_and_large_enough_to_read(tmp_path:
         width, height = png_size(tmp_path / "plots" / name)
         assert width >= 900
         assert height >= 400
-
-
-def test_equal_curves_are_both_seen_and_steps_are_whole() -> None:
-    lines = [{**recorded.metrics(step, "rl"), "correct_mean": step / 16} for step in (1, 2)]
-    figure = plots._training(lines)
-    assert figure is not None
-    (axes,) = figure.axes
-    reward, correct = axes.get_lines()
-    assert reward.get_linewidth() >= 2 * correct.get_linewidth()
-    assert reward.get_zorder() <= correct.get_zorder()
-    assert all(float(tick).is_integer() for tick in axes.get_xticks())
 
 
 def test_a_run_that_has_not_ended_says_so(tmp_path: Path) -> None:
@@ -170,11 +159,3 @@ def test_without_an_evaluation_before_there_is_nothing_to_compare_with(tmp_path:
         "The greedy accuracy is 0.750 [0.301, 0.954]. There was no evaluation before training"
         in run_report.write(tmp_path).read_text()
     )
-
-
-def test_generated_text_cannot_end_its_block() -> None:
-    assert markdown.fenced("a\n````\nb") == ["`````text", "a", "````", "b", "`````"]
-
-
-def test_a_long_text_is_cut_and_says_so() -> None:
-    assert markdown.fenced("x" * 1300)[1] == "x" * 1200 + "... (100 more characters)"

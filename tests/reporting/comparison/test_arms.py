@@ -1,9 +1,11 @@
-"""Which runs make up an arm."""
+"""Which runs make up an arm, and in what arms differ."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from hybrid_rl.recording.files import write_json
 from hybrid_rl.reporting.comparison import arms
 from hybrid_rl.reporting.comparison.arms import ComparisonError, Target
 from tests.fakes import recorded, studies
@@ -69,3 +71,26 @@ def test_a_directory_without_runs_is_refused(tmp_path: Path) -> None:
     assert str(caught.value) == (
         f"There is no run in {tmp_path}. Give run directories, or that of a sweep or a study."
     )
+
+
+def test_settings_that_differ_are_told_for_every_arm(tmp_path: Path) -> None:
+    first = recorded.write_run(tmp_path / "a", 0, "grpo")
+    recorded.write_run(tmp_path / "b", 1, "bread")
+    studies.change_settings(first, "method", beta=0.05)
+    assert arms.setting_table(arms.read([tmp_path])) == [
+        ["method.name", "grpo", "bread"],
+        ["method.beta", "0.05", "-"],
+    ]
+
+
+def test_what_runs_ran_on_is_told_once_where_they_agree(tmp_path: Path) -> None:
+    recorded.write_run(tmp_path / "a", 0, "grpo")
+    second = recorded.write_run(tmp_path / "b", 1, "grpo")
+    environment = json.loads(second.environment.read_text())
+    environment["packages"]["torch"] = "2.13.1"
+    write_json(second.environment, environment)
+    found = dict(arms.environment_table(arms.read([tmp_path])))
+    assert found["commit"] == "abc123 and uncommitted changes"
+    assert found["torch"] == "2.13.0; 2.13.1"
+    assert found["train: questions"] == "64"
+    assert "devices" not in found

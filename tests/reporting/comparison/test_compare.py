@@ -1,17 +1,15 @@
 """The figures of a comparison, against the raw files and against numbers chosen by hand."""
 
 import json
-import re
 from pathlib import Path
 from statistics import mean, median
 
 import pytest
 
 from hybrid_rl.recording.files import write_json
-from hybrid_rl.reporting.comparison import arms, markdown_page
+from hybrid_rl.reporting.comparison import arms
 from hybrid_rl.reporting.comparison.arms import ComparisonError
 from hybrid_rl.reporting.comparison.compare import Comparison, compare
-from hybrid_rl.reporting.comparison.conclusion import conclusion
 from hybrid_rl.reporting.comparison.cost_curves import CostToTarget
 from tests.fakes import recorded, studies
 
@@ -88,92 +86,6 @@ def test_an_arm_that_ends_early_cuts_short_no_area_but_its_own(tmp_path: Path) -
     assert bread.own.value == pytest.approx((0.3 * 4 + 0.45 * 4) / 8)
     assert bread.reference.value == pytest.approx((0.06 * 4 + 0.09 * 4) / 8)
     assert (sft.own.value, sft.reference.value) == (pytest.approx(0.18), pytest.approx(0.06))
-
-
-def test_where_curves_have_no_range_in_common_the_report_says_so(tmp_path: Path) -> None:
-    studies.write_study(tmp_path, {"grpo": 0.1, "bread": 0.5, "sft": 0.3}, seeds=(0,))
-    _keep(tmp_path / "sft" / "seed_0", 1)
-    found = _compared(tmp_path)
-    assert found.areas["step"]["sft"] is None
-    text = markdown_page.markdown(found)
-    assert "| optimizer steps | 0.375 against 0.075, 4 to 12 | no range in common |" in text
-
-
-def test_a_clear_difference_over_seeds_is_concluded(tmp_path: Path) -> None:
-    studies.write_study(tmp_path, {"grpo": 0.1, "bread": 0.9, "sft": 0.1})
-    told = conclusion(_compared(tmp_path))
-    assert told.startswith("On hard (40 questions, 3 seeds), bread (0.9")
-    assert re.search(
-        r"p < 0\.001\) is better than grpo \(0\.\d+\) in greedy accuracy\. Nothing", told
-    )
-    assert re.search(
-        r" Nothing can be concluded about the greedy accuracy of sft \(0\.\d+, difference [+-]0\.\d+\) against grpo"
-        r" \(0\.\d+\): the difference may be chance \(p > 0\.05\)\. This study is likely to find differences of"
-        r" 0\.\d\d or more\.$",
-        told,
-    )
-
-
-def test_seeds_that_disagree_are_no_conclusion(tmp_path: Path) -> None:
-    """One seed gains everything, the other nothing."""
-    studies.write_study(tmp_path, {"grpo": 0.0, "bread": 0.0}, seeds=(0, 1))
-    run = tmp_path / "bread" / "seed_0"
-    gained = recorded.rows(["correct"] * 40, [["correct"] * 2] * 40)
-    recorded.write_evaluation(recorded.RunDir(run), "after", "hard", gained)
-    assert conclusion(_compared(tmp_path)) == (
-        "On hard (40 questions, 2 seeds), nothing can be concluded about the greedy accuracy of bread (0.500,"
-        " difference +0.500) against grpo (0.000): the difference may be chance (p > 0.05). The seeds are so few, or"
-        " differ so much, that this study could not be sure to find any difference."
-    )
-
-
-def test_one_seed_is_no_conclusion_however_clear(tmp_path: Path) -> None:
-    studies.write_study(tmp_path, {"grpo": 0.0, "bread": 1.0}, seeds=(0,))
-    found = _compared(tmp_path)
-    assert conclusion(found) == (
-        "On hard (40 questions, 1 seed), nothing can be concluded about the greedy accuracy of bread (1.000,"
-        " difference +1.000) against grpo (0.000): one seed tells nothing about how another would end. Over the"
-        " questions of these runs alone, the difference is clear for bread (1.000, difference +1.000, p < 0.001)."
-    )
-    assert found.notes[0] == (
-        "Only one run was evaluated of grpo, bread: an interval of one run does not include the spread between seeds."
-    )
-
-
-def test_arms_that_agree_on_every_question_are_no_conclusion(tmp_path: Path) -> None:
-    studies.write_study(tmp_path, {"grpo": 1.0, "bread": 1.0})
-    assert conclusion(_compared(tmp_path)).endswith(
-        "bread (1.000, difference +0.000) against grpo (1.000): no difference was seen on any question."
-    )
-
-
-def test_one_arm_is_compared_with_nothing(tmp_path: Path) -> None:
-    studies.write_study(tmp_path, {"grpo": 1.0})
-    assert conclusion(_compared(tmp_path)) == (
-        "Nothing can be compared: no other arm shares a seed with grpo, whose greedy accuracy on hard is 1.000."
-    )
-
-
-def test_the_checkpoint_best_on_dev_is_shown_where_it_was_evaluated(tmp_path: Path) -> None:
-    studies.write_study(tmp_path, {"grpo": 0.0, "bread": 0.0}, seeds=(0, 1), questions=4)
-    for arm in ("grpo", "bread"):
-        for seed in (0, 1):
-            run = recorded.RunDir(tmp_path / arm / f"seed_{seed}")
-            recorded.write_evaluation(run, "best", "hard", recorded.AFTER)
-    text = markdown_page.markdown(_compared(tmp_path))
-    assert "## hard: 4 questions, after training" in text
-    assert "## hard: 4 questions, the checkpoint that was best on dev" in text
-    assert "| bread | 0 1 | 0.750 [0.250, 1.000] |" in text
-
-
-def test_the_markdown_twin_has_costs_traces_levels_and_settings(tmp_path: Path) -> None:
-    studies.write_study(tmp_path, {"grpo": 0.3, "bread": 0.7})
-    text = markdown_page.markdown(_compared(tmp_path))
-    assert "| grpo | 0 of 3 | >12 [>12, >12] | >18 [>18, >18] |" in text
-    assert "| bread | 3 of 3 | 8 [8, 8] | 12 [12, 12] |" in text
-    assert "| 16 of 64 (25%) |" in text
-    assert "## hard: greedy accuracy by difficulty level" in text
-    assert "| method.name | grpo | bread |" in text
 
 
 def test_unfinished_runs_are_named_and_left_out(tmp_path: Path) -> None:

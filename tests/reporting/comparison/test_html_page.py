@@ -9,8 +9,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from hybrid_rl.reporting.comparison import command
 from tests.fakes import recorded, studies
 
@@ -36,32 +34,6 @@ def _hash(text: str) -> str:
 def _blocks(page: str) -> dict[str, Any]:
     found = re.findall(r'<script type="text/plain" id="(rollouts-\d+-\d+)">(.*?)</script>', page)
     return {name: json.loads(gzip.decompress(base64.b64decode(text))) for name, text in found}
-
-
-def test_the_command_writes_the_page_and_its_twin(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    studies.write_study(tmp_path, {"grpo": 0.1, "bread": 0.9})
-    page = _page(tmp_path)
-    told, html, markdown = capsys.readouterr().out.splitlines()
-    assert (html, markdown) == (f"{tmp_path}/report.html", f"{tmp_path}/report.md")
-    assert told in (tmp_path / "report.md").read_text()
-    assert told.replace("<", "&lt;") in page
-
-
-def test_a_run_keeps_its_own_report(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    study = tmp_path / "study"
-    studies.write_study(study, {"grpo": 0.1, "bread": 0.9})
-    runs = sorted(path.parent for path in study.glob("*/*/settings.json"))
-    (runs[0] / "report.md").write_text("of this run")
-    monkeypatch.chdir(tmp_path)
-    assert command.run([str(run) for run in runs]) == 0
-    assert (runs[0] / "report.md").read_text() == "of this run"
-    assert not (runs[0] / "report.html").exists()
-    assert (tmp_path / "comparison.html").exists()
-    assert "comparison.html" in capsys.readouterr().out
 
 
 def test_the_page_has_the_figures_of_the_twin(tmp_path: Path) -> None:
@@ -130,12 +102,3 @@ def test_panels_come_from_the_notes_of_the_method(tmp_path: Path) -> None:
     heat = panels["share of the expert's trace given (anchor)"]
     assert heat["values"][0] == [0.5, 0, 0, 0, 0.5, *[0] * 6]  # none, and up to 40 %
     assert heat["values"][3] is None  # SFT
-
-
-def test_mistakes_are_told_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.run([str(tmp_path / "nowhere")]) == 2
-    assert command.run([str(tmp_path), "--out", "x.pdf"]) == 2
-    assert capsys.readouterr().err == (
-        f"{tmp_path}/nowhere is not a directory. Give run directories, or a directory above them.\n"
-        "--out x.pdf: the name must end with .html. The Markdown page is written beside it.\n"
-    )

@@ -1,0 +1,56 @@
+"""The command that compares runs: what it writes and where, and what it says of mistakes."""
+
+from pathlib import Path
+
+import pytest
+
+from hybrid_rl.reporting.comparison import command
+from tests.fakes import studies
+
+
+def test_the_command_writes_the_page_and_its_twin(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    studies.write_study(tmp_path, {"grpo": 0.1, "bread": 0.9})
+    assert command.run([str(tmp_path)]) == 0
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    told, html, markdown = capsys.readouterr().out.splitlines()
+    assert (html, markdown) == (f"{tmp_path}/report.html", f"{tmp_path}/report.md")
+    assert told in (tmp_path / "report.md").read_text()
+    assert told.replace("<", "&lt;") in page
+
+
+def test_a_run_keeps_its_own_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = tmp_path / "study"
+    studies.write_study(study, {"grpo": 0.1, "bread": 0.9})
+    runs = sorted(path.parent for path in study.glob("*/*/settings.json"))
+    (runs[0] / "report.md").write_text("of this run")
+    monkeypatch.chdir(tmp_path)
+    assert command.run([str(run) for run in runs]) == 0
+    assert (runs[0] / "report.md").read_text() == "of this run"
+    assert not (runs[0] / "report.html").exists()
+    assert (tmp_path / "comparison.html").exists()
+    assert "comparison.html" in capsys.readouterr().out
+
+
+def test_mistakes_are_told_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.run([str(tmp_path / "nowhere")]) == 2
+    assert command.run([str(tmp_path), "--out", "x.pdf"]) == 2
+    assert capsys.readouterr().err == (
+        f"{tmp_path}/nowhere is not a directory. Give run directories, or a directory above them.\n"
+        "--out x.pdf: the name must end with .html. The Markdown page is written beside it.\n"
+    )
+
+
+def test_numbers_out_of_range_are_refused_with_their_range(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for typed in (["--target", "1.5"], ["--rollouts", "-1"]):
+        with pytest.raises(SystemExit) as caught:
+            command.run([str(tmp_path), *typed])
+        assert caught.value.code == 2
+    told = capsys.readouterr().err
+    assert "1.5: the accuracy must be above 0 and at most 1" in told
+    assert "-1: the number must not be negative" in told

@@ -1,0 +1,63 @@
+"""The tables on the terminal at the end of a run."""
+
+import io
+
+from rich.console import Console
+
+from hybrid_rl.evaluation.scores import SetSummary
+from hybrid_rl.evaluation.statistics import Interval
+from hybrid_rl.reporting import closing_table
+
+
+def summary(greedy: float, samples: int = 0) -> SetSummary:
+    half = Interval(0.5, 0.4, 0.6) if samples else None
+    return SetSummary(
+        questions=64,
+        samples=samples,
+        greedy=Interval(greedy, greedy - 0.1, greedy + 0.1),
+        avg=half,
+        maj=half,
+        pass_at={samples: Interval(0.75, 0.7, 0.8)} if samples else {},
+        truncated_rate=0,
+        unparseable_rate=0,
+        timeout_rate=0,
+        completion_tokens_mean=1,
+        by_level={},
+    )
+
+
+def test_the_closing_table_has_a_row_per_measure() -> None:
+    made = Console(file=io.StringIO(), width=160)
+    closing_table.show_results(
+        {"hard": summary(0.25)}, {"hard": summary(0.5, 4), "easy": summary(0.75)}, made
+    )
+    rows = [
+        [cell.strip() for cell in row.split("│")[1:-1]]
+        for row in made.file.getvalue().splitlines()
+        if "│" in row
+    ]
+    assert rows == [
+        ["hard", "64", "greedy", "0.250 [0.150, 0.350]", "0.500 [0.400, 0.600]"],
+        ["", "", "avg@4", "-", "0.500 [0.400, 0.600]"],
+        ["", "", "maj@4", "-", "0.500 [0.400, 0.600]"],
+        ["", "", "pass@4", "-", "0.750 [0.700, 0.800]"],
+        ["easy", "64", "greedy", "-", "0.750 [0.650, 0.850]"],
+    ]
+
+
+def test_without_an_evaluation_there_is_no_table() -> None:
+    made = Console(file=io.StringIO(), width=160)
+    closing_table.show_results({}, {}, made)
+    assert made.file.getvalue() == ""
+
+
+def test_the_checks_of_an_engine_end_with_advice() -> None:
+    made = Console(file=io.StringIO(), width=160)
+    checks = [("SFT gradient", "pass", "off by 1e-7"), ("RL gradient", "FAIL", "off by 0.1")]
+    closing_table.show_checks("zero2", {"torch": "2.13.0"}, checks, "do not train here", made)
+    lines = made.file.getvalue().splitlines()
+    assert lines[0].split() == ["torch", "2.13.0"]
+    assert "checks of hardware=zero2" in lines[1]
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if "│" in line]
+    assert rows == [list(check) for check in checks]
+    assert lines[-1] == "advice: do not train here"

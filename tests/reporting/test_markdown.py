@@ -1,0 +1,30 @@
+"""Numbers, tables and blocks of text in Markdown."""
+
+from hybrid_rl.evaluation.statistics import Interval
+from hybrid_rl.reporting import markdown
+
+
+def test_a_bar_in_a_cell_ends_no_cell() -> None:
+    assert markdown.table(["a", "b"], [["x|y", "z"]]) == [
+        "| a | b |",
+        "| --- | --- |",
+        "| x\\|y | z |",
+    ]
+
+
+def test_an_estimate_stands_before_its_bounds() -> None:
+    assert markdown.between(Interval(0.5, 0.4, 0.6)) == "0.500 [0.400, 0.600]"
+    assert markdown.between(None) == "-"
+
+
+def test_flops_are_told_by_their_power_of_ten() -> None:
+    assert markdown.amount("flops", 36_000_000_000) == "3.60e+10"
+    assert markdown.amount("generated_tokens", 12345.6) == "12,346"
+
+
+def test_generated_text_cannot_end_its_block() -> None:
+    assert markdown.fenced("a\n````\nb") == ["`````text", "a", "````", "b", "`````"]
+
+
+def test_a_long_text_is_cut_and_says_so() -> None:
+    assert markdown.fenced("x" * 1300)[1] == "x" * 1200 + "... (100 more characters)"
