@@ -4,6 +4,7 @@ Every rank runs it, in a worker process of its own; only rank 0 writes. Heavy im
 """
 
 import logging
+from dataclasses import asdict
 from pathlib import Path
 
 from hybrid_rl.recording import quiet
@@ -23,6 +24,7 @@ from hybrid_rl.evaluation.evaluator import Workbench
 from hybrid_rl.evaluation.scores import read_summaries
 from hybrid_rl.execution import ranks, stopping
 from hybrid_rl.recording import budget, trackers
+from hybrid_rl.recording.files import write_json
 from hybrid_rl.recording.recorder import RunRecorder
 from hybrid_rl.recording.run_directory import Moment, RunDir
 from hybrid_rl.reporting import run_report
@@ -89,6 +91,8 @@ def _train_and_evaluate(
     method = settings.method_class(
         settings.method, {e.id: e for e in examples}, settings.seed, settings.train.steps
     )
+    if PartialState().is_main_process:
+        write_json(directory.notes, {name: asdict(note) for name, note in method.notes.items()})
     progress = Progress(settings.train.steps)
     recorder = RunRecorder(directory, tracker, progress, workbench)
     trainer = HybridTrainer(

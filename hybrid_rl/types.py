@@ -1,18 +1,12 @@
-"""What a method is: it decides what to sample, which update comes next, and what to remember.
+"""The vocabulary: the records that data, methods, trainer and reports hand to each other. Read it second, after run.py.
 
-The trainer is blind to methods. It calls four verbs and hands over plain records; a method never sees a model, an
-optimizer, a rank or a device, and this package imports neither torch nor TRL. Two clauses keep several ranks in step:
-
-- **Lock step.** `rollout` calls `attempt` a number of times that depends on settings only; `attempt([])` is legal and
-  returns `[]`. With sharded weights every rank must enter generation equally often, or the run hangs.
-- **Same knowledge.** The trainer gathers results and norms from all ranks, in rank order, before it reports them, so
-  `next_update` gives the same answer everywhere. Randomness comes from `random.Random(f"{seed}-{step}")`.
+Token ids are tuples of ints and everything here is immutable. It knows no file, no torch and no method.
 """
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import PydanticCustomError
@@ -56,6 +50,13 @@ class Example:
     """Difficulty level, where the data has one."""
 
 
+class Demonstration(NamedTuple):
+    """What an SFT update learns from: the loss covers `target` only."""
+
+    context: Ids
+    target: Ids
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What the verifier says of one solution."""
@@ -86,8 +87,6 @@ class Rollout:
     completion: Ids
     """At least one token; ends with an end-of-sequence token unless it was cut at the length limit."""
     verdict: Verdict
-    logprobs: tuple[float, ...] | None = None
-    """The sampler's own log-probabilities, where the backend gives them."""
 
 
 Attempts = Callable[[Sequence[Attempt]], list[Rollout]]
@@ -145,8 +144,8 @@ class Update:
     kind: Kind
     examples: tuple[Example, ...] = ()
     """For "sft": what to learn from. Empty: the next batch of the shuffled demonstrations."""
-    progress: float | None = None
-    """Position in [0, 1] on the learning-rate schedule of this kind. None: that of the whole run."""
+    schedule_position: float | None = None
+    """Position in [0, 1] on the learning-rate schedule. None: that of the step in the whole run."""
     schedule: Kind | None = None
     """Whose learning rate and schedule, `train.rl` or `train.sft`. None: that of its kind."""
     entropy_bonus: float = 0.0

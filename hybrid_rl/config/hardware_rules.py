@@ -41,7 +41,7 @@ def problems(settings: Settings) -> Iterator[str]:
         value = hardware.deepspeed.get(key, "auto")
         if value != "auto":
             yield f"hardware.deepspeed.{key} = {value}: decided by {owner}; leave it out, or set it to auto"
-    beyond = settings.method_class.beyond_deepspeed(settings.method)
+    beyond = settings.method.beyond_deepspeed
     if beyond is not None:
         yield f"{beyond[0]}: DeepSpeed's engine cannot do that; set {beyond[1]}, or hardware.deepspeed=null"
     if settings.train.rl.beta > 0:

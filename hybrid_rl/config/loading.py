@@ -16,7 +16,7 @@ from hybrid_rl.config import rules
 from hybrid_rl.config.messages import Origin, lines
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import SettingsError
-from hybrid_rl.methods.lookup import TargetError, method_class
+from hybrid_rl.methods.lookup import TargetError, method_class, settings_class
 
 # Absolute in a loaded Settings. A hub id stays as it is: it is made absolute only where such a file exists.
 _PATHS = ("run_dir", "resume", "eval.rescore")
@@ -75,7 +75,7 @@ def _check(values: dict[str, Any], origin: Origin) -> tuple[set[str], dict[str, 
         return set(Settings.model_fields), {"method._target_": line}
     values["method_target"] = target
     try:
-        method = method_class(str(target)).Settings
+        method = settings_class(method_class(str(target)))
         Settings.model_validate(values)
     except ValidationError as error:
         broken = {str(detail["loc"][0]) for detail in error.errors()}
@@ -92,7 +92,7 @@ def _sound_part(values: dict[str, Any], broken: set[str]) -> Settings:
         if name in broken or name not in values:
             continue
         if name == "method":
-            own = method_class(values["method_target"]).Settings
+            own = settings_class(method_class(values["method_target"]))
             sound[name] = own.model_validate(values[name])
         else:
             adapter: TypeAdapter[Any] = TypeAdapter(field.annotation)  # type: ignore[arg-type] # pydantic says None

@@ -23,6 +23,7 @@ _KINDS = {
     "int": ("a whole number", "e.g. {name}=1"),
     "float": ("a number", "e.g. {name}=0.5"),
     "bool": ("true or false", "e.g. {name}=true"),
+    "none": ("null", "leave it out"),
     "string": ("text", "e.g. '{name}=\"...\"'"),
     "list": ("a list", "e.g. '{name}=[...]'"),
     "tuple": ("a list", "e.g. '{name}=[...]'"),
@@ -58,7 +59,7 @@ def lines(
     schema: type[BaseModel] = Settings,
 ) -> dict[str, str]:
     """Setting -> `setting = value: rule; remedy`. `method`: the schema of the method's section."""
-    known = _known(method, "method.") + _known(schema, "")
+    known = list(dict.fromkeys(_known(method, "method.") + _known(schema, "")))
     by_name: dict[str, list[tuple[str, str]]] = {}
     shown: dict[str, str] = {}
     for detail in error.errors(include_url=False):

@@ -67,7 +67,11 @@ def _model(settings: Settings) -> Iterator[str]:
 
 def _batch(settings: Settings) -> Iterator[str]:
     train = settings.train
-    sft_steps = settings.method_class.expected_sft_steps(settings.method, train.steps)
+    try:
+        sft_steps = settings.method.plan(train.steps).expected
+    except ValueError as error:  # the phases of the method do not fit into so few steps
+        yield str(error)
+        return
     sft_setting, sft_batch_size = settings.sft_batch
     yield from batch.problems(
         train.prompts_per_step,
@@ -90,8 +94,7 @@ def _training(settings: Settings) -> Iterator[str]:
             f"train.rl.ref_sync_steps = {rl.ref_sync_steps}: with train.rl.beta = 0 there is no reference model;"
             " set train.rl.beta above 0, or train.rl.ref_sync_steps=null"
         )
-    renews = settings.method_class.renews_reference(settings.method)
-    if rl.beta > 0 and settings.model.lora is not None and renews:
+    if rl.beta > 0 and settings.model.lora is not None and settings.method.renews_reference:
         yield (
             f"train.rl.beta = {rl.beta}: {settings.method.name} takes the KL to the model as it is after the warm-up,"
             " and with model.lora only that as loaded is kept; set train.rl.beta=0, or model.lora=null"
@@ -101,7 +104,7 @@ def _training(settings: Settings) -> Iterator[str]:
             yield f"train.adam_betas = {list(settings.train.adam_betas)}: both must be at least 0 and below 1"
             break
     reward = settings.reward
-    if settings.method_class.needs_rollouts and reward.correct == 0 and reward.format == 0:
+    if settings.group_size is not None and reward.correct == 0 and reward.format == 0:
         yield "reward.correct = 0.0: with reward.format = 0 too, every reward is 0 and nothing is learned; set one"
     if reward.format != 0 and reward.format_pattern is None:
         yield (

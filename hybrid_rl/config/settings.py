@@ -6,7 +6,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator
 
 from hybrid_rl.config.batch import Batch, plan
 from hybrid_rl.config.data import DataSettings
@@ -18,8 +18,8 @@ from hybrid_rl.config.reward import RewardSettings
 from hybrid_rl.config.rollout import RolloutSettings
 from hybrid_rl.config.tracker import TrackerSettings
 from hybrid_rl.config.train import BudgetSettings, SpeedSettings, TrainSettings
-from hybrid_rl.methods.base import Method
-from hybrid_rl.methods.lookup import method_class
+from hybrid_rl.methods.base import Method, MethodSettings
+from hybrid_rl.methods.lookup import method_class, settings_class
 from hybrid_rl.types import Section
 
 
@@ -40,8 +40,8 @@ class Settings(Section):
     """Passed to trl.GRPOConfig as it is; may not repeat what other settings decide."""
     method_target: str
     """Dotted path of the method's class."""
-    method: Any
-    """An instance of the method's own Settings."""
+    method: SerializeAsAny[MethodSettings]
+    """An instance of the class that the method's class names."""
     model: ModelSettings
     data: DataSettings
     reward: RewardSettings
@@ -58,13 +58,8 @@ class Settings(Section):
         """A method's section has the type that its class names, also when read from settings.json."""
         if isinstance(value, Section) or "method_target" not in info.data:
             return value
-        method = method_class(info.data["method_target"])
-        if method.needs_rollouts and "group_size" not in method.Settings.model_fields:
-            raise ValueError(
-                "its Settings have no group_size, rollouts per question; declare `group_size: int`,"
-                " or needs_rollouts = False where nothing is sampled"
-            )
-        return method.Settings.model_validate(value)
+        found = settings_class(method_class(info.data["method_target"]))
+        return found.model_validate(value)
 
     @classmethod
     def load_json(cls, path: Path) -> "Settings":
@@ -72,26 +67,24 @@ class Settings(Section):
         return cls.model_validate_json(path.read_text(encoding="utf-8"))
 
     @property
-    def method_class(self) -> type[Method]:
+    def method_class(self) -> type[Method[MethodSettings]]:
         return method_class(self.method_target)
 
     @property
     def group_size(self) -> int | None:
         """Rollouts per question; None where the method samples nothing in training."""
-        return self.method.group_size if self.method_class.needs_rollouts else None
+        return self.method.group_size
 
     @property
     def moves_reference(self) -> bool:
         """Whether the reference of the KL changes in training, and belongs to every checkpoint."""
         rl = self.train.rl
-        renewed = self.method_class.renews_reference(self.method)
-        return rl.beta > 0 and (rl.ref_sync_steps is not None or renewed)
+        return rl.beta > 0 and (rl.ref_sync_steps is not None or self.method.renews_reference)
 
     @property
     def sft_batch(self) -> tuple[str, int]:
         """The setting that limits the demonstrations of an SFT update, by name, and its value."""
-        own = self.method_class.sft_batch(self.method)
-        return own or ("train.sft.batch_size", self.train.sft.batch_size)
+        return self.method.sft_batch or ("train.sft.batch_size", self.train.sft.batch_size)
 
     @property
     def batch(self) -> Batch:

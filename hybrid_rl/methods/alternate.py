@@ -12,17 +12,17 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from hybrid_rl import types
-from hybrid_rl.methods import base
+from hybrid_rl.methods.base import Method, MethodSettings, Plan
 from hybrid_rl.methods.warmup import count_or_share, warmup_length
+from hybrid_rl.types import Example, Json, Kind, Update
 
 
-class AlternateSettings(base.Method.Settings):
+class AlternateSettings(MethodSettings):
     group_size: int = Field(ge=2)
     """Rollouts per question in RL updates."""
     every: int = Field(ge=2)
     """k: one SFT update in so many steps."""
-    sft_schedule: types.Kind
+    sft_schedule: Kind
     """Learning rate of SFT updates after the warm-up: that of `train.sft`, or of `train.rl` for one rate in all."""
     warmup_steps: int | float = Field(ge=0)
     """SFT updates before the alternation: a count, or below 1 a share of train.steps; 0: none."""
@@ -32,58 +32,53 @@ class AlternateSettings(base.Method.Settings):
     def _count_or_share(cls, value: int | float) -> int | float:
         return count_or_share(value)
 
+    @property
+    def renews_reference(self) -> bool:
+        return self.warmup_steps > 0
+
+    def plan(self, steps: int) -> Plan:
+        """The warm-up opens the run; the alternation after it is known to the step."""
+        warmup = warmup_length(self.warmup_steps, steps)
+        sft_steps = warmup + (steps - warmup) // self.every
+        return Plan(opening=warmup, fewest=sft_steps, expected=sft_steps)
+
 
 def kind_of(step: int, every: int) -> Literal["sft", "rl"]:
     """Kind of step `step` (from 0) of the alternation: `every` - 1 RL updates, then one of SFT."""
     return "sft" if (step + 1) % every == 0 else "rl"
 
 
-class Alternate(base.Method):
+class Alternate(Method[AlternateSettings]):
     needs_traces = True
-
-    class Settings(AlternateSettings):
-        pass
 
     def __init__(
         self,
         settings: AlternateSettings,
-        examples: Mapping[str, types.Example],
+        examples: Mapping[str, Example],
         seed: int,
         steps: int,
     ) -> None:
         super().__init__(settings, examples, seed, steps)
-        self.warmup_steps = warmup_length(settings.warmup_steps, steps)
+        self.warmup_steps = settings.plan(steps).opening
 
-    def next_update(self, step: int) -> types.Update:
+    def next_update(self, step: int) -> Update:
         if step < self.warmup_steps:
-            return types.Update("sft", progress=step / self.warmup_steps, note={"phase": "warmup"})
+            return Update(
+                "sft", schedule_position=step / self.warmup_steps, note={"phase": "warmup"}
+            )
         since = step - self.warmup_steps
         kind = kind_of(since, self.settings.every)
-        return types.Update(
+        return Update(
             kind,
-            progress=since / (self.steps - self.warmup_steps),
+            schedule_position=since / (self.steps - self.warmup_steps),
             schedule=self.settings.sft_schedule if kind == "sft" else "rl",
             renew_reference=0 < step == self.warmup_steps,
             note={"phase": "alternate"},
         )
 
-    def state_dict(self) -> dict[str, types.Json]:
+    def state_dict(self) -> dict[str, Json]:
         """More steps after a resume prolong the alternation, over which its schedule then stretches."""
         return {"warmup_steps": self.warmup_steps}
 
-    def load_state_dict(self, state: Mapping[str, types.Json]) -> None:
+    def load_state_dict(self, state: Mapping[str, Json]) -> None:
         self.warmup_steps = state["warmup_steps"]
-
-    @classmethod
-    def renews_reference(cls, settings: AlternateSettings) -> bool:
-        return settings.warmup_steps > 0
-
-    @classmethod
-    def expected_sft_steps(cls, settings: AlternateSettings, steps: int) -> int:
-        """Exact."""
-        warmup = warmup_length(settings.warmup_steps, steps)
-        return warmup + (steps - warmup) // settings.every
-
-    @classmethod
-    def opening_sft_steps(cls, settings: AlternateSettings, steps: int) -> int:
-        return warmup_length(settings.warmup_steps, steps)

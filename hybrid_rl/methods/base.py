@@ -1,4 +1,26 @@
-"""What a method is: it decides what to sample, which update comes next, and what to remember.
+"""The contract between a method and the trainer: what to sample, which update comes next, and what to remember.
+
+A method is two classes. Its settings derive from `MethodSettings` and say what follows from them before a run starts;
+the method derives from `Method[ITS_SETTINGS]` and decides during the run. This is a whole one, RL with an SFT update at
+every n-th step:
+
+    class EverySettings(MethodSettings):
+        group_size: int = Field(ge=2)
+        every: int = Field(ge=1)
+
+        def plan(self, steps: int) -> Plan:
+            return Plan(fewest=steps // self.every, expected=steps // self.every)
+
+    class Every(Method[EverySettings]):
+        needs_traces = True
+        notes: ClassVar = {"due": Note("steps until the next SFT update", "mean")}
+
+        def next_update(self, step: int) -> Update:
+            due = self.settings.every - 1 - step % self.settings.every
+            return Update("rl" if due else "sft", note={"due": due})
+
+A YAML file, `my_conf/method/every.yaml`, names it (`_target_: my_module.Every`, `name: every`) and gives every setting
+a value; `hybrid-rl --config-dir my_conf method=every` runs it. Nothing is registered.
 
 The trainer is blind to methods. It calls four verbs and hands over plain records; a method never sees a model, an
 optimizer, a rank or a device, and this package imports neither torch nor TRL. Two clauses keep several ranks in step:
@@ -10,28 +32,88 @@ optimizer, a rank or a device, and this package imports neither torch nor TRL. T
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar, Generic, Literal, TypeVar
 
 from hybrid_rl.types import Attempt, Attempts, Example, Group, Json, Result, Section, Update
 
 
-class Method:
+@dataclass(frozen=True)
+class Plan:
+    """How many of a run's steps are supervised, as far as the settings tell."""
+
+    opening: int = 0
+    """SFT steps that come before all others."""
+    fewest: int = 0
+    """SFT steps that there are at least; fewer than `expected` where results or chance decide."""
+    expected: int = 0
+    """SFT steps for the estimate of the work; an upper guess where chance decides."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """What reports call one note of a method in the decision log, and how they sum its values up."""
+
+    label: str
+    kind: Literal["mean", "total", "share"]
+    """mean: the values are numbers, or lists of numbers. total: they are a running total, and the last one counts.
+    share: they are facts, words or numbers from 0 to 1, and the report says how often a fact is true, or a word is
+    the value."""
+    of: Literal["update", "group"] = "update"
+    """Whether it stands in the note of an `Update` or of a `Group`."""
+
+
+class MethodSettings(Section):
+    """Base of a method's settings: its fields are the keys of the method's YAML file."""
+
+    name: str
+    group_size: int | None = None
+    """Rollouts per question. A method that asks for RL updates declares `group_size: int`; with null nothing is
+    sampled in training."""
+
+    def plan(self, steps: int) -> Plan:
+        """The supervised part of a run of `steps`.
+
+        Raises ValueError, with a message for the user, when the settings do not fit into so few steps.
+        """
+        return Plan()
+
+    @property
+    def extra_rollouts(self) -> int:
+        """Most rollouts of a question besides the `group_size` of an RL update."""
+        return 0
+
+    @property
+    def sft_batch(self) -> tuple[str, int] | None:
+        """The method's own setting for the most examples of an SFT update, as (name, value); None: the trainer's."""
+        return None
+
+    @property
+    def renews_reference(self) -> bool:
+        """Whether an update may ask for a new reference of the KL; until then it is the model as loaded."""
+        return False
+
+    @property
+    def beyond_deepspeed(self) -> tuple[str, str] | None:
+        """The setting that needs what DeepSpeed's engine cannot do, as (`name = value`, `name=remedy`); else None."""
+        return None
+
+
+S_co = TypeVar("S_co", bound=MethodSettings, covariant=True)
+
+
+class Method(Generic[S_co]):
     """Base of all methods: every update is RL, one unguided group per question, nothing remembered."""
 
     needs_traces: ClassVar[bool] = False
     """True: a data set in which no question has an expert trace is refused."""
-    needs_rollouts: ClassVar[bool] = True
-    """False: the method never asks for an RL update, so nothing is sampled in training."""
-
-    class Settings(Section):
-        """Each method nests its own; one that samples rollouts has a `group_size: int`, rollouts per question."""
-
-        name: str
+    notes: ClassVar[Mapping[str, Note]] = {}
+    """Labels of those notes that reports show, by name. A note that holds a mapping holds notes of a part, by name."""
 
     def __init__(
-        self, settings: Any, examples: Mapping[str, Example], seed: int, steps: int
+        self, settings: S_co, examples: Mapping[str, Example], seed: int, steps: int
     ) -> None:
-        """`settings`: this class's own `Settings`; `examples`: the training set by id; `steps`: of the whole run."""
+        """`examples`: the training set by id; `steps`: of the whole run."""
         self.settings = settings
         self.examples = examples
         self.seed = seed
@@ -40,6 +122,7 @@ class Method:
     def rollout(self, step: int, examples: Sequence[Example], attempt: Attempts) -> list[Group]:
         """One group per example, in order."""
         size = self.settings.group_size
+        assert size is not None, "who asks for RL updates declares a group_size"
         rollouts = attempt([Attempt(example) for example in examples for _ in range(size)])
         return [
             Group(example, tuple(rollouts[i * size : (i + 1) * size]))
@@ -51,49 +134,14 @@ class Method:
         return Update("rl")
 
     def observe_results(self, step: int, results: Sequence[Result]) -> None:
-        """All groups of the RL update of `step`, of all ranks, after sampling."""
+        """Takes in all groups of the RL update of `step`, of all ranks, after sampling."""
 
     def observe_norm(self, step: int, update: Update, grad_norm: float) -> None:
-        """The global gradient norm of `step` before clipping, after its backward pass; nan: the step was skipped."""
+        """Takes in the global gradient norm of `step` before clipping; nan: the step was skipped."""
 
     def state_dict(self) -> dict[str, Json]:
         """All that a resume needs, JSON values only; the phases too, since `steps` may have become more by then."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Json]) -> None:
-        """Undo `state_dict`."""
-
-    @classmethod
-    def beyond_deepspeed(cls, settings: Any) -> tuple[str, str] | None:
-        """The setting that needs what DeepSpeed's engine cannot do, as (`name = value`, `name=remedy`); else None."""
-        return None
-
-    @classmethod
-    def renews_reference(cls, settings: Any) -> bool:
-        """Whether an update may ask for a new reference of the KL; until then it is the model as loaded."""
-        return False
-
-    @classmethod
-    def sft_batch(cls, settings: Any) -> tuple[str, int] | None:
-        """The method's own setting for the most examples of an SFT update, as (name, value); None: the trainer's."""
-        return None
-
-    @classmethod
-    def expected_sft_steps(cls, settings: Any, steps: int) -> int:
-        """How many of `steps` are supervised, for the estimate of the work; an upper guess where chance decides."""
-        return 0
-
-    @classmethod
-    def fewest_sft_steps(cls, settings: Any, steps: int) -> int:
-        """How many are supervised at least; below `expected_sft_steps` where results or chance decide."""
-        return cls.expected_sft_steps(settings, steps)
-
-    @classmethod
-    def opening_sft_steps(cls, settings: Any, steps: int) -> int:
-        """How many supervised steps come before all others."""
-        return 0
-
-    @classmethod
-    def extra_rollouts(cls, settings: Any) -> int:
-        """Most rollouts of a question besides the `group_size` of an RL update."""
-        return 0
+        """Takes up what `state_dict` returned."""

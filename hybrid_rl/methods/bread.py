@@ -22,20 +22,19 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from hybrid_rl import types
-from hybrid_rl.methods import base
 from hybrid_rl.methods.anchor_search import AnchorSearch, Order, most_probes
+from hybrid_rl.methods.base import Method, MethodSettings, Note
 from hybrid_rl.methods.episodes import episode_cuts, shows_answer
+from hybrid_rl.types import Attempt, Attempts, Example, Group, Json, Result, Rollout, Update
 
-Groups = Sequence[types.Group]
-Note = Mapping[str, types.Json]
+Groups = Sequence[Group]
 
 
-class BreadSettings(base.Method.Settings):
+class BreadSettings(MethodSettings):
     group_size: int = Field(ge=2)
     """G: rollouts per question, and per probe."""
     on_failure: Literal["search", "expert_in_group", "extra_rollouts", "none"]
@@ -67,6 +66,12 @@ class BreadSettings(base.Method.Settings):
     def tau_hi(self) -> float:
         return (self.group_size - 1) / self.group_size if self.high is None else self.high
 
+    @property
+    def extra_rollouts(self) -> int:
+        """Those of a question that fails until its search ends, or of the control that samples as many."""
+        searches = self.on_failure in ("search", "extra_rollouts")
+        return searches * self.group_size * self.most_probes(self.episodes - 1)
+
     def most_probes(self, longest: int) -> int:
         """How many probes the search takes at most where P_`longest` is the longest prefix."""
         return most_probes(longest, self.order, self.warm_start, self.max_probes)
@@ -86,7 +91,7 @@ class BreadSettings(base.Method.Settings):
         return self
 
 
-def informative(rollouts: Sequence[types.Rollout], size: int) -> tuple[types.Rollout, ...]:
+def informative(rollouts: Sequence[Rollout], size: int) -> tuple[Rollout, ...]:
     """`size` of the rollouts, mixed if they are: the correct ones up to half, then wrong ones.
 
     Half and half has the largest variance of rewards; within each kind the first sampled go first.
@@ -97,14 +102,18 @@ def informative(rollouts: Sequence[types.Rollout], size: int) -> tuple[types.Rol
     return (*right[:taken], *wrong[: size - taken])
 
 
-class Bread(base.Method):
+class Bread(Method[BreadSettings]):
     needs_traces = True
-
-    class Settings(BreadSettings):
-        pass
+    notes: ClassVar = {
+        "outcome": Note("groups", "share", of="group"),
+        "anchor": Note("episodes given (anchor)", "mean", of="group"),
+        "episodes": Note("episodes of a solution that was searched", "mean", of="group"),
+        "prefix_share": Note("share of the expert's trace given (anchor)", "share", of="group"),
+        "shows_answer": Note("prefixes in which the answer appears", "share", of="group"),
+    }
 
     def __init__(
-        self, settings: BreadSettings, examples: Mapping[str, types.Example], seed: int, steps: int
+        self, settings: BreadSettings, examples: Mapping[str, Example], seed: int, steps: int
     ) -> None:
         super().__init__(settings, examples, seed, steps)
         self.rounds = settings.most_probes(settings.episodes - 1)
@@ -114,25 +123,17 @@ class Bread(base.Method):
         self.totals: Counter[str] = Counter()
         """Running totals of groups by outcome, of probes, and of tokens given as prefixes."""
 
-    def rollout(
-        self, step: int, examples: Sequence[types.Example], attempt: types.Attempts
-    ) -> list[types.Group]:
+    def rollout(self, step: int, examples: Sequence[Example], attempt: Attempts) -> list[Group]:
         """Algorithm 1: a group with a correct rollout stays; all others are replaced, together."""
         unguided = super().rollout(step, examples, attempt)
         failed = [group for group in unguided if group.correct == 0]
         replaced = iter(self._replace(step, failed, attempt))
         return [_noted(g, "unguided") if g.correct else next(replaced) for g in unguided]
 
-    def next_update(self, step: int) -> types.Update:
-        return types.Update("rl", note=dict(self.totals))
+    def next_update(self, step: int) -> Update:
+        return Update("rl", note=dict(self.totals))
 
-    @classmethod
-    def extra_rollouts(cls, settings: BreadSettings) -> int:
-        """Of a question that fails until its search ends, or of the control that samples as many."""
-        searches = settings.on_failure in ("search", "extra_rollouts")
-        return searches * settings.group_size * settings.most_probes(settings.episodes - 1)
-
-    def observe_results(self, step: int, results: Sequence[types.Result]) -> None:
+    def observe_results(self, step: int, results: Sequence[Result]) -> None:
         """Remember the anchors of all ranks."""
         for result in results:
             self.totals[result.note["outcome"]] += 1
@@ -141,14 +142,14 @@ class Bread(base.Method):
             if result.note.get("anchor") is not None:
                 self.anchors[result.example_id] = result.note["anchor"]
 
-    def state_dict(self) -> dict[str, types.Json]:
+    def state_dict(self) -> dict[str, Json]:
         return {"anchors": dict(self.anchors), "totals": dict(self.totals)}
 
-    def load_state_dict(self, state: Mapping[str, types.Json]) -> None:
+    def load_state_dict(self, state: Mapping[str, Json]) -> None:
         self.anchors = dict(state["anchors"])
         self.totals = Counter(state["totals"])
 
-    def _replace(self, step: int, failed: Groups, attempt: types.Attempts) -> list[types.Group]:
+    def _replace(self, step: int, failed: Groups, attempt: Attempts) -> list[Group]:
         """What the update uses instead of groups that failed, one for each."""
         match self.settings.on_failure:
             case "search":
@@ -160,17 +161,17 @@ class Bread(base.Method):
             case _:
                 return [_noted(group, "kept") for group in failed]
 
-    def _branch(self, step: int, failed: Groups, attempt: types.Attempts) -> list[types.Group]:
+    def _branch(self, step: int, failed: Groups, attempt: Attempts) -> list[Group]:
         """Step 3: Episode Anchor Search for all failed questions in lock step."""
         size = self.settings.group_size
         searches = [self._search(step, group.example) for group in failed]
-        probed: list[dict[int, types.Group]] = [{} for _ in failed]
+        probed: list[dict[int, Group]] = [{} for _ in failed]
         for _ in range(self.rounds):
             searching = [index for index, search in enumerate(searches) if not search.done]
             contexts = [self._context(failed[i].example, searches[i].cut) for i in searching]
             rollouts = iter(attempt([context for context in contexts for _ in range(size)]))
             for index, context in zip(searching, contexts, strict=True):
-                group = types.Group(context.example, tuple(islice(rollouts, size)), context.prefix)
+                group = Group(context.example, tuple(islice(rollouts, size)), context.prefix)
                 probed[index][searches[index].cut] = group
                 searches[index] = searches[index].step(group.correct / size)
         return [
@@ -178,7 +179,7 @@ class Bread(base.Method):
             for group, search, groups in zip(failed, searches, probed, strict=True)
         ]
 
-    def _search(self, step: int, example: types.Example) -> AnchorSearch:
+    def _search(self, step: int, example: Example) -> AnchorSearch:
         settings = self.settings
         longest = len(self._hints(example))
         first = None
@@ -195,21 +196,19 @@ class Bread(base.Method):
             most=settings.most_probes(longest),
         )
 
-    def _context(self, example: types.Example, k: int) -> types.Attempt:
+    def _context(self, example: Example, k: int) -> Attempt:
         """A rollout from P_k."""
         assert example.trace is not None, "only a question with a trace has a prefix to try"
-        return types.Attempt(example, prefix=example.trace.ids[: self._hints(example)[k - 1]])
+        return Attempt(example, prefix=example.trace.ids[: self._hints(example)[k - 1]])
 
-    def _anchored(
-        self, failed: types.Group, search: AnchorSearch, probed: Mapping[int, types.Group]
-    ) -> types.Group:
+    def _anchored(self, failed: Group, search: AnchorSearch, probed: Mapping[int, Group]) -> Group:
         """Steps 3a, 3d and 3e: the group of the chosen probe, or the failed one, not trained on."""
         trace, k = failed.example.trace, search.chosen
         if trace is None:
             return _noted(failed, "dropped: no trace", trained=False)
         probes = [list(probe) for probe in search.probes]
         episodes = len(self._cuts[failed.example.id]) + 1
-        note: dict[str, types.Json] = {"episodes": episodes, "probes": probes, "anchor": k}
+        note: dict[str, Json] = {"episodes": episodes, "probes": probes, "anchor": k}
         if k is None:
             return _noted(failed, _why_dropped(search), note, trained=False)
         tokens = len(probed[k].prefix)
@@ -218,13 +217,13 @@ class Bread(base.Method):
         note["shows_answer"] = shows_answer(shown, failed.example.answer)
         return _noted(probed[k], "mixed fallback" if search.best is None else "anchor", note)
 
-    def _with_expert(self, failed: Groups, attempt: types.Attempts) -> list[types.Group]:
+    def _with_expert(self, failed: Groups, attempt: Attempts) -> list[Group]:
         """Control: the expert's whole solution in place of the last rollout, and trained on.
 
         `attempt` grades it and ends it with an end-of-sequence token, which a method does not know.
         """
         traced = [(g.example, g.example.trace) for g in failed if g.example.trace]
-        experts = iter(attempt([types.Attempt(e, completion=trace.ids) for e, trace in traced]))
+        experts = iter(attempt([Attempt(e, completion=trace.ids) for e, trace in traced]))
         return [
             _noted(
                 replace(group, rollouts=(*group.rollouts[:-1], next(experts))), "expert in group"
@@ -234,11 +233,11 @@ class Bread(base.Method):
             for group in failed
         ]
 
-    def _with_extra_rollouts(self, failed: Groups, attempt: types.Attempts) -> list[types.Group]:
+    def _with_extra_rollouts(self, failed: Groups, attempt: Attempts) -> list[Group]:
         """Control: as many unguided groups as the longest search of the same trace would take."""
         size = self.settings.group_size
         counts = [size * self.settings.most_probes(len(self._hints(g.example))) for g in failed]
-        contexts = [[types.Attempt(g.example)] * n for g, n in zip(failed, counts, strict=True)]
+        contexts = [[Attempt(g.example)] * n for g, n in zip(failed, counts, strict=True)]
         rollouts = iter(attempt([context for several in contexts for context in several]))
         replaced = []
         for group, count in zip(failed, counts, strict=True):
@@ -250,7 +249,7 @@ class Bread(base.Method):
             replaced.append(_noted(chosen, outcome, note, trained=right > 0))
         return replaced
 
-    def _hints(self, example: types.Example) -> tuple[int, ...]:
+    def _hints(self, example: Example) -> tuple[int, ...]:
         """Lengths in tokens of P_1 .. P_(K_max), step 3b; empty without a trace."""
         if example.trace is None:
             return ()
@@ -272,8 +271,8 @@ def _why_dropped(search: AnchorSearch) -> str:
 
 
 def _noted(
-    group: types.Group, outcome: str, note: Note | None = None, trained: bool = True
-) -> types.Group:
+    group: Group, outcome: str, note: Mapping[str, Json] | None = None, trained: bool = True
+) -> Group:
     """`group` with its line for the decision log; `passed` counts the unguided rollouts."""
     triggered = outcome != "unguided"
     passed = 0 if triggered else group.correct

@@ -10,33 +10,34 @@ An unlimited search fails throughout only if the longest prefix fails. With `bre
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
-from hybrid_rl import types
-from hybrid_rl.methods import base
-from hybrid_rl.methods.bread import Bread
-from hybrid_rl.methods.relift import Relift
+from hybrid_rl.methods.base import Method, MethodSettings, Plan
+from hybrid_rl.methods.bread import Bread, BreadSettings
+from hybrid_rl.methods.relift import Relift, ReliftSettings
+from hybrid_rl.types import Attempts, Example, Group, Json, Result, Update
 
 
-def hopeless(results: Sequence[types.Result]) -> list[str]:
+def hopeless(results: Sequence[Result]) -> list[str]:
     """Ids of the questions that no rollout solved, however it was guided, in batch order, each once."""
     solved = {result.example_id for result in results if not _failed(result)}
     return [i for i in dict.fromkeys(result.example_id for result in results) if i not in solved]
 
 
-def _failed(result: types.Result) -> bool:
+def _failed(result: Result) -> bool:
     """Whether all of the student's own rollouts failed, those of probes too."""
     if result.note["outcome"] == "expert in group":  # what is correct there is the expert's
         return True
     return result.correct == 0 and not any(rate for _, rate in result.note.get("probes", ()))
 
 
-class BreadReliftSettings(base.Method.Settings):
+class BreadReliftSettings(MethodSettings):
     group_size: int = Field(ge=2)
     """Rollouts per question; that of `bread` and `relift` too."""
-    bread: Bread.Settings
-    relift: Relift.Settings
+    bread: BreadSettings
+    relift: ReliftSettings
 
     @field_validator("bread", "relift", mode="before")
     @classmethod
@@ -56,17 +57,32 @@ class BreadReliftSettings(base.Method.Settings):
             )
         return self
 
+    @property
+    def extra_rollouts(self) -> int:
+        return self.bread.extra_rollouts
 
-class BreadRelift(base.Method):
+    @property
+    def sft_batch(self) -> tuple[str, int]:
+        return "method.relift.batch_size", self.relift.batch_size
+
+    @property
+    def beyond_deepspeed(self) -> tuple[str, str] | None:
+        if not self.relift.own_moments:
+            return None
+        return "method.relift.own_moments = true", "method.relift.own_moments=false"
+
+    def plan(self, steps: int) -> Plan:
+        return self.relift.plan(steps)
+
+
+class BreadRelift(Method[BreadReliftSettings]):
     needs_traces = True
-
-    class Settings(BreadReliftSettings):
-        pass
+    notes: ClassVar = {**Bread.notes, **Relift.notes}
 
     def __init__(
         self,
         settings: BreadReliftSettings,
-        examples: Mapping[str, types.Example],
+        examples: Mapping[str, Example],
         seed: int,
         steps: int,
     ) -> None:
@@ -74,47 +90,22 @@ class BreadRelift(base.Method):
         self.bread = Bread(settings.bread, examples, seed, steps)
         self.relift = Relift(settings.relift, examples, seed, steps)
 
-    def rollout(
-        self, step: int, examples: Sequence[types.Example], attempt: types.Attempts
-    ) -> list[types.Group]:
+    def rollout(self, step: int, examples: Sequence[Example], attempt: Attempts) -> list[Group]:
         return self.bread.rollout(step, examples, attempt)
 
-    def next_update(self, step: int) -> types.Update:
+    def next_update(self, step: int) -> Update:
         update = self.relift.next_update(step)
         note = {"bread": self.bread.next_update(step).note, "relift": update.note}
         return replace(update, note=note)
 
-    def observe_results(self, step: int, results: Sequence[types.Result]) -> None:
+    def observe_results(self, step: int, results: Sequence[Result]) -> None:
         """ReLIFT hears of all questions, and that those are hardest which nothing opened up."""
         self.bread.observe_results(step, results)
         self.relift.observe_hardest(step, results, hopeless(results))
 
-    def state_dict(self) -> dict[str, types.Json]:
+    def state_dict(self) -> dict[str, Json]:
         return {"bread": self.bread.state_dict(), "relift": self.relift.state_dict()}
 
-    def load_state_dict(self, state: Mapping[str, types.Json]) -> None:
+    def load_state_dict(self, state: Mapping[str, Json]) -> None:
         self.bread.load_state_dict(state["bread"])
         self.relift.load_state_dict(state["relift"])
-
-    @classmethod
-    def beyond_deepspeed(cls, settings: BreadReliftSettings) -> tuple[str, str] | None:
-        if not settings.relift.own_moments:
-            return None
-        return "method.relift.own_moments = true", "method.relift.own_moments=false"
-
-    @classmethod
-    def sft_batch(cls, settings: BreadReliftSettings) -> tuple[str, int]:
-        return "method.relift.batch_size", settings.relift.batch_size
-
-    @classmethod
-    def expected_sft_steps(cls, settings: BreadReliftSettings, steps: int) -> int:
-        """The most there can be."""
-        return Relift.expected_sft_steps(settings.relift, steps)
-
-    @classmethod
-    def fewest_sft_steps(cls, settings: BreadReliftSettings, steps: int) -> int:
-        return Relift.fewest_sft_steps(settings.relift, steps)
-
-    @classmethod
-    def extra_rollouts(cls, settings: BreadReliftSettings) -> int:
-        return Bread.extra_rollouts(settings.bread)

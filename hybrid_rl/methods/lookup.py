@@ -1,16 +1,21 @@
-"""`_target_`: a method's class by its dotted path. There is no registry; a user's own class is found the same way."""
+"""The way from `_target_`, a dotted path, to a method's class and to the class of its settings.
+
+There is no registry; a user's own class is found the same way.
+"""
 
 import importlib
+from typing import get_args, get_origin
 
-from hybrid_rl.methods.base import Method
+from hybrid_rl.errors import UserError
+from hybrid_rl.methods.base import Method, MethodSettings
 
 
-class TargetError(ValueError):
+class TargetError(UserError):
     """Nothing usable is at the dotted path."""
 
 
-def method_class(target: str) -> type[Method]:
-    """The class at a dotted path; raises TargetError when there is none, or it is not a Method."""
+def method_class(target: str) -> type[Method[MethodSettings]]:
+    """The class at a dotted path; raises TargetError where there is none, or it is no method with settings."""
     module, _, name = target.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name)
@@ -22,4 +27,28 @@ def method_class(target: str) -> type[Method]:
         raise TargetError(
             f"method._target_ = {target}: must be a subclass of hybrid_rl.methods.base.Method"
         )
+    if _declared(found) is None:
+        raise TargetError(
+            f"method._target_ = {target}: does not say which settings it takes; derive it from"
+            " Method[SETTINGS], with a class SETTINGS that derives from hybrid_rl.methods.base.MethodSettings"
+        )
     return found
+
+
+def settings_class(method: type[Method[MethodSettings]]) -> type[MethodSettings]:
+    """The class of a method's settings: X of the nearest `Method[X]` that it derives from."""
+    found = _declared(method)
+    assert found is not None, "method_class returns no class without one"
+    return found
+
+
+def _declared(method: type[Method[MethodSettings]]) -> type[MethodSettings] | None:
+    for cls in method.__mro__:
+        for base in cls.__dict__.get("__orig_bases__", ()):
+            origin = get_origin(base)
+            if not (isinstance(origin, type) and issubclass(origin, Method)):
+                continue
+            for argument in get_args(base):
+                if isinstance(argument, type) and issubclass(argument, MethodSettings):
+                    return argument
+    return None

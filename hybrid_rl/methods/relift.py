@@ -22,20 +22,20 @@ import random
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from hybrid_rl import types
-from hybrid_rl.methods import base
+from hybrid_rl.methods.base import Method, MethodSettings, Note, Plan
+from hybrid_rl.types import Example, Json, Outcome, Result, Update
 
 Order = Literal["fifo", "lifo"]
 
-NO_ANSWER: tuple[types.Outcome, ...] = ("truncated", "unparseable")
+NO_ANSWER: tuple[Outcome, ...] = ("truncated", "unparseable")
 """A length limit or a format may be what makes such a question hardest."""
 
 
-class ReliftSettings(base.Method.Settings):
+class ReliftSettings(MethodSettings):
     group_size: int = Field(ge=2)
     """Rollouts per question; a question is hardest when none of them is correct."""
     batch_size: int = Field(ge=1)
@@ -61,8 +61,21 @@ class ReliftSettings(base.Method.Settings):
     """null: SFT when the buffer holds a batch. A number is a control: SFT after so many RL updates,
     on what the buffer holds, or on the latest RL batch when it holds nothing."""
 
+    @property
+    def sft_batch(self) -> tuple[str, int]:
+        return "method.batch_size", self.batch_size
 
-def unsolved(results: Sequence[types.Result]) -> list[str]:
+    @property
+    def beyond_deepspeed(self) -> tuple[str, str] | None:
+        own = ("method.own_moments = true", "method.own_moments=false")
+        return own if self.own_moments else None
+
+    def plan(self, steps: int) -> Plan:
+        """No SFT where every question is solved; at most one after every RL update, or after every `every` of them."""
+        return Plan(expected=steps // ((self.every or 1) + 1))
+
+
+def unsolved(results: Sequence[Result]) -> list[str]:
     """Ids of the questions with no correct rollout, acc(q) = 0, in batch order, each once.
 
     Truncated and unparseable rollouts count as wrong, as in the authors' code.
@@ -71,7 +84,7 @@ def unsolved(results: Sequence[types.Result]) -> list[str]:
     return [i for i in dict.fromkeys(result.example_id for result in results) if i not in solved]
 
 
-def answerless(results: Sequence[types.Result]) -> set[str]:
+def answerless(results: Sequence[Result]) -> set[str]:
     """Ids of the questions whose failed rollouts were all cut off or without an answer that can be read."""
     answered = {
         result.example_id
@@ -140,21 +153,29 @@ class Buffer:
         served, self.entries = self.entries[:count], self.entries[count:]
         return served
 
-    def state_dict(self) -> list[types.Json]:
+    def state_dict(self) -> list[Json]:
         return [[entry.example_id, entry.seen] for entry in self.entries]
 
-    def load_state_dict(self, state: Sequence[types.Json]) -> None:
+    def load_state_dict(self, state: Sequence[Json]) -> None:
         self.entries = [Entry(example_id, seen) for example_id, seen in state]
 
 
-class Relift(base.Method):
+class Relift(Method[ReliftSettings]):
     needs_traces = True
-
-    class Settings(ReliftSettings):
-        pass
+    notes: ClassVar = {
+        "buffer": Note("questions in the buffer", "mean"),
+        "solved": Note("left the buffer, solved meanwhile", "total"),
+        "expired": Note("left the buffer, too old", "total"),
+        "overflow": Note("left the buffer, no room", "total"),
+        "without_trace": Note("hardest questions without a trace", "total"),
+        "without_answer": Note(
+            "hardest questions whose rollouts were all truncated or unparseable", "total"
+        ),
+        "ages_epochs": Note("epochs in the buffer before being learned", "mean"),
+    }
 
     def __init__(
-        self, settings: ReliftSettings, examples: Mapping[str, types.Example], seed: int, steps: int
+        self, settings: ReliftSettings, examples: Mapping[str, Example], seed: int, steps: int
     ) -> None:
         super().__init__(settings, examples, seed, steps)
         batches = settings.capacity_batches
@@ -169,17 +190,17 @@ class Relift(base.Method):
         self.left: Counter[str] = Counter()
         """Running totals: hardest questions without a trace or an answer, and how others left the buffer."""
 
-    def next_update(self, step: int) -> types.Update:
+    def next_update(self, step: int) -> Update:
         """SFT on the buffer's next batch, right after an RL update and once at most; else RL."""
         ages = [self._age_epochs(entry) for entry in self.buffer.entries]
         note = {"buffer": len(self.buffer), "oldest_epochs": max(ages, default=0.0), **self.left}
         if not self._due():
-            return types.Update("rl", note=note)
+            return Update("rl", note=note)
         self.rl_updates = 0
         served = self.buffer.pop(self.settings.batch_size)
         # Only a fixed interval can fall due on an empty buffer.
         ids = [entry.example_id for entry in served] or self.latest[: self.settings.batch_size]
-        return types.Update(
+        return Update(
             "sft",
             examples=tuple(self.examples[example_id] for example_id in ids),
             entropy_bonus=self.settings.entropy_bonus,
@@ -187,13 +208,11 @@ class Relift(base.Method):
             note={**note, "ids": ids, "ages_epochs": [self._age_epochs(entry) for entry in served]},
         )
 
-    def observe_results(self, step: int, results: Sequence[types.Result]) -> None:
+    def observe_results(self, step: int, results: Sequence[Result]) -> None:
         """Buffer the hardest questions of an RL update."""
         self.observe_hardest(step, results, unsolved(results))
 
-    def observe_hardest(
-        self, step: int, results: Sequence[types.Result], hardest: Sequence[str]
-    ) -> None:
+    def observe_hardest(self, step: int, results: Sequence[Result], hardest: Sequence[str]) -> None:
         """`observe_results` for a caller that knows better which ids are hardest; all others count as solved."""
         self.rl_updates += 1
         self.questions_seen += len(results)
@@ -213,7 +232,7 @@ class Relift(base.Method):
             age = self.settings.max_age_epochs * len(self.examples)
             self.left["expired"] += self.buffer.expire(self.questions_seen - age)
 
-    def state_dict(self) -> dict[str, types.Json]:
+    def state_dict(self) -> dict[str, Json]:
         return {
             "buffer": self.buffer.state_dict(),
             "questions_seen": self.questions_seen,
@@ -222,37 +241,18 @@ class Relift(base.Method):
             "left": dict(self.left),
         }
 
-    def load_state_dict(self, state: Mapping[str, types.Json]) -> None:
+    def load_state_dict(self, state: Mapping[str, Json]) -> None:
         self.buffer.load_state_dict(state["buffer"])
         self.questions_seen = state["questions_seen"]
         self.rl_updates = state["rl_updates"]
         self.latest = list(state["latest"])
         self.left = Counter(state["left"])
 
-    @classmethod
-    def beyond_deepspeed(cls, settings: ReliftSettings) -> tuple[str, str] | None:
-        own = ("method.own_moments = true", "method.own_moments=false")
-        return own if settings.own_moments else None
-
-    @classmethod
-    def sft_batch(cls, settings: ReliftSettings) -> tuple[str, int]:
-        return "method.batch_size", settings.batch_size
-
-    @classmethod
-    def expected_sft_steps(cls, settings: ReliftSettings, steps: int) -> int:
-        """The most there can be: one after every RL update, or after every `every` of them."""
-        return steps // ((settings.every or 1) + 1)
-
     def _due(self) -> bool:
         every = self.settings.every
         if every is None:
             return self.rl_updates > 0 and len(self.buffer) >= self.settings.batch_size
         return self.rl_updates >= every and bool(self.buffer.entries or self.latest)
-
-    @classmethod
-    def fewest_sft_steps(cls, settings: ReliftSettings, steps: int) -> int:
-        """None, where every question is solved."""
-        return 0
 
     def _with_trace(self, example_ids: Iterable[str]) -> list[str]:
         unique = dict.fromkeys(example_ids)

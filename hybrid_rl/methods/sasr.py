@@ -22,21 +22,21 @@ import math
 import random
 from collections.abc import Mapping
 from statistics import fmean
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from hybrid_rl import types
-from hybrid_rl.methods import base
+from hybrid_rl.methods.base import Method, MethodSettings, Note, Plan
 from hybrid_rl.methods.warmup import count_or_share, warmup_length
+from hybrid_rl.types import Example, Json, Kind, Update
 
 Control = Literal["fixed", "shuffled", "no_warmup"]
 
 
-class SasrSettings(base.Method.Settings):
+class SasrSettings(MethodSettings):
     group_size: int = Field(ge=2)
     """Rollouts per question in RL updates."""
-    sft_schedule: types.Kind
+    sft_schedule: Kind
     """Learning rate of SFT updates after the warm-up: that of `train.sft`, or of `train.rl` for one rate in all."""
     warmup_steps: int | float = Field(gt=0)
     """SFT updates before the hybrid phase: a count, or below 1 a share of train.steps."""
@@ -69,6 +69,31 @@ class SasrSettings(base.Method.Settings):
                 "of a finished run; found null"
             )
         return self
+
+    @property
+    def renews_reference(self) -> bool:
+        """Line 3: pi_ref is the model at the end of the warm-up."""
+        return self.control != "no_warmup"
+
+    @property
+    def beyond_deepspeed(self) -> tuple[str, str] | None:
+        """A probe takes a norm without an update."""
+        if self.probe_every is None:
+            return None
+        return f"method.probe_every = {self.probe_every}", "method.probe_every=null"
+
+    def plan(self, steps: int) -> Plan:
+        """The warm-up opens the run; then the share at equal norms, 1/(1+gamma), or that of a control."""
+        warmup = 0
+        if self.control != "no_warmup":
+            warmup = warmup_length(self.warmup_steps, steps)
+        if self.control == "shuffled":
+            sft_steps = warmup + len(shuffled_steps(self.sft_steps or 0, warmup, steps, seed=0))
+            return Plan(opening=warmup, fewest=sft_steps, expected=sft_steps)
+        fixed = self.control == "fixed"
+        share = self.fixed_probability if fixed else 1 / (1 + self.gamma)
+        expected = warmup + round(share * (steps - warmup))
+        return Plan(opening=warmup, fewest=warmup, expected=expected)
 
 
 def usable(grad_norm: float) -> bool:
@@ -114,18 +139,23 @@ def shuffled_steps(sft_steps: int, first: int, steps: int, seed: int) -> frozens
     return frozenset(random.Random(f"{seed}-shuffled").sample(range(first, steps), sft_steps))
 
 
-class Sasr(base.Method):
+class Sasr(Method[SasrSettings]):
     needs_traces = True
-
-    class Settings(SasrSettings):
-        pass
+    notes: ClassVar = {
+        "p": Note("probability of SFT", "share"),
+        "g_last": Note("gradient norm of SFT, smoothed", "mean"),
+        "g_warmup": Note("gradient norm of SFT in the warm-up, its reference", "mean"),
+    }
 
     def __init__(
-        self, settings: SasrSettings, examples: Mapping[str, types.Example], seed: int, steps: int
+        self, settings: SasrSettings, examples: Mapping[str, Example], seed: int, steps: int
     ) -> None:
         super().__init__(settings, examples, seed, steps)
-        self.warmup_steps = self._warmup_length(settings, steps)
-        self.sft_at = self._sft_at(settings, steps, seed)
+        self.warmup_steps = settings.plan(steps).opening
+        self.sft_at: frozenset[int] | None = None
+        """The SFT steps of `control: shuffled`; None for all others."""
+        if settings.control == "shuffled":
+            self.sft_at = shuffled_steps(settings.sft_steps or 0, self.warmup_steps, steps, seed)
         self.warmup_norms: list[float] = []
         self.last_norm: float | None = None
         self.measured_after = -1
@@ -140,20 +170,22 @@ class Sasr(base.Method):
         """G_warmup, line 2; None until there is a usable norm."""
         return fmean(self.warmup_norms) if self.warmup_norms else None
 
-    def next_update(self, step: int) -> types.Update:
+    def next_update(self, step: int) -> Update:
         """Lines 1 and 4-8. A stale norm is measured first; then the step is asked for again."""
         if step < self.warmup_steps:
-            return types.Update("sft", progress=step / self.warmup_steps, note={"phase": "warmup"})
-        progress = (step - self.warmup_steps) / (self.steps - self.warmup_steps)
+            return Update(
+                "sft", schedule_position=step / self.warmup_steps, note={"phase": "warmup"}
+            )
+        position = (step - self.warmup_steps) / (self.steps - self.warmup_steps)
         probe_every = self.settings.probe_every
         if probe_every is not None and step - self.measured_after > probe_every:
-            return types.Update(
-                "sft", progress=progress, measure_only=True, note={"phase": "probe"}
+            return Update(
+                "sft", schedule_position=position, measure_only=True, note={"phase": "probe"}
             )
         kind, probability = self._decide(step)
-        return types.Update(
+        return Update(
             kind,
-            progress=progress,
+            schedule_position=position,
             schedule=self.settings.sft_schedule if kind == "sft" else "rl",
             renew_reference=0 < step == self.warmup_steps,
             note={
@@ -167,7 +199,7 @@ class Sasr(base.Method):
             },
         )
 
-    def observe_norm(self, step: int, update: types.Update, grad_norm: float) -> None:
+    def observe_norm(self, step: int, update: Update, grad_norm: float) -> None:
         """Lines 1, 2 and 7; the gradient of an RL update changes nothing."""
         if update.kind != "sft":
             return
@@ -185,7 +217,7 @@ class Sasr(base.Method):
             previous = self.last_norm
         self.last_norm = smoothed(previous, grad_norm, self.settings.smoothing)
 
-    def state_dict(self) -> dict[str, types.Json]:
+    def state_dict(self) -> dict[str, Json]:
         """More steps after a resume prolong the hybrid phase, over which its schedule then stretches.
 
         `control: shuffled` has spent its SFT steps within the first plan: what comes on top is RL.
@@ -199,7 +231,7 @@ class Sasr(base.Method):
             "sft_updates": self.sft_updates,
         }
 
-    def load_state_dict(self, state: Mapping[str, types.Json]) -> None:
+    def load_state_dict(self, state: Mapping[str, Json]) -> None:
         self.warmup_steps = state["warmup_steps"]
         self.sft_at = None if state["sft_at"] is None else frozenset(state["sft_at"])
         self.warmup_norms = list(state["warmup_norms"])
@@ -207,30 +239,7 @@ class Sasr(base.Method):
         self.measured_after = state["measured_after"]
         self.sft_updates = state["sft_updates"]
 
-    @classmethod
-    def beyond_deepspeed(cls, settings: SasrSettings) -> tuple[str, str] | None:
-        """A probe takes a norm without an update."""
-        if settings.probe_every is None:
-            return None
-        return f"method.probe_every = {settings.probe_every}", "method.probe_every=null"
-
-    @classmethod
-    def renews_reference(cls, settings: SasrSettings) -> bool:
-        """Line 3: pi_ref is the model at the end of the warm-up."""
-        return settings.control != "no_warmup"
-
-    @classmethod
-    def expected_sft_steps(cls, settings: SasrSettings, steps: int) -> int:
-        """The warm-up, then the share at equal norms, 1/(1+gamma), or that of a control."""
-        warmup = cls._warmup_length(settings, steps)
-        sft_at = cls._sft_at(settings, steps, seed=0)
-        if sft_at is not None:
-            return warmup + len(sft_at)
-        fixed = settings.control == "fixed"
-        share = settings.fixed_probability if fixed else 1 / (1 + settings.gamma)
-        return warmup + round(share * (steps - warmup))
-
-    def _probe_note(self, step: int) -> dict[str, types.Json]:
+    def _probe_note(self, step: int) -> dict[str, Json]:
         """The norm that was measured in this step, None where it says nothing; empty without a measurement."""
         if self.probed is None or self.probed[0] != step:
             return {}
@@ -246,28 +255,3 @@ class Sasr(base.Method):
         else:
             probability = switch_probability(self.last_norm, self.warmup_norm, self.settings.gamma)
         return choose(probability, self.seed, step), probability
-
-    @classmethod
-    def fewest_sft_steps(cls, settings: SasrSettings, steps: int) -> int:
-        """The warm-up, where chance decides on all others."""
-        if settings.control == "shuffled":
-            return cls.expected_sft_steps(settings, steps)
-        return cls._warmup_length(settings, steps)
-
-    @classmethod
-    def opening_sft_steps(cls, settings: SasrSettings, steps: int) -> int:
-        return cls._warmup_length(settings, steps)
-
-    @staticmethod
-    def _warmup_length(settings: SasrSettings, steps: int) -> int:
-        if settings.control == "no_warmup":
-            return 0
-        return warmup_length(settings.warmup_steps, steps)
-
-    @classmethod
-    def _sft_at(cls, settings: SasrSettings, steps: int, seed: int) -> frozenset[int] | None:
-        """The SFT steps of `control: shuffled`; None for all others."""
-        if settings.control != "shuffled":
-            return None
-        first = cls._warmup_length(settings, steps)
-        return shuffled_steps(settings.sft_steps or 0, first, steps, seed)

@@ -1,21 +1,19 @@
 """Supervised fine-tuning: every update is the token-mean negative log-likelihood of expert traces."""
 
-from typing import Any
-
-from hybrid_rl import types
-from hybrid_rl.methods import base
+from hybrid_rl.methods.base import Method, MethodSettings, Plan
+from hybrid_rl.types import Update
 
 
-class Sft(base.Method):
+class SftSettings(MethodSettings):
+    group_size: None = None
+    """Nothing is sampled."""
+
+    def plan(self, steps: int) -> Plan:
+        return Plan(opening=steps, fewest=steps, expected=steps)
+
+
+class Sft(Method[SftSettings]):
     needs_traces = True
-    needs_rollouts = False
 
-    class Settings(types.Section):
-        name: str
-
-    def next_update(self, step: int) -> types.Update:
-        return types.Update("sft")
-
-    @classmethod
-    def expected_sft_steps(cls, settings: Any, steps: int) -> int:
-        return steps
+    def next_update(self, step: int) -> Update:
+        return Update("sft")

@@ -5,54 +5,54 @@ A KL term of the RL loss (`train.rl.beta`) is to the result of SFT, as it is whe
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from pydantic import Field
 
-from hybrid_rl import types
-from hybrid_rl.methods import base
+from hybrid_rl.methods.base import Method, MethodSettings, Plan
+from hybrid_rl.types import Example, Json, Update
 
 
-class SftThenGrpo(base.Method):
+class SftThenGrpoSettings(MethodSettings):
+    group_size: int = Field(ge=2)
+    """Rollouts per question in the RL phase."""
+    sft_fraction: float = Field(gt=0, lt=1)
+    """Share of `train.steps` that is supervised."""
+
+    @property
+    def renews_reference(self) -> bool:
+        return True
+
+    def plan(self, steps: int) -> Plan:
+        """SFT opens the run; each phase has at least one step."""
+        sft_steps = min(max(1, round(self.sft_fraction * steps)), steps - 1)
+        return Plan(opening=sft_steps, fewest=sft_steps, expected=sft_steps)
+
+
+class SftThenGrpo(Method[SftThenGrpoSettings]):
     needs_traces = True
 
-    class Settings(types.Section):
-        name: str
-        group_size: int = Field(ge=2)
-        """Rollouts per question in the RL phase."""
-        sft_fraction: float = Field(gt=0, lt=1)
-        """Share of `train.steps` that is supervised."""
+    def __init__(
+        self,
+        settings: SftThenGrpoSettings,
+        examples: Mapping[str, Example],
+        seed: int,
+        steps: int,
+    ) -> None:
+        super().__init__(settings, examples, seed, steps)
+        self.sft_steps = settings.plan(steps).opening
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.sft_steps = self.expected_sft_steps(self.settings, self.steps)
-
-    def next_update(self, step: int) -> types.Update:
+    def next_update(self, step: int) -> Update:
         if step < self.sft_steps:
-            return types.Update("sft", progress=step / self.sft_steps)
-        return types.Update(
+            return Update("sft", schedule_position=step / self.sft_steps)
+        return Update(
             "rl",
-            progress=(step - self.sft_steps) / (self.steps - self.sft_steps),
+            schedule_position=(step - self.sft_steps) / (self.steps - self.sft_steps),
             renew_reference=step == self.sft_steps,
         )
 
-    def state_dict(self) -> dict[str, types.Json]:
+    def state_dict(self) -> dict[str, Json]:
         """More steps after a resume prolong the RL phase, over which its schedule then stretches."""
         return {"sft_steps": self.sft_steps}
 
-    def load_state_dict(self, state: Mapping[str, types.Json]) -> None:
+    def load_state_dict(self, state: Mapping[str, Json]) -> None:
         self.sft_steps = state["sft_steps"]
-
-    @classmethod
-    def renews_reference(cls, settings: Any) -> bool:
-        return True
-
-    @classmethod
-    def expected_sft_steps(cls, settings: Any, steps: int) -> int:
-        """At least one step for each phase."""
-        wanted: int = round(settings.sft_fraction * steps)
-        return min(max(1, wanted), steps - 1)
-
-    @classmethod
-    def opening_sft_steps(cls, settings: Any, steps: int) -> int:
-        return cls.expected_sft_steps(settings, steps)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hybrid_rl.types import Example, Group, Ids
+from hybrid_rl.types import Demonstration, Example, Group
 
 
 @dataclass
@@ -45,8 +45,8 @@ class UpdateCost:
         self.backward_tokens += read
         self.reference_tokens += read if with_reference else 0
 
-    def learn(self, examples: Sequence[Example], rows: Sequence[tuple[Ids, Ids]]) -> None:
-        """An SFT update on `examples`, whose contexts and targets are `rows`."""
+    def learn(self, examples: Sequence[Example], rows: Sequence[Demonstration]) -> None:
+        """An SFT update on `examples`, whose demonstrations are `rows`."""
         for example in examples:
             if example.trace is not None:
                 self.show_trace(example.id, len(example.trace.ids))

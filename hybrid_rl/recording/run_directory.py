@@ -61,6 +61,11 @@ class RunDir:
         return self.path / "decisions.jsonl"
 
     @property
+    def notes(self) -> Path:
+        """What the notes in decisions.jsonl are called in reports: `Method.notes`."""
+        return self.path / "notes.json"
+
+    @property
     def alarms(self) -> Path:
         """One line per alarm that began, and per update that was skipped."""
         return self.path / "alarms.jsonl"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hybrid_rl.recording.budget import Spent, UpdateCost
-from hybrid_rl.types import Group, Ids, Result, Update
+from hybrid_rl.types import Demonstration, Group, Ids, Result, Update
 
 
 class Recorder(Protocol):
@@ -98,9 +98,9 @@ def rollout_rows(
 
 
 def trained_rows(
-    groups: Sequence[Group], demonstrations: Sequence[tuple[Ids, Ids]]
+    groups: Sequence[Group], demonstrations: Sequence[Demonstration]
 ) -> Iterator[dict[str, Any]]:
-    """What one update learned from, as token ids; `demonstrations` are contexts with their targets."""
+    """What one update learned from, as token ids."""
     for group in groups:
         for rollout in group.rollouts:
             yield {

@@ -1,47 +1,84 @@
-"""decisions.jsonl -> how the decisions of a run changed over the thirds of its steps, as a table.
+"""What a method decided over training, from decisions.jsonl: a table for one run, panels for the runs of an arm.
 
-Knows the notes that methods leave, by name, and no method; a method with other notes loses only their rows.
+It knows no method and none of its notes: what a note is called and how it is summed up stands in notes.json, which a
+run writes from `Method.notes`. Rows on kinds of updates and on groups need no label and come first.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
+from hybrid_rl.methods.base import Note
+from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.reporting.markdown import table
 
-_MEANS = {
-    "p": "probability of SFT, mean",
-    "g_last": "gradient norm of SFT, smoothed, mean",
-    "g_warmup": "its reference from the warm-up",
-    "buffer": "questions in the buffer, mean",
-}
-"""Note of an update -> what it is; the mean over the updates that have it is shown."""
-_TOTALS = {
-    "solved": "left the buffer, solved meanwhile, so far",
-    "expired": "left the buffer, too old, so far",
-    "overflow": "left the buffer, no room, so far",
-    "without_trace": "hardest questions without a trace, so far",
-    "without_answer": "hardest questions whose rollouts were all truncated or unparseable, so far",
-}
-"""Note of an update that is a running total -> what it counts."""
+BINS = 30
+TENTHS = 10
+"""Rows of a heat map above the row of the groups that have no such note."""
+UNLABELLED = (
+    "What the method noted about its decisions is in decisions.jsonl alone: this run has no notes.json, which says"
+    " what the notes mean."
+)
 
 Line = Mapping[str, Any]
-Thirds = Sequence[Sequence[Line]]
+Notes = Mapping[str, Note]
+Parts = Sequence[Sequence[Line]]
+"""The lines of a log, cut into consecutive parts."""
 
 
-def summary(lines: Sequence[Line]) -> list[str]:
-    """Markdown; empty where there was nothing to decide: no steps, or SFT alone."""
+def read_notes(directory: RunDir) -> Notes | None:
+    """The labels of a run's notes; None of a run that was made before there were any."""
+    if not directory.notes.exists():
+        return None
+    found = json.loads(directory.notes.read_text(encoding="utf-8"))
+    return {name: Note(**note) for name, note in found.items()}
+
+
+def summary(lines: Sequence[Line], notes: Notes | None) -> list[str]:
+    """The decisions of a run by thirds of its steps, in Markdown.
+
+    It is empty where there was nothing to decide: no steps, or SFT alone.
+    """
     if not any(line["groups"] for line in lines):
         return []
     thirds = _thirds(lines)
     columns = ["", *(_steps(part[0]["step"], part[-1]["step"]) for part in thirds)]
-    rows = [*_updates(thirds), *_groups(thirds), *_anchors(thirds)]
-    return table(columns, rows)
+    rows = [
+        ["SFT updates", *(_share(_supervised(part)) for part in thirds)],
+        *_rows(thirds, notes or {}, "update"),
+        ["groups with correct and wrong rollouts", *(_share(_mixed(part)) for part in thirds)],
+        *_rows(thirds, notes or {}, "group"),
+    ]
+    unlabelled = notes is None and any(
+        _noted(line, of) for line in lines for of in ("update", "group")
+    )
+    return table(columns, rows) + (["", UNLABELLED] if unlabelled else [])
 
 
-def _thirds(lines: Sequence[Line]) -> Thirds:
+def panels(runs: Sequence[Sequence[Line]], notes: Notes) -> list[dict[str, Any]]:
+    """The decisions of an arm's runs, in bins of steps: JSON values, one per panel.
+
+    A panel of kind `line` has a value per bin, one of kind `heat` a list of shares; None stands for a bin without any.
+    """
+    last = max((line["step"] for run in runs for line in run), default=0)
+    if not last:
+        return []
+    width = max(1, -(-last // BINS))
+    bins: list[list[Line]] = [[] for _ in range(-(-last // width))]
+    for run in runs:
+        for line in run:
+            bins[(line["step"] - 1) // width].append(line)
+    steps = [round(width * (i + 0.5) + 0.5, 1) for i in range(len(bins))]
+    return [{**panel, "steps": steps, "width": width} for panel in _panels(bins, notes)]
+
+
+# The table of one run.
+
+
+def _thirds(lines: Sequence[Line]) -> Parts:
     """Equal parts, up to one line; fewer than three where there are fewer lines."""
     parts = min(3, len(lines))
     ends = [round(i * len(lines) / parts) for i in range(parts + 1)]
@@ -52,66 +89,104 @@ def _steps(first: int, last: int) -> str:
     return f"step {first}" if first == last else f"steps {first}-{last}"
 
 
-def _updates(thirds: Thirds) -> Iterator[list[str]]:
-    yield ["SFT updates", *(_share([line["kind"] == "sft" for line in part]) for part in thirds)]
-    notes = [[noted(line) for line in part] for part in thirds]
-    for key, label in _MEANS.items():
-        found = [[n[key] for n in part if n.get(key) is not None] for part in notes]
-        if any(found):
-            yield [label, *map(_mean, found)]
-    for key, label in _TOTALS.items():
-        found = [[n[key] for n in part if key in n] for part in notes]
-        if any(found):
-            yield [label, *(f"{part[-1]:,}" if part else "-" for part in found)]
-    ages = [[age for n in part for age in n.get("ages_epochs", ())] for part in notes]
-    if any(ages):
-        yield ["epochs in the buffer before being learned, mean", *map(_mean, ages)]
-
-
-def _groups(thirds: Thirds) -> Iterator[list[str]]:
-    """Groups of RL updates: which of them taught something, and what became of each."""
-    groups = [[group for line in part for group in line["groups"]] for part in thirds]
-    mixed = [[0 < group["correct"] < group["size"] for group in part] for part in groups]
-    yield ["groups with correct and wrong rollouts", *map(_share, mixed)]
-    outcomes = [[group["note"].get("outcome") for group in part] for part in groups]
-    counts = Counter(outcome for part in outcomes for outcome in part if outcome is not None)
-    for outcome, _ in counts.most_common():
-        shares = [_share([found == outcome for found in part]) for part in outcomes]
-        yield [f"groups: {outcome}", *shares]
-
-
-def _anchors(thirds: Thirds) -> Iterator[list[str]]:
-    """Where in the expert's solution the student took over."""
-    notes = [
-        [
-            group["note"]
-            for line in part
-            for group in line["groups"]
-            if "prefix_share" in group["note"]
-        ]
-        for part in thirds
-    ]
-    if not any(notes):
-        return
-    yield ["anchor: episodes given, mean", *(_mean([n["anchor"] for n in p]) for p in notes)]
-    yield ["of so many episodes, mean", *(_mean([n["episodes"] for n in p]) for p in notes)]
-    shares = [[n["prefix_share"] for n in part] for part in notes]
-    yield ["share of the expert's tokens given, mean", *map(_mean, shares)]
-    shown = [[n["shows_answer"] for n in part] for part in notes]
-    yield ["prefixes in which the answer appears", *map(_share, shown)]
-
-
-def noted(line: Line) -> dict[str, Any]:
-    """The note of an update; of a method made of two, those of both."""
-    found: dict[str, Any] = {}
-    for key, value in line["note"].items():
-        found |= value if isinstance(value, dict) else {key: value}
-    return found
+def _rows(thirds: Parts, notes: Notes, of: str) -> Iterator[list[str]]:
+    """A row for every labelled note that occurs; for a note that is a word, one for every word."""
+    for name, note in notes.items():
+        found = [_values(part, name, note) for part in thirds] if note.of == of else []
+        if not any(found):
+            continue
+        kinds = {type(value) for part in found for value in part}
+        if note.kind == "total":
+            yield [f"{note.label}, so far", *(f"{p[-1]:,}" if p else "-" for p in found)]
+        elif note.kind == "share" and kinds == {str}:
+            words = Counter(word for part in found for word in part)
+            for word, _ in words.most_common():
+                yield [f"{note.label}: {word}", *(_share([w == word for w in p]) for p in found)]
+        elif note.kind == "share" and kinds == {bool}:
+            yield [note.label, *map(_share, found)]
+        else:
+            yield [f"{note.label}, mean", *(f"{fmean(p):.3g}" if p else "-" for p in found)]
 
 
 def _share(facts: Sequence[bool]) -> str:
     return f"{sum(facts):,} of {len(facts):,} ({sum(facts) / len(facts):.0%})" if facts else "-"
 
 
-def _mean(values: Sequence[float]) -> str:
-    return f"{fmean(values):.3g}" if values else "-"
+# The panels of an arm.
+
+
+def _panels(bins: Parts, notes: Notes) -> Iterator[dict[str, Any]]:
+    if len({line["kind"] for part in bins for line in part}) == 2:
+        yield _line("share of SFT updates", [_supervised(part) for part in bins], top=1)
+    yield from _note_panels(bins, notes, "update")
+    mixed = [_mixed(part) for part in bins]
+    if any(mixed):
+        yield _line("groups with correct and wrong rollouts", mixed, top=1)
+    yield from _note_panels(bins, notes, "group")
+
+
+def _note_panels(bins: Parts, notes: Notes, of: str) -> Iterator[dict[str, Any]]:
+    """A panel for every labelled note that occurs and is a number or a fact."""
+    for name, note in notes.items():
+        found = [_values(part, name, note) for part in bins] if note.of == of else []
+        kinds = {type(value) for part in found for value in part}
+        if not kinds or str in kinds:
+            continue
+        if note.kind == "share" and of == "group" and kinds != {bool}:
+            yield {
+                "kind": "heat",
+                "title": note.label,
+                "rows": ["none", *(f"to {(i + 1) / TENTHS:.0%}" for i in range(TENTHS))],
+                "values": [_heat(part, name) for part in bins],
+            }
+        else:
+            yield _line(note.label, found, top=1 if note.kind == "share" else None)
+
+
+def _line(title: str, found: Sequence[Sequence[float]], top: int | None) -> dict[str, Any]:
+    values = [round(fmean(part), 5) if part else None for part in found]
+    return {"kind": "line", "title": title, "values": values, "top": top}
+
+
+def _heat(part: Sequence[Line], name: str) -> list[float] | None:
+    """The share of groups per row: those without the note, then by tenths of its value."""
+    groups = [group for line in part for group in line["groups"]]
+    if not groups:
+        return None
+    counts = [0] * (TENTHS + 1)
+    for group in groups:
+        share = group["note"].get(name) or 0.0
+        counts[0 if share <= 0 else min(TENTHS, 1 + int(share * TENTHS - 1e-9))] += 1
+    return [round(count / len(groups), 4) for count in counts]
+
+
+# What both read from the lines.
+
+
+def _supervised(part: Sequence[Line]) -> list[bool]:
+    return [line["kind"] == "sft" for line in part]
+
+
+def _mixed(part: Sequence[Line]) -> list[bool]:
+    """Of which groups something was learned: those with correct and with wrong rollouts."""
+    return [0 < group["correct"] < group["size"] for line in part for group in line["groups"]]
+
+
+def _values(part: Sequence[Line], name: str, note: Note) -> list[Any]:
+    """The values of a note; a list counts as all that is in it."""
+    found: list[Any] = []
+    for noted in (n for line in part for n in _noted(line, note.of)):
+        value = noted.get(name)
+        found += value if isinstance(value, list) else [] if value is None else [value]
+    return found
+
+
+def _noted(line: Line, of: str) -> list[dict[str, Any]]:
+    """The notes of an update, or of its groups, that are not empty; those of a method's parts are taken out of them."""
+    flat = []
+    for note in [line["note"]] if of == "update" else [group["note"] for group in line["groups"]]:
+        found: dict[str, Any] = {}
+        for key, value in note.items():
+            found |= value if isinstance(value, dict) else {key: value}
+        flat += [found] if found else []
+    return flat

@@ -232,7 +232,8 @@ def _cost(record: RunRecord) -> list[str]:
 
 
 def _decisions(record: RunRecord) -> list[str]:
-    summary = decisions.summary(read_jsonl(record.directory.decisions))
+    run = record.directory
+    summary = decisions.summary(read_jsonl(run.decisions), decisions.read_notes(run))
     return ["## What the method decided", "", *summary] if summary else []
 
 

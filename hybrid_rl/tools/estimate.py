@@ -72,29 +72,27 @@ def lengths_of(examples: Sequence[Example]) -> Lengths:
 def work(settings: Settings, lengths: Lengths, parameters: int | None) -> Work:
     """An upper bound: every completion at full length, every search to its end, and an RL step where results or chance
     decide on the kind, unless SFT costs more there."""
-    train, method = settings.train, settings.method_class
-    expected = method.expected_sft_steps(settings.method, train.steps)
-    fewest = method.fewest_sft_steps(settings.method, train.steps)
-    rl_steps = train.steps - fewest
+    train, method = settings.train, settings.method
+    plan = method.plan(train.steps)
+    rl_steps = train.steps - plan.fewest
     prompts = rl_steps * train.prompts_per_step
     rollouts = prompts * (settings.group_size or 0)
-    extra = prompts * method.extra_rollouts(settings.method)
+    extra = prompts * method.extra_rollouts
     sft, rl = _sft_cost(settings, lengths), _rl_cost(settings, lengths)
 
     def total(sft_step: float, rl_step: float) -> float:
-        open_step = rl_step if fewest == expected else max(sft_step, rl_step)
-        return fewest * sft_step + rl_steps * open_step
+        open_step = rl_step if plan.fewest == plan.expected else max(sft_step, rl_step)
+        return plan.fewest * sft_step + rl_steps * open_step
 
     # A method that learns from traces in RL updates, not in SFT updates, may come to use all of them.
-    most_sft = expected if fewest == expected else train.steps
+    most_sft = plan.expected if plan.fewest == plan.expected else train.steps
     shown = most_sft * settings.sft_batch[1]
-    if not expected or method.extra_rollouts(settings.method):
-        shown = lengths.traces if method.needs_traces else 0
+    if not plan.expected or method.extra_rollouts:
+        shown = lengths.traces if settings.method_class.needs_traces else 0
     traces = min(lengths.traces, shown)
-    opening = method.opening_sft_steps(settings.method, train.steps)
     return Work(
-        sft_steps=fewest,
-        sft_steps_expected=expected,
+        sft_steps=plan.fewest,
+        sft_steps_expected=plan.expected,
         rl_steps=rl_steps,
         prompts=prompts,
         rollouts=rollouts,
@@ -105,8 +103,8 @@ def work(settings: Settings, lengths: Lengths, parameters: int | None) -> Work:
         trace_tokens=round(traces * lengths.trace),
         flops=None if parameters is None else total(sft.flops(parameters), rl.flops(parameters)),
         opening={
-            "trained_tokens": opening * sft.trained_tokens,
-            "flops": opening * sft.flops(parameters or 0),
+            "trained_tokens": plan.opening * sft.trained_tokens,
+            "flops": plan.opening * sft.flops(parameters or 0),
         },
     )
 
@@ -124,7 +122,7 @@ def _rl_cost(settings: Settings, lengths: Lengths) -> UpdateCost:
     """Of one step at most; a search samples, and what it samples beyond a group is not trained on."""
     train = settings.train
     rows = train.prompts_per_step * (settings.group_size or 0)
-    extra = train.prompts_per_step * settings.method_class.extra_rollouts(settings.method)
+    extra = train.prompts_per_step * settings.method.extra_rollouts
     read = round(rows * (lengths.prompt + train.max_completion_tokens))
     return UpdateCost(
         prompt_tokens=round((rows + extra) * lengths.prompt),
@@ -185,7 +183,7 @@ def _bought(
         return "not known beforehand"
     if total < limit:
         return f"not reached in {steps:,} steps"
-    first = settings.method_class.opening_sft_steps(settings.method, steps)
+    first = settings.method.plan(steps).opening
     if limit <= opening:
         bought = ceil(limit / opening * first)
     else:

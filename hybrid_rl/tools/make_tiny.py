@@ -24,6 +24,7 @@ from hybrid_rl.models.decoding import LanguageModel
 from hybrid_rl.models.generation import generate
 from hybrid_rl.models.sampling import Request, SamplingParams
 from hybrid_rl.training import demonstrations
+from hybrid_rl.types import Demonstration
 
 log = logging.getLogger(__name__)
 
@@ -147,7 +148,7 @@ def prompt_ids(problem: ledger.Problem, tokenizer: PreTrainedTokenizerFast) -> t
     return _ids(text, tokenizer)
 
 
-def _row(rng: random.Random, tokenizer: PreTrainedTokenizerFast) -> demonstrations.Demonstration:
+def _row(rng: random.Random, tokenizer: PreTrainedTokenizerFast) -> Demonstration:
     """A problem and the pupil's solution, or its end after some lines that it is shown."""
     problem = ledger.draw(rng, OPERATIONS, None)
     shown = ""
@@ -156,7 +157,7 @@ def _row(rng: random.Random, tokenizer: PreTrainedTokenizerFast) -> demonstratio
     else:
         solution = ledger.pupil_solution(problem, rng)
     context = (*prompt_ids(problem, tokenizer), *_ids(shown, tokenizer))
-    return context, (*_ids(solution, tokenizer), tokenizer.eos_token_id)
+    return Demonstration(context, (*_ids(solution, tokenizer), tokenizer.eos_token_id))
 
 
 def _ids(text: str, tokenizer: PreTrainedTokenizerFast) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hybrid_rl.methods.base import Method
+from hybrid_rl.methods.base import Method, MethodSettings
 from hybrid_rl.recording.budget import Spent
 from hybrid_rl.training.alarms import Guards
 from hybrid_rl.training.streams import Stream
@@ -28,7 +28,7 @@ class Position:
     questions: Stream[Example]
     demonstrations: Stream[Example] | None
     spent: Spent
-    method: Method
+    method: Method[MethodSettings]
     guards: Guards
 
     def state_dict(self, step: int) -> dict[str, Any]:

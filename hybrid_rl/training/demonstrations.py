@@ -11,14 +11,11 @@ from typing import Any, Literal
 import torch
 
 from hybrid_rl.training.lean.scoring import IGNORED, Request
-from hybrid_rl.types import Example, Ids
+from hybrid_rl.types import Demonstration, Example
 
 Head = Literal["scoring", "fused", "logits"]
 """Where log-probabilities come from: a model that `scoring.install` has taught; TRL's LM head, which never holds all
 logits, and divides them by the sampling temperature, so that it is right at temperature 1 only; or all logits."""
-
-Demonstration = tuple[Ids, Ids]
-"""Context and target; the loss covers the target only."""
 
 
 def rows(examples: Sequence[Example], end_id: int) -> list[Demonstration]:
@@ -27,7 +24,7 @@ def rows(examples: Sequence[Example], end_id: int) -> list[Demonstration]:
     for example in examples:
         if example.trace is None:
             raise ValueError(f"{example.id} has no trace to learn from")
-        found.append((example.prompt_ids, (*example.trace.ids, end_id)))
+        found.append(Demonstration(example.prompt_ids, (*example.trace.ids, end_id)))
     return found
 
 
@@ -55,7 +52,10 @@ def micro_batches(
     Where there are too few rows, a micro-batch is one row without a target: it keeps ranks in lock step and adds zero.
     """
     mine = rows[rank::world_size]
-    return [collate(mine[i::count] or [(rows[0][0], ())], pad_id) for i in range(count)]
+    return [
+        collate(mine[i::count] or [Demonstration(rows[0].context, ())], pad_id)
+        for i in range(count)
+    ]
 
 
 def loss_sum(

@@ -9,7 +9,9 @@ from hybrid_rl.types import Update
 def of_update(update: Update, step: int, train: TrainSettings) -> float:
     """For optimizer step `step`, from 0: where the method gives no progress of its own, that of the whole run."""
     phase = train.sft if (update.schedule or update.kind) == "sft" else train.rl
-    return learning_rate(phase, step / train.steps if update.progress is None else update.progress)
+    return learning_rate(
+        phase, step / train.steps if update.schedule_position is None else update.schedule_position
+    )
 
 
 def learning_rate(phase: PhaseSettings, progress: float) -> float:

@@ -23,7 +23,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from hybrid_rl.config.batch import Batch
 from hybrid_rl.config.settings import Settings
-from hybrid_rl.methods.base import Method
+from hybrid_rl.methods.base import Method, MethodSettings
 from hybrid_rl.models import generation, loading, saving, vllm
 from hybrid_rl.models.decoding import LanguageModel
 from hybrid_rl.models.sampling import Request, SamplingParams
@@ -39,7 +39,7 @@ from hybrid_rl.training.learning_rate import of_update
 from hybrid_rl.training.reference import load_reference, renew_reference, save_reference
 from hybrid_rl.training.save_and_stop import asked_to_stop
 from hybrid_rl.training.streams import Stream
-from hybrid_rl.types import Example, Group, Ids, Result, Update
+from hybrid_rl.types import Demonstration, Example, Group, Ids, Result, Update
 from hybrid_rl.verification.grader import Grades
 
 
@@ -53,7 +53,7 @@ class HybridTrainer(LeanGrpoTrainer):
         args: GRPOConfig,
         tokenizer: PreTrainedTokenizerBase,
         eos_ids: Sequence[int],
-        method: Method,
+        method: Method[MethodSettings],
         examples: Sequence[Example],
         grader: Grades,
         settings: Settings,
@@ -98,12 +98,14 @@ class HybridTrainer(LeanGrpoTrainer):
         self._started = time.monotonic()
         self._update = update
         if self.is_deepspeed_enabled and (update.measure_only or update.own_moments):
-            raise ValueError(f"DeepSpeed cannot do {update}; Method.beyond_deepspeed must say so")
+            raise ValueError(
+                f"DeepSpeed cannot do {update}; beyond_deepspeed of its settings must say so"
+            )
         self._cost = self.attempt.cost = UpdateCost()
         self._results: list[Result] = []
         self._groups: list[Group] = []
         self._rewards: list[float] = []
-        self._demonstrated: list[demonstrations.Demonstration] = []
+        self._demonstrated: list[Demonstration] = []
 
     # One decision per optimizer step.
 
@@ -149,6 +151,11 @@ class HybridTrainer(LeanGrpoTrainer):
 
     def _question_rows(self) -> list[dict[str, str]]:
         """This rank's questions, each repeated for its group, the way TRL expects them."""
+        if self.settings.group_size is None:
+            raise ValueError(
+                f"{self.settings.method_target} asked for an RL update, but method.group_size is null;"
+                " its settings must declare `group_size: int`"
+            )
         examples = self.questions.following(self.settings.train.prompts_per_step)
         first = self.accelerator.process_index * self.batch.prompts_per_device
         self._examples = examples[first : first + self.batch.prompts_per_device]

@@ -1,6 +1,5 @@
 """Every option and every preset composes and loads; a new file in conf/ is found by listing the folder."""
 
-import importlib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from omegaconf import OmegaConf
 from hybrid_rl.config import rules
 from hybrid_rl.config.composing import config_dir
 from hybrid_rl.config.settings import Settings
+from hybrid_rl.methods.lookup import method_class, settings_class
 from hybrid_rl.methods.sasr import switch_probability
 from tests.conftest import Compose, Load
 
@@ -48,8 +48,7 @@ def test_the_groups_are_those_of_the_readme() -> None:
 def test_an_option_has_the_keys_of_its_schema(composed: Compose, group: str, option: str) -> None:
     values: Any = OmegaConf.to_container(composed(f"{group}={option}")[group])
     if group == "method":
-        module, _, name = values.pop("_target_").rpartition(".")
-        schema = getattr(importlib.import_module(module), name).Settings
+        schema = settings_class(method_class(values.pop("_target_")))
     else:
         schema = Settings.model_fields[group].annotation
     assert set(values) == set(schema.model_fields)

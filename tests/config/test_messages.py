@@ -91,5 +91,5 @@ def test_a_key_that_a_preset_left_behind_names_the_preset(
         loading.load_settings(config, tmp_path, choices=choices, typed=["method"])
     assert str(error.value) == (
         "method.sft_fraction = 0.4: no such setting; method=sft has none,"
-        " experiment=mixed sets it for another method; method has name"
+        " experiment=mixed sets it for another method; method has name, group_size"
     )

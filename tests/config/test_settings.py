@@ -7,6 +7,7 @@ import pytest
 from hybrid_rl.config import rules
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import SettingsError
+from hybrid_rl.methods.grpo import GrpoSettings
 from tests.conftest import Compose, Load
 
 HUB = "{kind:hub,path:org/set,config:null,split:train,revision:null,limit:null}"
@@ -168,7 +169,7 @@ def test_settings_come_back_equal_from_json(load: Load, tmp_path: Path) -> None:
     path.write_text(settings.model_dump_json(indent=2))
     again = Settings.load_json(path)
     assert again == settings
-    assert type(again.method) is settings.method_class.Settings
+    assert type(again.method) is GrpoSettings
 
 
 def test_settings_are_frozen(load: Load) -> None:

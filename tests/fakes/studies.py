@@ -78,6 +78,16 @@ def write_decisions(run: RunDir) -> None:
             {"step": step, "kind": kind, "note": told, "groups": groups if kind == "rl" else []}
         )
     write_text(run.decisions, "".join(f"{json.dumps(line)}\n" for line in lines))
+    labels = {
+        "p": ("probability of SFT", "share", "update"),
+        "buffer": ("questions in the buffer", "mean", "update"),
+    }
+    labels["prefix_share"] = ("share of the expert's trace given (anchor)", "share", "group")
+    told = {
+        name: dict(zip(("label", "kind", "of"), label, strict=True))
+        for name, label in labels.items()
+    }
+    write_json(run.notes, told)
 
 
 def write_rollouts(run: RunDir, steps: int, groups: int, size: int, text: str = "# 7") -> None:

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from hybrid_rl.methods.alternate import Alternate, kind_of
+from hybrid_rl.methods.alternate import Alternate, AlternateSettings, kind_of
 from hybrid_rl.types import Kind
 
 
 def settings(
     every: int = 3, warmup_steps: int | float = 0, sft_schedule: Kind = "sft"
-) -> Alternate.Settings:
-    return Alternate.Settings(
+) -> AlternateSettings:
+    return AlternateSettings(
         name="alternate",
         group_size=4,
         every=every,
@@ -37,7 +37,7 @@ def test_warmup_comes_first() -> None:
 
 def test_each_phase_runs_through_its_own_schedule() -> None:
     method = Alternate(settings(warmup_steps=0.5), {}, seed=0, steps=8)
-    progress = [method.next_update(step).progress for step in range(8)]
+    progress = [method.next_update(step).schedule_position for step in range(8)]
     assert progress == [0, 0.25, 0.5, 0.75, 0, 0.25, 0.5, 0.75]
 
 
@@ -47,7 +47,7 @@ def test_more_steps_after_a_resume_leave_the_warmup_as_it_was() -> None:
     longer.load_state_dict(json.loads(json.dumps(method.state_dict())))
     updates = [longer.next_update(step) for step in range(4, 20)]
     assert [update.kind for update in updates] == ["rl", "sft"] * 8
-    assert [update.progress for update in updates] == [since / 16 for since in range(16)]
+    assert [update.schedule_position for update in updates] == [since / 16 for since in range(16)]
 
 
 @pytest.mark.parametrize("schedule", ["sft", "rl"])
@@ -64,7 +64,7 @@ def test_sft_after_the_warmup_may_take_the_rate_of_rl(schedule: Kind) -> None:
 @pytest.mark.parametrize("every", [2, 3, 7])
 def test_expected_sft_steps_are_exact(every: int, warmup_steps: int | float) -> None:
     found = kinds(50, every=every, warmup_steps=warmup_steps).count("sft")
-    assert Alternate.expected_sft_steps(settings(every, warmup_steps), steps=50) == found
+    assert settings(every, warmup_steps).plan(50).expected == found
 
 
 @pytest.mark.parametrize("wrong", [{"every": 1}, {"warmup_steps": -1}, {"warmup_steps": 1.5}])

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from hybrid_rl.methods.grpo import Grpo
-from hybrid_rl.methods.sft import Sft
-from hybrid_rl.methods.sft_then_grpo import SftThenGrpo
+from hybrid_rl.methods.base import Plan
+from hybrid_rl.methods.grpo import Grpo, GrpoSettings
+from hybrid_rl.methods.sft import Sft, SftSettings
+from hybrid_rl.methods.sft_then_grpo import SftThenGrpo, SftThenGrpoSettings
 from hybrid_rl.types import Attempt, Example, Group, Result, Rollout, Update, Verdict
 
 QUESTIONS = [Example(name, (1,), name, "2") for name in ("a", "b")]
@@ -32,11 +33,11 @@ class Scripted:
 
 
 def grpo(group_size: int = 3, steps: int = 10) -> Grpo:
-    return Grpo(Grpo.Settings(name="grpo", group_size=group_size), EXAMPLES, seed=0, steps=steps)
+    return Grpo(GrpoSettings(name="grpo", group_size=group_size), EXAMPLES, seed=0, steps=steps)
 
 
 def sft_then_grpo(fraction: float, steps: int) -> SftThenGrpo:
-    settings = SftThenGrpo.Settings(name="sft_then_grpo", group_size=2, sft_fraction=fraction)
+    settings = SftThenGrpoSettings(name="sft_then_grpo", group_size=2, sft_fraction=fraction)
     return SftThenGrpo(settings, EXAMPLES, seed=0, steps=steps)
 
 
@@ -78,22 +79,24 @@ def test_grpo_is_rl_whatever_happens() -> None:
         method.observe_results(step, [Result("a", 0, 3)])
         method.observe_norm(step, Update("rl"), 0.0)
     assert method.state_dict() == {}
-    assert Grpo.expected_sft_steps(method.settings, 10) == 0
+    assert method.settings.plan(10) == Plan()
 
 
 def test_sft_is_supervised_throughout_and_never_samples() -> None:
-    method = Sft(Sft.Settings(name="sft"), EXAMPLES, seed=0, steps=5)
+    method = Sft(SftSettings(name="sft"), EXAMPLES, seed=0, steps=5)
     assert [method.next_update(step) for step in range(5)] == [Update("sft")] * 5
-    assert Sft.expected_sft_steps(method.settings, 5) == 5
+    assert method.settings.plan(5) == Plan(opening=5, fewest=5, expected=5)
     assert Sft.needs_traces
-    assert not Sft.needs_rollouts
+    assert method.settings.group_size is None
 
 
 def test_sft_comes_first_and_each_phase_has_its_own_schedule() -> None:
     method = sft_then_grpo(0.4, steps=5)
     updates = [method.next_update(step) for step in range(5)]
     assert [update.kind for update in updates] == ["sft", "sft", "rl", "rl", "rl"]
-    assert [update.progress for update in updates] == pytest.approx([0, 1 / 2, 0, 1 / 3, 2 / 3])
+    assert [update.schedule_position for update in updates] == pytest.approx(
+        [0, 1 / 2, 0, 1 / 3, 2 / 3]
+    )
 
 
 def test_more_steps_after_a_resume_prolong_the_rl_phase() -> None:
@@ -101,7 +104,7 @@ def test_more_steps_after_a_resume_prolong_the_rl_phase() -> None:
     longer.load_state_dict(json.loads(json.dumps(method.state_dict())))
     updates = [longer.next_update(step) for step in range(10)]
     assert [update.kind for update in updates] == ["sft"] * 2 + ["rl"] * 8
-    assert [update.progress for update in updates[2:]] == [since / 8 for since in range(8)]
+    assert [update.schedule_position for update in updates[2:]] == [since / 8 for since in range(8)]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +114,7 @@ def test_each_phase_has_at_least_one_step(fraction: float, steps: int, expected:
     method = sft_then_grpo(fraction, steps)
     kinds = [method.next_update(step).kind for step in range(steps)]
     assert kinds.count("sft") == expected
-    assert SftThenGrpo.expected_sft_steps(method.settings, steps) == expected
+    assert method.settings.plan(steps) == Plan(expected, expected, expected)
 
 
 @pytest.mark.parametrize("wrong", [0.0, 1.0, -0.1])
@@ -128,4 +131,4 @@ def test_a_group_of_one_is_refused() -> None:
 def test_an_unknown_setting_is_refused() -> None:
     wrong: dict[str, Any] = {"name": "grpo", "group_size": 4, "group_sze": 4}
     with pytest.raises(ValidationError, match="group_sze"):
-        Grpo.Settings(**wrong)
+        GrpoSettings(**wrong)

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from hybrid_rl.methods.bread import Bread, informative
+from hybrid_rl.methods.bread import Bread, BreadSettings, informative
 from hybrid_rl.types import Attempt, Example, Group, Result, Rollout, Trace, Verdict
 
 RIGHT, WRONG = Verdict("correct", 1.0), Verdict("wrong", 0.0)
 
 
-def settings(**changed: Any) -> Bread.Settings:
+def settings(**changed: Any) -> BreadSettings:
     values: dict[str, Any] = {
         "name": "bread",
         "group_size": 8,
@@ -24,7 +24,7 @@ def settings(**changed: Any) -> Bread.Settings:
         "max_prefix_share": 1.0,
         "max_prefix_tokens": None,
     }
-    return Bread.Settings.model_validate(values | changed)
+    return BreadSettings.model_validate(values | changed)
 
 
 def question(name: str, lines: int | None = 10) -> Example:

@@ -7,14 +7,14 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from pydantic import ValidationError
 
-from hybrid_rl.methods.bread_relift import BreadRelift
+from hybrid_rl.methods.bread_relift import BreadRelift, BreadReliftSettings
 from hybrid_rl.types import Attempt, Example, Group, Result, Rollout, Trace, Verdict
 from tests.fakes.places import CONF
 
 RIGHT, WRONG = Verdict("correct", 1.0), Verdict("wrong", 0.0)
 
 
-def settings(**changed: Any) -> BreadRelift.Settings:
+def settings(**changed: Any) -> BreadReliftSettings:
     """The shipped defaults, with a small group and a small SFT batch."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
         composed = compose("method/bread_relift").method
@@ -23,7 +23,7 @@ def settings(**changed: Any) -> BreadRelift.Settings:
     del values["_target_"]
     values["group_size"] = values["bread"]["group_size"] = values["relift"]["group_size"] = 4
     values["relift"]["batch_size"] = 2
-    return BreadRelift.Settings.model_validate(values | changed)
+    return BreadReliftSettings.model_validate(values | changed)
 
 
 def question(name: str, lines: int | None = 10) -> Example:
@@ -54,7 +54,7 @@ def method(*examples: Example, **changed: Any) -> BreadRelift:
     for key, value in changed.items():
         section, _, name = key.partition("__")
         values[section][name] = value
-    chosen = BreadRelift.Settings.model_validate(values)
+    chosen = BreadReliftSettings.model_validate(values)
     return BreadRelift(chosen, {e.id: e for e in examples}, seed=0, steps=10)
 
 
@@ -190,7 +190,7 @@ def test_the_decision_log_has_both_notes() -> None:
 
 
 def test_the_work_is_estimated_as_for_relift() -> None:
-    assert BreadRelift.expected_sft_steps(settings(), 10) == 5
+    assert settings().plan(10).expected == 5
 
 
 def test_both_parts_share_one_group_size() -> None:
@@ -203,9 +203,9 @@ def test_both_parts_share_one_group_size() -> None:
 
 
 def test_moments_of_their_own_are_beyond_deepspeed_here_too() -> None:
-    assert BreadRelift.beyond_deepspeed(method().settings) is None
+    assert method().settings.beyond_deepspeed is None
     own = method(relift__own_moments=True).settings
-    assert BreadRelift.beyond_deepspeed(own) == (
+    assert own.beyond_deepspeed == (
         "method.relift.own_moments = true",
         "method.relift.own_moments=false",
     )

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from hybrid_rl.methods.anchor_search import AnchorSearch
-from hybrid_rl.methods.bread import Bread
+from hybrid_rl.methods.bread import BreadSettings
 
 
-def settings(**changed: Any) -> Bread.Settings:
+def settings(**changed: Any) -> BreadSettings:
     values: dict[str, Any] = {
         "name": "bread",
         "group_size": 8,
@@ -26,7 +26,7 @@ def settings(**changed: Any) -> Bread.Settings:
         "max_prefix_share": 1.0,
         "max_prefix_tokens": None,
     }
-    return Bread.Settings.model_validate(values | changed)
+    return BreadSettings.model_validate(values | changed)
 
 
 def searched(

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from hybrid_rl.methods.base import Method
-from hybrid_rl.methods.bread import Bread
-from hybrid_rl.methods.grpo import Grpo
+from hybrid_rl.methods.bread import Bread, BreadSettings
+from hybrid_rl.methods.grpo import Grpo, GrpoSettings
 from hybrid_rl.types import Attempt, Example, Group, Result, Rollout, Trace, Verdict
 
 LENGTH, STRIDE, SIZE = 24, 3, 8
@@ -131,12 +131,12 @@ def bread(**changed: Any) -> Bread:
         "max_prefix_share": 1.0,
         "max_prefix_tokens": None,
     }
-    options = Bread.Settings.model_validate(values | changed)
+    options = BreadSettings.model_validate(values | changed)
     return Bread(options, {EXAMPLE.id: EXAMPLE}, seed=0, steps=1000)
 
 
 def grpo() -> Grpo:
-    return Grpo(Grpo.Settings(name="grpo", group_size=SIZE), {EXAMPLE.id: EXAMPLE}, 0, 1000)
+    return Grpo(GrpoSettings(name="grpo", group_size=SIZE), {EXAMPLE.id: EXAMPLE}, 0, 1000)
 
 
 def train(

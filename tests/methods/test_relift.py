@@ -11,7 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from hybrid_rl.methods import relift
-from hybrid_rl.methods.relift import Buffer, Relift
+from hybrid_rl.methods.relift import Buffer, Relift, ReliftSettings
 from hybrid_rl.types import Example, Result, Trace, Update
 
 AUTHORS_CODE = {
@@ -48,7 +48,7 @@ def build(examples: dict[str, Example], seed: int = 0, steps: int = 100, **chang
         "select": "hardest",
         "every": None,
     }
-    return Relift(Relift.Settings(**{**values, **changes}), examples, seed, steps)
+    return Relift(ReliftSettings(**{**values, **changes}), examples, seed, steps)
 
 
 def rl(method: Relift, step: int, hard: Iterable[str] = (), easy: Iterable[str] = ()) -> None:
@@ -190,7 +190,7 @@ def test_sft_update_carries_entropy_bonus_and_reasons() -> None:
     rl(method, 1, hard=["q2"], easy=["q3"])
     update = method.next_update(2)
     assert update.entropy_bonus == 0.25
-    assert update.progress is None
+    assert update.schedule_position is None
     assert update.note == {
         "buffer": 2,
         "oldest_epochs": 0.5,
@@ -346,4 +346,4 @@ def test_two_ranks_with_the_same_events_agree() -> None:
 @pytest.mark.parametrize(("every", "expected"), [(None, 50), (1, 50), (3, 25)])
 def test_expected_sft_steps_is_the_most_there_can_be(every: int | None, expected: int) -> None:
     settings = build(pool(1), every=every).settings
-    assert Relift.expected_sft_steps(settings, steps=100) == expected
+    assert settings.plan(100).expected == expected

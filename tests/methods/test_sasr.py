@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from hybrid_rl.methods import sasr
-from hybrid_rl.methods.sasr import Sasr
+from hybrid_rl.methods.sasr import Sasr, SasrSettings
 from hybrid_rl.methods.warmup import warmup_length
 from hybrid_rl.types import Update
 
@@ -17,7 +17,7 @@ INFINITY = float("inf")
 NAN = float("nan")
 
 
-def settings(**changes: Any) -> Sasr.Settings:
+def settings(**changes: Any) -> SasrSettings:
     values: dict[str, Any] = {
         "name": "sasr",
         "group_size": 4,
@@ -31,7 +31,7 @@ def settings(**changes: Any) -> Sasr.Settings:
         "fixed_probability": 0.5,
         "sft_steps": None,
     }
-    return Sasr.Settings(**{**values, **changes})
+    return SasrSettings(**{**values, **changes})
 
 
 def build(steps: int = 10, seed: int = 0, **changes: Any) -> Sasr:
@@ -121,7 +121,7 @@ def test_warmup_that_fills_the_run_is_refused() -> None:
         "lower the one or raise the other"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        Sasr.expected_sft_steps(settings(warmup_steps=10), steps=10)
+        settings(warmup_steps=10).plan(10)
 
 
 @pytest.mark.parametrize("wrong", [0, 2.5, -1])
@@ -133,7 +133,7 @@ def test_warmup_of_no_or_fractional_steps_is_refused(wrong: float) -> None:
 def test_each_phase_runs_through_its_own_schedule() -> None:
     updates = run(build(steps=10), range(10), norm=1.0)
     assert [update.kind for update in updates[:4]] == ["sft"] * 4
-    assert [update.progress for update in updates] == pytest.approx(
+    assert [update.schedule_position for update in updates] == pytest.approx(
         [0, 1 / 4, 2 / 4, 3 / 4, 0, 1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6]
     )
 
@@ -235,7 +235,7 @@ def test_more_steps_after_a_resume_leave_the_warmup_as_it_was() -> None:
     updates = run(longer, range(10, 100), norm=1.0)
     assert {update.note["phase"] for update in updates} == {"hybrid"}
     assert longer.warmup_norm == 2.0
-    assert [update.progress for update in updates] == pytest.approx(
+    assert [update.schedule_position for update in updates] == pytest.approx(
         [(step - 4) / 96 for step in range(10, 100)]
     )
 
@@ -318,7 +318,7 @@ def test_without_warmup_the_first_sft_norm_is_the_reference() -> None:
     method.observe_norm(1, Update("sft"), 6.0)
     method.observe_norm(2, Update("sft"), 2.0)
     assert method.next_update(3).note["p"] == pytest.approx(2 / (2 + 3 * 6))
-    assert method.next_update(5).progress == 0.5
+    assert method.next_update(5).schedule_position == 0.5
 
 
 @pytest.mark.parametrize(
@@ -332,7 +332,7 @@ def test_without_warmup_the_first_sft_norm_is_the_reference() -> None:
     ],
 )
 def test_expected_sft_steps(changes: dict[str, Any], expected: int) -> None:
-    assert Sasr.expected_sft_steps(settings(**changes), steps=100) == expected
+    assert settings(**changes).plan(100).expected == expected
 
 
 def test_sft_after_the_warmup_may_take_the_rate_of_rl() -> None:

@@ -51,7 +51,7 @@ def test_every_arm_that_does_not_compose_is_told_at_once(
         planned(tmp_path, job_settings, arms=arms)
     assert str(caught.value).splitlines() == [
         "study.arms.a: train.steps = 0: must be at least 1; e.g. train.steps=1",
-        "study.arms.b: method.group_size = 4: no such setting; method has name",
+        "study.arms.b: method.group_size = 4: must be null; leave it out",
     ]
 
 

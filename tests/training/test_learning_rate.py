@@ -48,4 +48,6 @@ def test_an_update_takes_the_rate_of_its_kind_unless_it_names_another(load: Load
     assert of_update(Update("sft"), 5, train) == 1e-3
     assert of_update(Update("rl"), 5, train) == pytest.approx(0.5e-4)
     assert of_update(Update("sft", schedule="rl"), 5, train) == pytest.approx(0.5e-4)
-    assert of_update(Update("sft", schedule="rl", progress=0.9), 5, train) == pytest.approx(1e-5)
+    assert of_update(
+        Update("sft", schedule="rl", schedule_position=0.9), 5, train
+    ) == pytest.approx(1e-5)

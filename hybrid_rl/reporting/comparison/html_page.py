@@ -38,7 +38,7 @@ from hybrid_rl.reporting.comparison.wording import (
     detectable_text,
     measure_name,
 )
-from hybrid_rl.reporting.panels import panels
+from hybrid_rl.reporting.decisions import panels, read_notes
 from hybrid_rl.reporting.record import RunRecord
 
 _SCRIPTS = ("elements.js", "charts.js", "sections.js", "rollouts.js", "page.js")
@@ -105,11 +105,13 @@ def _data(comparison: Comparison) -> dict[str, Any]:
 
 
 def _arm(arm: Arm) -> dict[str, Any]:
+    runs = [record.directory for record in arm.records]
+    notes = {name: note for run in runs for name, note in (read_notes(run) or {}).items()}
     return {
         "name": arm.name,
         "method": arm.records[0].method,
         "runs": [_run(record) for record in arm.records],
-        "panels": panels([read_jsonl(record.directory.decisions) for record in arm.records]),
+        "panels": panels([read_jsonl(run.decisions) for run in runs], notes),
     }
 
 

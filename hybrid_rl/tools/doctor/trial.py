@@ -19,7 +19,7 @@ from transformers import PreTrainedTokenizerBase, TrainerCallback
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.config.train import BudgetSettings
 from hybrid_rl.methods.base import Method
-from hybrid_rl.methods.grpo import Grpo
+from hybrid_rl.methods.grpo import GrpoSettings
 from hybrid_rl.models import loading, upstream
 from hybrid_rl.tools.doctor.plain_model import PlainModel, WeightedDemonstration
 from hybrid_rl.training.arguments import build
@@ -219,13 +219,12 @@ def _weights(trainer: HybridTrainer) -> Weights:
     return {name: full(weight).float().clone() for name, weight in named if weight.requires_grad}
 
 
-class _Script(Method):
+class _Script(Method[GrpoSettings]):
     """Given updates over given solutions; remembers what it is told."""
 
-    class Settings(Grpo.Settings):
-        pass
-
-    def __init__(self, settings: Any, examples: Sequence[Example], kinds: Sequence[Kind]) -> None:
+    def __init__(
+        self, settings: GrpoSettings, examples: Sequence[Example], kinds: Sequence[Kind]
+    ) -> None:
         super().__init__(settings, {e.id: e for e in examples}, seed=0, steps=len(kinds))
         self.all, self.kinds = examples, kinds
         self.norms: list[float] = []
@@ -320,7 +319,7 @@ def _small(
             "model": settings.model.model_copy(update={"lora": lora}),
             "rollout": settings.rollout.model_copy(update={"engine": "transformers"}),
             "method_target": "hybrid_rl.methods.grpo.Grpo",
-            "method": Grpo.Settings(name="doctor", group_size=GROUP),
+            "method": GrpoSettings(name="doctor", group_size=GROUP),
             "train": train.model_copy(update=changed),
             "budget": BudgetSettings(**dict.fromkeys(BudgetSettings.model_fields)),
             "hardware": settings.hardware.model_copy(update={"micro_batch": micro_batch}),
