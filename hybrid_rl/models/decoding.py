@@ -1,5 +1,9 @@
 """A decode loop that does less work for the same tokens than transformers' `generate`.
 
+It is not vLLM, which needs a GPU and has to be sent the weights, nor transformers' continuous batching, whose packed
+rows draw other random numbers than `generate`, against which this loop is tested. Plain TRL spends half of a step in
+`generate`; with this loop and the savings of the update a step takes 0.5 to 0.7 of that (README, "Speed").
+
 A prompt that occurs several times is read once, its keys and values expanded to its rows; a row that has ended leaves
 the batch; the cache grows in place instead of being copied at every token. Random numbers are drawn as `generate`
 draws them, for rows that have left too, so the same seed gives the same completions up to float rounding.
@@ -58,7 +62,7 @@ def supports(model: Any) -> bool:
 def decode(
     language_model: LanguageModel, request: Request, params: SamplingParams, speed: SpeedSettings
 ) -> list[list[int]]:
-    """As many tokens per prompt as its limit; what follows a row's first end-of-sequence token is padding.
+    """The tokens drawn for each prompt, as many as its limit; what follows the first that ends a row is padding.
 
     The model must be in evaluation mode. The request's listener is told of rows that leave the batch, with all tokens
     that were drawn for them so far.
@@ -104,7 +108,7 @@ def decode(
 
 
 def warpers(params: SamplingParams) -> LogitsProcessorList | None:
-    """What bends the distribution before a draw, in the order of `generate`; None for temperature 0: no draw."""
+    """The changes to the distribution before a draw, in the order of `generate`; None where nothing is drawn."""
     if params.temperature == 0:
         return None
     chain = LogitsProcessorList()
@@ -145,7 +149,7 @@ def _prefill(
 def _choose(
     logits: torch.Tensor, bend: LogitsProcessorList | None, present: torch.Tensor, rows: int
 ) -> torch.Tensor:
-    """One token for each row that is present; random numbers are drawn for all `rows`."""
+    """One token (B,) for each row that is present; random numbers are drawn for all `rows`."""
     if bend is None:
         return logits.argmax(-1)
     read: Any = None  # the tokens so far, which none of these warpers looks at
@@ -170,6 +174,11 @@ class _GrowingLayer(DynamicLayer):
     keys: torch.Tensor
     values: torch.Tensor
 
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # transformers has no types for it
+        self._key_room = torch.empty(0)
+        self._value_room = torch.empty(0)
+
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -177,8 +186,6 @@ class _GrowingLayer(DynamicLayer):
         after = before + key_states.shape[-2]
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-            self._key_room = key_states.new_empty(0)
-            self._value_room = value_states.new_empty(0)
         if before == 0 or after > self._key_room.shape[-2]:
             self._key_room = _with_room(self.keys, key_states, after + GROWTH)
             self._value_room = _with_room(self.values, value_states, after + GROWTH)

@@ -1,6 +1,6 @@
-"""Generation on this machine: token ids in, token ids out, by our decode loop or by transformers.
+"""Generation in this process: token ids in, token ids out, by our decode loop or by transformers.
 
-Knows nothing of questions, rewards or methods. vLLM is the other place where text is generated.
+It knows nothing of questions, rewards or methods. `vllm` is the other place where text is generated.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ def generate(
     rows_per_call: int,
     speed: SpeedSettings | None = None,
 ) -> list[Ids]:
-    """One completion per prompt, in the same order, each of at least one token.
+    """Draws one completion per prompt, in the same order, each of at least one token.
 
     `speed` None samples with transformers' `generate`; with sharded weights that are not gathered nothing else keeps
     ranks in step. More than `rows_per_call` prompts are cut into calls of that many rows, prompts of like length

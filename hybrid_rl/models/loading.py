@@ -1,12 +1,13 @@
-"""Loads and saves the model and its tokenizer. Token ids and tensors stay with others.
+"""Loading of a model and its tokenizer, from this package, another one, a directory or the hub.
 
-Weights come from safetensors or GGUF files only: pickled weights can run code when they are read.
+It knows no trainer and draws nothing. Weights come from safetensors or GGUF files only: pickled weights can run code
+when they are read.
 """
 
 import importlib.metadata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import jinja2
 import torch
@@ -53,15 +54,16 @@ def location(settings: ModelSettings) -> str:
 
 
 def parameter_count(model: PreTrainedModel) -> int:
-    """Of the whole model: what ZeRO-3 keeps elsewhere counts too, each tied weight once."""
+    """How many parameters the whole model has: what ZeRO-3 keeps elsewhere counts too, each tied weight once."""
     return sum(getattr(weight, "ds_numel", weight.numel()) for weight in model.parameters())
 
 
 def load_tokenizer(settings: ModelSettings) -> PreTrainedTokenizerBase:
-    """With a chat template and a padding token; raises SettingsError where the former is missing or unusable.
+    """The tokenizer, with a chat template and a padding token; SettingsError where the template cannot be used.
 
     The padding token may be one that also ends a completion, as SmolLM2's is: whoever pads must mask by length.
     """
+    tokenizer: PreTrainedTokenizerBase
     if settings.tokenizer is not None:
         tokenizer = _found(AutoTokenizer, settings, settings.tokenizer, {}, "tokenizer")
         path = settings.tokenizer
@@ -83,9 +85,9 @@ def load_tokenizer(settings: ModelSettings) -> PreTrainedTokenizerBase:
 
 
 def load_model(settings: ModelSettings) -> PreTrainedModel:
-    """In the given dtype, with LoRA adapters if there are any.
+    """The model in the dtype of the settings, with LoRA adapters if there are any.
 
-    Raises SettingsError where it cannot be had whole: transformers would make up weights that the files lack.
+    Raises SettingsError where the model is not whole: transformers would make up weights that the files lack.
     """
     options: dict[str, Any] = {
         "dtype": getattr(torch, settings.dtype),
@@ -137,6 +139,7 @@ def parameters(settings: ModelSettings) -> int | None:
 
 
 def _gguf(settings: ModelSettings) -> dict[str, Any]:
+    """The option that makes transformers read a GGUF file, if there is one."""
     return {} if settings.gguf_file is None else {"gguf_file": settings.gguf_file}
 
 
@@ -147,7 +150,7 @@ def _found(
     options: Mapping[str, Any],
     setting: Literal["path", "tokenizer"] = "path",
 ) -> Any:
-    """What `loader` finds; transformers' many exceptions for "not there" become one line that names `setting`."""
+    """What `loader` finds; the many exceptions for what is not there become a SettingsError that names `setting`."""
     try:
         return loader.from_pretrained(
             path,
@@ -194,7 +197,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _refuse_gaps(settings: ModelSettings, path: str, report: Mapping[str, Iterable[Any]]) -> None:
-    """`report`: transformers' own, on what did not fit."""
+    """Raises SettingsError for tensors that transformers' `report` calls missing, or of another size."""
     missing = sorted(report["missing_keys"])
     misfits = sorted(name for name, *_ in report["mismatched_keys"])
     for names, what in (
@@ -209,6 +212,7 @@ def _refuse_gaps(settings: ModelSettings, path: str, report: Mapping[str, Iterab
 
 
 def _template(text_or_path: str) -> str:
+    """The text of a chat template that is given as text, or as the path of a .jinja file."""
     if not text_or_path.endswith(".jinja"):
         return text_or_path
     path = Path(text_or_path)
@@ -218,7 +222,7 @@ def _template(text_or_path: str) -> str:
 
 
 def _check_template(settings: ModelSettings, tokenizer: PreTrainedTokenizerBase) -> None:
-    """A mistyped path is valid Jinja too: a template that leaves the question out asks the same of every row."""
+    """Raises SettingsError for a template that leaves the question out, as a mistyped path does: it is valid Jinja."""
     given = settings.chat_template or "null"
     probe = "the question"
     try:
@@ -237,9 +241,10 @@ def _check_template(settings: ModelSettings, tokenizer: PreTrainedTokenizerBase)
 
 
 def _forget_quantization(model: PreTrainedModel) -> None:
-    """GGUF weights are dequantised on loading; left-over marks would keep the model from being saved and trained."""
-    model.hf_quantizer = None
-    model.is_quantized = False
+    """Removes the marks that GGUF weights leave once they are dequantised; transformers would not train or save."""
+    marked: Any = model  # to the type checker every attribute of a model is a tensor or a module
+    marked.hf_quantizer = None
+    marked.is_quantized = False
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
 
@@ -251,18 +256,20 @@ def _with_lora(model: PreTrainedModel, settings: LoraSettings) -> PreTrainedMode
         raise SettingsError(
             "model.lora: needs the package peft; pip install 'hybrid-rl[peft]'"
         ) from error
+    alpha: Any = settings.alpha  # peft only divides it by the rank; its annotation says int
     wanted = peft.LoraConfig(
         r=settings.rank,
-        lora_alpha=settings.alpha,
+        lora_alpha=alpha,
         lora_dropout=settings.dropout,
         target_modules=settings.target_modules,
         task_type="CAUSAL_LM",
     )
     try:
-        adapted: PreTrainedModel = peft.get_peft_model(model, wanted)
+        adapted = peft.get_peft_model(model, wanted)
     except ValueError as error:
         raise SettingsError(
             f"model.lora.target_modules = {settings.target_modules}: {_first_line(error)};"
             " give names of the model's linear layers, or all-linear"
         ) from error
-    return adapted
+    # Not one by its class, but it hands on to the model what it does not have itself.
+    return cast(PreTrainedModel, adapted)

@@ -18,7 +18,7 @@ from hybrid_rl.models import upstream
 
 @contextmanager
 def as_in_training(model: Any, hardware: HardwareSettings) -> Iterator[None]:
-    """Within it `model` rounds as hardware.precision says. Nothing changes where training has begun."""
+    """A context in which `model` rounds as hardware.precision says. Nothing changes once training has begun."""
     if not hardware.in_bfloat16 or upstream.is_prepared(model):
         yield
     elif hardware.deepspeed is None:
@@ -31,7 +31,7 @@ def as_in_training(model: Any, hardware: HardwareSettings) -> Iterator[None]:
 
 @contextmanager
 def _autocast(model: Any) -> Iterator[None]:
-    """As Accelerator.prepare_model: float32 weights, rounded by each operation; what comes out is float32."""
+    """The rounding of Accelerator.prepare_model: by each operation, from float32 weights to a float32 output."""
     own, forward = model.__dict__.get("forward"), model.forward.__func__
     rounding = torch.autocast(model.device.type, dtype=torch.bfloat16)
     model.forward = MethodType(convert_outputs_to_fp32(rounding(forward)), model)
@@ -45,7 +45,7 @@ def _autocast(model: Any) -> Iterator[None]:
 
 @contextmanager
 def _rounded(model: Any) -> Iterator[None]:
-    """As DeepSpeed, which rounds the weights themselves; what is sharded is rounded already."""
+    """The rounding of DeepSpeed: that of the weights themselves; what is sharded is rounded already."""
     kept = {p: p.data for p in model.parameters() if not hasattr(p, "ds_id")}
     for weight in kept:
         weight.data = weight.data.to(torch.bfloat16)

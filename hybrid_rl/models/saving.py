@@ -1,7 +1,4 @@
-"""Loads and saves the model and its tokenizer. Token ids and tensors stay with others.
-
-Weights come from safetensors or GGUF files only: pickled weights can run code when they are read.
-"""
+"""Saving of a model and its tokenizer into a directory that plain transformers loads, as safetensors."""
 
 import copy
 import os
@@ -21,7 +18,7 @@ def save(
     weights: dict[str, torch.Tensor] | None = None,
     eos_ids: Sequence[int] | None = None,
 ) -> None:
-    """A directory that plain transformers loads, LoRA merged in; whole or not there at all.
+    """Writes a directory that plain transformers loads, LoRA merged in; it is whole or not there at all.
 
     `weights`: gathered from all ranks, where the model itself holds only a shard. `eos_ids`: what ended a completion
     in training; None: what the tokenizer and the model name. Plain `generate` then answers as evaluation did: sampling
@@ -48,7 +45,7 @@ def save(
 
 
 def _merged(adapted: Any, weights: Mapping[str, torch.Tensor] | None) -> PreTrainedModel:
-    """The base model with its adapters merged in, a copy: `adapted` may still be trained or evaluated.
+    """A copy of the base model with its adapters merged in; `adapted` may still be trained or evaluated.
 
     `weights`: see `save`; a shard cannot be copied, so they go into a fresh model.
     """
@@ -63,6 +60,7 @@ def _merged(adapted: Any, weights: Mapping[str, torch.Tensor] | None) -> PreTrai
 
 
 def own_eos_ids(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel | None) -> list[int]:
+    """The tokens that end a completion by the word of the tokenizer and of the model; none may be named."""
     own = model.generation_config.eos_token_id if model is not None else None
     found = [tokenizer.eos_token_id, *([own] if isinstance(own, int) else own or [])]
     return list(dict.fromkeys(token for token in found if token is not None))

@@ -1,4 +1,4 @@
-"""Generation with vLLM, through TRL's own engine, client and weight sync. The second place where text is generated.
+"""Generation with vLLM, through TRL's own engine, client and weight sync; `generation` is the other place.
 
 Prompts go in and completions come out as token ids, one completion per prompt. All ranks enter every call: what they
 ask for is pooled and shared out evenly, so a rank may ask for nothing. vLLM draws from the weights as they are: they
@@ -51,7 +51,7 @@ class EngineError(SettingsError):
 
 
 class VllmEngine:
-    """`sample` is that of the trainer. Created by all ranks together, before anything is trained."""
+    """An engine whose `sample` answers for the trainer. All ranks create it together, before anything is trained."""
 
     def __init__(
         self,
@@ -64,7 +64,8 @@ class VllmEngine:
         self.settings: RolloutSettings = settings.rollout
         self._model = settings.model
         self.is_server = self.settings.engine == "vllm_server"
-        self.accelerator, self.eos_ids = accelerator, list(eos_ids)
+        self.accelerator = accelerator
+        self.eos_ids = list(eos_ids)
         self._sent: int | None = None
         evaluated = settings.eval.max_completion_tokens or 0
         longest = max(settings.train.max_completion_tokens, evaluated)
@@ -88,7 +89,7 @@ class VllmEngine:
         self._generation = self._clocked("starting", start_vllm) if self.is_server else start_vllm()
 
     def sample(self, request: Request, params: SamplingParams, updates: int) -> list[Ids]:
-        """One completion per prompt; `updates`: a number that changes when the weights do.
+        """Draws one completion per prompt; `updates` is a number that changes when the weights do.
 
         Raises EngineError, on all ranks where they can still be told.
         """
@@ -108,7 +109,7 @@ class VllmEngine:
     def _on_server(
         self, rows: Sequence[SeededPrompt], params: SamplingParams
     ) -> list[Sequence[int]]:
-        """Rank 0 asks, and tells the others."""
+        """The completions of all rows, for which rank 0 asks the server; it tells the other ranks."""
         answer: list[Any] = [None, None]
         if self.accelerator.is_main_process:
             try:
@@ -122,14 +123,14 @@ class VllmEngine:
         return drawn
 
     def _request(self, rows: Sequence[SeededPrompt], params: SamplingParams) -> list[Sequence[int]]:
-        """One request for all rows of one length limit; where they are seeded, one each: a request has one seed."""
+        """Asks once for the rows of each length limit, or where they are seeded once for each row."""
         client = self._generation.vllm_client
         common = {"ignore_eos": True, "stop_token_ids": self.eos_ids}
 
-        def ask(places: Sequence[int]) -> list[Sequence[int]]:
+        def ask(places: Sequence[int]) -> list[list[int]]:
             first = rows[places[0]]
             seed = {"seed": first.seed} if self.settings.seeded else {}
-            answer: list[Sequence[int]] = client.generate(
+            answer: list[list[int]] = client.generate(
                 prompts=[list(rows[place].ids) for place in places],
                 temperature=params.temperature,
                 top_p=params.top_p,
@@ -154,11 +155,12 @@ class VllmEngine:
     def _colocated(
         self, rows: Sequence[SeededPrompt], params: SamplingParams
     ) -> list[Sequence[int]]:
-        """Each rank's engine draws an even share."""
+        """The completions of all rows, of which each rank's engine draws an even share."""
         ranks, rank = self.accelerator.num_processes, self.accelerator.process_index
         mine = rows[rank::ranks]
+        engine: Any = vllm_generation  # it has vLLM's names where vLLM is installed
         parameters = [
-            vllm_generation.SamplingParams(
+            engine.SamplingParams(
                 n=1,
                 temperature=params.temperature,
                 top_p=params.top_p,
@@ -185,9 +187,8 @@ class VllmEngine:
         outcome: list[Any] = []
 
         def run() -> None:
-            if (
-                self.accelerator.device.type == "cuda"
-            ):  # each thread has a current device of its own
+            if self.accelerator.device.type == "cuda":
+                # Each thread has a current device of its own.
                 torch.cuda.set_device(self.accelerator.device)
             try:
                 outcome.extend((call(), None))
@@ -225,9 +226,9 @@ class VllmEngine:
 
 
 def served(model: ModelSettings) -> str:
-    """What a server is started with, quoted for a shell: a directory or a hub id; for a GGUF file, which one to make.
+    """What a server is to be started with, quoted for a shell: a directory or a hub id.
 
-    The weights that are sent are whole ones, and a server of the GGUF file would hold quantised ones.
+    For a GGUF file it says which directory to make: the weights that are sent are whole, the file's are quantised.
     """
     if model.gguf_file is not None:
         return shlex.quote(f"DIRECTORY WITH {model.gguf_file} AS SAFETENSORS")
@@ -248,12 +249,12 @@ def start_vllm(
 
 
 def _end_for_sure() -> None:
-    """End this process soon, also where threads that TRL's client waits with never return."""
+    """Ends this process soon, also where threads that TRL's client waits with never return."""
     timer = threading.Timer(_LAST_SECONDS, os._exit, (USER_ERROR,))
     timer.daemon = True
     timer.start()
 
 
 def _seeds(count: int) -> list[int]:
-    """From torch's generator: part of a checkpoint, and another one during evaluation."""
+    """Seeds from torch's generator, which is part of a checkpoint, and another one during evaluation."""
     return torch.randint(2**31 - 1, (count,)).tolist() if count else []

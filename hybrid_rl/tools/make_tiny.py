@@ -24,6 +24,7 @@ from hybrid_rl.models.decoding import LanguageModel
 from hybrid_rl.models.generation import generate
 from hybrid_rl.models.sampling import Request, SamplingParams
 from hybrid_rl.training import demonstrations
+from hybrid_rl.training.lean.scoring import IGNORED
 from hybrid_rl.types import Demonstration
 
 log = logging.getLogger(__name__)
@@ -110,7 +111,7 @@ def pretrain(steps: int, seed: int) -> tuple[LlamaForCausalLM, PreTrainedTokeniz
             group["lr"] = PEAK_LEARNING_RATE * rise * (1 - 0.9 * step / steps)
         rows = [_row(rng, tokenizer) for _ in range(BATCH_SIZE)]
         batch = demonstrations.collate(rows, tokenizer.pad_token_id)
-        tokens = (batch["labels"] != demonstrations.IGNORED).sum()
+        tokens = batch["labels"].ne(IGNORED).sum()
         loss = demonstrations.loss_sum(model, batch, entropy_bonus=0.0, head="logits") / tokens
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -135,7 +136,7 @@ def measure(
         SamplingParams(temperature, top_p=1.0, top_k=0, max_completion_tokens=64),
         rows_per_call=512,
     )
-    texts = [tokenizer.decode(ids) for ids in completions]
+    texts = [str(tokenizer.decode(list(ids))) for ids in completions]
     ends = [f"# {ledger.answer(problem)} {END}" for problem in drawn]
     return Figures(
         right=sum(t.endswith(end) for t, end in zip(texts, ends, strict=True)) / count,

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import torch
 
-from hybrid_rl.training.lean.scoring import IGNORED, Request
+from hybrid_rl.training.lean.scoring import IGNORED, ScoringRequest
 from hybrid_rl.types import Demonstration, Example
 
 Head = Literal["scoring", "fused", "logits"]
@@ -63,7 +63,7 @@ def loss_sum(
 ) -> torch.Tensor:
     """Sum over target tokens of -log p(token) - `entropy_bonus` * H(p), in nats, float32."""
     if head == "scoring":
-        request = Request(inputs["labels"], 0, 1.0, False, entropy_bonus != 0)
+        request = ScoringRequest(inputs["labels"], 0, 1.0, False, entropy_bonus != 0)
         log_probs, entropy = model(**_read(inputs), request=request)
         return -log_probs.sum() - entropy_bonus * entropy.sum()
     if head == "fused":

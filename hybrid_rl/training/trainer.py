@@ -61,7 +61,6 @@ class HybridTrainer(LeanGrpoTrainer):
         recorder: step_lines.Recorder,
     ) -> None:
         self.method, self.settings, self.batch, self.recorder = method, settings, batch, recorder
-        self.speed = settings.speed
         self.questions = Stream(examples, settings.seed, "questions")
         traced = [example for example in examples if example.trace]
         self.demonstrations = Stream(traced, settings.seed, "demonstrations") if traced else None
@@ -78,6 +77,7 @@ class HybridTrainer(LeanGrpoTrainer):
             train_dataset=Dataset.from_dict({"prompt": [""]}),
             processing_class=tokenizer,
             rollout_func=self._rollout,
+            speed=settings.speed,
         )
         self.remove_callback(PrinterCallback)
         self.watch = TrainingGuard(guards, settings, self.accelerator, model, recorder)

@@ -1,29 +1,35 @@
-"""TRL's GRPO update with less work for the same gradient; each saving has its switch in `speed`.
+"""A GRPO trainer that does less work than TRL's for the same gradient; each saving has its switch in `speed`.
 
-Knows TRL's trainer and nothing of methods. The loss itself stays TRL's: it is handed fewer rows, trimmed, and
+It knows TRL's trainer and nothing of methods. The loss itself stays TRL's: it is handed fewer rows, trimmed, and
 log-probabilities from `scoring`. What is logged of the policy (entropy, clipping) is that of the rows computed.
+The private names of TRL that it extends are listed in `models.upstream`.
 """
 
 from typing import Any
 
 import torch
 from transformers import PreTrainedModel
-from trl import GRPOTrainer
 from trl.trainer.callbacks import SyncRefModelCallback
+from trl.trainer.grpo_config import GRPOConfig
+from trl.trainer.grpo_trainer import GRPOTrainer
 from trl.trainer.utils import add_fused_lm_head
 
 from hybrid_rl.config.train import SpeedSettings
 from hybrid_rl.training.lean import microbatches, scoring
 from hybrid_rl.training.lean.microbatches import Inputs
+from hybrid_rl.training.lean.scoring import ScoringRequest
 
 
 class LeanGrpoTrainer(GRPOTrainer):
-    """A GRPOTrainer that leaves out what `speed` allows; `speed` is to be set before `__init__` is called."""
+    """A GRPOTrainer that leaves out what `speed` allows; its other arguments are those of GRPOTrainer."""
 
-    speed: SpeedSettings
+    args: GRPOConfig
+    # What each micro-step computes, a batch or None. To the type checker TRL's first assignment, None, is its type.
+    _buffered_inputs: list[Any] | None  # type: ignore[assignment]
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, speed: SpeedSettings, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.speed = speed
         model = self.accelerator.unwrap_model(self.model)
         self._lockstep = self.accelerator.num_processes > 1 or self.is_deepspeed_enabled
         """Whether every micro-step must run, with as many rows on all ranks."""
@@ -35,7 +41,7 @@ class LeanGrpoTrainer(GRPOTrainer):
         )
 
     def _can_score(self) -> bool:
-        """TRL's own kernel is the better one on a GPU, and the one that can gather sharded weights."""
+        """Whether `scoring` may replace TRL's kernel, which is the better one on a GPU and can gather shards."""
         on_cpu = self.accelerator.device.type == "cpu"
         alone = on_cpu and not self._sharded and not self.aux_loss_enabled
         return self.speed.completion_head and alone
@@ -47,10 +53,10 @@ class LeanGrpoTrainer(GRPOTrainer):
         return plugin is not None and plugin.zero_stage == 3
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-        """None: TRL would write one beside the checkpoints at every save."""
+        """Writes nothing: TRL would put a model card beside the checkpoints at every save."""
 
     def add_reference(self, reference: PreTrainedModel) -> None:
-        """The KL is to the weights as loaded; TRL would read them again by name, which GGUF files have not."""
+        """Takes the model that the KL is to; TRL would read it again by name, which a GGUF file does not have."""
         add_fused_lm_head(reference, temperature=self.temperature)
         if self._scores:
             scoring.install(reference)
@@ -60,11 +66,11 @@ class LeanGrpoTrainer(GRPOTrainer):
     # Rows that keep their place in the batch and are not learned from.
 
     def _trained_rows(self) -> list[bool] | None:
-        """For each row of this rank whether it is learned from. None, on every rank: all are."""
+        """Whether each row of this rank is learned from; None, and then on every rank, means all of them."""
         return None
 
     def _generate_and_score_completions(self, inputs: Any) -> Inputs:
-        """As TRL's; rows that are left out have no tokens in the loss, its normaliser, KL and entropy."""
+        """TRL's batch, in which rows that are left out have no tokens in the loss, its normaliser, KL and entropy."""
         batch: Inputs = super()._generate_and_score_completions(inputs)
         trained = self._trained_rows()
         if trained is None:
@@ -75,33 +81,44 @@ class LeanGrpoTrainer(GRPOTrainer):
         return batch
 
     def _calculate_rewards(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """As TRL's, (B of all ranks, 1); what is left out has no part in the spread over a batch."""
-        rewards = super()._calculate_rewards(*args, **kwargs)
+        """TRL's rewards, (B of all ranks, 1); a row that is left out has no part in the spread over a batch."""
+        rewards: torch.Tensor = super()._calculate_rewards(*args, **kwargs)
         trained = self._trained_rows()
         if trained is None or self.scale_rewards != "batch":
             return rewards
-        known = self.accelerator.gather(torch.tensor(trained, device=rewards.device))
+        known: torch.Tensor = self.accelerator.gather(torch.tensor(trained, device=rewards.device))
         return rewards.masked_fill(~known.unsqueeze(1), torch.nan)
 
     # Which rows pass through the model together.
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
+        """TRL's inputs of a micro-step; once TRL has filled its buffer anew, what is in it is planned anew."""
         before = self._buffered_inputs
         inputs = super()._prepare_inputs(generation_batch)
-        if self._buffered_inputs is before or not (self._skips or self.speed.token_budget):
+        plans = self._skips or self.speed.token_budget
+        if self._buffered_inputs is None or self._buffered_inputs is before or not plans:
             return inputs
         self._buffered_inputs = self._plan(self._buffered_inputs)
-        return self._buffered_inputs[self._step % self.args.steps_per_generation]
+        return self._buffered_inputs[self._micro_step]
 
     def training_step(
         self, model: Any, inputs: Any, num_items_in_batch: Any = None
     ) -> torch.Tensor:
-        """Nothing, for a micro-step that has no rows left."""
-        micro_step = self._step % self.args.steps_per_generation
+        """TRL's training step, or a loss of 0 where the plan has left the micro-step no rows."""
+        micro_step = self._micro_step
         if micro_step and self._buffered_inputs and self._buffered_inputs[micro_step] is None:
             self._step += 1
             return torch.zeros((), device=self.accelerator.device)
-        return super().training_step(model, inputs, num_items_in_batch)
+        trl: Any = super()  # it has no types for a training step
+        loss: torch.Tensor = trl.training_step(model, inputs, num_items_in_batch)
+        return loss
+
+    @property
+    def _micro_step(self) -> int:
+        """The place in TRL's buffer of the micro-step that runs."""
+        micro_steps = self.args.steps_per_generation
+        assert micro_steps is not None, "GRPOConfig works it out where it is not given"
+        return self._step % micro_steps
 
     def _plan(self, batches: list[Inputs]) -> list[Inputs | None]:
         """What each micro-step computes; None where nothing is left, which only follows those that have rows."""
@@ -115,7 +132,7 @@ class LeanGrpoTrainer(GRPOTrainer):
         return [*working, *[None] * (count - len(working))]
 
     def _within(self, batch: Inputs) -> Inputs | None:
-        """What is left of one micro-batch."""
+        """The rows of one micro-batch that are computed; None where there are none."""
         chosen = microbatches.kept(batch["advantages"].tolist(), self._skips)
         if self._lockstep:
             least = max(1, self._most_of_any_rank(len(chosen)))
@@ -123,7 +140,7 @@ class LeanGrpoTrainer(GRPOTrainer):
         return self._part(batch, sorted(chosen), batch, 1) if chosen else None
 
     def _across(self, batch: Inputs, count: int) -> list[Inputs]:
-        """All rows of the step put together anew, in at most `count` parts."""
+        """The rows of a whole step that are computed, put together anew in at most `count` micro-batches."""
         lengths = microbatches.lengths(batch)
         chosen = microbatches.kept(batch["advantages"].tolist(), self._skips)
         if self._lockstep:
@@ -154,13 +171,14 @@ class LeanGrpoTrainer(GRPOTrainer):
         )
 
     def _most_of_any_rank(self, number: int) -> int:
+        """The largest of the numbers that the ranks give."""
         counts = torch.tensor([number], device=self.accelerator.device)
         return int(self.accelerator.gather(counts).max())
 
     # What the loss is made of.
 
     def gradient_norm(self, batches: list[Inputs]) -> float:
-        """Of the summed losses of these micro-batches, before clipping; the gradient is forgotten."""
+        """The norm, before clipping, of the gradient of these micro-batches' summed losses; no weight changes."""
         for inputs in batches:
             with self.compute_loss_context_manager():
                 loss = self.compute_loss(self.model_wrapped, self._prepare_inputs(inputs))
@@ -171,7 +189,8 @@ class LeanGrpoTrainer(GRPOTrainer):
         return norm
 
     def _compute_loss(self, model: Any, inputs: Inputs) -> torch.Tensor:
-        loss = super()._compute_loss(model, inputs)
+        trl: Any = super()  # it has no types for a loss
+        loss: torch.Tensor = trl._compute_loss(model, inputs)
         return loss * inputs["loss_scale"] if "loss_scale" in inputs else loss
 
     def _get_per_token_logps_and_entropies(
@@ -185,18 +204,14 @@ class LeanGrpoTrainer(GRPOTrainer):
         compute_aux_loss: bool = False,
         **media: Any,
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
-        """As TRL's: log-probabilities, entropies where asked for, each (B, `logits_to_keep`), and None."""
+        """Log-probabilities and, where asked for, entropies, each (B, `logits_to_keep`); the router loss is TRL's."""
         if not self._scores:
-            return super()._get_per_token_logps_and_entropies(
-                model,
-                input_ids,
-                attention_mask,
-                logits_to_keep,
-                batch_size,
-                compute_entropy,
-                compute_aux_loss,
-                **media,
+            read = (input_ids, attention_mask, logits_to_keep, batch_size)
+            asked = (compute_entropy, compute_aux_loss)
+            found: tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None] = (
+                super()._get_per_token_logps_and_entropies(model, *read, *asked, **media)
             )
+            return found
         context = input_ids.shape[1] - logits_to_keep
         labels = input_ids.masked_fill(attention_mask == 0, scoring.IGNORED)
         labels[:, :context] = scoring.IGNORED
@@ -205,7 +220,7 @@ class LeanGrpoTrainer(GRPOTrainer):
         for ids, mask, wanted in zip(
             input_ids.split(size), attention_mask.split(size), labels.split(size), strict=True
         ):
-            request = scoring.Request(
+            request = ScoringRequest(
                 wanted, context, self.temperature, self._shares, self._entropy_bonus_enabled
             )
             with self.accelerator.autocast():

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 from trl.trainer.utils import add_fused_lm_head
 
 from hybrid_rl.training.lean import scoring
-from hybrid_rl.training.lean.scoring import IGNORED, Request
+from hybrid_rl.training.lean.scoring import IGNORED, ScoringRequest
 from tests.fakes import tiny
 
 pytestmark = pytest.mark.slow
@@ -75,7 +75,7 @@ def test_scores_and_gradients_are_those_of_all_logits(
     expected = plainly(model, rows, temperature)
     expected_gradient = gradients(model, expected, entropy_gradient)
     assert scoring.install(model)
-    request = Request(labels(rows), CONTEXT, temperature, shared, entropy_gradient)
+    request = ScoringRequest(labels(rows), CONTEXT, temperature, shared, entropy_gradient)
     found = model(**rows, request=request)
     for one, other in zip(found, expected, strict=True):
         assert torch.allclose(one, other, atol=1e-4)
@@ -88,7 +88,7 @@ def test_trls_fused_head_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None
     add_fused_lm_head(model, temperature=0.7, outputs=("log_probs", "entropy"))
     fused = model(**rows, labels=labels(rows), fused_lm_head=True)
     scoring.install(model)
-    found = model(**rows, request=Request(labels(rows), CONTEXT, 0.7, True, False))
+    found = model(**rows, request=ScoringRequest(labels(rows), CONTEXT, 0.7, True, False))
     assert torch.allclose(found[0], fused.log_probs[:, CONTEXT - 1 :], atol=1e-4)
     assert torch.allclose(found[1], fused.entropy[:, CONTEXT - 1 :], atol=1e-4)
 
@@ -105,10 +105,10 @@ def test_a_shared_context_is_read_once() -> None:
     rows, model = batch(), tiny.model()
     scoring.install(model)
     shapes = watch(model.base_model, lambda args, kwargs: tuple(kwargs["input_ids"].shape))
-    model(**rows, request=Request(labels(rows), CONTEXT, 1.0, True, False))
+    model(**rows, request=ScoringRequest(labels(rows), CONTEXT, 1.0, True, False))
     assert shapes == [(3, CONTEXT), (7, WIDTH - CONTEXT - 1)]
     del shapes[:]
-    model(**rows, request=Request(labels(rows), CONTEXT, 1.0, False, False))
+    model(**rows, request=ScoringRequest(labels(rows), CONTEXT, 1.0, False, False))
     assert shapes == [(7, WIDTH)]
 
 
@@ -117,7 +117,7 @@ def test_completions_of_one_token_need_their_context_alone() -> None:
     rows = {name: tensor[:, : CONTEXT + 1] for name, tensor in rows.items()}
     expected = plainly(model, rows, 1.0)[0]
     scoring.install(model)
-    found = model(**rows, request=Request(labels(rows), CONTEXT, 1.0, True, False))[0]
+    found = model(**rows, request=ScoringRequest(labels(rows), CONTEXT, 1.0, True, False))[0]
     assert torch.allclose(found, expected, atol=1e-4)
 
 
@@ -125,7 +125,7 @@ def test_a_batch_without_a_label_gives_a_zero_with_a_gradient() -> None:
     rows, model = batch(), tiny.model()
     scoring.install(model)
     nothing = torch.full_like(rows["input_ids"], IGNORED)
-    found = model(**rows, request=Request(nothing, CONTEXT, 1.0, True, False))[0]
+    found = model(**rows, request=ScoringRequest(nothing, CONTEXT, 1.0, True, False))[0]
     assert not found.any()
     found.sum().backward()
     assert all(not parameter.grad.any() for parameter in model.parameters())
@@ -151,6 +151,6 @@ def test_adapters_are_part_of_the_model(targets: str | list[str]) -> None:
     expected = plainly(model, rows, 1.0)[0]
     assert scoring.install(model) == (targets == "all-linear")
     if targets == "all-linear":
-        found = model(**rows, request=Request(labels(rows), CONTEXT, 1.0, True, False))[0]
+        found = model(**rows, request=ScoringRequest(labels(rows), CONTEXT, 1.0, True, False))[0]
         assert torch.allclose(found, expected, atol=1e-4)
         assert not torch.allclose(found, plainly(tiny.sharp_model(), rows, 1.0)[0], atol=1e-2)
