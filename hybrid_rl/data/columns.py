@@ -62,40 +62,24 @@ class BadRow(Exception):
 class Template:
     """Text with Jinja2 expressions over the columns of a row, such as `{{ question }}`."""
 
-    def __init__(self, text: str) -> None:
-        """Compiles the text. Raises ValueError, with a message, where it does not parse."""
-        environment = _Environment(self._print)
-        self.text = text
-        self._parts: list[str] = []
-        try:
-            self._tree = environment.parse(text)
-            self._compiled = environment.from_string(self._tree)
-        except TemplateSyntaxError as error:
-            raise ValueError(
-                f"{text} is no Jinja2 template ({error.message}); write, for example, {{{{ question }}}}"
-            ) from error
-        self._names = find_undeclared_variables(self._tree)
-        self.columns = sorted(self._names - {WHOLE_ROW})
+    def __init__(self, text: str, names: Sequence[str]) -> None:
+        """Compiles the text, for rows with columns of these names.
 
-    def problems(self, names: Sequence[str]) -> Iterator[str]:
-        """One message for each part that cannot be meant, in a template for rows with columns of these names."""
-        constant = not self._names
-        found = [
-            path
-            for data in self._tree.find_all(nodes.TemplateData)
-            for path in _SINGLE_BRACES.findall(data.data)
-            if constant or path in names or path.split(".")[0] in names
-        ]
-        for path in found:
-            yield f"{{{path}}} is plain text in a Jinja2 template; write {{{{ {_expression(path)} }}}}"
-        if constant and not found:
-            yield (
-                f"{self.text} names no column, so that every row would give the same text;"
-                f" write, for example, {{{{ {_expression(names[0])} }}}}"
-            )
-        for name in self.columns:
-            if name not in names:
-                yield f"there is no column {name}; {nearest(name, names)}"
+        Raises DataError where it does not parse, names other columns or none, or was written with single braces.
+        """
+        environment = _Environment(self._print)
+        try:
+            tree = environment.parse(text)
+            self._compiled = environment.from_string(tree)
+        except TemplateSyntaxError as error:
+            message = f"{text} is no Jinja2 template ({error.message})"
+            raise DataError([f"{message}; write, for example, {{{{ question }}}}"]) from error
+        self.text = text
+        self.columns = sorted(find_undeclared_variables(tree))
+        self._parts: list[str] = []
+        problems = [*self._problems(tree, names)]
+        if problems:
+            raise DataError(problems)
 
     def fill(self, row: Values) -> Filled:
         """The text for a row. Raises BadRow, and DataError for an access that the sandbox refuses."""
@@ -111,6 +95,21 @@ class Template:
             kind = "a value that its template cannot take"
             raise BadRow(kind, f"{self.text}: {error}") from error
         return Filled(text.strip(), self._parts)
+
+    def _problems(self, tree: nodes.Template, names: Sequence[str]) -> Iterator[str]:
+        for name in self.columns:
+            if name not in (*names, WHOLE_ROW):
+                yield f"there is no column {name}; {nearest(name, names)}"
+        texts = [data.data for data in tree.find_all(nodes.TemplateData)]
+        for braces in [found for text in texts for found in _SINGLE_BRACES.findall(text)]:
+            # Beside expressions, braces around no column's name are what they seem: \boxed{x}, say.
+            if not self.columns or braces in names or braces.split(".")[0] in names:
+                wanted = f"{{{{ {_expression(braces)} }}}}"
+                yield f"{{{braces}}} is plain text in a Jinja2 template; write {wanted}"
+                return
+        if not self.columns:
+            wanted = f"{{{{ {_expression(next(iter(names), 'question'))} }}}}"
+            yield f"{self.text} names no column, so every row would give the same text; write, for example, {wanted}"
 
     def _print(self, value: Any) -> str:
         """The text of one `{{ }}`; Jinja2 calls this for each."""
@@ -146,32 +145,23 @@ class _Environment(ImmutableSandboxedEnvironment):
         return self.getitem(obj, attribute)
 
 
+@dataclass(frozen=True)
 class RowMapping:
-    """Makes questions of the rows of one split, by templates that have no problems with them."""
+    """Makes questions of the rows of one split."""
 
-    def __init__(
-        self,
-        columns: Mapping[str, str],
-        names: Sequence[str],
-        system: str | None,
-        instruction: str | None,
-        answer_pattern: str | None,
-        remove_pattern: str | None,
-    ) -> None:
-        """Compiles `columns`, the templates by field; `names` are the columns of all rows, which one may leave out."""
-        self.templates = {field: Template(text) for field, text in columns.items()}
-        self.absent = dict.fromkeys(names)
-        self.system = system
-        self.instruction = instruction
-        self.answer_pattern = answer_pattern
-        self.remove_pattern = remove_pattern
+    templates: Mapping[str, Template]
+    """The compiled columns, by field of `Columns`."""
+    names: Sequence[str]
+    """The columns of all rows; one may leave some out."""
+    system: str | None
+    instruction: str | None
+    answer_pattern: str | None
+    remove_pattern: str | None
 
     def question(self, row: SourceRow) -> Found:
         """The question of a row. Raises BadRow, and DataError for an access that the sandbox refuses."""
-        values = {
-            **self.absent,
-            **row.values,
-        }  # a column left out of a line of JSON is one that holds null
+        # A column that a line of JSON leaves out is one that holds null.
+        values = {**dict.fromkeys(self.names), **row.values}
         asked = self._filled("prompt", values)
         key = digest(normalise("\n".join(asked.parts)))
         prompt = asked.text
@@ -222,23 +212,24 @@ class RowMapping:
         return re.sub(self.remove_pattern, "", text).strip() or None
 
 
-def templates_of(columns: Columns, with_trace: bool) -> dict[str, str]:
-    """Field -> template, of the fields that have one; a split without traces leaves theirs out."""
-    return {
-        field: text
-        for field, text in columns.model_dump().items()
-        if text is not None and (with_trace or field != "trace")
-    }
+def compile_columns(
+    columns: Columns, with_trace: bool, names: Sequence[str], setting: str
+) -> dict[str, Template]:
+    """The templates by field, of the fields that have one, for rows with columns of these names.
 
-
-def column_problems(columns: Mapping[str, str], names: Sequence[str]) -> list[tuple[str, str]]:
-    """(field, problem) for every template that does not parse, or does not fit rows with columns of these names."""
-    found: list[tuple[str, str]] = []
-    for field, text in columns.items():
+    Raises DataError with all problems of all templates, each with its `setting`, such as data.columns.prompt.
+    """
+    found: dict[str, Template] = {}
+    problems: list[str] = []
+    for field, text in columns.model_dump().items():
+        if text is None or (field == "trace" and not with_trace):
+            continue
         try:
-            found += [(field, problem) for problem in Template(text).problems(names)]
-        except ValueError as error:
-            found.append((field, str(error)))
+            found[field] = Template(text, names)
+        except DataError as error:
+            problems += [f"{problem} ({setting}.{field})" for problem in error.problems]
+    if problems:
+        raise DataError(problems)
     return found
 
 
@@ -258,7 +249,9 @@ def _refuse_empty(template: Template, filled: Filled, values: Values) -> Filled:
     """`filled`, if none of its parts is empty. Raises BadRow that names the column where it can."""
     if filled.text and all(part.strip() for part in filled.parts):
         return filled
-    empty = [f"column {name}" for name in template.columns if _is_empty(values[name])]
+    empty = [
+        f"column {name}" for name in template.columns if name in values and _is_empty(values[name])
+    ]
     what = empty[0] if empty else f"a part of {template.text}"
     raise BadRow(f"{what} is empty", f"{what} is empty")
 

@@ -1,14 +1,14 @@
-"""From questions to token ids, once: prompts through the chat template, traces with the place of every token.
+"""Turns questions into token ids, once: prompts through the chat template, traces with the place of every token.
 
-From here on a trace is its ids; nothing is decoded and encoded again, so what is trained on is what was counted and
-cut. Knows no source; needs a tokenizer, but not the library that made it.
+After that a trace is its ids; nothing is decoded and encoded again, so what is trained on is what was counted and cut.
+Knows no source; needs a tokenizer, but not the library that made it.
 """
 
 import logging
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import jinja2
@@ -25,7 +25,7 @@ _OPENING_TAG_AT_END = re.compile(r"(<[^<>/\s][^<>\s]*>)(\s*)\Z")
 
 @dataclass(frozen=True)
 class Examples:
-    """The splits of `Questions`, encoded."""
+    """The examples of every split, and every count that a reader of the run must know."""
 
     train: list[Example]
     dev: list[Example]
@@ -45,19 +45,20 @@ def encode(
 
     The prompt is the chat template with its generation prompt; the trace follows it directly and is tokenised on its
     own, as sampling would produce it. An opening tag, such as <think>, that ends the one and begins the other is left
-    out of the trace, as in ReLIFT's code. `answer_start`: where the statement of the answer begins in a text. Raises
-    DataError for prompts and traces that are too long where they may not be dropped, and for text that the tokenizer
-    cannot hold.
+    out of the trace, as in ReLIFT's code. `answer_start` says where the statement of the answer begins in a text, and
+    `max_completion_tokens` holds for a trace with its end-of-sequence token. Raises DataError for prompts and traces
+    that are too long where they may not be dropped, and for text that the tokenizer cannot hold.
     """
+    if not tokenizer.is_fast:
+        raise DataError(
+            [
+                f"model.tokenizer: {type(tokenizer).__name__} does not say where its tokens lie in the text; give a"
+                " tokenizer with a tokenizer.json"
+            ]
+        )
     encoder = _Encoder(tokenizer, settings, answer_start, max_completion_tokens, on_long_trace)
-    encoded = {
-        name: encoder.split(name, found)
-        for name, found in {
-            "train": questions.train,
-            "dev": questions.dev,
-            **questions.test,
-        }.items()
-    }
+    splits = {"train": questions.train, "dev": questions.dev, **questions.test}
+    encoded = {name: encoder.split(name, found) for name, found in splits.items()}
     if encoder.problems:
         raise DataError(encoder.problems)
     for note in encoder.notes:
@@ -70,31 +71,17 @@ def encode(
     )
 
 
+@dataclass
 class _Encoder:
-    """Encodes split after split and collects problems and counts."""
+    """An encoder of split after split, which collects problems and notes."""
 
-    def __init__(
-        self,
-        tokenizer: Any,
-        settings: DataSettings,
-        answer_start: Callable[[str], int],
-        max_completion_tokens: int,
-        on_long_trace: Literal["refuse", "drop"],
-    ) -> None:
-        if not tokenizer.is_fast:
-            raise DataError(
-                [
-                    f"model.tokenizer: {type(tokenizer).__name__} does not say where its tokens lie in the text; give a"
-                    " tokenizer with a tokenizer.json"
-                ]
-            )
-        self.tokenizer = tokenizer
-        self.settings = settings
-        self.answer_start = answer_start
-        self.max_completion_tokens = max_completion_tokens
-        self.on_long_trace = on_long_trace
-        self.problems: list[str] = []
-        self.notes: list[str] = []
+    tokenizer: Any
+    settings: DataSettings
+    answer_start: Callable[[str], int]
+    max_completion_tokens: int
+    on_long_trace: Literal["refuse", "drop"]
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def split(self, name: str, questions: Sequence[Question]) -> list[Example]:
         """The examples of one split, without those that are dropped."""
@@ -162,7 +149,7 @@ class _Encoder:
         return text
 
     def _traces(self, name: str, texts: Mapping[str, str]) -> dict[str, Trace]:
-        """Question id -> trace, of those of `texts` that fit."""
+        """The traces that fit, by question id, of the texts by question id."""
         if not texts:
             return {}
         encoded = self.tokenizer(
@@ -188,7 +175,7 @@ class _Encoder:
     def _check_faithful(
         self, where: str, what: Literal["prompt", "trace"], text: str, ids: Sequence[int]
     ) -> None:
-        """Decoding must give the text again but for blanks, or the model would be asked something else."""
+        """Notes a problem where decoding does not give the text again, but for blanks."""
         decoded = self.tokenizer.decode(
             list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
         )
@@ -207,7 +194,7 @@ class _Encoder:
         limit: str,
         policy: tuple[str, str],
     ) -> set[str]:
-        """Ids of the questions whose `what` is longer than `most` tokens; refuses them, or counts them."""
+        """The ids of the questions whose prompt or trace is longer than `most` tokens; refuses or counts them."""
         long = {question_id: length for question_id, length in lengths.items() if length > most}
         setting, choice = policy
         if choice == "refuse":
@@ -229,7 +216,7 @@ class _Encoder:
 
 
 def without_opening_tag(trace: str, prompt: str) -> str:
-    """What of `trace` follows `prompt`, which may end with the tag that the trace begins with, and the same blanks."""
+    """The trace without the tag that it begins with, and the blanks after it, where the prompt ends with the same."""
     opened = _OPENING_TAG_AT_END.search(prompt)
     if opened is None or not trace.lstrip().startswith(opened[1]):
         return trace
@@ -237,12 +224,12 @@ def without_opening_tag(trace: str, prompt: str) -> str:
 
 
 def _bare(text: str) -> str:
-    """Text without blanks, which word-level tokenizers lose, and in the form that many normalise to."""
+    """The text without blanks, which word-level tokenizers lose, in the Unicode form that many normalise to."""
     return "".join(unicodedata.normalize("NFKC", text).split())
 
 
 def _difference(text: str, decoded: str) -> str:
-    """Where two texts first differ, in a few characters of both."""
+    """The place where two texts first differ, as a few characters of both."""
     expected, found = _bare(text), _bare(decoded)
     place = next(
         (i for i, (a, b) in enumerate(zip(expected, found, strict=False)) if a != b),

@@ -7,19 +7,12 @@ and no method.
 import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from hybrid_rl.config.data import DataSettings, Source
 from hybrid_rl.data import sources
-from hybrid_rl.data.columns import (
-    BadRow,
-    Found,
-    RowMapping,
-    column_problems,
-    shown,
-    templates_of,
-)
+from hybrid_rl.data.columns import BadRow, Found, RowMapping, compile_columns, shown
 from hybrid_rl.data.questions import Questions, digest, fingerprint
 from hybrid_rl.data.sources import SourceRow
 from hybrid_rl.errors import DataError
@@ -99,13 +92,13 @@ def _questions(
     )
 
 
+@dataclass
 class _Findings:
     """The problems and the notes of one loading; a kind of problem that may be dropped becomes a note."""
 
-    def __init__(self, settings: DataSettings) -> None:
-        self.settings = settings
-        self.problems: list[str] = []
-        self.notes: list[str] = []
+    settings: DataSettings
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def refuse(self, place: str, text: str) -> None:
         """Notes a problem at a place: a split, or a row of it."""
@@ -172,13 +165,13 @@ class _Findings:
             raise DataError(self.problems)
 
 
+@dataclass
 class _Reader:
     """Reads sources, makes questions of their rows and checks them."""
 
-    def __init__(self, settings: DataSettings, grader: ChecksAnswers, findings: _Findings) -> None:
-        self.settings = settings
-        self.grader = grader
-        self.findings = findings
+    settings: DataSettings
+    grader: ChecksAnswers
+    findings: _Findings
 
     def read(self, split: str, source: Source) -> list[Found]:
         """The good questions of a split; traces are unchecked."""
@@ -196,15 +189,13 @@ class _Reader:
         """The templates of a split. Raises DataError for those that do not fit its rows."""
         own = split in self.settings.test_columns
         columns = self.settings.test_columns[split] if own else self.settings.columns
-        templates = templates_of(columns, with_trace=split == "train")
         names = list(dict.fromkeys(name for row in rows for name in row.values))
-        where = f"data.test_columns.{split}" if own else "data.columns"
-        problems = [
-            f"{sources.describe(source)}: {text} ({where}.{field})"
-            for field, text in column_problems(templates, names)
-        ]
-        if problems:
-            raise DataError(problems)
+        setting = f"data.test_columns.{split}" if own else "data.columns"
+        try:
+            templates = compile_columns(columns, split == "train", names, setting)
+        except DataError as error:
+            where = sources.describe(source)
+            raise DataError([f"{where}: {problem}" for problem in error.problems]) from error
         return RowMapping(
             templates,
             names,

@@ -14,44 +14,19 @@ from typing import Literal
 from hybrid_rl.config.data import check_people
 from hybrid_rl.data.questions import GeneratedQuestion
 
-_PATIENCE = 1000  # draws in a row without a new puzzle
+_PATIENCE = 1000  # so many draws in a row without a new puzzle, and there is hardly one left
 NAMES = (
-    *(
-        "Ada",
-        "Boris",
-        "Clara",
-        "Dario",
-        "Edith",
-        "Felix",
-        "Greta",
-        "Hugo",
-        "Irene",
-        "Jonas",
-        "Karla",
-    ),
-    *(
-        "Leon",
-        "Marta",
-        "Nils",
-        "Olga",
-        "Pavel",
-        "Quinn",
-        "Rosa",
-        "Stefan",
-        "Tilda",
-        "Ulrich",
-        "Vera",
-    ),
-    *("Walter", "Xenia", "Yusuf", "Zelda"),
-)
+    "Ada", "Boris", "Clara", "Dario", "Edith", "Felix", "Greta", "Hugo", "Irene", "Jonas", "Karla", "Leon", "Marta",
+    "Nils", "Olga", "Pavel", "Quinn", "Rosa", "Stefan", "Tilda", "Ulrich", "Vera", "Walter", "Xenia", "Yusuf", "Zelda",
+)  # fmt: skip
 Connective = Literal["and", "or", "if", "iff"]
 Roles = tuple[bool, ...]
-"""Per person: whether a knight."""
+"""Whether each person is a knight, in the order of the puzzle's names."""
 
 
 @dataclass(frozen=True)
 class Role:
-    """`person` (an index) is a knight, or is a knave."""
+    """The statement that `person`, an index, is a knight or, where `knight` is False, a knave."""
 
     person: int
     knight: bool
@@ -67,13 +42,13 @@ class Claim:
 
     @property
     def people(self) -> tuple[int, ...]:
-        """Who the claim is about."""
+        """The people whom the claim is about."""
         return (self.left.person,) if self.right is None else (self.left.person, self.right.person)
 
 
 @dataclass(frozen=True)
 class Puzzle:
-    """`claims[i]` is made by `names[i]`."""
+    """The islanders and what each says: `claims[i]` is made by `names[i]`."""
 
     names: tuple[str, ...]
     claims: tuple[Claim, ...]
@@ -113,7 +88,7 @@ def question(puzzle: Puzzle) -> str:
 
 
 def answer(puzzle: Puzzle) -> str:
-    """`(1) Ada is a knave`, a line per person. Raises ValueError unless there is exactly one solution."""
+    """The roles, a line per person: `(1) Ada is a knave`. Raises ValueError unless there is exactly one solution."""
     [roles] = solve(puzzle)
     return "\n".join(
         f"({number}) {_role(name, knight)}"
@@ -122,14 +97,15 @@ def answer(puzzle: Puzzle) -> str:
 
 
 def solution(puzzle: Puzzle) -> str:
-    """A step-by-step solution that ends with the answer: suppose a role, go back where that contradicts a claim."""
+    """The expert's solution: suppose a role, go back where that contradicts a claim, and end with the answer."""
     return "\n".join([*_search(puzzle), "All claims fit.", "", answer(puzzle)])
 
 
 def rows(size: int, seed: int, people: tuple[int, int]) -> list[GeneratedQuestion]:
     """`size` distinct puzzles, the number of people uniform in its range; the first are the same whatever the size.
 
-    Raises ValueError for a range outside 2..8, and where new puzzles can no longer be found.
+    The level is the number of people. Raises ValueError for a range outside 2..8, and where new puzzles can no longer
+    be found.
     """
     problem = check_people(people)
     if problem is not None:
@@ -156,6 +132,7 @@ def rows(size: int, seed: int, people: tuple[int, int]) -> list[GeneratedQuestio
 def _claim(rng: Random, speaker: int, people: int) -> Claim:
     """A role of someone else, or two roles of different people, the speaker perhaps among them."""
     if rng.random() < 0.4:
+        # Not of the speaker: "I am a knight" says nothing, and "I am a knave" nobody can say.
         other = rng.choice([person for person in range(people) if person != speaker])
         return Claim(Role(other, rng.random() < 0.5))
     left, right = (Role(person, rng.random() < 0.5) for person in rng.sample(range(people), 2))
@@ -164,6 +141,7 @@ def _claim(rng: Random, speaker: int, people: int) -> Claim:
 
 
 def _holds(claim: Claim, roles: Mapping[int, bool]) -> bool:
+    """Whether the claim is true, given who of those whom it is about is a knight."""
     left = roles[claim.left.person] == claim.left.knight
     if claim.right is None:
         return left
@@ -205,14 +183,14 @@ def _search(puzzle: Puzzle) -> list[str]:
 
 
 def _next_person(puzzle: Puzzle, roles: dict[int, bool]) -> int:
-    """Whom the claims of those already placed mention first, else the first one not placed."""
+    """The person to place next: whom the claims of those placed mention first, else the first one not placed."""
     candidates = [person for speaker in roles for person in puzzle.claims[speaker].people]
     candidates += range(len(puzzle.names))
     return next(person for person in candidates if person not in roles)
 
 
 def _contradiction(puzzle: Puzzle, roles: dict[int, bool]) -> str | None:
-    """The first claim that cannot have the truth its speaker gives it, whatever the others are; None: there is none."""
+    """The first claim that its speaker's role rules out, whatever those without a role are, in words; else None."""
     for speaker, knight in roles.items():
         claim = puzzle.claims[speaker]
         open_people = [person for person in claim.people if person not in roles]

@@ -16,21 +16,23 @@ from hybrid_rl.data.questions import GeneratedQuestion
 
 LABELS = "abcdefghijklmnop"
 assert len(LABELS) == MOST_OPERATIONS
-
-
 LARGEST = 3
+"""The largest number that one operation adds or takes away."""
 MODULUS = 100
 TERSE_STRIDE = 3
+"""A terse solution writes one line of so many."""
 VERBOSE_SHARE = 0.4
+"""The share of verbose solutions where they are mixed."""
 Kind = Literal["verbose", "terse"]
-"""`verbose`: every line; `terse`: every third, counted from the end, so the last operation is always written."""
+"""verbose: every line is written; terse: every third, counted from the end, so that the last operation is there."""
+Kinds = Literal["verbose", "terse", "mixed"]
 Range = tuple[int, int]
-"""Fewest and most, both included."""
+"""The fewest and the most, both included."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A start value in 0..99 and up to 16 operations, each +-1..3."""
+    """A start value from 0 to 99, and 1 to 16 operations, each of them 1 to 3 added or taken away."""
 
     start: int
     operations: tuple[int, ...]
@@ -64,18 +66,18 @@ def draw(rng: Random, operations: Range, subtractions: Range | None) -> Problem:
 
 
 def question(problem: Problem) -> str:
-    """`2 7 | a -1 b -3 c +2`."""
+    """The problem as the model reads it: `2 7 | a -1 b -3 c +2`."""
     steps = [f"{label} {_signed(n)}" for label, n in zip(LABELS, problem.operations, strict=False)]
     return " ".join([_digits(problem.start), "|", *steps])
 
 
 def answer(problem: Problem) -> str:
-    """The final total, `2 5`."""
+    """The final total in two digits: `2 5`."""
     return _digits((problem.start + sum(problem.operations)) % MODULUS)
 
 
 def solution(problem: Problem, kind: Kind) -> str:
-    """The expert's solution, a line per step written."""
+    """The expert's solution: lines for all operations or for some, then the total."""
     lines = _lines(problem.start, problem.operations)
     if kind == "terse":
         lines = lines[(len(lines) - 1) % TERSE_STRIDE :: TERSE_STRIDE]
@@ -83,7 +85,7 @@ def solution(problem: Problem, kind: Kind) -> str:
 
 
 def pupil_solution(problem: Problem, rng: Random, misread: float = 0.6) -> str:
-    """A solution by one who reads each minus as a plus with probability `misread` and computes correctly from there.
+    """The solution of a pupil who reads each minus as a plus with probability `misread`, and then computes correctly.
 
     The base model is pre-trained on these: format and arithmetic are right, hard problems hardly ever are.
     """
@@ -112,11 +114,11 @@ def rows(
     seed: int,
     operations: Range,
     subtractions: Range | None,
-    traces: Literal["verbose", "terse", "mixed"],
+    traces: Kinds,
 ) -> list[GeneratedQuestion]:
     """`size` distinct questions; the first of them are the same whatever the size and the kind of traces.
 
-    Raises ValueError where there are fewer different questions than asked for.
+    The level is the number of subtractions. Raises ValueError where there are fewer different questions than asked for.
     """
     available = count_problems(operations, subtractions)
     if size > available:
@@ -129,7 +131,10 @@ def rows(
         found[draw(rng, operations, subtractions)] = None
     return [
         GeneratedQuestion(
-            question(problem), answer(problem), solution(problem, kind), _level(problem)
+            question=question(problem),
+            answer=answer(problem),
+            trace=solution(problem, kind),
+            level=str(sum(n < 0 for n in problem.operations)),
         )
         for problem, kind in zip(found, _kinds(seed, traces), strict=False)
     ]
@@ -147,11 +152,9 @@ def count_problems(operations: Range, subtractions: Range | None) -> int:
 
 
 def _refuse_bad(operations: Range, subtractions: Range | None) -> None:
-    problem = check_operations(operations)
-    if problem is not None:
+    if problem := check_operations(operations):
         raise ValueError(f"operations {operations}: {problem}")
-    problem = check_subtractions(subtractions, operations)
-    if problem is not None:
+    if problem := check_subtractions(subtractions, operations):
         raise ValueError(f"subtractions {subtractions}: {problem}")
 
 
@@ -163,18 +166,13 @@ def _lines(start: int, operations: tuple[int, ...], labels: str = LABELS) -> lis
     return lines
 
 
-def _kinds(seed: int, traces: Literal["verbose", "terse", "mixed"]) -> Iterator[Kind]:
+def _kinds(seed: int, traces: Kinds) -> Iterator[Kind]:
+    """The kind of each question's trace, without end."""
     # A stream of its own: the questions must not depend on the kind of traces.
     rng = Random(f"ledger-traces-{seed}")
     while True:
-        if traces == "mixed":
-            yield "verbose" if rng.random() < VERBOSE_SHARE else "terse"
-        else:
-            yield traces
-
-
-def _level(problem: Problem) -> str:
-    return str(sum(n < 0 for n in problem.operations))
+        verbose = rng.random() < VERBOSE_SHARE
+        yield traces if traces != "mixed" else "verbose" if verbose else "terse"
 
 
 def _signed(n: int) -> str:
