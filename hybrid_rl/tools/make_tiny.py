@@ -1,9 +1,9 @@
 """Makes the embedded base model from nothing: `python -m hybrid_rl.tools.make_tiny OUT_DIR`.
 
-The pupil of `tasks.ledger` reads a minus as a plus six times in ten and computes correctly from there. A model
-pre-trained on such solutions knows the format and the arithmetic, yet solves a problem of ten subtractions about once
-in 10,000 tries: the situation in which methods differ. About two minutes on one core; the same seed, machine and
-library versions give the same weights.
+The model is trained on the solutions of a pupil, who reads a minus as a plus six times in ten and computes correctly
+from there; see `data.generators.ledger`. It then knows the format and the arithmetic, yet solves a problem of ten
+subtractions about once in 10,000 tries: the situation in which methods differ. This takes about two minutes on one
+core; the same seed, machine and library versions give the same weights.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from hybrid_rl.models.generation import generate
 from hybrid_rl.models.sampling import Request, SamplingParams
 from hybrid_rl.training import demonstrations
 from hybrid_rl.training.lean.scoring import IGNORED
-from hybrid_rl.types import Demonstration
+from hybrid_rl.types import Demonstration, Ids
 
 log = logging.getLogger(__name__)
 
@@ -42,27 +42,28 @@ BATCH_SIZE = 32
 PEAK_LEARNING_RATE = 4e-3
 WARMUP_STEPS = 50
 OPERATIONS = (1, 12)
+"""The fewest and the most operations of a problem to learn from."""
 PICKED_UP_SHARE = 0.5
-"""Share of rows that go on from shown lines: without them so small a model counts lines instead of reading labels."""
+"""The share of rows that go on from shown lines: without them so small a model counts lines and reads no labels."""
 EASY = ((2, 4), None)
 HARD = ((12, 12), (10, 10))
-"""Operations and subtractions of the two kinds of problems that the figures at the end are of."""
+"""The ranges of operations and subtractions of the hard problems that are measured; those of the easy ones above."""
 MEASURED = 2048
-"""Problems per figure: fewer cannot tell a success in 10,000 from one in 200."""
+"""How many problems are behind a figure: fewer cannot tell a success in 10,000 from one in 200."""
 _SOLUTION = re.compile(r"(?:[a-p] [+-][1-3] \d \d )+# \d \d <end>")
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Shares, from 0 to 1, of completions."""
+    """How completions are, as shares from 0 to 1."""
 
     right: float
     well_formed: float
-    """Lines of label, operation and total, then the mark and a total, whatever the numbers."""
+    """The share that has lines of label, operation and total, then the mark and a total, whatever the numbers."""
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
-    """One token per symbol; blanks and newlines only separate."""
+    """A tokenizer with one token per symbol; blanks and newlines only separate."""
     symbols = [PAD, END, USER, ASSISTANT, *ledger.vocabulary()]
     words = Tokenizer(models.WordLevel({s: i for i, s in enumerate(symbols)}, unk_token=PAD))
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
@@ -78,7 +79,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def build_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
-    """Untrained, about 0.1 M parameters."""
+    """The model before training, of about 0.1 M parameters."""
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=64,
@@ -99,7 +100,7 @@ def build_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
 
 
 def pretrain(steps: int, seed: int) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
-    """The pupil after `steps` batches of its own kind of solutions."""
+    """The model after `steps` batches of the pupil's solutions, and its tokenizer."""
     torch.manual_seed(seed)
     rng = random.Random(f"pretrain-{seed}")
     tokenizer = build_tokenizer()
@@ -107,6 +108,7 @@ def pretrain(steps: int, seed: int) -> tuple[LlamaForCausalLM, PreTrainedTokeniz
     optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_LEARNING_RATE, weight_decay=0.01)
     for step in track(range(steps), description="pre-training"):
         for group in optimizer.param_groups:
+            # A linear rise, and a linear fall to a tenth of the peak.
             rise = min(1.0, (step + 1) / WARMUP_STEPS)
             group["lr"] = PEAK_LEARNING_RATE * rise * (1 - 0.9 * step / steps)
         rows = [_row(rng, tokenizer) for _ in range(BATCH_SIZE)]
@@ -144,13 +146,13 @@ def measure(
     )
 
 
-def prompt_ids(problem: ledger.Problem, tokenizer: PreTrainedTokenizerFast) -> tuple[int, ...]:
-    text = f"{USER} {ledger.question(problem)} {ASSISTANT}"
-    return _ids(text, tokenizer)
+def prompt_ids(problem: ledger.Problem, tokenizer: PreTrainedTokenizerFast) -> Ids:
+    """The prompt that asks a problem, as the chat template gives it."""
+    return _ids(f"{USER} {ledger.question(problem)} {ASSISTANT}", tokenizer)
 
 
 def _row(rng: random.Random, tokenizer: PreTrainedTokenizerFast) -> Demonstration:
-    """A problem and the pupil's solution, or its end after some lines that it is shown."""
+    """A problem with the pupil's solution to learn, or with some lines of one and the end of it to learn."""
     problem = ledger.draw(rng, OPERATIONS, None)
     shown = ""
     if rng.random() < PICKED_UP_SHARE:
@@ -161,11 +163,12 @@ def _row(rng: random.Random, tokenizer: PreTrainedTokenizerFast) -> Demonstratio
     return Demonstration(context, (*_ids(solution, tokenizer), tokenizer.eos_token_id))
 
 
-def _ids(text: str, tokenizer: PreTrainedTokenizerFast) -> tuple[int, ...]:
+def _ids(text: str, tokenizer: PreTrainedTokenizerFast) -> Ids:
     return tuple(tokenizer.encode(text, add_special_tokens=False))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Trains the model, writes it, and says how good it is on easy and on hard problems."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("directory", type=Path, metavar="OUT_DIR")
     parser.add_argument("--steps", type=int, default=1500)

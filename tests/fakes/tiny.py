@@ -147,7 +147,8 @@ def settings(run_dir: Path, method: str = "grpo", **overrides: Any) -> Settings:
 
 
 def option(group: str, name: str) -> dict[str, Any]:
-    """What one file of conf/ says."""
-    made = OmegaConf.to_container(OmegaConf.load(config_dir() / group / f"{name}.yaml"))
+    """What one option of a group of conf/ says, with the files that it builds on."""
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        made = OmegaConf.to_container(compose(overrides=[f"+{group}={name}"])[group])
     assert isinstance(made, dict)
     return made
