@@ -70,8 +70,11 @@ def lengths_of(examples: Sequence[Example]) -> Lengths:
 
 
 def work(settings: Settings, lengths: Lengths, parameters: int | None) -> Work:
-    """An upper bound: every completion at full length, every search to its end, and an RL step where results or chance
-    decide on the kind, unless SFT costs more there."""
+    """The most work that the run may be.
+
+    Every completion is counted at full length and every search to its end; a step whose kind results or chance decide
+    is counted as RL, unless SFT costs more.
+    """
     train, method = settings.train, settings.method
     plan = method.plan(train.steps)
     rl_steps = train.steps - plan.fewest
@@ -119,7 +122,7 @@ def _sft_cost(settings: Settings, lengths: Lengths) -> UpdateCost:
 
 
 def _rl_cost(settings: Settings, lengths: Lengths) -> UpdateCost:
-    """Of one step at most; a search samples, and what it samples beyond a group is not trained on."""
+    """The most that one RL step costs; what a search samples beyond a group is read and drawn, not trained on."""
     train = settings.train
     rows = train.prompts_per_step * (settings.group_size or 0)
     extra = train.prompts_per_step * settings.method.extra_rollouts
