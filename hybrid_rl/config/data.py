@@ -1,4 +1,4 @@
-"""Types and limits of the data settings; the values live in conf/data/."""
+"""The types and limits of the data settings; conf/data/ holds their values."""
 
 from typing import Annotated, Literal
 
@@ -7,10 +7,13 @@ from pydantic import Field, ValidationInfo, field_validator
 from hybrid_rl.types import Section, refuse
 
 MOST_OPERATIONS = 16  # the ledger labels its operations a to p
-FEWEST_PEOPLE, MOST_PEOPLE = 2, 8
+FEWEST_PEOPLE = 2
+MOST_PEOPLE = 8
 
 
 class HubSource(Section):
+    """A data set on the Hugging Face hub."""
+
     kind: Literal["hub"]
     path: str
     config: str | None = None
@@ -20,22 +23,26 @@ class HubSource(Section):
 
 
 class FileSource(Section):
+    """Local files, read one after the other."""
+
     kind: Literal["file"]
     path: str | list[str]
-    """One or several of jsonl, json, parquet, csv; relative to the directory of launch."""
+    """One file or several of the kinds jsonl, json, parquet, csv; relative to the directory of launch."""
     limit: int | None = Field(default=None, ge=1)
 
 
 class LedgerSource(Section):
+    """The generator of the embedded default task."""
+
     kind: Literal["ledger"]
     size: int = Field(ge=1)
     seed: int
     operations: tuple[int, int]
-    """Fewest and most operations of a question."""
+    """The fewest and the most operations of a question."""
     subtractions: tuple[int, int] | None
-    """Fewest and most subtractions, the difficulty level; null: each sign is a fair coin."""
+    """The fewest and the most subtractions, the difficulty level; null: each sign is a fair coin."""
     traces: Literal["verbose", "terse", "mixed"]
-    """Lines that the expert writes: every one, every third, or either by question (0.4 to 0.6)."""
+    """The lines that the expert writes: every one, every third, or either by question (0.4 to 0.6)."""
 
     @field_validator("operations")
     @classmethod
@@ -54,11 +61,13 @@ class LedgerSource(Section):
 
 
 class KnightsSource(Section):
+    """The generator of puzzles of knights and knaves."""
+
     kind: Literal["knights"]
     size: int = Field(ge=1)
     seed: int
     people: tuple[int, int]
-    """Fewest and most inhabitants, the difficulty level; 2 to 8."""
+    """The fewest and the most inhabitants, the difficulty level; 2 to 8."""
 
     @field_validator("people")
     @classmethod
@@ -93,46 +102,47 @@ class Columns(Section):
 
 
 class DataSettings(Section):
+    """The sources of all splits, and how their rows become questions."""
+
     name: str
     directory: str | None
-    """Folder of local files; no more than a name for presets to use in paths, as ${data.directory}."""
+    """A folder of local files; it is no more than a name for presets to use in paths, as ${data.directory}."""
     train: Source | None
     dev: Source | Annotated[int, Field(ge=0)]
-    """A source of its own, or how many questions of `train` to hold out."""
+    """A source of its own, or the number of questions of `train` to hold out."""
     dev_seed: int
-    """Of the hash that chooses the questions held out; a question's own hash does not change when rows are added."""
+    """The seed of the hash that chooses the questions held out; a question's own hash stays when rows are added."""
     test: dict[str, Source]
-    """Benchmark name -> source."""
+    """The source of each test set, by its name."""
     columns: Columns
     test_columns: dict[str, Columns]
-    """Benchmark name -> its own columns, where they differ; the two patterns below are not applied to these sets."""
+    """The columns of a test set, by its name, where they differ; the two patterns below are not applied to it."""
     system: str | None
-    """System message; null: none."""
+    """The system message; null: none."""
     instruction: str | None
-    """How to answer, so that the verifier can read it; follows the question in every prompt, after a blank line."""
+    """How to answer, so that the verifier can read it; it follows the question in every prompt, after a blank line."""
     answer_pattern: str | None
-    """Regular expression; its first group is the gold answer within the answer column."""
+    """A regular expression; its first group is the gold answer within the answer column."""
     remove_pattern: str | None
-    """Regular expression removed from traces (GSM8K's calculator marks)."""
+    """A regular expression; what it matches is removed from traces (GSM8K's calculator marks)."""
     traces: Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, le=1)] | None
-    """Keep the trace of so many training questions: a count, or, with a decimal point, a share of those that have one;
+    """How many training questions keep their trace: a count or, with a decimal point, a share of those that have one;
     null: all. More traces always include those of fewer."""
     traces_seed: int
     on_bad_row: Literal["refuse", "drop"]
-    """A missing value, an unparseable gold answer, an id used twice, or a trace that does not reach its answer."""
+    """What is done about a missing value, an unparseable gold answer, an id used twice, or a trace that does not reach
+    its answer."""
     on_overlap: Literal["refuse", "drop"]
-    """A question of train that is also in dev or test, one of dev that is in test, or one that comes twice, by a hash
-    of its normalised text. It is dropped from the split named first; test sets are never changed."""
+    """What is done about a question of train that is also in dev or test, one of dev that is in test, or one that comes
+    twice, by a hash of its normalised text. It is dropped from the split named first; test sets are never changed."""
     on_long_prompt: Literal["refuse", "drop"]
-    """A prompt longer than max_prompt_tokens, in any split."""
+    """What is done about a prompt longer than max_prompt_tokens, in any split."""
     max_prompt_tokens: int = Field(ge=1)
 
 
 def check_operations(operations: tuple[int, int]) -> str | None:
-    """What is wrong with this range, in words; None where nothing is."""
-    if 1 <= operations[0] <= operations[1] <= MOST_OPERATIONS:
-        return None
-    return f"must be two increasing numbers from 1 to {MOST_OPERATIONS}; give a range within that"
+    """What is wrong with this range of operations, in words; None where nothing is."""
+    return _outside(operations, 1, MOST_OPERATIONS)
 
 
 def check_subtractions(
@@ -152,6 +162,10 @@ def check_subtractions(
 
 def check_people(people: tuple[int, int]) -> str | None:
     """What is wrong with this range of people, in words; None where nothing is."""
-    if FEWEST_PEOPLE <= people[0] <= people[1] <= MOST_PEOPLE:
+    return _outside(people, FEWEST_PEOPLE, MOST_PEOPLE)
+
+
+def _outside(found: tuple[int, int], low: int, high: int) -> str | None:
+    if low <= found[0] <= found[1] <= high:
         return None
-    return f"must be two increasing numbers from {FEWEST_PEOPLE} to {MOST_PEOPLE}; give a range within that"
+    return f"must be two increasing numbers from {low} to {high}; give a range within that"

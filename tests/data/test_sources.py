@@ -2,13 +2,19 @@
 
 import csv
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pyarrow
 import pyarrow.parquet
 import pytest
 
-from tests.fakes.rows import TRACED, LastWord, jsonl, load, numbered, refusal, settings
+from hybrid_rl.config.data import HubSource, KnightsSource
+from hybrid_rl.data import sources
+from tests.fakes.rows import TRACED, jsonl, load, numbered, refusal, settings
 
 
 def test_all_kinds_of_files_give_the_same_questions(tmp_path: Path) -> None:
@@ -88,12 +94,67 @@ def test_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     assert "must be UTF-8 text" in refusal(settings(train={"kind": "file", "path": str(path)}))[0]
 
 
-def test_a_verifier_that_fails_is_told_with_its_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+class Hub(list[dict[str, Any]]):
+    """Rows of a data set as the hub's library gives them."""
+
+    def select(self, places: range) -> list[dict[str, Any]]:
+        return [self[place] for place in places]
+
+
+def hub(monkeypatch: pytest.MonkeyPatch, rows: Sequence[dict[str, Any]]) -> list[Any]:
+    """Stand in for the hub's library; what it is asked for comes into the list that is returned."""
+    asked: list[Any] = []
+
+    def load_dataset(*place: Any, **options: Any) -> Hub:
+        asked.append((place, options))
+        if options["split"] == "none":
+            raise ValueError("Unknown split\nAvailable: train")
+        return Hub(rows)
+
+    monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load_dataset))
+    return asked
+
+
+@pytest.mark.parametrize(("limit", "read"), [(None, 3), (2, 2), (9, 3)])
+def test_the_hub_is_asked_for_a_split_and_gives_the_first_rows(
+    monkeypatch: pytest.MonkeyPatch, limit: int | None, read: int
 ) -> None:
-    monkeypatch.setattr(LastWord, "first_error", "KeyError: 'broken'")
-    rows = [{"q": f"question {i}", "a": "1", "t": "It is 2"} for i in range(3)]
-    [line] = refusal(settings(train=jsonl(tmp_path / "a.jsonl", rows), columns=TRACED))
-    assert (
-        "fits this data. The verifier itself failed: KeyError: 'broken'. The first, row 1" in line
-    )
+    asked = hub(monkeypatch, numbered(3))
+    source = HubSource(kind="hub", path="a/b", config="main", split="train", limit=limit)
+    rows = sources.read(source)
+
+    assert asked == [(("a/b", "main"), {"split": "train", "revision": None})]
+    assert [row.values for row in rows] == numbered(3)[:read]
+    assert [row.where for row in rows] == ["row 1", "row 2", "row 3"][:read]
+
+
+def test_a_hub_out_of_reach_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub(monkeypatch, [])
+
+    assert refusal(settings(train={"kind": "hub", "path": "a/b", "split": "none"})) == [
+        "data=mine, train: a/b none: cannot be loaded from the hub (Unknown split); check path, config and split,"
+        " or give a local copy with kind=file"
+    ]
+
+
+def test_a_generator_that_runs_out_of_questions_says_so() -> None:
+    ledger = {
+        "kind": "ledger",
+        "size": 601,
+        "seed": 0,
+        "operations": (1, 1),
+        "subtractions": None,
+        "traces": "terse",
+    }
+
+    assert refusal(settings(train=ledger)) == [
+        "data=mine, train: size = 601: operations (1, 1) and subtractions None allow only 600 questions"
+    ]
+
+
+def test_a_generated_row_has_the_columns_of_a_question() -> None:
+    source = KnightsSource(kind="knights", size=2, seed=0, people=(2, 2))
+
+    assert [list(row.values) for row in sources.read(source)] == [
+        ["question", "answer", "trace", "level"]
+    ] * 2

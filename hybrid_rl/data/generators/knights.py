@@ -104,12 +104,9 @@ def solution(puzzle: Puzzle) -> str:
 def rows(size: int, seed: int, people: tuple[int, int]) -> list[GeneratedQuestion]:
     """`size` distinct puzzles, the number of people uniform in its range; the first are the same whatever the size.
 
-    The level is the number of people. Raises ValueError for a range outside 2..8, and where new puzzles can no longer
-    be found.
+    The level is the number of people. Raises ValueError where new puzzles can no longer be found.
     """
-    problem = check_people(people)
-    if problem is not None:
-        raise ValueError(problem)
+    assert check_people(people) is None
     rng = Random(f"knights-{seed}")
     found: dict[Puzzle, None] = {}
     misses = 0

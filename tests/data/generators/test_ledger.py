@@ -134,24 +134,6 @@ def test_more_questions_than_there_are_is_refused() -> None:
         ledger.rows(601, 0, (1, 1), None, "terse")
 
 
-@pytest.mark.parametrize(
-    ("operations", "subtractions"),
-    [
-        ((0, 3), None),
-        ((4, 3), None),
-        ((1, 17), None),
-        ((2, 4), (3, 4)),
-        ((2, 4), (0, 5)),
-        ((4, 4), (-1, 2)),
-    ],
-)
-def test_impossible_ranges_are_refused(
-    operations: tuple[int, int], subtractions: tuple[int, int] | None
-) -> None:
-    with pytest.raises(ValueError, match="must be two increasing numbers"):
-        ledger.draw(Random(0), operations, subtractions)
-
-
 def test_problems_are_counted_as_a_full_listing_counts_them() -> None:
     rng = Random(0)
     seen = {ledger.draw(rng, (1, 2), (1, 1)) for _ in range(40_000)}
