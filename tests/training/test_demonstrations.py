@@ -6,6 +6,7 @@ from trl.trainer.utils import add_fused_lm_head
 
 from hybrid_rl.training import demonstrations
 from hybrid_rl.training.lean import scoring
+from hybrid_rl.types import Demonstration
 from tests.fakes import tiny
 
 
@@ -29,7 +30,9 @@ def test_micro_batches_share_out_every_row_once() -> None:
 
 
 def test_a_rank_without_rows_gets_one_that_counts_for_nothing() -> None:
-    batches = demonstrations.micro_batches([((1,), (2,))], count=2, rank=1, world_size=2, pad_id=0)
+    batches = demonstrations.micro_batches(
+        [Demonstration((1,), (2,))], count=2, rank=1, world_size=2, pad_id=0
+    )
     assert len(batches) == 2
     assert all((batch["labels"] == demonstrations.IGNORED).all() for batch in batches)
 

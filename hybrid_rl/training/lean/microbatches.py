@@ -1,8 +1,8 @@
-"""Which rows of an RL batch pass through the model together, and by what their loss is scaled. Knows no trainer.
+"""Micro-batches of an RL batch: which rows pass through the model together, and by what their loss is scaled.
 
-TRL cuts a batch into micro-batches of equal row counts, padded to the longest row of all. Here rows without advantage
-may stay out, the others are put together by length, and padding is trimmed. `scale` makes up for it: TRL's losses of
-the parts, times their scales, add up to TRL's loss of the batch.
+It knows no trainer. TRL cuts a batch into micro-batches of equal row counts, padded to the longest row of all. Here
+rows without advantage may stay out, the others are put together by length, and padding is trimmed. `scale` makes up
+for it: TRL's losses of the parts, times their scales, add up to TRL's loss of the batch.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ BY_ROWS = ("grpo", "dr_grpo")
 
 
 def kept(advantages: Sequence[float], skip: bool) -> list[int]:
-    """The rows that have an advantage, or all."""
+    """The rows to compute: those that have an advantage where `skip` says so, or all."""
     return [row for row, advantage in enumerate(advantages) if advantage or not skip]
 
 
@@ -54,7 +54,7 @@ def by_budget(
 
 
 def evenly(rows: Sequence[int], count: int, lengths: Sequence[int]) -> list[list[int]]:
-    """The rows in `count` parts of equal size, which `count` divides, of like length each."""
+    """The rows, whose number `count` divides, in `count` parts of equal size, each of rows of like length."""
     order = sorted(rows, key=lambda row: -lengths[row])
     size = len(order) // count
     return [order[index * size : (index + 1) * size] for index in range(count)]
@@ -72,7 +72,7 @@ def joined(batches: Sequence[Inputs]) -> Inputs:
 
 
 def taken(inputs: Mapping[str, torch.Tensor], rows: Sequence[int]) -> Inputs:
-    """These rows without the padding that all of them have; a column is left at least."""
+    """The given rows of a batch, without the padding that all of them have; at least one column is left."""
     index = torch.tensor(rows, device=inputs["prompt_ids"].device)
     chosen = {
         name: one.index_select(0, index) if one.dim() else one for name, one in inputs.items()
@@ -89,26 +89,26 @@ def taken(inputs: Mapping[str, torch.Tensor], rows: Sequence[int]) -> Inputs:
 
 
 def row_mask(inputs: Mapping[str, torch.Tensor], trained: Sequence[bool]) -> torch.Tensor:
-    """(B, T): 1 for the completions of the rows that are trained, 0 for those of the others."""
+    """A mask (B, T) with 1 for the completions of the rows that are trained and 0 for those of the others."""
     mask = inputs["completion_mask"]
     return torch.tensor(trained, device=mask.device, dtype=mask.dtype).unsqueeze(1).expand_as(mask)
 
 
 def lengths(inputs: Mapping[str, torch.Tensor]) -> list[int]:
-    """Tokens of each row, context included."""
+    """How many tokens each row has, context included."""
     found: list[int] = (inputs["prompt_mask"].sum(1) + inputs["completion_mask"].sum(1)).tolist()
     return found
 
 
 def contexts(inputs: Mapping[str, torch.Tensor]) -> list[int]:
-    """For each row the first row with the same prompt."""
+    """The index, for each row, of the first row with the same prompt."""
     first: dict[tuple[int, ...], int] = {}
     ids = (inputs["prompt_ids"] * inputs["prompt_mask"]).tolist()
     return [first.setdefault(tuple(prompt), row) for row, prompt in enumerate(ids)]
 
 
 def scale(loss: str, part: Inputs, batch: Inputs, micro_batches: int) -> float:
-    """What TRL's loss of `part` is to be multiplied by, where `batch` is what TRL would have cut into `micro_batches`.
+    """The factor for TRL's loss of `part`, where `batch` is what TRL would have cut into `micro_batches`.
 
     For bnpo, which divides by the tokens of a micro-batch, `batch` must be the one micro-batch that `part` is from.
     """
@@ -127,6 +127,6 @@ def _loss_tokens(inputs: Inputs) -> float:
 
 
 def _leading_zeros(mask: torch.Tensor) -> int:
-    """Columns before the first one with a 1."""
+    """The number of columns before the first one with a 1."""
     found = mask.any(0).nonzero()
     return int(found[0]) if len(found) else mask.shape[1]
