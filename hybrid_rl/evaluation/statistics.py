@@ -86,13 +86,8 @@ def bootstrap_mean(
             mean, mean + unseen * (bounds[0] - mean), mean + unseen * (bounds[1] - mean)
         )
     generator = np.random.default_rng(seed)
-    means = np.concatenate(
-        [
-            counts @ questions / questions.size
-            for counts in _draws(generator, questions.size, RESAMPLES)
-        ]
-    )
-    return _percentiles(mean, means)
+    sums = [counts @ questions for counts in _draws(generator, questions.size)]
+    return _percentiles(mean, np.concatenate(sums) / questions.size)
 
 
 def paired_difference(before: Sequence[float], after: Sequence[float], seed: int = 0) -> Interval:
@@ -138,13 +133,11 @@ def over_seeds(values: Sequence[Sequence[float]], seed: int = 0) -> Interval:
     if runs == 1 or np.ptp(table) == 0:
         return bootstrap_mean(table[0].tolist(), seed)
     generator = np.random.default_rng(seed)
-    means = np.concatenate(
-        [
-            ((_counts(generator, len(counts), runs) @ table) * counts).sum(axis=1)
-            for counts in _draws(generator, questions, RESAMPLES)
-        ]
-    )
-    return _percentiles(float(table.mean()), means / table.size)
+    sums = [
+        ((_counts(generator, len(counts), runs) @ table) * counts).sum(axis=1)
+        for counts in _draws(generator, questions)
+    ]
+    return _percentiles(float(table.mean()), np.concatenate(sums) / table.size)
 
 
 def noise(questions: int) -> float:
@@ -152,11 +145,11 @@ def noise(questions: int) -> float:
     return Z * math.sqrt(0.25 / questions)
 
 
-def _draws(generator: np.random.Generator, size: int, resamples: int) -> Iterator[Array]:
+def _draws(generator: np.random.Generator, size: int) -> Iterator[Array]:
     """Yields how often each of `size` things is drawn, a row per resample, in blocks that fit in memory."""
     block = max(1, _CELLS // size)
-    for start in range(0, resamples, block):
-        yield _counts(generator, min(block, resamples - start), size)
+    for start in range(0, RESAMPLES, block):
+        yield _counts(generator, min(block, RESAMPLES - start), size)
 
 
 def _counts(generator: np.random.Generator, rows: int, size: int) -> Array:

@@ -9,7 +9,9 @@ _SHOWN_CHARACTERS = 1200
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """The lines of a table; a bar within a cell is escaped."""
+    """The lines of a table, none without a row; a bar within a cell is escaped."""
+    if not (rows := list(rows)):
+        return []
     cells = [columns, ["---"] * len(columns), *rows]
     return ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in cells]
 
@@ -26,13 +28,19 @@ def amount(axis: str, value: float) -> str:
     return f"{value:.2e}" if axis == "flops" else f"{value:,.0f}"
 
 
+def section(title: str, lines: Iterable[str]) -> list[str]:
+    """The lines under a heading; nothing where there are none."""
+    return [f"## {title}", "", *found] if (found := list(lines)) else []
+
+
+def joined(sections: Iterable[Sequence[str]]) -> str:
+    """The text of a page from the lines of its sections; empty ones are left out."""
+    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+
+
 def explained(words: Mapping[str, str]) -> list[str]:
     """The last section of a report, which says what its words mean."""
-    return [
-        "## What the words mean",
-        "",
-        *(f"- **{word}**: {text}" for word, text in words.items()),
-    ]
+    return section("What the words mean", (f"- **{word}**: {text}" for word, text in words.items()))
 
 
 def fenced(text: str) -> list[str]:

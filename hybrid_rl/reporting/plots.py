@@ -46,15 +46,11 @@ def _training(metrics: Sequence[Line]) -> Figure | None:
         # The lower curve is wide: where the reward is 0 or 1 the two lie on each other, and both must be seen.
         _curve(axes, rl, "reward_mean", "reward, mean", BLUE, "o", width=4.5)
         _curve(axes, rl, "correct_mean", "fraction correct", ORANGE, "s")
-        axes.set_ylabel("of trained rollouts")
-        axes.set_title("Training: reward")
-        _finish(axes, metrics)
+        _finish(axes, metrics, "Training: reward", "of trained rollouts")
     if sft:
         axes = next(panels)
         _curve(axes, sft, "loss", "loss of SFT steps", GREEN, "^")
-        axes.set_ylabel("nats per token")
-        axes.set_title("Training: supervised loss")
-        _finish(axes, metrics)
+        _finish(axes, metrics, "Training: supervised loss", "nats per token")
     axes.set_xlabel("optimizer step")
     return figure
 
@@ -72,19 +68,13 @@ def _dev(metrics: Sequence[Line], progress: Sequence[Line]) -> Figure | None:
         lines = [line for line in progress if key in line]
         _curve(axes, lines, key, label, color, marker)
         banded = [line for line in lines if f"{key}_low" in line]
-        axes.fill_between(
-            [line["step"] for line in banded],
-            [line[f"{key}_low"] for line in banded],
-            [line[f"{key}_high"] for line in banded],
-            color=color,
-            alpha=0.15,
-            linewidth=0,
+        steps, low, high = (
+            [line[name] for line in banded] for name in ("step", f"{key}_low", f"{key}_high")
         )
+        axes.fill_between(steps, low, high, color=color, alpha=0.15, linewidth=0)
     axes.set_ylim(-0.03, 1.03)
-    axes.set_ylabel("accuracy, 95 % interval")
-    axes.set_title("Dev questions during training")
     axes.set_xlabel("optimizer step")
-    _finish(axes, metrics)
+    _finish(axes, metrics, "Dev questions during training", "accuracy, 95 % interval")
     return figure
 
 
@@ -96,15 +86,12 @@ def _length(metrics: Sequence[Line]) -> Figure | None:
     figure = _figure(2)
     upper, lower = figure.subplots(2, 1, sharex=True)
     _curve(upper, rl, "completion_tokens_mean", "completion length, mean", BLUE, "o")
-    upper.set_ylabel("tokens")
     upper.set_ylim(bottom=0)
-    upper.set_title("Completions of trained rollouts")
     _curve(lower, rl, "truncated_rate", "cut at the length limit", ORANGE, "s")
-    lower.set_ylabel("share of rollouts")
     lower.set_ylim(-0.03, 1.03)
     lower.set_xlabel("optimizer step")
-    _finish(upper, metrics)
-    _finish(lower, metrics)
+    _finish(upper, metrics, "Completions of trained rollouts", "tokens")
+    _finish(lower, metrics, "", "share of rollouts")
     return figure
 
 
@@ -135,13 +122,15 @@ def _curve(
         )
 
 
-def _finish(axes: Axes, metrics: Sequence[Line]) -> None:
-    """Adds a grid and a legend, and grey where steps were SFT in a run that had both kinds."""
+def _finish(axes: Axes, metrics: Sequence[Line], title: str, unit: str) -> None:
+    """Adds title, unit, grid and legend, and grey where steps were SFT in a run that had both kinds."""
     spans = list(_sft_spans(metrics))
     if len({line["kind"] for line in metrics}) == 2:
         for index, (first, last) in enumerate(spans):
             label = None if index else "SFT steps"
             axes.axvspan(first - 0.5, last + 0.5, color=GREY, zorder=0, linewidth=0, label=label)
+    axes.set_title(title)
+    axes.set_ylabel(unit)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)

@@ -76,6 +76,12 @@ class RunRecord:
             return f"{used:,}"
         return f"{used:,} of {there:,}" + (f" ({used / there:.0%})" if there else "")
 
+    @property
+    def commit(self) -> str | None:
+        """The commit of the code that ran, and whether it was changed; None where it is not known."""
+        git = self.environment.get("git")
+        return git and git["commit"] + (" and uncommitted changes" if git["dirty"] else "")
+
     def rows(self, moment: Moment, name: str) -> list[AnsweredQuestion]:
         """The saved solutions to the questions of a set; empty where there are none."""
         return scores.read_rows(self.directory.evaluation(moment) / f"{name}.jsonl")

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from hybrid_rl.evaluation import statistics
-from hybrid_rl.evaluation.scores import AnsweredQuestion, SetSummary
+from hybrid_rl.evaluation.scores import SetSummary
 from hybrid_rl.evaluation.statistics import Interval
 from hybrid_rl.recording import budget
 from hybrid_rl.recording.budget import AXES
 from hybrid_rl.recording.files import read_jsonl, write_text
 from hybrid_rl.reporting import decisions, glossary
-from hybrid_rl.reporting.markdown import amount, between, explained, fenced, table
+from hybrid_rl.reporting.markdown import amount, between, explained, fenced, joined, section, table
 from hybrid_rl.reporting.record import RunRecord
 
 _SHOWN_QUESTIONS = 3
@@ -26,35 +26,36 @@ def write(run_dir: Path) -> Path:
 
     record = RunRecord.read(run_dir)
     pictures = plots.write(record.metrics, record.progress, record.directory.plots)
-    parts = [
+    shown = (f"![{path.stem}]({path.relative_to(run_dir).as_posix()})" for path in pictures)
+    run = record.directory
+    decided = decisions.summary(read_jsonl(run.decisions), decisions.read_notes(run))
+    sections = [
         [f"# {record.name}", "", _state(record)],
         _alarms(record),
         _result(record),
         _levels(record),
         _cost(record),
-        _decisions(record),
-        _curves(pictures, run_dir),
+        section("What the method decided", decided),
+        section("Curves", shown),
         _examples(record),
         _what_ran(record),
         explained(glossary.RUN),
     ]
-    text = "\n\n".join("\n".join(part) for part in parts if part)
-    write_text(record.directory.report, f"{text}\n")
+    write_text(record.directory.report, joined(sections))
     return record.directory.report
 
 
 def _state(record: RunRecord) -> str:
     """How far the run has come, in a sentence."""
+    spent = record.metrics[-1] if record.metrics else {}
     steps = record.settings.get("train", {}).get("steps")
-    done = record.metrics[-1]["step"] if record.metrics else 0
+    done = spent.get("step", 0)
     trains = record.settings.get("task") == "train"
     if record.status.get("state") == "failed":
         at = f" after {done} of {steps} optimizer steps" if trains else ""
         error = record.status.get("error", "no message")
         return f"**This run failed{at}**: {error}. This report shows what it wrote before."
-    limit = budget.reached(
-        record.settings.get("budget", {}), record.metrics[-1] if record.metrics else {}
-    )
+    limit = budget.reached(record.settings.get("budget", {}), spent)
     trained = f"This run trained for {done} of {steps} optimizer steps"
     trained += f", until {limit} was used up" if limit else ""
     if record.after:
@@ -78,19 +79,14 @@ def _alarms(record: RunRecord) -> list[str]:
         on = sum(line.get(key, 0) for line in record.metrics)
         # The disk is looked at now and then; an alarm that stopped the run is on for one update.
         rows.append([name, str(on or len(alarms)), str(alarms[0]["step"]), alarms[0]["message"]])
-    if not rows:
-        return []
-    return [
-        "## Alarms",
-        "",
-        *table(["alarm", "updates with it", "first at step", "first message"], rows),
-    ]
+    columns = ["alarm", "updates with it", "first at step", "first message"]
+    return section("Alarms", table(columns, rows))
 
 
 def _result(record: RunRecord) -> list[str]:
-    lines = ["## Result", ""]
+    lines: list[str] = []
     if not record.before and not record.after:
-        return [*lines, "Nothing has been evaluated yet."]
+        return section("Result", ["Nothing has been evaluated yet."])
     for name, after in record.after.items():
         lines.append(f"- **{name}**, {after.questions:,} questions:")
         lines += [f"  - {told}" for told in _changes_in_words(record, name, after)]
@@ -108,7 +104,7 @@ def _result(record: RunRecord) -> list[str]:
                 " greedy accuracy on dev."
             )
         lines.append(f"{chosen} Test questions played no part in training.")
-    return lines
+    return section("Result", lines)
 
 
 def _changes_in_words(record: RunRecord, name: str, after: SetSummary) -> Iterator[str]:
@@ -148,16 +144,12 @@ def _change_in_words(
         return f"{start}. **No conclusion**: chance alone makes so large a change with probability {chance:.2f}."
     if change.low <= 0 <= change.high:
         return f"{start}. **No conclusion**: the interval of the change includes 0."
-    told = f"{start}: **{'better' if change.low > 0 else 'worse'}**."
-    return (
-        f"{told} The two intervals overlap, but the change is clear question by question."
-        if overlap
-        else told
-    )
+    seen = " The two intervals overlap, but the change is clear question by question."
+    return f"{start}: **{'better' if change.low > 0 else 'worse'}**.{seen if overlap else ''}"
 
 
-def _accuracy_table(record: RunRecord) -> Iterator[str]:
-    """Yields a table with a row per set and moment of evaluation."""
+def _accuracy_table(record: RunRecord) -> list[str]:
+    """A table with a row per set and moment of evaluation."""
     summaries = [*record.before.values(), *record.after.values()]
     k = max(summary.samples for summary in summaries)
     columns = ["set", "questions", "model", "greedy"]
@@ -175,40 +167,28 @@ def _accuracy_table(record: RunRecord) -> Iterator[str]:
                 continue
             summary = found[name]
             sampled = [summary.avg, summary.maj, summary.pass_at.get(k)] if k else []
+            rates = (summary.truncated_rate, summary.unparseable_rate, summary.timeout_rate)
+            row = [name, f"{summary.questions:,}", when, *map(between, [summary.greedy, *sampled])]
             rows.append(
-                [
-                    *(name, f"{summary.questions:,}", when, between(summary.greedy)),
-                    *map(between, sampled),
-                    *(f"{summary.truncated_rate:.1%}", f"{summary.unparseable_rate:.1%}"),
-                    *(f"{summary.timeout_rate:.1%}", f"{summary.completion_tokens_mean:.1f}"),
-                ]
+                [*row, *(f"{rate:.1%}" for rate in rates), f"{summary.completion_tokens_mean:.1f}"]
             )
-    yield from table(columns, rows)
+    return table(columns, rows)
 
 
 def _levels(record: RunRecord) -> list[str]:
     """The accuracies before and after by difficulty level, of sets that have more than one level."""
     rows = []
     for name in dict.fromkeys([*record.before, *record.after]):
-        before, after = record.before.get(name), record.after.get(name)
-        levels = {**(before.by_level if before else {}), **(after.by_level if after else {})}
-        if len(levels) < 2:
-            continue
-        for level, summary in levels.items():
-            old = before.by_level.get(level) if before else None
-            new = after.by_level.get(level) if after else None
-            rows.append(
-                [
-                    *(name, level, f"{summary.questions:,}"),
-                    *(between(one.greedy if one else None) for one in (old, new)),
-                    *(between(one.avg if one else None) for one in (old, new)),
-                ]
-            )
-    if not rows:
-        return []
+        sets = (record.before.get(name), record.after.get(name))
+        before, after = (found.by_level if found else {} for found in sets)
+        for level, summary in (before | after).items() if len(before | after) > 1 else ():
+            both = (before.get(level), after.get(level))
+            greedy = (between(one.greedy if one else None) for one in both)
+            sampled = (between(one.avg if one else None) for one in both)
+            rows.append([name, level, f"{summary.questions:,}", *greedy, *sampled])
     columns = ["set", "level", "questions", "greedy before", "greedy after"]
     columns += ["sampled (avg@k) before", "sampled (avg@k) after"]
-    return ["## By difficulty level", "", *table(columns, rows)]
+    return section("By difficulty level", table(columns, rows))
 
 
 def _cost(record: RunRecord) -> list[str]:
@@ -216,32 +196,17 @@ def _cost(record: RunRecord) -> list[str]:
     if not record.metrics:
         return []
     kinds = [line["kind"] for line in record.metrics]
-    split = f"{kinds.count('sft'):,} SFT + {kinds.count('rl'):,} RL"
-    rows = [["optimizer steps", f"{len(kinds):,} ({split})"]]
     last = record.metrics[-1]
-    rows += [[label, amount(axis, last[axis])] for axis, label in AXES.items() if axis in last]
-    rows = [
-        [label, record.traces or "-"] if label == AXES["traces_used"] else [label, value]
-        for label, value in rows
-    ]
+    spent = {axis: amount(axis, last[axis]) for axis in AXES if axis in last}
+    if record.traces:
+        spent["traces_used"] = record.traces
+    steps = f"{len(kinds):,} ({kinds.count('sft'):,} SFT + {kinds.count('rl'):,} RL)"
+    rows = [["optimizer steps", steps], *([AXES[axis], value] for axis, value in spent.items())]
     note = (
         "Only training is counted, not evaluation. A fair comparison of methods is at equal generated tokens, not at"
         " equal steps."
     )
-    return ["## What it cost", "", *table(["what was spent", "amount"], rows), "", note]
-
-
-def _decisions(record: RunRecord) -> list[str]:
-    run = record.directory
-    summary = decisions.summary(read_jsonl(run.decisions), decisions.read_notes(run))
-    return ["## What the method decided", "", *summary] if summary else []
-
-
-def _curves(pictures: Sequence[Path], run_dir: Path) -> list[str]:
-    if not pictures:
-        return []
-    shown = (f"![{path.stem}]({path.relative_to(run_dir).as_posix()})" for path in pictures)
-    return ["## Curves", "", *shown]
+    return section("What it cost", [*table(["what was spent", "amount"], rows), "", note])
 
 
 def _examples(record: RunRecord) -> list[str]:
@@ -251,8 +216,11 @@ def _examples(record: RunRecord) -> list[str]:
         return []
     before = {row.id: row for row in record.rows("before", names[0])}
     after = {row.id: row for row in record.rows("after", names[0])}
-    ids = sorted(after or before, key=lambda i: not _changed(before.get(i), after.get(i)))
-    lines = [f"## Solutions to questions of {names[0]}", "", _EXAMPLES]
+    same = {
+        i for i in before if i not in after or before[i].greedy.outcome == after[i].greedy.outcome
+    }
+    ids = sorted(after or before, key=lambda i: i in same or i not in before)
+    lines = [_EXAMPLES]
     for example_id in ids[:_SHOWN_QUESTIONS]:
         row = after.get(example_id) or before[example_id]
         lines += ["", f"**{example_id}**, answer `{row.answer}`", "", *fenced(row.prompt)]
@@ -260,13 +228,7 @@ def _examples(record: RunRecord) -> list[str]:
             if example_id in rows:
                 greedy = rows[example_id].greedy
                 lines += ["", f"{when} training, {greedy.outcome}:", "", *fenced(greedy.completion)]
-    return lines
-
-
-def _changed(before: AnsweredQuestion | None, after: AnsweredQuestion | None) -> bool:
-    return (
-        before is not None and after is not None and before.greedy.outcome != after.greedy.outcome
-    )
+    return section(f"Solutions to questions of {names[0]}", lines)
 
 
 def _what_ran(record: RunRecord) -> list[str]:
@@ -279,16 +241,10 @@ def _what_ran(record: RunRecord) -> list[str]:
         for section in groups.split()
         if isinstance(settings.get(section), dict)
     ]
-    git = environment.get("git")
-    if git is not None:
-        rows.append(
-            ["commit", git["commit"] + (" and uncommitted changes" if git["dirty"] else "")]
-        )
+    rows += [["commit", record.commit]] if record.commit else []
     versions = {"python": environment.get("python"), **environment.get("packages", {})}
-    rows.append(
-        ["versions", ", ".join(f"{name} {found}" for name, found in versions.items() if found)]
-    )
-    lines = ["## What ran", "", *table(["setting", "value"], rows)]
+    found = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
+    lines = table(["setting", "value"], [*rows, ["versions", found]])
     if record.overrides:
         lines += ["", "The run was started with:", "", *fenced(record.overrides)]
-    return lines
+    return section("What ran", lines)

@@ -140,9 +140,7 @@ def environment_table(arms: Arms) -> list[list[str]]:
 
     for record in arms.records:
         environment = record.environment
-        git = environment.get("git")
-        if git:
-            add("commit", git["commit"] + (" and uncommitted changes" if git["dirty"] else ""))
+        add("commit", record.commit)
         for key in ("python", "platform", "cpu_count", "devices"):
             add(key, environment.get(key))
         for name, version in environment.get("packages", {}).items():
@@ -208,20 +206,14 @@ def _by_settings(records: Sequence[RunRecord]) -> list[Arm]:
         keys = differing(runs)
         groups: dict[str, list[RunRecord]] = {}
         for run in runs:
-            values = {key: recipe(run).get(key) for key in keys}
-            groups.setdefault(json.dumps(values), []).append(run)
-        for number, (values_json, found) in enumerate(groups.items(), start=1):
-            name = _label(method, json.loads(values_json), number)
-            arms.append(Arm(name, sorted(found, key=seed_of)))
+            found = recipe(run)
+            values = ", ".join(f"{key}={_short(found.get(key))}" for key in keys)
+            groups.setdefault(values, []).append(run)
+        for number, (values, group) in enumerate(groups.items(), start=1):
+            # A long difference gives way to a number; the table of settings has it.
+            own = f" ({values})" if len(values) <= _LONGEST_LABEL else f" #{number}"
+            arms.append(Arm(method + own if keys else method, sorted(group, key=seed_of)))
     return arms
-
-
-def _label(method: str, values: Mapping[str, Any], number: int) -> str:
-    """The method with the whole difference where that is short, else with a number: the table of settings explains."""
-    if not values:
-        return method
-    shown = ", ".join(f"{key}={_short(value)}" for key, value in values.items())
-    return f"{method} ({shown})" if len(shown) <= _LONGEST_LABEL else f"{method} #{number}"
 
 
 def _short(value: Any) -> str:

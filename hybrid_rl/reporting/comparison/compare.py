@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Any
 
 from hybrid_rl.evaluation import statistics
 from hybrid_rl.evaluation.scores import AnsweredQuestion, Measure, level_order
@@ -127,21 +128,28 @@ def compare(arms: Arms) -> Comparison:
         levels=levels,
         costs=_costs(arms, target) if target else {},
         areas=_areas(arms, measure) if one_dev else {},
-        notes=[*_left_out(arms), *([] if one_dev else [OTHER_DEV]), *_notes(arms)],
+        notes=list(_notes(arms, one_dev)),
     )
 
 
+def evaluations(record: RunRecord, name: str = "dev") -> list[Mapping[str, Any]]:
+    """The evaluations of a set during training, from a spending of 0 if it was evaluated before training."""
+    lines: list[Mapping[str, Any]] = [line for line in record.progress if line.get("set") == name]
+    if name not in record.before or any(line["step"] == 0 for line in lines):
+        return lines
+    return [{**dict.fromkeys(BUDGETS, 0), **record.before[name].flat()}, *lines]
+
+
 def curve(record: RunRecord, axis: str, measure: Measure, name: str = "dev") -> list[Point]:
-    """The accuracy of a run on a set during training, from a spending of 0 if it was evaluated before training."""
-    points = [
-        Point(float(line[axis]), float(line[measure]))
-        for line in record.progress
-        if line.get("set") == name and axis in line and measure in line
-    ]
-    before = getattr(record.before.get(name), measure, None)
-    if before is None or any(line["step"] == 0 for line in record.progress):
-        return points
-    return [Point(0.0, before.value), *points]
+    """The accuracy of a run on a set against its spending on a budget axis."""
+    lines = [line for line in evaluations(record, name) if axis in line and measure in line]
+    return [Point(float(line[axis]), float(line[measure])) for line in lines]
+
+
+def mean_spent(arm: Arm, axis: str) -> float | None:
+    """What a run of an arm spent on the mean, over the runs that recorded it; None where none did."""
+    totals = [total for r in arm.evaluated if (total := spent(r, axis)) is not None]
+    return fmean(totals) if totals else None
 
 
 def spent(record: RunRecord, axis: str) -> float | None:
@@ -208,18 +216,14 @@ def _on_set(
 
 def _contrasts(reference: str, by_seed: Mapping[str, Scores]) -> dict[str, Contrast]:
     """The contrast of every arm with the reference over their common seeds, corrected for how many there are."""
-    common = {
-        arm: [seed for seed in scores if seed in by_seed.get(reference, {})]
+    own = by_seed.get(reference, {})
+    pairs = {
+        arm: seeds
         for arm, scores in by_seed.items()
-        if arm != reference
+        if arm != reference and (seeds := [seed for seed in scores if seed in own])
     }
-    pairs = {arm: seeds for arm, seeds in common.items() if seeds}
     made = [
-        contrast(
-            [by_seed[reference][seed] for seed in seeds],
-            [by_seed[arm][seed] for seed in seeds],
-            len(pairs),
-        )
+        contrast([own[s] for s in seeds], [by_seed[arm][s] for s in seeds], len(pairs))
         for arm, seeds in pairs.items()
     ]
     return dict(zip(pairs, corrected(made), strict=True))
@@ -255,13 +259,10 @@ def _areas(arms: Arms, measure: Measure) -> dict[str, dict[str, Area | None]]:
     """The area of every arm beside the reference, by the budget axes that the arm spends on."""
     found: dict[str, dict[str, Area | None]] = {}
     for axis in BUDGETS:
+        every = {arm.name: [curve(r, axis, measure) for r in arm.evaluated] for arm in arms.arms}
         curves = {
-            arm.name: [
-                points
-                for record in arm.evaluated
-                if (points := curve(record, axis, measure)) and points[-1].spent > 0
-            ]
-            for arm in arms.arms
+            arm: [points for points in runs if points and points[-1].spent > 0]
+            for arm, runs in every.items()
         }
         reference = curves.pop(arms.reference)
         pairs = {arm: _area(runs, reference) for arm, runs in curves.items() if runs}
@@ -288,15 +289,14 @@ def _spread(values: Sequence[float]) -> Interval:
     return Interval(fmean(values), min(values), max(values))
 
 
-def _left_out(arms: Arms) -> Iterator[str]:
+def _notes(arms: Arms, one_dev: bool) -> Iterator[str]:
+    """Yields what weakens a comparison: runs left out, lone or repeated seeds, other data, unequal spending."""
     for record in arms.records:
         if not record.after:
             state = record.status.get("state", "unknown")
             yield f"{record.directory.path} has no evaluation after training (state: {state}) and is left out."
-
-
-def _notes(arms: Arms) -> Iterator[str]:
-    """Yields what weakens a comparison: lone or repeated seeds, other data, unequal spending."""
+    if not one_dev:
+        yield OTHER_DEV
     alone = [arm.name for arm in arms.arms if len(arm.evaluated) == 1]
     if alone:
         yield (
@@ -318,11 +318,7 @@ def _notes(arms: Arms) -> Iterator[str]:
 
 def _spending_notes(arms: Sequence[Arm]) -> Iterator[str]:
     for axis, name in (("flops", "FLOPs"), ("generated_tokens", "generated tokens")):
-        means = {}
-        for arm in arms:
-            totals = [t for r in arm.evaluated if (t := spent(r, axis)) is not None]
-            if totals:
-                means[arm.name] = fmean(totals)
+        means = {arm.name: m for arm in arms if (m := mean_spent(arm, axis)) is not None}
         if len(means) < 2 or not max(means.values()):
             continue
         low, high = min(means, key=means.__getitem__), max(means, key=means.__getitem__)

@@ -10,7 +10,7 @@ import base64
 import gzip
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib import resources
 from itertools import groupby
 from operator import itemgetter
@@ -27,6 +27,7 @@ from hybrid_rl.reporting.comparison.compare import (
     MEASURES,
     Comparison,
     SetComparison,
+    evaluations,
     spent,
 )
 from hybrid_rl.reporting.comparison.conclusion import conclusion
@@ -116,6 +117,8 @@ def _arm(arm: Arm) -> dict[str, Any]:
 
 
 def _run(record: RunRecord) -> dict[str, Any]:
+    keys = [*BUDGETS, *(f"{m}{end}" for m in MEASURES for end in ("", "_low", "_high"))]
+    lines = evaluations(record)
     return {
         "seed": seed_of(record),
         "state": record.status.get("state", "unknown"),
@@ -126,17 +129,8 @@ def _run(record: RunRecord) -> dict[str, Any]:
             name: {m: found.value for m in MEASURES if (found := getattr(summary, m)) is not None}
             for name, summary in record.after.items()
         },
-        "curve": _curve(record),
+        "curve": [{k: line[k] for k in keys if line.get(k) is not None} for line in lines],
     }
-
-
-def _curve(record: RunRecord) -> list[dict[str, float]]:
-    """The evaluations on dev, from step 0 where dev was evaluated before training."""
-    keys = [*BUDGETS, *(f"{m}{end}" for m in MEASURES for end in ("", "_low", "_high"))]
-    lines: list[Mapping[str, Any]] = [line for line in record.progress if line.get("set") == "dev"]
-    if "dev" in record.before and not any(line["step"] == 0 for line in lines):
-        lines = [{**dict.fromkeys(BUDGETS, 0), **record.before["dev"].flat()}, *lines]
-    return [{key: line[key] for key in keys if line.get(key) is not None} for line in lines]
 
 
 def _on_set(found: SetComparison) -> dict[str, Any]:
