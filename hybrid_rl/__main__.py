@@ -1,4 +1,4 @@
-"""`python -m hybrid_rl` is `hybrid-rl`."""
+"""The module that lets `python -m hybrid_rl` be `hybrid-rl`."""
 
 from hybrid_rl.cli import main
 

@@ -1,4 +1,4 @@
-"""Entry point of one rank: `python -m hybrid_rl.worker RUN_DIR`. Reads settings.json, runs it, says how it ended."""
+"""The entry point of one rank, `python -m hybrid_rl.worker RUN_DIR`: runs settings.json and says how that ended."""
 
 import ctypes
 import logging
@@ -16,12 +16,13 @@ from hybrid_rl.recording.run_directory import RunDir
 
 log = logging.getLogger("hybrid_rl.worker")  # __name__ is "__main__" here
 
-# What gloo and NCCL say of a rank that is gone; its own error is the one to show.
+# Words of gloo and NCCL about a rank that is gone; its own error is the one to show.
 _LOST_PEER = ("Connection closed by peer", "Connection reset by peer", "remote process exited")
 _PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 
 
 def main() -> None:
+    """Run this rank and end the process with its exit code."""
     run = RunDir(Path(sys.argv[1]))
     rank = int(os.environ.get("RANK", "0"))
     stopping.catch_signals()
@@ -31,7 +32,7 @@ def main() -> None:
 
 
 def set_up_logging(run: RunDir, rank: int) -> None:
-    """Rank 0 speaks on the console and in log.txt; others in logs/rank_<n>.txt, on the console only to warn."""
+    """Let rank 0 speak on the console and in log.txt, others in logs/rank_<n>.txt and on the console only to warn."""
     file = run.log if rank == 0 else run.rank_log(rank)
     file.parent.mkdir(parents=True, exist_ok=True)
     console = logging.StreamHandler()
@@ -48,7 +49,7 @@ def set_up_logging(run: RunDir, rank: int) -> None:
 
 
 def work(run: RunDir, rank: int) -> int:
-    """The exit code; status.json gets the state."""
+    """Run the settings of the run directory; returns the exit code, and writes the state into status.json."""
     try:
         settings = Settings.load_json(run.settings)
         from hybrid_rl.run import run as run_all  # noqa: PLC0415 - heavy: torch, after the signals are handled
@@ -75,7 +76,7 @@ def work(run: RunDir, rank: int) -> int:
 
 
 def _failed(run: RunDir, error: str, code: int) -> int:
-    """The first rank to fail says why; those that fail because of it do not overwrite that."""
+    """Write the failure into status.json, unless another rank failed first and said why; returns `code`."""
     if run.read_status().get("state") != "failed":
         run.write_status("failed", error=error, exit_code=code)
     return code

@@ -1,6 +1,6 @@
 """From what Hydra composed to one frozen Settings, or a SettingsError that lists every problem at once.
 
-The only file besides cli.py that knows OmegaConf. Imports nothing heavy.
+Relative paths become absolute here, and a run without a directory gets a dated one. Imports nothing heavy.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.methods.lookup import TargetError, method_class, settings_class
 
-# Absolute in a loaded Settings. A hub id stays as it is: it is made absolute only where such a file exists.
+# Settings that are absolute once loaded. What may be a hub id is made absolute only where such a file exists.
 _PATHS = ("run_dir", "resume", "eval.rescore")
 _PATHS_OR_IDS = ("model.path", "model.tokenizer", "model.chat_template")
 
@@ -30,7 +30,7 @@ def load_settings(
     choices: Mapping[str, str | None] | None = None,
     typed: Sequence[str] = (),
 ) -> Settings:
-    """The checked settings.
+    """The checked settings of one run.
 
     `run_dir`: used where the configuration leaves it null; None: runs/<name>/<time> under `launch_dir`. `choices`:
     config group -> chosen option, and `typed`: keys given on the command line; both only make messages better.
@@ -64,7 +64,7 @@ def load_settings(
 
 
 def _check(values: dict[str, Any], origin: Origin) -> tuple[set[str], dict[str, str]]:
-    """Sections that do not fit the schema, and what is wrong: setting -> line.
+    """The sections that do not fit the schema, and what is wrong with each setting, as a line.
 
     Moves `method._target_` in `values` to where Settings has it.
     """
@@ -86,7 +86,7 @@ def _check(values: dict[str, Any], origin: Origin) -> tuple[set[str], dict[str, 
 
 
 def _sound_part(values: dict[str, Any], broken: set[str]) -> Settings:
-    """Settings without their broken sections, so that the other rules can be checked too."""
+    """The settings without their broken sections, so that the other rules can be checked too."""
     sound: dict[str, Any] = {}
     for name, field in Settings.model_fields.items():
         if name in broken or name not in values:
@@ -101,13 +101,13 @@ def _sound_part(values: dict[str, Any], broken: set[str]) -> Settings:
 
 
 def _unresolved(error: OmegaConfBaseException) -> str:
-    """A value that refers to what is not there."""
+    """A line about a value that refers to what is not there."""
     reason = str(error).splitlines()[0]
     return f"{error.full_key}: {reason}; give {error.full_key}=..., or what it refers to"
 
 
 def _missing(value: Any, name: str) -> list[str]:
-    """Dotted names of the values that are `???`, sorted."""
+    """The dotted names of the values that are `???`, sorted."""
     if value == "???":
         return [name]
     if not isinstance(value, dict):
@@ -158,7 +158,7 @@ def _make_absolute(values: dict[str, Any], launch_dir: Path) -> None:
 
 
 def _is_path(text: str, launch_dir: Path) -> bool:
-    """Whether this names a file: it says so (`./x`, `/x`, `~/x`), or there is one. `tiny` is the package's own."""
+    """Whether a text names a file: it says so (`./x`, `/x`, `~/x`), or there is one; `tiny` is the package's own."""
     if "\n" in text or "{" in text or text == "tiny":
         return False
     return text.startswith(("/", "./", "../", "~")) or _absolute(text, launch_dir).exists()

@@ -1,4 +1,7 @@
-"""What pydantic finds wrong, as lines that a user can act on: setting, value, rule, remedy."""
+"""What pydantic finds wrong, as lines that a user can act on: setting, value, rule, remedy.
+
+The names of settings in a line come from the schema. Rules that join several settings are in `rules`.
+"""
 
 import difflib
 import types
@@ -33,14 +36,14 @@ _KINDS = {
 
 
 class Origin:
-    """Says where a key that does not belong came from."""
+    """The origin of the settings: which options were chosen, and which keys were typed."""
 
     def __init__(self, choices: Mapping[str, str | None], typed: Sequence[str]) -> None:
         self.choices = choices
         self.typed = [key for key in typed if key not in choices]
 
     def of(self, key: str) -> str:
-        """Empty where the command line has it, or nothing can be said."""
+        """The place that a key which does not belong came from; empty where it was typed, or nothing can be said."""
         group, _, rest = key.partition(".")
         if any(key == given or key.startswith(f"{given}.") for given in self.typed):
             return ""
@@ -58,7 +61,7 @@ def lines(
     origin: Origin,
     schema: type[BaseModel] = Settings,
 ) -> dict[str, str]:
-    """Setting -> `setting = value: rule; remedy`. `method`: the schema of the method's section."""
+    """A line `setting = value: rule; remedy` for each setting; `method` is the schema of the method's section."""
     known = list(dict.fromkeys(_known(method, "method.") + _known(schema, "")))
     by_name: dict[str, list[tuple[str, str]]] = {}
     shown: dict[str, str] = {}
@@ -82,7 +85,7 @@ def lines(
 
 
 def _either(rules: Sequence[tuple[str, str]]) -> str:
-    """`must be this or that; remedy`, the remedy of the last."""
+    """The rules of all branches of a union as `must be this or that; remedy`, with the remedy of the last."""
     first, *others = dict.fromkeys(rule for rule, _ in rules)
     return f"{' or '.join([first, *(rule.removeprefix('must be ') for rule in others)])}; {rules[-1][1]}"
 
@@ -103,7 +106,7 @@ def _where(detail: ErrorDetails, values: Any) -> tuple[list[str], Any]:
 
 
 def _unknown(name: str, known: Sequence[str], origin: Origin) -> tuple[str, str]:
-    """Why a key does not belong, and the nearest that does."""
+    """The rule and the remedy for a key that does not belong: the nearest that does."""
     parent, _, last = name.rpartition(".")
     if name in known:
         return f"{parent} has it for another kind only", f"take it out with ~{name}"
@@ -125,7 +128,7 @@ def _unknown(name: str, known: Sequence[str], origin: Origin) -> tuple[str, str]
 
 
 def _rule(detail: ErrorDetails, name: str) -> tuple[str, str]:
-    """What the value must be, and what to type."""
+    """The rule for a value, and what to type."""
     error_type, context = detail["type"], detail.get("ctx", {})
     if error_type == "missing":
         return "is missing", f"give it with {name}=..."
@@ -164,7 +167,7 @@ def as_typed(value: Any) -> str:
 
 
 def _known(model: Any, prefix: str) -> list[str]:
-    """Dotted names of all settings of a section and of those below it."""
+    """The dotted names of all settings of a section and of those below it."""
     found = []
     for name, field in model.model_fields.items():
         found.append(f"{prefix}{name}")

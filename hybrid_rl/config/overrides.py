@@ -1,4 +1,4 @@
-"""What a study is: arms x seeds, in types; and whether two definitions are the same. The values live in conf/study/."""
+"""Overrides, which are what one types as key=value, and nested definitions by dotted key. Knows no Hydra."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ def key_of(override: str) -> str:
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """By dotted key."""
+    """Nested values by dotted key; an empty group is a value."""
     found: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping) and value:
@@ -22,7 +22,7 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """`key: was X, is Y`, for every value in which two nested definitions differ."""
+    """A line `key: was X, is Y` for every value in which two nested definitions differ."""
     before, after = flat(old), flat(new)
     return [
         f"{key}: was {before.get(key, 'not there')}, is {after.get(key, 'not there')}"

@@ -1,4 +1,7 @@
-"""What a study is: arms x seeds, in types; and whether two definitions are the same. The values live in conf/study/."""
+"""The definition of a study: arms x seeds, with a target and how many jobs run at a time.
+
+The values live in conf/study/. A study is no part of a run's settings: each of its jobs is an ordinary run.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -25,6 +28,8 @@ _OWNERS = {
 
 
 class TargetSettings(Section):
+    """The accuracy at which the cost of an arm is read off."""
+
     set: str
     """`dev`: what a run meets during training is what its cost to reach the target is read from."""
     measure: Literal["greedy", "avg", "maj"]
@@ -42,14 +47,14 @@ class StudySettings(Section):
     reference: str | None
     """The arm that the others are compared with; null: the first."""
     common: list[str]
-    """Typed for every arm, before its own: budget, data, evaluation."""
+    """Overrides for every arm, before its own: budget, data, evaluation."""
     target: TargetSettings | None
-    """Accuracy for cost-to-target; null: none."""
+    """The target of cost-to-target; null: none."""
     jobs: int = Field(ge=1)
-    """Jobs at a time; each has its share of CPU threads, or its own GPUs."""
+    """How many jobs run at a time; each has its share of CPU threads, or its own GPUs."""
 
     def definition(self, extra: Sequence[str]) -> dict[str, Any]:
-        """What study.json holds. `extra`: what the command line gives to all arms, after their own overrides."""
+        """The content of study.json; `extra` is what the command line gives to all arms, after their own overrides."""
         return {
             "name": self.name,
             "arms": self.arms,

@@ -1,6 +1,8 @@
-"""Prepares a run, starts its worker processes, and hands their exit code up.
+"""The launcher: prepares a run, starts a worker process for each rank, and hands their exit code up.
 
-Hydra runs in the parent only; a worker reads settings.json. `supervising` stands by the workers. Knows no torch.
+Hydra runs in the parent only; a worker reads settings.json. `supervise` stands by the workers. Knows no torch. It is
+neither torchrun nor `accelerate launch`, which it replaces in 150 lines: those kill ranks 30 seconds after a signal,
+whatever they are saving, end with exit code 1 whatever a rank has said, and load torch once more only to start others.
 """
 
 import logging
@@ -17,14 +19,14 @@ from hybrid_rl.config.hardware import HardwareSettings
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import USER_ERROR, SettingsError
 from hybrid_rl.execution.supervise import PEER_SECONDS, supervise
-from hybrid_rl.recording import environment
+from hybrid_rl.recording import environment, quiet
 from hybrid_rl.recording.files import write_json, write_text
 from hybrid_rl.recording.locks import held
 from hybrid_rl.recording.run_directory import RunDir
 
 log = logging.getLogger(__name__)
 
-# Who a rank is; what was inherited, from a job of another kind around this one, is about another group.
+# Variables that say who a rank is. Inherited ones speak of another group: that of a job around this one.
 _TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
 
 
@@ -47,9 +49,9 @@ def prepare(settings: Settings, command_line: Sequence[str], launch_dir: Path) -
 
 
 def start_workers(settings: Settings, run: RunDir) -> int:
-    """Run the workers to their end; their exit code (130 after Ctrl-C), with status.json saying how they ended.
+    """Run the workers to their end and return their exit code, 130 after Ctrl-C; status.json says how they ended.
 
-    Raises SettingsError with what a worker found that the user can fix: once, however many workers found it.
+    Raises SettingsError with what the user can fix: once, however many workers found it.
     """
     hardware = settings.hardware
     shared = worker_environment(hardware, os.environ)
@@ -69,8 +71,9 @@ def start_workers(settings: Settings, run: RunDir) -> int:
 
 
 def _held(run: RunDir, hardware: HardwareSettings) -> AbstractContextManager[int]:
-    """This node's lock of the run, for which ranks of an earlier start have the time to save and to end."""
-    return held(run.lock(hardware.node_rank), hardware.grace_seconds + PEER_SECONDS)
+    """This node's lock of the run; ranks of an earlier start have the time to save and to end."""
+    busy = f"run_dir = {run.path}: processes of an earlier start are still at work; end them first"
+    return held(run.lock(hardware.node_rank), busy, hardware.grace_seconds + PEER_SECONDS)
 
 
 def _await_first_node(run: RunDir, settings: Settings) -> None:
@@ -89,7 +92,7 @@ def _await_first_node(run: RunDir, settings: Settings) -> None:
 
 
 def settle(run: RunDir, code: int, killed_rank: int | None = None) -> int:
-    """The exit code of a run whose workers ended with `code`; see `start`."""
+    """The exit code of a run whose workers ended with `code`; see `start_workers`."""
     status = run.read_status()
     if status.get("state") == "running" and code == 0:
         code = 1  # a worker that ends well says so; a silent exit 0 is not an end
@@ -105,14 +108,14 @@ def settle(run: RunDir, code: int, killed_rank: int | None = None) -> int:
 
 
 def command(hardware: HardwareSettings, run_dir: Path) -> list[str]:
-    """The whole of a prepared run as one process to wait for: its only rank, or what starts all ranks."""
+    """The command that is a whole prepared run: its only rank, or what starts all ranks."""
     if needs_group(hardware):
         return [sys.executable, "-m", "hybrid_rl.execution.launch", str(run_dir)]
     return worker_command(run_dir)
 
 
 def worker_command(run_dir: Path) -> list[str]:
-    """What every rank executes."""
+    """The command of every rank."""
     return [sys.executable, "-m", "hybrid_rl.worker", str(run_dir)]
 
 
@@ -122,7 +125,7 @@ def needs_group(hardware: HardwareSettings) -> bool:
 
 
 def rank_environment(hardware: HardwareSettings, local_rank: int) -> dict[str, str]:
-    """Who a rank is, in the variables of torchrun; empty for a process that needs no group."""
+    """The variables of torchrun that say who a rank is; empty for a process that needs no group."""
     if not needs_group(hardware):
         return {}
     return {
@@ -135,7 +138,10 @@ def rank_environment(hardware: HardwareSettings, local_rank: int) -> dict[str, s
 
 @contextmanager
 def meeting_point(hardware: HardwareSettings) -> Iterator[tuple[dict[str, str], list[int]]]:
-    """Where the ranks meet, in torch's variables, and the descriptors that they need for that."""
+    """The place where the ranks meet, in torch's variables, and the descriptors that they inherit for it.
+
+    On one machine the port is chosen here and kept open until rank 0 listens on it, so that no other process takes it.
+    """
     if hardware.rendezvous is not None:
         host, _, port = hardware.rendezvous.rpartition(":")
         yield {"MASTER_ADDR": host, "MASTER_PORT": port}, []
@@ -144,19 +150,16 @@ def meeting_point(hardware: HardwareSettings) -> Iterator[tuple[dict[str, str], 
         place = {
             "MASTER_ADDR": "127.0.0.1",
             "MASTER_PORT": str(server.getsockname()[1]),
-            "HYBRID_RL_LISTENING": str(server.fileno()),
+            "HYBRID_RL_LISTENING": str(
+                server.fileno()
+            ),  # see ranks.LISTENING, whose file loads torch
         }
         yield place, [server.fileno()]
 
 
 def worker_environment(hardware: HardwareSettings, inherited: Mapping[str, str]) -> dict[str, str]:
-    """The workers' environment: quiet libraries, where the user has not said otherwise, and the right device."""
-    quiet = {
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "TRL_EXPERIMENTAL_SILENCE": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-    }
-    found = {**quiet, **inherited, "HYBRID_RL_LAUNCHER": str(os.getpid())}
+    """The environment of workers: quiet libraries, where the user has not said otherwise, and the right device."""
+    found = {**quiet.ENVIRONMENT, **inherited, "HYBRID_RL_LAUNCHER": str(os.getpid())}
     for name in _TORCHRUN:
         found.pop(name, None)
     # The package may be run from a checkout, without being installed.
@@ -177,7 +180,7 @@ def worker_environment(hardware: HardwareSettings, inherited: Mapping[str, str])
 
 
 def _cause(code: int, rank: int | None) -> str:
-    """In words, for a worker that could not say it itself."""
+    """The cause of an exit code in words, for a worker that could not say it itself."""
     who = "" if rank is None else f"rank {rank}: "
     if code == 128 + signal.SIGKILL:
         return (
@@ -189,7 +192,7 @@ def _cause(code: int, rank: int | None) -> str:
 
 
 def main() -> None:
-    """`python -m hybrid_rl.execution.launch RUN_DIR`: what `command` names."""
+    """Run a prepared run, as `python -m hybrid_rl.execution.launch RUN_DIR`; see `command`."""
     run = RunDir(Path(sys.argv[1]))
     try:
         code = start_workers(Settings.load_json(run.settings), run)

@@ -1,4 +1,4 @@
-"""Joins the processes of a run into one group, with a clock on every collective. DeepSpeed builds on that group.
+"""The processes of a run as one group, with a time limit on every collective; DeepSpeed builds on that group.
 
 The launcher says who is who, in the variables that torchrun would set too.
 """
@@ -12,11 +12,11 @@ from accelerate import PartialState
 from hybrid_rl.config.hardware import HardwareSettings
 
 LISTENING = "HYBRID_RL_LISTENING"
-"""Variable with the descriptor of the socket on which rank 0 is to listen; the launcher holds its port until then."""
+"""The variable with the descriptor on which rank 0 is to listen; the launcher holds its port until then."""
 
 
 def join(hardware: HardwareSettings) -> None:
-    """Meet the other ranks. With DeepSpeed this comes before the model, which ZeRO-3 cuts while it is loaded."""
+    """Meet the other ranks; with DeepSpeed before the model is loaded, for ZeRO-3 cuts it while it loads."""
     if "RANK" in os.environ:
         _make_group(hardware)
     if hardware.deepspeed is not None:
@@ -25,7 +25,7 @@ def join(hardware: HardwareSettings) -> None:
 
 
 def leave() -> None:
-    """The end of a run that ended well."""
+    """Leave the group; called by a run that ended well."""
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 

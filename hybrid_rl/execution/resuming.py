@@ -1,4 +1,7 @@
-"""resume=RUN_DIR: the settings of an interrupted run, with the few changes that a resume allows."""
+"""The settings of an interrupted run, for resume=RUN_DIR, with the few changes that a resume allows.
+
+Which checkpoint it goes on from is found later, by the training.
+"""
 
 import os
 import platform
@@ -58,7 +61,9 @@ def settings_of_interrupted(
         section, _, field = key.partition(".")
         if key in ALLOWED and field:
             changed[section] = changed[section] | {field: given[section][field]}
-    if settings.hardware.nodes > 1:  # which node this is, its environment knows
+    if (
+        settings.hardware.nodes > 1
+    ):  # which node this is comes from its environment, not from the file
         changed["hardware"] |= {"node_rank": given["hardware"]["node_rank"]}
     try:
         resumed = Settings.model_validate(changed)
@@ -74,6 +79,7 @@ def settings_of_interrupted(
 
 
 def _obstacles(run: RunDir, before: Settings, now: Settings) -> list[str]:
+    """Reasons why there is nothing to resume: the run lives, or it is done and no more is asked for."""
     status = run.read_status()
     if is_running(status):
         return [f"is still running as process {status['pid']}; stop that first"]

@@ -1,4 +1,8 @@
-"""Runs the workers of several jobs side by side, and leaves none behind. Knows no study: jobs are numbers here."""
+"""Several jobs side by side: each starts when a slot is free, and none is left behind.
+
+Knows no study: jobs are numbers here. Neither joblib nor concurrent.futures, whose workers are processes of their own
+between this one and the job: a signal would not reach the ranks, and they would have no time to save.
+"""
 
 import os
 import signal
@@ -19,17 +23,19 @@ _POLL_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Command:
-    """What to execute for one job, and where what it prints goes."""
+    """The command of a job, and the file for what it prints."""
 
     arguments: Sequence[str]
     environment: Mapping[str, str]
     output: Path
     held: tuple[int, ...] = ()
-    """Open files that it inherits: a lock lives until the last job that holds it has ended."""
+    """Open files that the job inherits: a lock lives until the last job that holds it has ended."""
 
 
 @dataclass(frozen=True)
 class _Running:
+    """A job that has been started."""
+
     job: int
     slot: int
     process: subprocess.Popen[bytes]
@@ -43,11 +49,11 @@ def run_jobs(
     ended: Callable[[int, int, float], None],
     grace_seconds: float = 120.0,
 ) -> int | None:
-    """Run jobs 0 to `count` - 1, at most `slots` at a time, in order; the signal that stopped it, None at the end.
+    """Run jobs 0 to `count` - 1 in order, at most `slots` at a time; returns the signal that stopped it, or None.
 
     `begin(job, slot)` prepares a job; `ended(job, exit code, seconds)` hears of it, 128 + n where signal n ended it.
     SIGINT and SIGTERM start no more jobs and end the running ones with SIGTERM; a second one, see
-    `supervising.is_repeated`, or `grace_seconds` after the first, kills.
+    `supervise.is_repeated`, or `grace_seconds` after the first, kills.
     """
     waiting, running, free = deque(range(count)), list[_Running](), set(range(slots))
     arrived: list[Arrived] = []
@@ -91,7 +97,7 @@ def run_jobs(
 def environment(
     hardware: HardwareSettings, slot: int, slots: int, inherited: Mapping[str, str], cores: int
 ) -> dict[str, str]:
-    """That of a job's workers: where several run at a time, each has its share of the cores, or GPUs of its own."""
+    """The environment of a job's workers; of several at a time each has its share of cores, or GPUs of its own."""
     shared = dict(inherited)
     if slots > 1 and hardware.device != "cpu":
         first, count = slot * hardware.processes, hardware.processes
@@ -123,5 +129,5 @@ def _kill(running: Sequence[_Running]) -> None:
 
 
 def cores() -> int:
-    """CPUs that this process may use."""
+    """The number of CPUs that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,6 +1,7 @@
 """What a rank does on SIGTERM and SIGINT: while it trains, it ends its optimizer step and saves; else it stops at once.
 
-Knows no torch; `preemption` makes all ranks stop after the same step.
+Signals belong to the process, hence the variables of this module. Knows no torch; `training.save_and_stop` makes all
+ranks stop after the same step.
 """
 
 import math
@@ -9,14 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_requested: int | None = None
-_deferred = False
-_raised = False
+_requested: int | None = None  # the signal that asked to stop
+_deferred = False  # whether a request waits until somebody asks for it
+_raised = False  # whether a request was met by StoppedError
 _grace_seconds: int | None = None
 
 
 class StoppedError(BaseException):
-    """A signal arrived. Unwinds the stack, so that pools and files are closed; no handler of errors catches it."""
+    """A signal that ends the process: the stack unwinds, so that files are closed; no handler of errors catches it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}")
@@ -32,7 +33,7 @@ def cause_of(error: BaseException) -> StoppedError | None:
 
 
 def catch_signals() -> None:
-    """From now on SIGTERM and SIGINT are requests; a second one, which Slurm and a launcher may both send, is none."""
+    """Take SIGTERM and SIGINT as requests from now on, once: Slurm and a launcher may both send one."""
     global _requested, _deferred, _raised
     _requested, _deferred, _raised = None, False, False
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -40,7 +41,7 @@ def catch_signals() -> None:
 
 
 def limit(seconds: float) -> None:
-    """From a request on, this process lives so long at most, even without a launcher to kill it."""
+    """Let this process live so long at most after a request, even without a launcher to kill it."""
     global _grace_seconds
     _grace_seconds = math.ceil(seconds)
 
@@ -51,14 +52,14 @@ def requested() -> int | None:
 
 
 def request(number: int) -> None:
-    """Another rank was asked to stop by signal `number`."""
+    """Note that another rank was asked to stop by signal `number`."""
     global _requested
     _requested = _requested or number
 
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Inside, a request waits for somebody to ask `requested`; it is met at the end of the block."""
+    """Let a request wait inside the block for somebody to ask `requested`; it is met at the end of the block."""
     global _deferred
     _meet()  # it may have arrived where an error is only printed: in a destructor, in a callback from C
     _deferred = True

@@ -1,7 +1,7 @@
-"""Stands by the processes of a run: signals go down, the first failure comes up, and none is left behind.
+"""The processes of a run while they live: signals go down, the first failure comes up, and none is left behind.
 
-One command, once per rank, each in a process group of its own. torchrun does the same, but kills the ranks 30 seconds
-after a signal, whatever they are saving, ends with code 1 whatever they said, and loads torch once more.
+One command is run once per rank, each in a process group of its own. It is not torchrun, nor its elastic agent, which
+`accelerate launch` uses as well: see `launch`.
 """
 
 import os
@@ -14,9 +14,9 @@ from types import FrameType
 from typing import Any
 
 PEER_SECONDS = 10.0
-"""Once a rank has failed: time for the others to see it and to close their files, before they are killed."""
+"""Time for the others, once a rank has failed, to see it and to close their files before they are killed."""
 REPEAT_SECONDS = 2.0
-"""A second signal so soon after the first is the same request: a wrapper and a scheduler may both send it."""
+"""Time in which a second signal is the same request as the first: a wrapper and a scheduler may both send it."""
 _POLL_SECONDS = 0.05
 
 
@@ -35,7 +35,7 @@ def is_repeated(arrived: Sequence[Arrived]) -> bool:
 
 @dataclass(frozen=True)
 class Ended:
-    """How the ranks ended, as a shell would say it: 128 + n for signal n."""
+    """The end of all ranks, with the exit code that a shell would give: 128 + n for signal n."""
 
     code: int
     killed_rank: int | None = None
@@ -48,7 +48,7 @@ def supervise(
     grace_seconds: float,
     keep_open: Sequence[int] = (),
 ) -> Ended:
-    """Run `command` once per environment, to the end of all.
+    """Run `command` once per environment, to the end of all ranks.
 
     SIGINT and SIGTERM are passed on; a second one, see `is_repeated`, or `grace_seconds` after the first, kills.
     `keep_open`: file descriptors that the processes inherit.
@@ -108,7 +108,7 @@ def supervise(
 
 
 def _handlers_of_launcher() -> dict[int, Callable[[int, FrameType | None], Any]]:
-    """Handlers for the signal by which submitit gives notice: SIGUSR2, or what its environment names."""
+    """The handlers of the signals by which submitit gives notice: SIGUSR2, or what its environment names."""
     named = signal.Signals.__members__.get(f"SIG{os.environ.get('SUBMITIT_PREEMPT_SIGNAL')}")
     handlers = {
         number: signal.getsignal(number)

@@ -1,4 +1,7 @@
-"""What a run ran on: commit, versions, machine. For environment.json; knows no torch and asks no network."""
+"""What a run ran on: commit, versions, machine, data; the content of environment.json.
+
+Knows no torch and asks no network; the GPUs and the data are added by the worker that has found them.
+"""
 
 import json
 import os
@@ -19,7 +22,7 @@ _PACKAGES = (
 
 
 def describe(directory: Path) -> dict[str, Any]:
-    """JSON values. `directory`: where the run is launched from; its git commit is recorded, if it has one."""
+    """The environment as JSON values; `directory` is that of launch, whose git commit is recorded if it has one."""
     return {
         "git": git_state(directory),
         "python": sys.version.split()[0],
@@ -35,14 +38,14 @@ def describe(directory: Path) -> dict[str, Any]:
 
 
 def add_devices(path: Path, devices: list[str]) -> None:
-    """Names of the GPUs, which only a worker knows."""
+    """Add the names of the GPUs, which only a worker knows."""
     _add(path, "devices", devices)
 
 
 def add_data(
     path: Path, questions: Mapping[str, int], traces: int, fingerprint: Mapping[str, str]
 ) -> None:
-    """What was read: questions of every split, training questions with a trace, sha256 of every split."""
+    """Add what was read: questions of every split, training questions with a trace, sha256 of every split."""
     _add(
         path,
         "data",
@@ -55,7 +58,7 @@ def _add(path: Path, key: str, value: Any) -> None:
 
 
 def git_state(directory: Path) -> dict[str, Any] | None:
-    """Commit, and whether files differ from it; None outside of a repository with a commit, or without git."""
+    """The commit, and whether files differ from it; None outside of a repository with a commit, or without git."""
     commit = _git(directory, "rev-parse", "HEAD")
     if commit is None:
         return None

@@ -1,4 +1,7 @@
-"""The run directory, the source of truth of a run: the name of every artefact, written so that none is half there."""
+"""Files that are never half there: text and JSON replaced as a whole, and lines added to .jsonl files.
+
+What the files of a run are called, `run_directory` knows.
+"""
 
 import json
 import os
@@ -8,7 +11,7 @@ from typing import Any
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace the file as a whole: a reader, or a crash, sees the old text or the new one."""
+    """Replace the file as a whole: a reader, also one after a crash, sees the old text or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
@@ -22,7 +25,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """As `write_text`; NaN and infinity are refused with ValueError, for they are not JSON."""
+    """Replace the file by `value` as JSON; raises ValueError for NaN and infinity, which are not JSON."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -34,7 +37,7 @@ def append_json(path: Path, record: Mapping[str, Any]) -> None:
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """All complete lines; a last line that was cut by a crash is left out. Empty when there is no file."""
+    """The complete lines of a .jsonl file; a last one that a crash cut is left out. Empty when there is no file."""
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8").split("\n")

@@ -1,6 +1,7 @@
-"""What a person sees of a run: progress, phases, the closing table; and what other libraries are kept from saying.
+"""What a person sees while a run lives: the progress of training, and a line where each phase begins and ends.
 
-On a terminal one live bar; elsewhere a plain line now and then, through the log. Loads nothing heavy.
+On a terminal there is one live bar, drawn by rich; elsewhere a plain line now and then, through the log. Loads nothing
+heavy. The table that closes a run is `reporting.closing_table`.
 """
 
 import logging
@@ -24,7 +25,7 @@ _PLAIN_LINES = 10  # of a whole run, where there is no terminal
 
 
 class Pace:
-    """Speed over the last steps, from the cumulated axes of metrics lines."""
+    """The speed over the last steps, from the running totals in lines of metrics.jsonl."""
 
     def __init__(self, steps: int) -> None:
         self.steps = steps
@@ -42,7 +43,7 @@ class Pace:
 
     @property
     def seconds_left(self) -> float:
-        """Of training; evaluation comes on top."""
+        """Estimated seconds of training that are left; evaluation comes on top."""
         (begin, first, _), (step, last, _) = self._seen[0], self._seen[-1]
         return (self.steps - step) * (last - first) / max(step - begin, 1)
 
@@ -87,7 +88,7 @@ class Progress:
         self._restore.clear()
 
     def update(self, line: Mapping[str, Any]) -> None:
-        """After an optimizer step."""
+        """Show an optimizer step, of which `line` is that of metrics.jsonl."""
         step, kind = line["step"], line["kind"]
         self.pace.add(line)
         state = _state(line, self.pace)
@@ -100,7 +101,7 @@ class Progress:
             log.info("step %d of %d: %s", step, self.steps, state)
 
     def _redirect_log(self) -> None:
-        """Log lines go above the bar instead of through it."""
+        """Let log lines appear above the bar instead of through it."""
         for handler in logging.getLogger().handlers:
             if isinstance(handler, logging.StreamHandler) and not isinstance(
                 handler, logging.FileHandler
@@ -111,7 +112,7 @@ class Progress:
 
 
 def _state(line: Mapping[str, Any], pace: Pace) -> str:
-    """One step in words: kind, the number that matters, speed, time left."""
+    """A step in words: its kind, the number that matters, the speed, the time left."""
     rl = line["kind"] == "rl"
     what = f"RL   reward {line['reward_mean']:.3f}" if rl else f"SFT  loss {line['loss']:.3f}"
     minutes, seconds = divmod(round(pace.seconds_left), 60)
@@ -122,7 +123,7 @@ def _state(line: Mapping[str, Any], pace: Pace) -> str:
 
 @dataclass
 class Phase:
-    """Of a run; `result`, once known, is told when it ends."""
+    """A phase of a run; its `result`, once known, is told when it ends."""
 
     name: str
     result: str = ""
@@ -130,7 +131,7 @@ class Phase:
 
 @contextmanager
 def phase(name: str) -> Iterator[Phase]:
-    """One line in the log when it starts, one when it ends. A phase that fails says nothing more."""
+    """Log when a phase starts and when it ends; one that fails says nothing more."""
     log.info("%s: start", name)
     started = time.monotonic()
     current = Phase(name)

@@ -1,6 +1,6 @@
-"""What a person sees of a run: progress, phases, the closing table; and what other libraries are kept from saying.
+"""Notices of other libraries that are silenced: each by name, with the reason why a user cannot act on it.
 
-On a terminal one live bar; elsewhere a plain line now and then, through the log. Loads nothing heavy.
+What the user has set in the environment stays. Loads nothing heavy, for it must come before what it silences.
 """
 
 import logging
@@ -8,12 +8,13 @@ import os
 import warnings
 from functools import partial
 
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "TRL_EXPERIMENTAL_SILENCE": "1",  # TRL: rollout_func may change; our pins and tests answer for it
     "HF_HUB_DISABLE_TELEMETRY": "1",  # TRL: asks the hub at every start
     "TOKENIZERS_PARALLELISM": "false",  # tokenizers: a warning when verifier processes start after its threads
     "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",  # datasets: bars for work of milliseconds
 }
+"""Variables that libraries read when they are imported; the launcher gives them to its workers."""
 _WARNINGS = (
     # (category, beginning of the message): why a user cannot act on it
     (FutureWarning, r"`is_gradient_checkpointing` is deprecated"),  # TRL reads it, at every step
@@ -21,11 +22,11 @@ _WARNINGS = (
     (FutureWarning, r"`torch\.distributed\.\w+_tensor` is deprecated"),  # DeepSpeed calls it
 )
 _LOG_LINES = (
+    # (logger, beginning of the message): why a user cannot act on it
     (
         "accelerate.accelerator",  # it reads the same number from DeepSpeed's configuration a moment later
         "[RANK 0] Gradient accumulation steps mismatch",
     ),
-    # (logger, beginning of the message): why a user cannot act on it
     (
         "transformers.trainer",  # tied weights are saved once; a resume finds them all the same
         "There were missing keys in the checkpoint model loaded: ['lm_head.weight']",
@@ -34,8 +35,8 @@ _LOG_LINES = (
 
 
 def quiet_third_parties() -> None:
-    """Silence named notices of other libraries; to be called before they are imported. What the user set stays."""
-    for name, value in _ENVIRONMENT.items():
+    """Silence the named notices; to be called before the libraries are imported."""
+    for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     for category, message in _WARNINGS:
         warnings.filterwarnings("ignore", message=message, category=category)
@@ -48,7 +49,7 @@ def _unlike(message: str, record: logging.LogRecord) -> bool:
 
 
 def quiet_progress_bars() -> None:
-    """No bars of transformers for reading and writing weights; downloads from the hub keep theirs."""
+    """Switch off the bars of transformers for reading and writing weights; downloads from the hub keep theirs."""
     from huggingface_hub.utils.tqdm import (  # noqa: PLC0415 - heavy
         are_progress_bars_disabled,
         enable_progress_bars,

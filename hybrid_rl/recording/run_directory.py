@@ -1,4 +1,7 @@
-"""The run directory, the source of truth of a run: the name of every artefact, written so that none is half there."""
+"""The run directory, the record of a run: the name of every file in it, and the state that status.json gives.
+
+How files are written, `files` knows; what is written into them, those who write them.
+"""
 
 import json
 import os
@@ -19,7 +22,7 @@ RunState = Literal["running", "done", "failed"]
 
 @dataclass(frozen=True)
 class RunDir:
-    """Paths of a run's artefacts; only `create` and the `write_*` and `append_*` methods touch the disk."""
+    """The paths of a run's files; only its methods `create`, `add_overrides` and those of the status touch the disk."""
 
     path: Path
 
@@ -29,7 +32,7 @@ class RunDir:
 
     @property
     def overrides(self) -> Path:
-        """The command line, to paste; one line per start."""
+        """The command lines of the run, to paste, one for each start."""
         return self.path / "overrides.txt"
 
     @property
@@ -41,7 +44,7 @@ class RunDir:
         return self.path / "status.json"
 
     def lock(self, node_rank: int) -> Path:
-        """Held by every process of a run on that node; see `held`."""
+        """The lock that every process of the run on that node holds; see `locks.held`."""
         return self.path / f".lock-{node_rank}"
 
     @property
@@ -49,7 +52,7 @@ class RunDir:
         return self.path / "log.txt"
 
     def rank_log(self, rank: int) -> Path:
-        """Of a rank other than 0."""
+        """The log of a rank other than 0."""
         return self.path / "logs" / f"rank_{rank}.txt"
 
     @property
@@ -67,7 +70,7 @@ class RunDir:
 
     @property
     def alarms(self) -> Path:
-        """One line per alarm that began, and per update that was skipped."""
+        """The alarms: a line for each that began, and for each update that was skipped."""
         return self.path / "alarms.jsonl"
 
     def guarded_batch(self, step: int, rank: int) -> Path:
@@ -91,12 +94,12 @@ class RunDir:
         return self.path / "best_model"
 
     def evaluation(self, moment: Moment) -> Path:
-        """Directory of one evaluation: a .jsonl per set and summary.json."""
+        """The directory of one evaluation: a .jsonl per set and summary.json."""
         return self.path / "eval" / moment
 
     @property
     def progress(self) -> Path:
-        """One line per evaluation on dev during training."""
+        """The dev curve: a line for each evaluation on dev during training."""
         return self.path / "eval" / "progress.jsonl"
 
     @property
@@ -123,7 +126,7 @@ class RunDir:
         self.path.mkdir(parents=True, exist_ok=True)
 
     def add_overrides(self, command_line: Sequence[str]) -> None:
-        """One line, ready to be pasted into a shell."""
+        """Add a command line, quoted as a shell wants it."""
         with self.overrides.open("a", encoding="utf-8") as file:
             file.write(f"{shlex.join(command_line)}\n")
 

@@ -1,7 +1,8 @@
-"""The directory of a study: its lock, its definition, and what has become of each job in it."""
+"""The directory of a study: its lock, its definition in study.json, and what has become of each job in it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,17 +11,35 @@ from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import SettingsError, UsedDirectoryError
 from hybrid_rl.execution import resuming
 from hybrid_rl.recording.files import write_json
-from hybrid_rl.recording.locks import STUDY_LOCK
+from hybrid_rl.recording.locks import held
 from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.training import checkpoints
 
 JobState = Literal["new", "done", "cut off", "no checkpoint"]
-# In which a resumed run, or a moved directory, may differ from what a job was composed as.
+_LOCK = ".lock"
+# Settings in which a resumed run, or a moved directory, may differ from what a job was composed as.
 _FREE = ("resume", "check", "run_dir")
 
 
+@contextmanager
+def hold(directory: Path) -> Iterator[int]:
+    """Hold the lock of a study: one at a time in a directory, and none while a job of a killed one is still ending.
+
+    Yields the lock, for jobs to inherit. Raises UsedDirectoryError.
+    """
+    if directory.exists() and not directory.is_dir():
+        raise UsedDirectoryError(f"run_dir = {directory}: is a file; give the path of a directory")
+    directory.mkdir(parents=True, exist_ok=True)
+    busy = f"run_dir = {directory}: a study is running there, or its last jobs are ending; wait, or stop it first"
+    with held(directory / _LOCK, busy) as descriptor:
+        yield descriptor
+
+
 def claim(directory: Path, definition: Mapping[str, Any]) -> None:
-    """Write study.json, or see that it is of this study: of the same definition, or of one that arms or seeds join."""
+    """Write study.json, or check that it has the same definition, or one that arms or seeds join.
+
+    Raises SettingsError or UsedDirectoryError.
+    """
     path = directory / "study.json"
     if path.exists():
         old = json.loads(path.read_text(encoding="utf-8"))
@@ -34,7 +53,7 @@ def claim(directory: Path, definition: Mapping[str, Any]) -> None:
         if definition != old:
             write_json(path, definition)
         return
-    others = sorted(entry.name for entry in directory.iterdir() if entry.name != STUDY_LOCK)
+    others = sorted(entry.name for entry in directory.iterdir() if entry.name != _LOCK)
     if others:
         raise UsedDirectoryError(
             f"run_dir = {directory}: is not empty (it holds {', '.join(others[:5])}) and has no study.json;"
@@ -44,14 +63,14 @@ def claim(directory: Path, definition: Mapping[str, Any]) -> None:
 
 
 def _without_what_joins(definition: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
-    """`definition` less the arms that `old` has not, and with the seeds of `old` where it keeps them all."""
+    """The new definition without arms that are not in `old`, and with the seeds of `old` where it keeps them all."""
     arms = {arm: own for arm, own in definition["arms"].items() if arm in old["arms"]}
     kept = set(old["seeds"]) <= set(definition["seeds"])
     return {**definition, "arms": arms, "seeds": old["seeds"] if kept else definition["seeds"]}
 
 
 def state_of(run: RunDir, settings: Settings) -> JobState:
-    """What there is of a job; raises SettingsError where its settings are others, or it is running."""
+    """The state of a job; raises SettingsError where it was started with other settings, or is running."""
     if not run.path.exists() or not any(run.path.iterdir()):
         return "new"
     if not run.settings.exists():
@@ -60,10 +79,8 @@ def state_of(run: RunDir, settings: Settings) -> JobState:
                 f"{run.path}: is not empty, and has no settings.json; move it away, or give a new run_dir"
             )
         return "no checkpoint"
-    old, new = (
-        json.loads(run.settings.read_text(encoding="utf-8")),
-        settings.model_dump(mode="json"),
-    )
+    old = json.loads(run.settings.read_text(encoding="utf-8"))
+    new = settings.model_dump(mode="json")
     changed = differences(*({k: v for k, v in one.items() if k not in _FREE} for one in (old, new)))
     if changed:
         raise SettingsError(

@@ -1,4 +1,4 @@
-"""study=NAME: arms x seeds as ordinary runs under one directory, then their comparison.
+"""A study, study=NAME: arms x seeds as ordinary runs under one directory, then their comparison.
 
 The same command again goes on: a job that is done is left alone, one that was cut off resumes from its last complete
 checkpoint, one without a checkpoint starts anew. Jobs are composed and checked before the first one starts.
@@ -19,15 +19,14 @@ from hybrid_rl.config.study import StudySettings
 from hybrid_rl.errors import USER_ERROR, SettingsError
 from hybrid_rl.evaluation.scores import in_words, read_summaries
 from hybrid_rl.execution import launch, resuming, side_by_side
-from hybrid_rl.recording.locks import locked
 from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.reporting.comparison import command
 from hybrid_rl.reporting.comparison.arms import ComparisonError
-from hybrid_rl.studies.directory import JobState, claim, state_of
+from hybrid_rl.studies.directory import JobState, claim, hold, state_of
 
 log = logging.getLogger(__name__)
 Compose = Callable[[Sequence[str]], Settings]
-"""From what is typed for a run to its checked settings; raises SettingsError."""
+"""Makes the checked settings of a run from what is typed for it; raises SettingsError."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +39,14 @@ class Launched:
 
 Launcher = Callable[[Sequence[Launched]], None]
 """Runs jobs elsewhere, joblib's processes or a cluster's, and comes back when all have ended."""
-# Parts of the data that arms may differ in: what is learned from, not what is measured.
+# Settings of the data in which arms may differ: what is learned from, not what is measured.
 _LEARNED = ("data.name", "data.train.", "data.traces", "data.traces_seed", "data.columns.trace")
 
 
 @dataclass(frozen=True)
 class Job:
+    """One arm with one seed, an ordinary run."""
+
     arm: str
     seed: int
     settings: Settings
@@ -63,9 +64,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Study:
+    """A study whose jobs have been composed and checked."""
+
     definition: StudySettings
     extra: tuple[str, ...]
-    """Overrides of the command line, for all arms."""
+    """The overrides that the command line gives to all arms."""
     directory: Path
     jobs: tuple[Job, ...]
 
@@ -77,7 +80,7 @@ class Study:
 def plan(
     definition: StudySettings, extra: Sequence[str], directory: Path, compose: Compose
 ) -> Study:
-    """All jobs, composed and checked; seed by seed, so that a study cut short has whole comparisons.
+    """The study with all its jobs, seed by seed, so that one cut short has whole comparisons.
 
     Raises SettingsError with the problems of every arm.
     """
@@ -126,12 +129,14 @@ def run_study(
     launch_dir: Path,
     launcher: Launcher | None = None,
 ) -> int:
-    """Run what is not done yet, then compare; the exit code. `program` and `typed`: how the study itself was started.
+    """Run what is not done yet, then compare; returns the exit code.
 
-    `launcher`: None runs study.jobs at a time here, which a signal stops cleanly.
+    `program` and `typed`: how the study itself was started.
+
+    `launcher`: None runs as many jobs at a time as study.jobs says, here, where a signal stops them cleanly.
     Raises SettingsError or UsedDirectoryError where the directory holds another study, or a job that is running.
     """
-    with locked(study.directory) as lock:
+    with hold(study.directory) as lock:
         claim(study.directory, study.definition.definition(study.extra))
         states = [state_of(job.run, job.settings) for job in study.jobs]
         _log_plan(study, states)
@@ -156,7 +161,7 @@ def run_study(
 
 
 class _Runner:
-    """What happens when a job begins and ends."""
+    """The jobs of a study that are not done: what happens when one begins and when it ends."""
 
     def __init__(
         self,
@@ -166,12 +171,16 @@ class _Runner:
         launch_dir: Path,
         lock: int,
     ) -> None:
-        self.study, self.pending = study, pending
-        self.program, self.launch_dir, self.lock = program, launch_dir, lock
+        self.study = study
+        self.pending = pending
+        self.program = program
+        self.launch_dir = launch_dir
+        self.lock = lock
         self.failed: list[tuple[Job, str]] = []
         self._seconds: list[float] = []
 
     def begin(self, index: int, slot: int) -> side_by_side.Command:
+        """Prepare a job to be run here."""
         job, state = self.pending[index]
         settings, typed = job.settings, [*self.program, *job.typed]
         if state == "cut off":
@@ -191,6 +200,7 @@ class _Runner:
         )
 
     def hand_to(self, launcher: Launcher) -> None:
+        """Let a launcher run all jobs, and read how they ended in their status.json."""
         jobs = []
         for job, state in self.pending:
             if state == "no checkpoint":
@@ -204,6 +214,7 @@ class _Runner:
                 self.failed.append((job, str(status.get("error", "it has not ended"))))
 
     def ended(self, index: int, code: int, seconds: float) -> None:
+        """Take in how a job ended, and log it with the time that is left."""
         job, _ = self.pending[index]
         try:
             code = launch.settle(job.run, code)
@@ -229,7 +240,7 @@ class _Runner:
 
 
 def _unequal(definition: StudySettings, jobs: Sequence[Job]) -> Iterator[str]:
-    """Where arms would not be measured alike, or spend alike."""
+    """A line for each setting by which arms would not be measured alike, or not have one budget."""
     if not jobs:
         return
     name = definition.reference or next(iter(definition.arms))
@@ -252,7 +263,7 @@ def _unequal(definition: StudySettings, jobs: Sequence[Job]) -> Iterator[str]:
 def _other_dev(
     job: Job, found: Mapping[str, Any], reference: Job, expected: Mapping[str, Any]
 ) -> Iterator[str]:
-    """Dev is held out of train: what gives another train gives another dev."""
+    """A line for each setting that gives another train, and so another dev where dev is held out of train."""
     for key in dict.fromkeys([*expected, *found]):
         same = found.get(key) == expected.get(key)
         if same or not key.startswith("data.train.") or key == "data.train.traces":
@@ -265,7 +276,7 @@ def _other_dev(
 
 
 def _measured(settings: Settings) -> dict[str, Any]:
-    """What decides how a run is measured, which questions it meets, and how much it may spend."""
+    """The settings that decide how a run is measured, which questions it meets, and how much it may spend."""
     whole = settings.model_dump(mode="json")
     shown = {key: whole[key] for key in ("data", "reward", "eval")}
     model = {key: whole["model"][key] for key in ("chat_template", "tokenizer", "eos_tokens")}

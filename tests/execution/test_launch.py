@@ -1,20 +1,18 @@
 import fcntl
 import json
-import os
 import signal
 import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from hybrid_rl.config.hardware import HardwareSettings
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import SettingsError, UsedDirectoryError
-from hybrid_rl.execution import launch, resuming
-from hybrid_rl.recording import locks
+from hybrid_rl.execution import launch
+from hybrid_rl.recording import locks, quiet
 from hybrid_rl.recording.run_directory import RunDir
 from tests.conftest import Load
 
@@ -103,6 +101,7 @@ def test_the_workers_are_quiet_unless_the_user_wants_otherwise(load: Load) -> No
     )
     assert found["HF_HUB_DISABLE_TELEMETRY"] == "1"
     assert found["TRL_EXPERIMENTAL_SILENCE"] == "1"
+    assert quiet.ENVIRONMENT.keys() <= found.keys()
     assert found["TOKENIZERS_PARALLELISM"] == "true"
     assert found["DS_ACCELERATOR"] == "cpu"
     assert found["OMP_NUM_THREADS"] == "3"
@@ -136,12 +135,6 @@ def test_the_ranks_of_a_group_see_all_gpus(load: Load, override: str) -> None:
     shown = launch.worker_environment(gpus, {"CUDA_VISIBLE_DEVICES": "2,3"})
     assert shown["CUDA_VISIBLE_DEVICES"] == "2,3"
     assert "CUDA_VISIBLE_DEVICES" not in launch.worker_environment(gpus, {})
-
-
-@pytest.fixture
-def started(load: Load, tmp_path: Path) -> tuple[Settings, RunDir]:
-    settings = load("method=sft")
-    return settings, launch.prepare(settings, ["hybrid-rl"], tmp_path)
 
 
 def test_a_worker_that_dies_without_a_word_leaves_a_failed_status(
@@ -195,28 +188,6 @@ def test_what_the_user_can_fix_is_raised_with_all_its_lines(
     assert str(error.value) == "a = 1: no; b\nc = 2: no; d"
 
 
-def _checkpoint(run: RunDir) -> None:
-    folder = run.checkpoints / "checkpoint-2"
-    folder.mkdir(parents=True)
-    (folder / "hybrid_state.json").write_text("{}")
-
-
-def test_a_resume_takes_the_settings_of_the_run(started: tuple[Settings, RunDir]) -> None:
-    settings, run = started
-    run.write_status("failed", error="x", exit_code=1)
-    _checkpoint(run)
-    resumed = resuming.settings_of_interrupted(
-        run.path, ["resume", "train.steps"], {"train": {"steps": 200}}
-    )
-    assert resumed.train.steps == 200
-    assert resumed.resume == resumed.run_dir == str(run.path)
-    assert resumed.method == settings.method
-    launch.prepare(resumed, ["hybrid-rl", f"resume={run.path}"], run.path)
-    assert run.read_status()["resumed"] is True
-    assert Settings.load_json(run.settings) == resumed
-    assert len(run.overrides.read_text().splitlines()) == 2
-
-
 def test_a_resume_waits_for_the_ranks_of_a_launcher_that_was_killed(
     started: tuple[Settings, RunDir], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,66 +204,3 @@ def test_a_resume_waits_for_the_ranks_of_a_launcher_that_was_killed(
     launch.prepare(settings.model_copy(update={"resume": str(run.path)}), ["hybrid-rl"], run.path)
     states = [record["state"] for record in run.read_status()["history"]]
     assert states == ["running", "failed", "running"]
-
-
-def _refusal(run: RunDir, typed: list[str], given: dict[str, Any] | None = None) -> str:
-    with pytest.raises(SettingsError) as error:
-        resuming.settings_of_interrupted(run.path, typed, given or {})
-    return str(error.value).replace(str(run.path), "RUN")
-
-
-def test_a_resume_refuses_other_settings(started: tuple[Settings, RunDir]) -> None:
-    _, run = started
-    run.write_status("failed")
-    _checkpoint(run)
-    assert _refusal(run, ["resume", "seed", "method"]) == (
-        "method: cannot change in a resumed run, which keeps its settings; leave it out, or start a new run\n"
-        "seed: cannot change in a resumed run, which keeps its settings; leave it out, or start a new run"
-    )
-
-
-def test_a_resume_refuses_what_is_done_or_is_no_run(started: tuple[Settings, RunDir]) -> None:
-    _, run = started
-    run.write_status("done")
-    assert _refusal(run, ["resume"]) == (
-        "resume = RUN: is done; to train on, give train.steps above 140"
-    )
-    fewer = {"train": {"steps": 0}}
-    assert _refusal(run, ["resume", "train.steps"], fewer) == (
-        "train.steps = 0: must be at least 1; e.g. train.steps=1"
-    )
-    run.settings.unlink()
-    assert _refusal(run, ["resume"]) == (
-        "resume = RUN: has no settings.json; give a run directory, not one of its checkpoints"
-    )
-
-
-def test_a_run_that_used_up_its_budget_is_resumed_with_a_larger_one(
-    started: tuple[Settings, RunDir],
-) -> None:
-    settings, run = started
-    _checkpoint(run)
-    budget = settings.budget.model_copy(update={"generated_tokens": 1000})
-    limited = settings.model_copy(update={"budget": budget})
-    run.settings.write_text(limited.model_dump_json())
-    run.metrics.write_text('{"step": 7, "generated_tokens": 1010}\n')
-    run.write_status("done")
-    assert _refusal(run, ["resume"]) == (
-        "resume = RUN: is done: it has used up budget.generated_tokens = 1,000; to train on, give more, or null"
-    )
-    more = {"budget": {"generated_tokens": 2000}}
-    resumed = resuming.settings_of_interrupted(
-        run.path, ["resume", "budget.generated_tokens"], more
-    )
-    assert resumed.budget.generated_tokens == 2000
-    assert resumed.train.steps == settings.train.steps
-
-
-def test_a_run_that_is_still_running_is_not_resumed(started: tuple[Settings, RunDir]) -> None:
-    _, run = started
-    _checkpoint(run)
-    status = run.read_status()
-    run.status.write_text(json.dumps({**status, "pid": os.getppid()}))
-    assert _refusal(run, ["resume"]) == (
-        f"resume = RUN: is still running as process {os.getppid()}; stop that first"
-    )

@@ -8,7 +8,7 @@ import pytest
 from hybrid_rl.errors import SettingsError, UsedDirectoryError
 from hybrid_rl.studies import directory as directory_
 from hybrid_rl.studies import study
-from hybrid_rl.studies.directory import JobState
+from hybrid_rl.studies.directory import JobState, hold
 from tests.studies.conftest import TWO, begun, claim, defined, planned
 
 
@@ -79,3 +79,14 @@ def test_a_job_whose_settings_have_changed_is_refused(
     other = study.plan(defined(), ["train.rl.beta=0.5"], tmp_path, job_settings).jobs[0]
     with pytest.raises(SettingsError, match=r"train\.rl\.beta: was 0\.0, is 0\.5"):
         state_of(other)
+
+
+def test_a_second_study_waits_for_the_first(tmp_path: Path) -> None:
+    with (
+        hold(tmp_path),
+        pytest.raises(UsedDirectoryError, match="a study is running there"),
+        hold(tmp_path),
+    ):
+        pass
+    with hold(tmp_path):
+        pass

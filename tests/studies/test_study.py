@@ -15,10 +15,10 @@ from omegaconf import OmegaConf
 from hybrid_rl.config.composing import config_dir
 from hybrid_rl.config.study import load_study
 from hybrid_rl.errors import SettingsError
-from hybrid_rl.recording import locks
 from hybrid_rl.recording.files import read_jsonl
 from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.studies import study
+from hybrid_rl.studies.directory import hold
 from hybrid_rl.training import checkpoints
 from tests.conftest import Compose
 from tests.fakes.places import ROOT
@@ -94,17 +94,6 @@ def test_arms_may_learn_from_other_traces(tmp_path: Path, job_settings: study.Co
     arms = {"all": ["method=sft_then_grpo"], "few": ["method=sft_then_grpo", "data.traces=8"]}
     made = planned(tmp_path, job_settings, arms=arms)
     assert [job.settings.data.traces for job in made.jobs] == [None, 8, None, 8]
-
-
-def test_a_second_study_waits_for_the_first(tmp_path: Path) -> None:
-    with (
-        locks.locked(tmp_path),
-        pytest.raises(SettingsError, match="a study is running there"),
-        locks.locked(tmp_path),
-    ):
-        pass
-    with locks.locked(tmp_path):
-        pass
 
 
 def test_jobs_can_be_handed_to_a_launcher(tmp_path: Path, job_settings: study.Compose) -> None:
@@ -185,7 +174,7 @@ def test_a_stopped_study_goes_on_and_one_bad_job_does_not_end_it(tmp_path: Path)
     told = first.communicate()[1]
     assert first.returncode == 130, told
     assert "continue with the same command: hybrid-rl study=smoke run_dir=s" in told
-    with locks.locked(tmp_path / "s"):
+    with hold(tmp_path / "s"):
         pass  # every job held the lock: none is left
     assert runs["sft_then_grpo"].read_status()["state"] == "done"
     before = runs["sft_then_grpo"].status.read_bytes()
