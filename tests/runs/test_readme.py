@@ -1,4 +1,4 @@
-"""The README's commands do what it says; blocks marked `bash run` are run."""
+"""The README's commands do what it says: files that it shows are written, then blocks marked `bash run` are run."""
 
 import os
 import re
@@ -18,6 +18,12 @@ README = (ROOT / "README.md").read_text()
 def test_the_commands_run(tmp_path: Path) -> None:
     commands = "\n".join(re.findall(r"^```bash run\n(.*?)^```", README, re.MULTILINE | re.DOTALL))
     assert commands
+    for name, text in re.findall(
+        r"^```(?:python|yaml) (\S+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL
+    ):
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
     shim = tmp_path / "bin" / "hybrid-rl"
     shim.parent.mkdir()
     shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m hybrid_rl "$@"\n')
@@ -33,13 +39,17 @@ def test_the_commands_run(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert (tmp_path / "runs" / "first" / "report.md").is_file()
+    report = (tmp_path / "runs" / "rescue" / "report.md").read_text()
+    [label] = re.findall(r'Note\("(.*?)"', README)
+    assert re.search(rf"^\| {label} \|", report, re.MULTILINE), report
 
 
 def test_the_options_it_names_are_there() -> None:
     for group, option in re.findall(
         r"\b(method|model|data|hardware|reward|experiment)=([a-z]\w*)", README
     ):
-        assert (config_dir() / group / f"{option}.yaml").is_file(), f"{group}={option}"
+        shown = f"my_conf/{group}/{option}.yaml" in README
+        assert shown or (config_dir() / group / f"{option}.yaml").is_file(), f"{group}={option}"
 
 
 def test_the_folders_and_files_it_names_are_there() -> None:
