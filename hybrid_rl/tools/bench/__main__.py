@@ -1,7 +1,8 @@
 """The benchmark: `python -m hybrid_rl.tools.bench preset=small json=PATH [gsm8k=DIRECTORY] [hardware=gpu] [KEY=VALUE]`.
 
-Ours against plain trl.GRPOTrainer on the same work, step by step in turn; where the time goes, what each saving is
-worth, how it grows, how far from the limits of the device it is, and what a user waits for at the start.
+It runs our trainer against plain trl.GRPOTrainer on the same work, step by step in turn. It says where the time goes,
+what each saving is worth, how time grows with the work, how far it is from the limits of the device, and what a user
+waits for at the start.
 """
 
 import logging
@@ -31,6 +32,7 @@ USAGE = (
 
 
 def main() -> None:
+    """Runs the parts of a preset, writes their figures after each part, and prints them as tables at the end."""
     quiet.quiet_third_parties()
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     log.setLevel(logging.INFO)
@@ -73,7 +75,7 @@ def cannot_run(settings: Settings) -> str | None:
 def parts(
     preset: presets.Preset, settings: Settings, overrides: list[str], directory: Path
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The figures, part by part: name of the part, and what it adds to the report."""
+    """Runs the benchmark; yields the name of each part and its figures, under the keys of the JSON file."""
     if settings.hardware.threads is not None:
         torch.set_num_threads(settings.hardware.threads)
     bench = Bench(preset, overrides, directory)

@@ -1,4 +1,4 @@
-"""Trains two steps with one trainer and prints its largest memory.
+"""A process of its own that trains two steps with one trainer and prints its largest memory, as a line of JSON.
 
 python -m hybrid_rl.tools.bench.alone ours|plain HIDDENxLAYERS DIRECTORY OVERRIDES... (- for the configured size)
 """
@@ -17,6 +17,7 @@ from hybrid_rl.verification.grader import Grader
 
 
 def main() -> None:
+    """Trains, then prints megabytes of resident memory and of the GPU."""
     quiet.quiet_third_parties()
     name, size, directory, *overrides = sys.argv[1:]
     settings = composing.settings_of([*overrides, "train.steps=2"], Path(directory))
@@ -33,7 +34,7 @@ def main() -> None:
 
 
 def _largest_mb() -> float:
-    """Of this process alone; getrusage would count what its parent held when it was started. Linux."""
+    """The largest resident memory of this process alone, on Linux; getrusage would count what its parent held."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     [line] = [line for line in status.splitlines() if line.startswith("VmHWM")]
     return int(line.split()[1]) / 1024

@@ -1,4 +1,4 @@
-"""From timed steps to the figures of the benchmark. Pure."""
+"""The figures of the benchmark, computed from timed steps. Nothing is run or read here."""
 
 from collections.abc import Sequence
 from statistics import mean, median, quantiles
@@ -8,14 +8,14 @@ from hybrid_rl.tools.bench.relay import PARTS, PHASES, Step
 
 
 def ratio(ours: Sequence[Step], theirs: Sequence[Step]) -> dict[str, Any]:
-    """Our seconds per step over theirs, in pairs that ran one after the other; quartiles for the spread."""
+    """The ratios of our seconds to theirs, in pairs of steps that ran one after the other, with median and quartiles."""
     pairs = [one.seconds / other.seconds for one, other in zip(ours, theirs, strict=True)]
     low, _, high = quantiles(pairs, n=4) if len(pairs) > 1 else pairs * 3
     return {"median": median(pairs), "low": low, "high": high, "pairs": pairs}
 
 
 def summary(steps: Sequence[Step]) -> dict[str, Any]:
-    """Medians over steps: seconds, and sampled tokens per second of sampling; and where the time goes.
+    """The medians of seconds and of sampled tokens per second of sampling, and the share of each phase.
 
     The share of a phase is its mean over steps, so that the shares of a step add up to 1, as medians would not; its
     seconds are that share of the median step.

@@ -1,4 +1,7 @@
-"""What this device can do at most, and what a step asks of it: how far a step is from its floor."""
+"""The limits of this device and what a step asks of it, from which follows how far a step is from its floor.
+
+The file knows models and devices, and nothing of trainers.
+"""
 
 import time
 from collections.abc import Callable
@@ -10,8 +13,8 @@ from transformers import PreTrainedModel
 
 
 def ceilings(device: torch.device, compute: torch.dtype) -> dict[str, Any]:
-    """Measured: multiplications of matrices of dtype `compute` in GFLOP/s, and copies in memory in GB/s (read and
-    written)."""
+    """The measured limits of `device`: products of matrices of dtype `compute` in GFLOP/s, and copies in memory in
+    GB/s, where what is read and what is written both count."""
     size = 8192 if device.type == "cuda" else 768
     left = torch.randn(size, size, device=device).to(compute)
     matmul = _best(lambda: left @ left, device)
@@ -26,7 +29,7 @@ def ceilings(device: torch.device, compute: torch.dtype) -> dict[str, Any]:
 
 
 def one_token_seconds(model: PreTrainedModel, compute: torch.dtype) -> float:
-    """A forward pass of one row and one token, without cache: what the model costs in calls alone, nearly."""
+    """The seconds of a forward pass of one row and one token, without cache: nearly the cost of the calls alone."""
     ids = torch.ones(1, 1, dtype=torch.long, device=model.device)
     mixed = torch.autocast(model.device.type, compute, enabled=compute != model.dtype)
     with torch.inference_mode(), mixed:
@@ -35,27 +38,30 @@ def one_token_seconds(model: PreTrainedModel, compute: torch.dtype) -> float:
 
 @dataclass(frozen=True)
 class Work:
-    """What one step samples and trains on."""
+    """The amount of what one step samples and trains on."""
 
     prompt: float
-    """Mean tokens of a prompt, and of a completion below."""
+    """Mean tokens of a prompt."""
     completion: float
+    """Mean tokens of a completion."""
     prompts: float
-    """Distinct ones."""
+    """Distinct prompts."""
     rows: float
+    """Completions."""
     trained_share: float
-    """Of prompts and of rows: those with advantages."""
+    """The share of prompts and of rows that have advantages."""
     passes: float
     """Forward passes of sampling that follow each other: as many as the longest completion has tokens."""
 
 
 def needs(model: PreTrainedModel, work: Work, compute: torch.dtype) -> dict[str, float]:
-    """FLOPs and bytes of one step in which each distinct prompt is read once.
+    """The FLOPs and bytes of one step in which each distinct prompt is read once.
 
-    2 FLOPs per weight and token of a forward pass, thrice that with the backward pass, and attention's own; means stand
-    for lengths, which only lowers it. No token multiplies the table of embeddings, and only those that predict meet the
-    head: the last of each prompt, and all but the last of a completion, which is not read at all. Every pass of
-    sampling reads the weights, as they are stored, and the keys and values, of dtype `compute`, that its tokens see.
+    A forward pass takes 2 FLOPs per weight and token, and those of attention; with the backward pass it is three times
+    that. Means stand for lengths, which only lowers the result. No token multiplies the table of embeddings, and only
+    tokens that predict meet the head: the last of each prompt, and all but the last of a completion, which is not read
+    at all. Every pass of sampling reads the weights, as they are stored, and the keys and values, of dtype `compute`,
+    that its tokens see.
     """
     config = model.config.get_text_config()
     head_dim = getattr(config, "head_dim", config.hidden_size // config.num_attention_heads)
@@ -80,7 +86,7 @@ def needs(model: PreTrainedModel, work: Work, compute: torch.dtype) -> dict[str,
 
 
 def _weights(model: PreTrainedModel) -> tuple[int, int]:
-    """Of the head, and of all that every token meets."""
+    """The number of weights of the head, and of all else that every token meets."""
     head = model.get_output_embeddings().weight
     table = model.get_input_embeddings().weight
     apart = 0 if table is head else table.numel()
@@ -90,7 +96,7 @@ def _weights(model: PreTrainedModel) -> tuple[int, int]:
 def floors(
     needed: dict[str, float], can: dict[str, float], one_token: float, passes: float
 ) -> dict[str, float]:
-    """Least seconds of sampling and of training on this device, and of the calls alone that sampling makes."""
+    """The least seconds of sampling and of training on this device, and those of the calls of sampling alone."""
     by_arithmetic = needed["generate_gflop"] / can["matmul_gflops"]
     by_memory = needed["generate_gbytes"] / can["copy_gbytes_per_second"]
     return {
@@ -101,6 +107,7 @@ def floors(
 
 
 def _best(function: Callable[[], Any], device: torch.device, times: int = 12) -> float:
+    """The seconds of the fastest of some calls; the first ones warm caches up."""
     found = []
     for _ in range(times):
         started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The parts of the benchmark, each a function from settings to figures."""
+"""The parts of the benchmark that train: each loads its work, runs trainers in turn, and returns figures."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -25,16 +25,18 @@ _WHERE_IT_SHOWS = {
         "hardware.generation_batch=32",
     ),
 }
-"""Of savings that the preset's own work has little use for: settings under which they are measured."""
+"""The settings under which a saving is measured that the preset's own work has little use for."""
 _FIRST_PASS = 2
-"""Steps of 8 in which 16 questions come once."""
+"""Steps of 8 prompts in which each of 16 questions comes once."""
 
 
 class Bench:
-    """Runs parts of `preset`; every run gets a directory of its own under `directory`."""
+    """The trained parts of a preset; every run gets a directory of its own under `directory`."""
 
     def __init__(self, preset: Preset, overrides: Sequence[str], directory: Path) -> None:
-        self.preset, self.overrides, self.directory = preset, list(overrides), directory
+        self.preset = preset
+        self.overrides = list(overrides)
+        self.directory = directory
         self._runs = 0
 
     def against_plain(
@@ -44,7 +46,10 @@ class Bench:
         model: tuple[int, int] | None = None,
         pairs: int = 0,
     ) -> dict[str, Any]:
-        """Ours and plain TRL in turn, with this share of groups that have advantages."""
+        """The times of our trainer and plain TRL in turn, with this share of groups that have advantages.
+
+        None: the verdicts of the verifier. `model`: hidden size and layers of random weights in place of the preset's.
+        """
         pairs = pairs or self.preset.pairs
         with ExitStack() as stack:
             workload = self._load(
@@ -57,7 +62,7 @@ class Bench:
             return found
 
     def savings(self) -> dict[str, Any]:
-        """Each saving: the step without it over the step with all, half of the groups without advantage."""
+        """The ratio of a step without each saving to one with all, where half of the groups have no advantage."""
         names = list(SpeedSettings.model_fields)
         among = {name: _WHERE_IT_SHOWS.get(name, ()) for name in names}
         wholes = list(dict.fromkeys(among.values()))
@@ -76,7 +81,7 @@ class Bench:
         }
 
     def scaling(self) -> dict[str, Any]:
-        """How ours and plain TRL grow, half of the groups without advantage."""
+        """The times of ours and plain TRL as the work grows, where half of the groups have no advantage."""
         found: dict[str, Any] = {}
         for name, values in self.preset.scaling.items():
             for value in values:
@@ -86,7 +91,7 @@ class Bench:
         return found
 
     def methods(self) -> dict[str, Any]:
-        """A profile of one step of each method, with the verifier's own verdicts."""
+        """The profile of a step of each method, with the verifier's own verdicts."""
         found = {}
         for method in self.preset.methods:
             with ExitStack() as stack:
@@ -95,10 +100,11 @@ class Bench:
         return found
 
     def search(self) -> dict[str, Any]:
-        """BREAD's search on questions that all fail at first: tokens sampled per token trained on, and time.
+        """The cost of BREAD's search on questions that all fail at first: sampled tokens per trained one, and time.
 
-        Passes over 16 questions; figures of all but the first, in which no anchor is known. `grpo` has advantages in
-        every group, and so as many rows to train on; so has `plain`. `naive` tries every prefix from the shortest up.
+        Each way makes passes over 16 questions; the first pass, in which no anchor is known, does not count. `grpo` and
+        `plain` have advantages in every group, and so as many rows to train on. `naive` tries every prefix from the
+        shortest up.
         """
         ways = {
             "grpo": ("method=grpo",),
@@ -134,6 +140,7 @@ class Bench:
     def _limits(
         self, workload: Workload, steps: Sequence[relay.Step], share: float
     ) -> dict[str, Any]:
+        """The limits of the device beside the needs of these steps, and which share of the limits they reach."""
         batch = workload.settings.batch
         hardware = workload.settings.hardware
         device = torch.device(hardware.device)
@@ -197,7 +204,7 @@ def _search_cost(
     grpo: Sequence[relay.Step],
     plain: Sequence[relay.Step],
 ) -> dict[str, Any]:
-    """Of the `steps` of `run` that follow the first pass."""
+    """The figures of the `steps` of `run` that follow the first pass."""
     metrics, decisions = read_jsonl(run.metrics), read_jsonl(run.decisions)
     rows = [
         sum(

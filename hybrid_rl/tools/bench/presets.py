@@ -1,4 +1,4 @@
-"""What the benchmark runs, by preset: overrides of the command line, and how much of each part."""
+"""The presets of the benchmark: what each types for settings, and how much of each part it runs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ STILL = (
     "train.save_every=null",
     "train.on_long_trace=drop",
 )
-"""The policy hardly moves, so that every step is the same amount of work."""
+"""What every preset types: the policy hardly moves, so that every step is the same amount of work."""
 OPEN = (
     "hardware",
     "model",
@@ -26,21 +26,23 @@ OPEN = (
 
 @dataclass(frozen=True)
 class Preset:
+    """A size of the benchmark."""
+
     overrides: tuple[str, ...]
     pairs: int
     """Steps of each trainer that count, after a warm-up."""
     scaling: Mapping[str, tuple[str, ...]]
-    """What is varied -> overrides, a run each."""
+    """The name of what is varied -> overrides, a run each."""
     models: Mapping[str, tuple[int, int]]
-    """Larger models of the same family with random weights: name -> hidden size, layers."""
+    """The name of a larger model of the same family with random weights -> its hidden size and layers."""
     methods: tuple[str, ...]
-    """Methods of which a step is profiled."""
+    """The methods of which a step is profiled."""
     search: bool
     """Whether BREAD's search is measured."""
     savings: bool
     """Whether each saving is measured alone."""
     random: tuple[int, int] | None = None
-    """Hidden size and layers of a model with random weights, of the family of `overrides`; None: the model itself."""
+    """Hidden size and layers of random weights in place of the model of `overrides`; None: the model itself."""
 
 
 SMALL = Preset(
@@ -97,13 +99,13 @@ LARGE = Preset(
     savings=True,
     random=(1280, 30),
 )
-"""0.5 B parameters, for a GPU, with the small vocabulary of the embedded model."""
+"""A model of 0.5 B parameters for a GPU, with the small vocabulary of the embedded model."""
 
 PRESETS = {"small": SMALL, "medium": MEDIUM, "large": LARGE}
 
 
 def overrides(preset: Preset, data: Path | None, typed: Sequence[str] = ()) -> list[str]:
-    """Of the preset, then those `typed`; `data`: directory of GSM8K's files, None: from the hub."""
+    """The overrides of the preset, then those `typed`. `data`: directory of GSM8K's files; None: from the hub."""
     files = () if data is None else ("data=gsm8k_files", f"data.directory={data}")
     return [*preset.overrides, *files, *STILL, *typed]
 

@@ -1,4 +1,4 @@
-"""Runs trainers step by step in turn, in one process, and times each step and its phases.
+"""A relay of trainers in one process: they run step by step in turn, and each step and its phases are timed.
 
 Each trainer has a thread of its own and exactly one of them runs at any time, so whatever slows the machine down slows
 all of them. A step is timed from one end of an optimizer step to the next: everything a trainer does counts.
@@ -17,36 +17,38 @@ from transformers import PrinterCallback, Trainer, TrainerCallback
 
 PHASES = ("generate", "verify", "forward", "backward", "optimizer")
 PARTS = ("text", "trl", "ours", "log", "rest")
-"""Of what is in no phase: token ids to text and back; what TRL makes of rollouts (tensors, advantages, metrics); what
-our trainer adds (method, rollouts, rows of micro-batches); log and files, TRL's and ours; the training loop."""
+"""The parts of what is in no phase. text: token ids to text and back. trl: what TRL makes of rollouts (tensors,
+advantages, metrics). ours: what our trainer adds (method, rollouts, rows of micro-batches). log: log and files, TRL's
+and ours. rest: the training loop."""
 
 
 @dataclass
 class Step:
-    """One optimizer step; all times in seconds."""
+    """The times of one optimizer step, in seconds."""
 
     seconds: float
     phases: dict[str, float]
     generated_tokens: int
     passes: int
-    """Of sampling, that follow each other: as many as the longest completion of each call has tokens."""
+    """Forward passes of sampling that follow each other: as many as the longest completion of each call has tokens."""
     measured: Mapping[str, float] = field(default_factory=dict)
-    """Parts of `other`."""
+    """The parts of `other` that were timed."""
 
     @property
     def other(self) -> float:
+        """The seconds that are in no phase."""
         return self.seconds - sum(self.phases.values())
 
     @property
     def parts(self) -> dict[str, float]:
-        """All of `other`."""
+        """The seconds of each of PARTS, which add up to `other`."""
         parts = {name: self.measured.get(name, 0.0) for name in PARTS}
         return parts | {"rest": self.other - sum(self.measured.values())}
 
 
 @dataclass
 class Clock:
-    """What one trainer does, by phase; nested phases count once, for the outer one."""
+    """The clock of one trainer: seconds by phase, where a phase within another counts for the outer one alone."""
 
     phases: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     generated_tokens: int = 0
@@ -57,7 +59,7 @@ class Clock:
     _inside: bool = False
 
     def timed(self, phase: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """`function`, its time added to `phase`."""
+        """Wraps `function` so that its time is added to `phase`."""
 
         def run(*args: Any, **kwargs: Any) -> Any:
             if self._inside:
@@ -75,7 +77,7 @@ class Clock:
         return run
 
     def part(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """`function`, its time added to a part of `other`, less that of phases and parts within."""
+        """Wraps `function` so that its time, less that of phases and parts within it, is added to a part of `other`."""
 
         def run(*args: Any, **kwargs: Any) -> Any:
             if self._inside:
@@ -89,9 +91,11 @@ class Clock:
         return run
 
     def _known(self) -> float:
+        """The seconds that phases and parts have so far."""
         return sum(self.phases.values()) + sum(self.parts.values())
 
     def start(self) -> None:
+        """Begins a step."""
         _synchronize()
         self.phases.clear()
         self.parts.clear()
@@ -99,6 +103,7 @@ class Clock:
         self.started = time.perf_counter()
 
     def stop(self) -> None:
+        """Ends a step and keeps its times."""
         _synchronize()
         seconds = time.perf_counter() - self.started
         phases = {name: self.phases.get(name, 0.0) for name in PHASES}
@@ -108,10 +113,13 @@ class Clock:
 
 
 class _Runner(TrainerCallback):
-    """Waits for its turn before every optimizer step, and gives every step the same random numbers in any trainer."""
+    """A callback that waits for its turn before every optimizer step, and gives a step the same random numbers in any
+    trainer."""
 
     def __init__(self, clock: Clock, mine: threading.Semaphore, next_one: threading.Semaphore):
-        self.clock, self.mine, self.next_one = clock, mine, next_one
+        self.clock = clock
+        self.mine = mine
+        self.next_one = next_one
         self._updating = 0.0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -137,7 +145,7 @@ class _Runner(TrainerCallback):
 
 
 def run(trainers: Sequence[Trainer]) -> list[list[Step]]:
-    """Train all of them to their end, a step each in turn; the steps of each, the first of them a warm-up."""
+    """Trains all of them to their end, a step each in turn. Returns the steps of each; the first is a warm-up."""
     clocks = [watch(trainer) for trainer in trainers]
     turns = [threading.Semaphore(0) for _ in trainers]
     errors: list[BaseException] = []
@@ -166,7 +174,7 @@ def run(trainers: Sequence[Trainer]) -> list[list[Step]]:
 
 
 def watch(trainer: Any) -> Clock:
-    """Time the phases of a trainer, ours or TRL's, and parts of the rest, by wrapping its own functions."""
+    """Times the phases of a trainer, ours or TRL's, and parts of the rest, by wrapping its own functions."""
     clock = Clock()
     trainer.compute_loss = clock.timed("forward", trainer.compute_loss)
     trainer.accelerator.backward = clock.timed("backward", trainer.accelerator.backward)
@@ -185,7 +193,7 @@ def watch(trainer: Any) -> Clock:
         trainer.get_batch_samples = clock.part("ours", trainer.get_batch_samples)
         trainer._plan = clock.part("ours", trainer._plan)
         attempt.sample = clock.timed("generate", _counted(clock, attempt.sample, lambda ids: ids))
-        attempt.grader = _Timed(attempt.grader, clock)
+        attempt.grader = _TimedGrader(attempt.grader, clock)
     else:
         counted = _counted(clock, trainer._generate_single_turn, lambda found: found[0])
         trainer._tokenize_prompts = clock.part("text", trainer._tokenize_prompts)
@@ -197,6 +205,8 @@ def watch(trainer: Any) -> Clock:
 def _counted(
     clock: Clock, function: Callable[..., Any], completions: Callable[[Any], Sequence[Any]]
 ) -> Callable[..., Any]:
+    """Wraps a function that samples so that its tokens and passes are counted."""
+
     def run(*args: Any, **kwargs: Any) -> Any:
         found = function(*args, **kwargs)
         lengths = [len(completion) for completion in completions(found)]
@@ -207,7 +217,7 @@ def _counted(
     return run
 
 
-class _Timed:
+class _TimedGrader:
     """A grader whose time counts as `verify`."""
 
     def __init__(self, grader: Any, clock: Clock) -> None:

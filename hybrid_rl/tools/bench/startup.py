@@ -1,4 +1,4 @@
-"""What a user waits for before anything is learned, and how much memory it takes: processes of their own, timed."""
+"""The time that a user waits before anything is learned, and the memory that training takes, each of a new process."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from hybrid_rl.execution.launch import worker_environment
 
 
 def times(settings: Settings, directory: Path) -> dict[str, float]:
-    """Seconds of an empty Python, of `--help`, of the imports of a worker, and to the first optimizer step."""
+    """The seconds of an empty Python, of `--help`, of the imports of a worker, and to the first optimizer step."""
     commands = {
         "python": ["-c", "pass"],
         "help": ["-m", "hybrid_rl", "--help"],
@@ -32,7 +32,7 @@ def times(settings: Settings, directory: Path) -> dict[str, float]:
 
 
 def _first_step(run_dir: Path, environment: dict[str, str]) -> float:
-    """From the command line to the first line of metrics.jsonl, without evaluation."""
+    """The seconds from the command line to the first line of metrics.jsonl, without evaluation."""
     arguments = ["experiment=smoke", "method=grpo", "eval=none", f"run_dir={run_dir}"]
     started = time.perf_counter()
     process = subprocess.Popen(
@@ -54,7 +54,7 @@ def _first_step(run_dir: Path, environment: dict[str, str]) -> float:
 def memory(
     overrides: Sequence[str], directory: Path, settings: Settings, random: tuple[int, int] | None
 ) -> dict[str, float]:
-    """Largest memory in MB, resident and on the GPU, of a process that trains two steps: ours, and plain TRL's."""
+    """The largest memory in MB, resident and on the GPU, of a process that trains two steps: ours, and plain TRL's."""
     environment = worker_environment(settings.hardware, os.environ)
     found: dict[str, float] = {}
     for name in ("ours", "plain"):

@@ -1,4 +1,4 @@
-"""The figures of the benchmark as tables for people."""
+"""The tables in which the benchmark shows its figures."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from hybrid_rl.tools.bench.relay import PARTS, PHASES
 
 
 def show(found: Mapping[str, Any], console: Console) -> None:
-    """Print all of them."""
+    """Prints a table for every part that has figures."""
     for part, name in (
         ("none_zero", "every group has advantages"),
         ("half_zero", "half of the groups have none"),
@@ -64,6 +64,7 @@ def _searched(name: str, one: Mapping[str, Any]) -> list[str]:
 
 
 def _phases(parts: Mapping[str, Mapping[str, Any]]) -> Table:
+    """The seconds and shares of each phase, a row for each trainer or method."""
     names = [*PHASES, "other"]
     rows = [
         [
@@ -81,7 +82,7 @@ def _phases(parts: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def _parts(trainers: Mapping[str, Mapping[str, Any]]) -> Table:
-    """What `other` is made of, in shares of plain TRL's step for both, so that they compare."""
+    """The parts of `other`, for both in shares of plain TRL's step, so that they compare."""
     plain = trainers["plain"]["seconds_per_step"]
     rows = []
     for who, one in trainers.items():
@@ -92,9 +93,11 @@ def _parts(trainers: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def _limits(limits: Mapping[str, Any]) -> str:
+    """The limits of the device in a sentence."""
     can, least, share = limits["ceilings"], limits["floors"], limits["share_of_ceiling"]
     return (
-        f"the device: {can['matmul_gflops']:.0f} GFLOP/s in {can['dtype']}, {can['copy_gbytes_per_second']:.1f} GB/s;"
+        f"the device does {can['matmul_gflops']:.0f} GFLOP/s in {can['dtype']}, "
+        f"{can['copy_gbytes_per_second']:.1f} GB/s,"
         f" so sampling takes {least['generate_seconds']:.3f} s at least"
         f" (its calls alone {least['generate_calls_seconds']:.3f} s), training {least['train_seconds']:.3f} s:"
         f" {share['generate']:.0%} and {share['train']:.0%} of the ceiling reached"

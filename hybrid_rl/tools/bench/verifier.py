@@ -1,4 +1,4 @@
-"""A verifier that takes a while, as symbolic comparison or running a program does. Light: worker processes load it."""
+"""A verifier that takes a while, as symbolic comparison does. It imports little, because worker processes load it."""
 
 import time
 
