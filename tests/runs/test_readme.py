@@ -41,7 +41,7 @@ def test_the_commands_run(tmp_path: Path) -> None:
     assert (tmp_path / "runs" / "first" / "report.md").is_file()
     report = (tmp_path / "runs" / "rescue" / "report.md").read_text()
     [label] = re.findall(r'Note\("(.*?)"', README)
-    assert re.search(rf"^\| {label} \|", report, re.MULTILINE), report
+    assert re.search(rf"^\| {label}, mean \|", report, re.MULTILINE), report
 
 
 def test_the_options_it_names_are_there() -> None:

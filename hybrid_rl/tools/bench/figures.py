@@ -8,7 +8,7 @@ from hybrid_rl.tools.bench.relay import PARTS, PHASES, Step
 
 
 def ratio(ours: Sequence[Step], theirs: Sequence[Step]) -> dict[str, Any]:
-    """The ratios of our seconds to theirs, in pairs of steps that ran one after the other, with median and quartiles."""
+    """The ratios of our seconds to theirs, in pairs of steps one after the other, with median and quartiles."""
     pairs = [one.seconds / other.seconds for one, other in zip(ours, theirs, strict=True)]
     low, _, high = quantiles(pairs, n=4) if len(pairs) > 1 else pairs * 3
     return {"median": median(pairs), "low": low, "high": high, "pairs": pairs}
