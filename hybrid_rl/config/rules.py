@@ -1,6 +1,6 @@
-"""Rules that join settings of different groups. Each yields lines of the form `setting = value: rule; remedy`.
+"""The rules that join settings of different groups; each yields lines of the form `setting = value: rule; remedy`.
 
-Knows no torch, and asks only whether a package is installed, never imports one.
+It knows no torch, and of optional packages only whether they are installed.
 """
 
 import importlib.util
@@ -19,7 +19,10 @@ _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 def problems(settings: Settings, absent: Container[str] = ()) -> list[str]:
-    """Every broken rule; empty when the settings fit together. Rules that need an absent section are left out."""
+    """The lines of all broken rules, none when the settings fit together.
+
+    Rules that need a section in `absent` are left out.
+    """
     return [
         line
         for rule, sections in _RULES.items()
@@ -58,7 +61,7 @@ def _names(settings: Settings) -> Iterator[str]:
 
 
 def _model(settings: Settings) -> Iterator[str]:
-    """A hub id cannot be looked up here; what can be neither that nor a directory is a slip."""
+    """Refuses what can be neither a directory nor a hub id, which cannot be looked up here."""
     model = settings.model
     known = model.package is not None or _HUB_ID.fullmatch(model.path)
     if not known and not Path(model.path).is_dir():
@@ -206,7 +209,7 @@ def _trl(settings: Settings) -> Iterator[str]:
 
 
 def _installed(settings: Settings) -> Iterator[str]:
-    """Optional packages that a setting asks for."""
+    """Refuses settings whose optional package is not installed."""
     tracker = settings.tracker.name
     wanted: list[tuple[str, object, str | None, str]] = [
         ("tracker", tracker, PACKAGES.get(tracker), "tracker=none")
@@ -246,4 +249,4 @@ _RULES: dict[Callable[[Settings], Iterator[str]], str] = {
     _trl: "trl",
     _installed: "tracker model hardware rollout",
 }
-"""Rule -> the sections it reads."""
+"""Each rule with the sections that it reads."""

@@ -1,6 +1,7 @@
-"""Types and limits of every setting; the values live in conf/. Loads no torch.
+"""The settings of a run as a whole, one section per group of conf/, and what follows from several of them.
 
-`loading.load` turns what Hydra composed into one frozen `Settings`; `rules` joins settings of different groups.
+Each section has its types and limits in a file of its own. `loading` turns what Hydra composed into one frozen
+`Settings`; `rules` says which sections do not fit together. It knows no torch.
 """
 
 from pathlib import Path
@@ -24,10 +25,10 @@ from hybrid_rl.types import Section
 
 
 class Settings(Section):
-    """Everything a run depends on. `run_dir` is absolute once loaded."""
+    """Everything that a run depends on. `run_dir` is absolute once loaded."""
 
     task: Literal["train", "evaluate", "doctor"]
-    """doctor: check that this hardware=... computes what it should."""
+    """doctor checks that this hardware=... computes what it should."""
     name: str
     seed: int = Field(ge=0)
     run_dir: str
@@ -35,13 +36,14 @@ class Settings(Section):
     check: bool
     train: TrainSettings
     budget: BudgetSettings
-    """A share of the run in a method's settings, or a learning-rate schedule, still counts train.steps."""
+    """Limits besides train.steps; a learning-rate schedule, or a share of the run in a method's settings, still counts
+    train.steps."""
     trl: dict[str, Any]
-    """Passed to trl.GRPOConfig as it is; may not repeat what other settings decide."""
+    """Fields that are passed to trl.GRPOConfig as they are; they may not repeat what other settings decide."""
     method_target: str
-    """Dotted path of the method's class."""
+    """The dotted path of the method's class."""
     method: SerializeAsAny[MethodSettings]
-    """An instance of the class that the method's class names."""
+    """The settings of the method, of the class that the method names as its own."""
     model: ModelSettings
     data: DataSettings
     reward: RewardSettings
@@ -55,7 +57,7 @@ class Settings(Section):
     @field_validator("method", mode="before")
     @classmethod
     def _own_settings(cls, value: Any, info: ValidationInfo) -> Any:
-        """A method's section has the type that its class names, also when read from settings.json."""
+        """The method's section in the type that its class names, also when it is read from settings.json."""
         if isinstance(value, Section) or "method_target" not in info.data:
             return value
         found = settings_class(method_class(info.data["method_target"]))
@@ -63,7 +65,7 @@ class Settings(Section):
 
     @classmethod
     def load_json(cls, path: Path) -> "Settings":
-        """The settings of a run directory's settings.json, equal to those that were written."""
+        """The settings in a settings.json, equal to those that were written."""
         return cls.model_validate_json(path.read_text(encoding="utf-8"))
 
     @property
@@ -72,7 +74,7 @@ class Settings(Section):
 
     @property
     def group_size(self) -> int | None:
-        """Rollouts per question; None where the method samples nothing in training."""
+        """The number of rollouts per question; None where the method samples nothing in training."""
         return self.method.group_size
 
     @property

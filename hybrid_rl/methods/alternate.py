@@ -1,19 +1,19 @@
 """Static alternation, the control of the adaptive hybrids: one SFT update in every k steps.
 
-Compared with SASR it takes away the choice of *when*, compared with ReLIFT that of *when* and of
-*what*. Static mixes of this kind are baselines of both papers (arXiv 2505.13026, 2506.07527).
+Compared with SASR it takes away the choice of *when*, compared with ReLIFT also the choice of *what*. Static mixes of
+this kind are baselines of both papers (arXiv 2505.13026, 2506.07527).
 
-Our choices: the SFT update is the last of each k, so that training opens with RL; a warm-up is
-optional, and as in SASR it has a learning-rate schedule of its own and ends with a new reference of the KL.
+What we chose ourselves: the SFT update is the last of each k, so that training opens with RL. A warm-up is optional; as
+in SASR it has a learning-rate schedule of its own, and the model at its end becomes the reference of the KL.
 """
 
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from hybrid_rl.methods.base import Method, MethodSettings, Plan
-from hybrid_rl.methods.warmup import count_or_share, warmup_length
+from hybrid_rl.methods.warmup import StepsOrShare, warmup_length
 from hybrid_rl.types import Example, Json, Kind, Update
 
 
@@ -24,13 +24,8 @@ class AlternateSettings(MethodSettings):
     """k: one SFT update in so many steps."""
     sft_schedule: Kind
     """Learning rate of SFT updates after the warm-up: that of `train.sft`, or of `train.rl` for one rate in all."""
-    warmup_steps: int | float = Field(ge=0)
+    warmup_steps: StepsOrShare = Field(ge=0)
     """SFT updates before the alternation: a count, or below 1 a share of train.steps; 0: none."""
-
-    @field_validator("warmup_steps")
-    @classmethod
-    def _count_or_share(cls, value: int | float) -> int | float:
-        return count_or_share(value)
 
     @property
     def renews_reference(self) -> bool:

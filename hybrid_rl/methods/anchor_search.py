@@ -1,33 +1,34 @@
 """Episode Anchor Search of BREAD (2025, arXiv 2506.17211): which prefix of an expert's solution to try next.
 
-A search is a value: it knows success rates of prefixes, and no rollout, no question and no setting."""
+A search is a value: it knows success rates of prefixes, and no rollout, no question and no setting.
+"""
 
 from dataclasses import dataclass, replace
 from typing import Literal
 
 Order = Literal["bisect", "first_in_range", "linear", "random"]
 Probe = tuple[int, float]
-"""A tried k and the share of correct rollouts there."""
+"""A k that was tried, and the share of correct rollouts there."""
 
 
 @dataclass(frozen=True)
 class AnchorSearch:
-    """Episode Anchor Search over the prefixes P_lo .. P_hi, step 3c; a value that `step` replaces."""
+    """A search over the prefixes P_lo .. P_hi, step 3c; `step` returns the next one."""
 
     hi: int
-    """At first K_max, the longest prefix; 0: there is nothing to try."""
+    """The longest prefix still to be tried, K_max at first; 0: there is nothing to try."""
     tau_lo: float
     tau_hi: float
     order: Order = "bisect"
     first: int | None = None
-    """What to probe first; None: what the order says."""
+    """The k to probe first; None: what the order says."""
     most: int | None = None
-    """Probes after which the search ends; None: no limit."""
+    """The number of probes after which the search ends; None: no limit."""
     lo: int = 1
     best: int | None = None
-    """Shortest prefix in range so far."""
+    """The k of the shortest prefix in range so far."""
     mixed: int | None = None
-    """Shortest prefix so far after which some rollouts were correct and some were not."""
+    """The k of the shortest prefix so far after which some rollouts were correct and some were not."""
     probes: tuple[Probe, ...] = ()
 
     @property
@@ -37,14 +38,14 @@ class AnchorSearch:
 
     @property
     def cut(self) -> int:
-        """k of the prefix to probe next."""
+        """The k of the prefix to probe next."""
         if not self.probes and self.first is not None:
             return self.first
         return self.lo if self.order == "linear" else (self.lo + self.hi) // 2
 
     @property
     def chosen(self) -> int | None:
-        """The anchor: the shortest prefix in range, else the shortest mixed one; steps 3d."""
+        """The anchor, step 3d: the shortest prefix in range, else the shortest mixed one."""
         return self.mixed if self.best is None else self.best
 
     def step(self, rate: float) -> "AnchorSearch":

@@ -5,12 +5,12 @@ shortest prefix of an expert's solution from which the student succeeds sometime
 The rollouts from there are the group of the GRPO update. As the student improves, anchors move
 towards the start of the solution. Expert tokens are context only: no loss falls on them.
 
-There is no published code, and where the paper is silent we chose (all of it a setting):
+There is no published code. Where the paper is silent we chose ourselves, and each choice is a setting:
 
 - The target range is "neither all nor none of the group", [1/G, (G-1)/G].
 - The search goes on below a prefix in range, for the shortest; about 4 probes for 10 episodes.
 - With nothing in range, the shortest mixed group; with none of these, the question is left out.
-- Episodes are those of `episodes.py`; the last one, and the answer itself, are never given away.
+- Episodes are those of `episodes.py`; the last one and the statement of the answer are never given away.
 - The prefix counts towards the length limit of the completion.
 
 All failing questions of a batch are probed together, one call of `attempt` per round, and the number
@@ -38,13 +38,13 @@ class BreadSettings(MethodSettings):
     group_size: int = Field(ge=2)
     """G: rollouts per question, and per probe."""
     on_failure: Literal["search", "expert_in_group", "extra_rollouts", "none"]
-    """`search` is BREAD. Controls: the expert's solution takes the place of one rollout; as many
-    unguided groups as the search could take; nothing (plain GRPO)."""
+    """`search` is BREAD. The others are controls: the expert's solution takes the place of one rollout; there are as
+    many unguided rollouts as the search could take; nothing is done, as in plain GRPO."""
     episodes: int = Field(ge=2)
     """K: most episodes of a solution."""
     order: Order
-    """bisect: the shortest in range. first_in_range: the same, stopping at the first. linear: from
-    the shortest up. random, a control: one prefix, drawn."""
+    """bisect finds the shortest prefix in range by halving; first_in_range stops at the first that is in range; linear
+    goes from the shortest up; random, a control, tries one prefix that is drawn."""
     low: float | None = Field(gt=0, lt=1)
     """Least share of correct rollouts of the target range; null: 1/G."""
     high: float | None = Field(gt=0, lt=1)
@@ -68,7 +68,7 @@ class BreadSettings(MethodSettings):
 
     @property
     def extra_rollouts(self) -> int:
-        """Those of a question that fails until its search ends, or of the control that samples as many."""
+        """Rollouts of a question whose search goes on to its end; the control `extra_rollouts` samples as many."""
         searches = self.on_failure in ("search", "extra_rollouts")
         return searches * self.group_size * self.most_probes(self.episodes - 1)
 
@@ -92,7 +92,7 @@ class BreadSettings(MethodSettings):
 
 
 def informative(rollouts: Sequence[Rollout], size: int) -> tuple[Rollout, ...]:
-    """`size` of the rollouts, mixed if they are: the correct ones up to half, then wrong ones.
+    """`size` of the rollouts, correct ones up to half and then wrong ones, so that the group is mixed if it can be.
 
     Half and half has the largest variance of rewards; within each kind the first sampled go first.
     """
@@ -119,12 +119,12 @@ class Bread(Method[BreadSettings]):
         self.rounds = settings.most_probes(settings.episodes - 1)
         self._cuts: dict[str, tuple[int, ...]] = {}
         self.anchors: dict[str, int] = {}
-        """Question -> k of its last anchor."""
+        """Question id -> the k of its last anchor."""
         self.totals: Counter[str] = Counter()
         """Running totals of groups by outcome, of probes, and of tokens given as prefixes."""
 
     def rollout(self, step: int, examples: Sequence[Example], attempt: Attempts) -> list[Group]:
-        """Algorithm 1: a group with a correct rollout stays; all others are replaced, together."""
+        """Groups by algorithm 1: one with a correct rollout stays, all others are replaced together."""
         unguided = super().rollout(step, examples, attempt)
         failed = [group for group in unguided if group.correct == 0]
         replaced = iter(self._replace(step, failed, attempt))
@@ -134,7 +134,7 @@ class Bread(Method[BreadSettings]):
         return Update("rl", note=dict(self.totals))
 
     def observe_results(self, step: int, results: Sequence[Result]) -> None:
-        """Remember the anchors of all ranks."""
+        """Remembers the anchors of all ranks, for a warm start."""
         for result in results:
             self.totals[result.note["outcome"]] += 1
             self.totals["probes"] += len(result.note.get("probes", ()))
@@ -150,7 +150,7 @@ class Bread(Method[BreadSettings]):
         self.totals = Counter(state["totals"])
 
     def _replace(self, step: int, failed: Groups, attempt: Attempts) -> list[Group]:
-        """What the update uses instead of groups that failed, one for each."""
+        """What the update uses instead of the groups that failed, one for each."""
         match self.settings.on_failure:
             case "search":
                 return self._branch(step, failed, attempt)
@@ -162,7 +162,10 @@ class Bread(Method[BreadSettings]):
                 return [_noted(group, "kept") for group in failed]
 
     def _branch(self, step: int, failed: Groups, attempt: Attempts) -> list[Group]:
-        """Step 3: Episode Anchor Search for all failed questions in lock step."""
+        """Groups by step 3, the Episode Anchor Search, for all failed questions in lock step.
+
+        The number of calls of `attempt` is fixed: a rank whose searches have ended goes on calling with nothing.
+        """
         size = self.settings.group_size
         searches = [self._search(step, group.example) for group in failed]
         probed: list[dict[int, Group]] = [{} for _ in failed]
@@ -197,12 +200,12 @@ class Bread(Method[BreadSettings]):
         )
 
     def _context(self, example: Example, k: int) -> Attempt:
-        """A rollout from P_k."""
+        """The attempt that goes on from the prefix P_k."""
         assert example.trace is not None, "only a question with a trace has a prefix to try"
         return Attempt(example, prefix=example.trace.ids[: self._hints(example)[k - 1]])
 
     def _anchored(self, failed: Group, search: AnchorSearch, probed: Mapping[int, Group]) -> Group:
-        """Steps 3a, 3d and 3e: the group of the chosen probe, or the failed one, not trained on."""
+        """The group of the chosen probe, steps 3a, 3d and 3e; without one the failed group, not trained on."""
         trace, k = failed.example.trace, search.chosen
         if trace is None:
             return _noted(failed, "dropped: no trace", trained=False)
@@ -218,7 +221,7 @@ class Bread(Method[BreadSettings]):
         return _noted(probed[k], "mixed fallback" if search.best is None else "anchor", note)
 
     def _with_expert(self, failed: Groups, attempt: Attempts) -> list[Group]:
-        """Control: the expert's whole solution in place of the last rollout, and trained on.
+        """The groups of a control: the expert's whole solution stands in place of the last rollout, and is learned.
 
         `attempt` grades it and ends it with an end-of-sequence token, which a method does not know.
         """
@@ -234,7 +237,7 @@ class Bread(Method[BreadSettings]):
         ]
 
     def _with_extra_rollouts(self, failed: Groups, attempt: Attempts) -> list[Group]:
-        """Control: as many unguided groups as the longest search of the same trace would take."""
+        """The groups of a control: as many unguided rollouts as the longest search of the same trace would take."""
         size = self.settings.group_size
         counts = [size * self.settings.most_probes(len(self._hints(g.example))) for g in failed]
         contexts = [[Attempt(g.example)] * n for g, n in zip(failed, counts, strict=True)]
@@ -250,7 +253,7 @@ class Bread(Method[BreadSettings]):
         return replaced
 
     def _hints(self, example: Example) -> tuple[int, ...]:
-        """Lengths in tokens of P_1 .. P_(K_max), step 3b; empty without a trace."""
+        """The lengths in tokens of P_1 .. P_(K_max), step 3b; empty without a trace."""
         if example.trace is None:
             return ()
         if example.id not in self._cuts:
@@ -273,7 +276,7 @@ def _why_dropped(search: AnchorSearch) -> str:
 def _noted(
     group: Group, outcome: str, note: Mapping[str, Json] | None = None, trained: bool = True
 ) -> Group:
-    """`group` with its line for the decision log; `passed` counts the unguided rollouts."""
+    """`group` with its note for the decision log; `passed` counts the correct unguided rollouts."""
     triggered = outcome != "unguided"
     passed = 0 if triggered else group.correct
     full = {"passed": passed, "triggered": triggered, "outcome": outcome, **(note or {})}

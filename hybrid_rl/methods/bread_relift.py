@@ -1,8 +1,8 @@
-"""BREAD rollouts, ReLIFT updates: what no hint can open up is learned from the demonstration.
+"""BREAD rollouts with ReLIFT updates: what no hint can open up is learned from the demonstration.
 
-Not published. BREAD (arXiv 2506.17211) leaves a question out when no prefix that it tries gives a
-correct rollout; here it goes to the buffer of ReLIFT (arXiv 2506.07527) instead, and leaves it again
-once a later rollout solves it, guided or not.
+The combination is ours and not published. BREAD (arXiv 2506.17211) leaves a question out when no prefix that it tries
+gives a correct rollout; here it goes to the buffer of ReLIFT (arXiv 2506.07527) instead, and leaves it again once a
+later rollout solves it, guided or not.
 
 An unlimited search fails throughout only if the longest prefix fails. With `bread.max_probes` or
 `order: random` fewer probes decide, and with a control of BREAD the unguided rollouts do.
@@ -21,7 +21,7 @@ from hybrid_rl.types import Attempts, Example, Group, Json, Result, Update
 
 
 def hopeless(results: Sequence[Result]) -> list[str]:
-    """Ids of the questions that no rollout solved, however it was guided, in batch order, each once."""
+    """Ids of the questions that no rollout solved, guided or not, in batch order, each once."""
     solved = {result.example_id for result in results if not _failed(result)}
     return [i for i in dict.fromkeys(result.example_id for result in results) if i not in solved]
 
@@ -42,7 +42,7 @@ class BreadReliftSettings(MethodSettings):
     @field_validator("bread", "relift", mode="before")
     @classmethod
     def _without_target(cls, section: object) -> object:
-        """The files of the two methods say which class they are for; here that is known."""
+        """The section without `_target_`, by which the YAML files of the two methods name a class; here it is known."""
         if not isinstance(section, Mapping):
             return section
         return {key: value for key, value in section.items() if key != "_target_"}
@@ -99,7 +99,7 @@ class BreadRelift(Method[BreadReliftSettings]):
         return replace(update, note=note)
 
     def observe_results(self, step: int, results: Sequence[Result]) -> None:
-        """ReLIFT hears of all questions, and that those are hardest which nothing opened up."""
+        """Tells BREAD all, and ReLIFT that those questions are hardest which no hint opened up."""
         self.bread.observe_results(step, results)
         self.relift.observe_hardest(step, results, hopeless(results))
 

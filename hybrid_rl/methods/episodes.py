@@ -1,6 +1,7 @@
 """Episodes of an expert's solution: the places where a hint may end.
 
-BREAD says that a solution is split into about 10 episodes, sentences or paragraphs. Our choices:
+BREAD (arXiv 2506.17211) says that a solution is split into about 10 episodes, sentences or paragraphs, and no more than
+that. What we chose ourselves:
 
 - Paragraphs first; lines, then sentences, join in while there are fewer pieces than wanted.
 - Never inside a formula, a LaTeX environment or a code fence.
@@ -35,7 +36,7 @@ _ENVIRONMENT = re.compile(r"\\(begin|end)\b(?:\s*\{[^}]*\})?")
 
 
 def protected_spans(text: str) -> list[Span]:
-    """Where no episode may end: formulas, environments and code fences, outermost ones only."""
+    """The spans in which no episode may end: formulas, environments and code fences, outermost ones only."""
     spans = []
     position = 0
     while opening := _OPENING.search(text, position):
@@ -49,7 +50,7 @@ def protected_spans(text: str) -> list[Span]:
 
 
 def _closing(text: str, opening: re.Match[str]) -> int | None:
-    """Where the span that starts with `opening` ends; None when nothing closes it."""
+    """The place where the span that starts with `opening` ends; None when nothing closes it."""
     mark = opening.group()
     if mark == "$":
         formula = _INLINE_FORMULA.match(text, opening.start())
@@ -69,7 +70,7 @@ def _closing(text: str, opening: re.Match[str]) -> int | None:
 
 
 def boundaries(body: str, pattern: re.Pattern[str], protected: Sequence[Span]) -> Iterator[int]:
-    """Where the text after a match of `pattern` begins, in characters."""
+    """The places in characters where an episode may begin: behind a match of `pattern`, outside of protected spans."""
     for match in pattern.finditer(body):
         if any(first < match.end() < last for first, last in protected):
             continue
@@ -81,7 +82,7 @@ def boundaries(body: str, pattern: re.Pattern[str], protected: Sequence[Span]) -
 
 
 def token_cut(trace: Trace, boundary: int) -> int | None:
-    """How many tokens lie before the character `boundary`; None when a token lies on both sides.
+    """The number of tokens before the character `boundary`; None when a token lies on both sides.
 
     White space at the boundary may belong to either side or, with some tokenizers, to no token.
     """
@@ -92,7 +93,7 @@ def token_cut(trace: Trace, boundary: int) -> int | None:
 
 
 def episode_cuts(trace: Trace, episodes: int) -> tuple[int, ...]:
-    """Lengths in tokens of the hints P_1 .. P_(K-1), increasing, with K <= `episodes`.
+    """The lengths in tokens of the hints P_1 .. P_(K-1), increasing, with K <= `episodes`.
 
     Empty when the solution has no place to cut.
     """

@@ -4,7 +4,7 @@ RL sharpens what a model sometimes gets right and does nothing for a question wi
 correct rollout. ReLIFT collects those questions in a buffer while RL goes on; once the buffer holds
 a batch, one SFT update on their demonstrations, with an entropy bonus, follows the RL update.
 
-Deviations from the authors' code (github TheRoadQaQ/ReLIFT, eb95454), undone by the setting named:
+Where this deviates from the authors' code (github TheRoadQaQ/ReLIFT, eb95454), a setting in brackets undoes it:
 
 - A question waits once (`dedupe`), the longest wait is served first (`order`), and a question
   leaves the buffer when it was solved meanwhile (`drop_solved`), when the evidence is old
@@ -32,7 +32,7 @@ from hybrid_rl.types import Example, Json, Outcome, Result, Update
 Order = Literal["fifo", "lifo"]
 
 NO_ANSWER: tuple[Outcome, ...] = ("truncated", "unparseable")
-"""A length limit or a format may be what makes such a question hardest."""
+"""Outcomes of a rollout without an answer: a length limit or a format may be what makes such a question hardest."""
 
 
 class ReliftSettings(MethodSettings):
@@ -71,7 +71,7 @@ class ReliftSettings(MethodSettings):
         return own if self.own_moments else None
 
     def plan(self, steps: int) -> Plan:
-        """No SFT where every question is solved; at most one after every RL update, or after every `every` of them."""
+        """There is no SFT where every question is solved, and at most one update after each of RL, or after `every`."""
         return Plan(expected=steps // ((self.every or 1) + 1))
 
 
@@ -85,7 +85,7 @@ def unsolved(results: Sequence[Result]) -> list[str]:
 
 
 def answerless(results: Sequence[Result]) -> set[str]:
-    """Ids of the questions whose failed rollouts were all cut off or without an answer that can be read."""
+    """Ids of the questions whose failed rollouts were all cut off, or without an answer that can be read."""
     answered = {
         result.example_id
         for result in results
@@ -117,7 +117,7 @@ class Buffer:
         return len(self.entries)
 
     def push(self, example_ids: Iterable[str], now: int) -> int:
-        """Add a batch, kept in its own order, and return how many entries the capacity pushed out.
+        """Adds a batch, kept in its own order, and returns how many entries the capacity pushed out.
 
         With `dedupe` a question that waits already keeps its place and becomes `now` old.
         """
@@ -137,13 +137,13 @@ class Buffer:
         return excess
 
     def drop(self, example_ids: Collection[str]) -> int:
-        """Remove these questions; returns how many entries went."""
+        """Removes these questions and returns how many entries went."""
         before = len(self)
         self.entries = [entry for entry in self.entries if entry.example_id not in example_ids]
         return before - len(self)
 
     def expire(self, oldest: float) -> int:
-        """Remove what was last seen before `oldest`; returns how many entries went."""
+        """Removes what was last seen before `oldest` and returns how many entries went."""
         before = len(self)
         self.entries = [entry for entry in self.entries if entry.seen >= oldest]
         return before - len(self)
@@ -184,14 +184,14 @@ class Relift(Method[ReliftSettings]):
         self.questions_seen = 0
         """The clock of the buffer: questions sampled in RL updates so far."""
         self.rl_updates = 0
-        """Since the last SFT update."""
+        """RL updates since the last SFT update."""
         self.latest: list[str] = []
         """Questions of the latest RL update that have a demonstration."""
         self.left: Counter[str] = Counter()
         """Running totals: hardest questions without a trace or an answer, and how others left the buffer."""
 
     def next_update(self, step: int) -> Update:
-        """SFT on the buffer's next batch, right after an RL update and once at most; else RL."""
+        """SFT on the buffer's next batch where one is due, right after an RL update and once at most; else RL."""
         ages = [self._age_epochs(entry) for entry in self.buffer.entries]
         note = {"buffer": len(self.buffer), "oldest_epochs": max(ages, default=0.0), **self.left}
         if not self._due():
@@ -209,11 +209,11 @@ class Relift(Method[ReliftSettings]):
         )
 
     def observe_results(self, step: int, results: Sequence[Result]) -> None:
-        """Buffer the hardest questions of an RL update."""
+        """Puts the hardest questions of an RL update into the buffer."""
         self.observe_hardest(step, results, unsolved(results))
 
     def observe_hardest(self, step: int, results: Sequence[Result], hardest: Sequence[str]) -> None:
-        """`observe_results` for a caller that knows better which ids are hardest; all others count as solved."""
+        """Takes in the results for a caller that knows which ids are hardest; all others count as solved."""
         self.rl_updates += 1
         self.questions_seen += len(results)
         self.latest = self._with_trace(result.example_id for result in results)

@@ -1,4 +1,4 @@
-"""SASR (2025, arXiv 2505.13026), step-wise adaptive SFT and RL: a drawn choice at every step.
+"""SASR (2025, arXiv 2505.13026), step-wise adaptive SFT and RL: at every step chance decides which of the two it is.
 
 Training opens with a short SFT warm-up whose gradient norm becomes the reference. From then on
 every optimizer step is SFT with probability p = G_last / (G_last + gamma * G_warmup) and GRPO
@@ -6,7 +6,7 @@ otherwise, G_last being the norm of the latest SFT gradient. As the policy nears
 that norm shrinks and RL takes over; when RL drifts away, SFT returns.
 
 This is a reconstruction: no source states the exact p, gamma or the length of the warm-up, and
-there is no code. Where we had to choose:
+there is no code. Numbers of lines are those of the algorithm as we reconstructed it. What we chose ourselves:
 
 - p is the plain ratio; a sigmoid of it, seen in one summary, could never fall below one half.
 - G_warmup is the mean norm of the last `reference_steps` warm-up updates, G_last one norm.
@@ -24,10 +24,10 @@ from collections.abc import Mapping
 from statistics import fmean
 from typing import ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from hybrid_rl.methods.base import Method, MethodSettings, Note, Plan
-from hybrid_rl.methods.warmup import count_or_share, warmup_length
+from hybrid_rl.methods.warmup import StepsOrShare, warmup_length
 from hybrid_rl.types import Example, Json, Kind, Update
 
 Control = Literal["fixed", "shuffled", "no_warmup"]
@@ -38,7 +38,7 @@ class SasrSettings(MethodSettings):
     """Rollouts per question in RL updates."""
     sft_schedule: Kind
     """Learning rate of SFT updates after the warm-up: that of `train.sft`, or of `train.rl` for one rate in all."""
-    warmup_steps: int | float = Field(gt=0)
+    warmup_steps: StepsOrShare = Field(gt=0)
     """SFT updates before the hybrid phase: a count, or below 1 a share of train.steps."""
     reference_steps: int = Field(ge=1)
     """N_w: the reference is the mean norm of the last so many warm-up updates."""
@@ -49,17 +49,12 @@ class SasrSettings(MethodSettings):
     probe_every: int | None = Field(ge=1)
     """Measure G_last anew after so many steps in a row without an SFT update; null: never."""
     control: Control | None
-    """null: SASR. `fixed`: p is `fixed_probability`. `shuffled`: `sft_steps` at random times.
+    """null is SASR. `fixed`: p is `fixed_probability`. `shuffled`: SFT comes `sft_steps` times, at random.
     `no_warmup`: the reference is the first SFT norm, and p = 1/(1+gamma) until there is one."""
     fixed_probability: float = Field(ge=0, le=1)
-    """Used by `control: fixed` alone."""
+    """p throughout; only `control: fixed` reads it."""
     sft_steps: int | None = Field(ge=0)
-    """Of `control: shuffled` alone: SFT updates after the warm-up, as counted in a finished run."""
-
-    @field_validator("warmup_steps")
-    @classmethod
-    def _count_or_share(cls, value: int | float) -> int | float:
-        return count_or_share(value)
+    """SFT updates after the warm-up, as counted in a finished run; only `control: shuffled` reads it."""
 
     @model_validator(mode="after")
     def _shuffled_needs_a_count(self) -> "SasrSettings":
@@ -77,13 +72,13 @@ class SasrSettings(MethodSettings):
 
     @property
     def beyond_deepspeed(self) -> tuple[str, str] | None:
-        """A probe takes a norm without an update."""
+        """A probe takes the norm of a gradient without an update."""
         if self.probe_every is None:
             return None
         return f"method.probe_every = {self.probe_every}", "method.probe_every=null"
 
     def plan(self, steps: int) -> Plan:
-        """The warm-up opens the run; then the share at equal norms, 1/(1+gamma), or that of a control."""
+        """The warm-up opens the run; of the other steps a share is SFT, 1/(1+gamma) at equal norms, or a control's."""
         warmup = 0
         if self.control != "no_warmup":
             warmup = warmup_length(self.warmup_steps, steps)
@@ -122,14 +117,14 @@ def draw(seed: int, step: int) -> float:
 
 
 def choose(probability: float, seed: int, step: int) -> Literal["sft", "rl"]:
-    """Line 7: SFT if u < p, else RL."""
+    """The kind of `step`, line 7: SFT if u < p, else RL."""
     return "sft" if draw(seed, step) < probability else "rl"
 
 
 def shuffled_steps(sft_steps: int, first: int, steps: int, seed: int) -> frozenset[int]:
-    """So many of the steps `first` .. `steps` - 1, drawn: as much SFT, at times without meaning.
+    """`sft_steps` of the steps `first` .. `steps` - 1, drawn: the same amount of SFT, at times without meaning.
 
-    Raises ValueError when there are not so many.
+    Raises ValueError when there are fewer steps than that.
     """
     if sft_steps > steps - first:
         raise ValueError(
@@ -159,11 +154,11 @@ class Sasr(Method[SasrSettings]):
         self.warmup_norms: list[float] = []
         self.last_norm: float | None = None
         self.measured_after = -1
-        """Step after which `last_norm` held."""
+        """The step after which `last_norm` held."""
         self.probed: tuple[int, float] | None = None
-        """Step and norm of the latest measurement, for the decision log of that step."""
+        """The step and the norm of the latest probe, for the decision log of that step."""
         self.sft_updates = 0
-        """Since the warm-up."""
+        """SFT updates since the warm-up."""
 
     @property
     def warmup_norm(self) -> float | None:
@@ -171,7 +166,7 @@ class Sasr(Method[SasrSettings]):
         return fmean(self.warmup_norms) if self.warmup_norms else None
 
     def next_update(self, step: int) -> Update:
-        """Lines 1 and 4-8. A stale norm is measured first; then the step is asked for again."""
+        """Lines 1 and 4-8 of the algorithm. A stale norm is measured first; then the step is asked for again."""
         if step < self.warmup_steps:
             return Update(
                 "sft", schedule_position=step / self.warmup_steps, note={"phase": "warmup"}
@@ -200,10 +195,11 @@ class Sasr(Method[SasrSettings]):
         )
 
     def observe_norm(self, step: int, update: Update, grad_norm: float) -> None:
-        """Lines 1, 2 and 7; the gradient of an RL update changes nothing."""
+        """Lines 1, 2 and 7 of the algorithm: SFT norms are kept; the gradient of an RL update changes nothing."""
         if update.kind != "sft":
             return
         warmup = step < self.warmup_steps
+        # A probe comes before the step's own update, so what it measures held after the step before.
         self.measured_after = step - 1 if update.measure_only else step
         self.probed = (step, grad_norm) if update.measure_only else None
         if not usable(grad_norm):
@@ -240,7 +236,7 @@ class Sasr(Method[SasrSettings]):
         self.sft_updates = state["sft_updates"]
 
     def _probe_note(self, step: int) -> dict[str, Json]:
-        """The norm that was measured in this step, None where it says nothing; empty without a measurement."""
+        """The norm that a probe measured in this step, None where it says nothing; empty without a probe."""
         if self.probed is None or self.probed[0] != step:
             return {}
         return {"probe": self.probed[1] if usable(self.probed[1]) else None}

@@ -1,29 +1,21 @@
-"""SASR (2025, arXiv 2505.13026), step-wise adaptive SFT and RL: a drawn choice at every step.
+"""The length of an SFT warm-up, as a setting says it: a number of updates, or a share of the run.
 
-Training opens with a short SFT warm-up whose gradient norm becomes the reference. From then on
-every optimizer step is SFT with probability p = G_last / (G_last + gamma * G_warmup) and GRPO
-otherwise, G_last being the norm of the latest SFT gradient. As the policy nears the demonstrations
-that norm shrinks and RL takes over; when RL drifts away, SFT returns.
-
-This is a reconstruction: no source states the exact p, gamma or the length of the warm-up, and
-there is no code. Where we had to choose:
-
-- p is the plain ratio; a sigmoid of it, seen in one summary, could never fall below one half.
-- G_warmup is the mean norm of the last `reference_steps` warm-up updates, G_last one norm.
-- Norms are global, of the token-mean loss, and before clipping: after it both would saturate.
-- One optimizer serves both kinds. The warm-up has a learning-rate schedule of its own, the hybrid
-  phase one over both kinds, whose SFT updates take the rate of RL or their own (`sft_schedule`).
-- Divergence from the initial distribution does not enter p. It is the KL term of the RL loss
-  (`train.rl.beta`), and the reference is the model at the end of the warm-up.
-- An RL step without signal (every group uniform) stays an RL step.
+SASR opens with a warm-up and the static alternation may have the same one; neither needs to know the other.
 """
 
+from typing import Annotated
 
-def count_or_share(value: int | float) -> int | float:
-    """`value` itself; raises ValueError for a fractional number of steps."""
+from pydantic import AfterValidator
+
+
+def _count_or_share(value: int | float) -> int | float:
     if isinstance(value, float) and value >= 1:
         raise ValueError(f"{value} is neither a whole number of steps nor a share below 1")
     return value
+
+
+StepsOrShare = Annotated[int | float, AfterValidator(_count_or_share)]
+"""A whole number of steps, or a share of them below 1; a fractional number of steps is refused."""
 
 
 def warmup_length(warmup_steps: int | float, steps: int) -> int:

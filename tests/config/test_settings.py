@@ -1,166 +1,12 @@
-"""Each rule: one value that passes, one that fails, and the whole message."""
+"""Settings as a whole: what comes back from settings.json, and what follows from several sections."""
 
 from pathlib import Path
 
 import pytest
 
-from hybrid_rl.config import rules
 from hybrid_rl.config.settings import Settings
-from hybrid_rl.errors import SettingsError
 from hybrid_rl.methods.grpo import GrpoSettings
-from tests.conftest import Compose, Load
-
-HUB = "{kind:hub,path:org/set,config:null,split:train,revision:null,limit:null}"
-
-
-RULES = [
-    (
-        ["data.train=null", "train.eval_every=null"],
-        "data.train = null: task=train needs a training set; choose another data=..., or give data.train.kind"
-        " and its settings",
-    ),
-    (
-        ["eval.rescore=/nowhere"],
-        "eval.rescore = /nowhere: must be a run directory with an evaluation in its eval/\n"
-        "eval.rescore = /nowhere: needs task=evaluate",
-    ),
-    (
-        ["name=a/b"],
-        "name = a/b: becomes a directory, so only letters, digits and . _ + = , - may stand in it",
-    ),
-    (
-        ["hardware.processes=3"],
-        "train.prompts_per_step = 8: each of the 3 processes takes whole groups, so it must be a multiple of"
-        " hardware.processes; nearest: 6 or 9",
-    ),
-    (
-        ["train.rl.epsilon_high=0.1"],
-        "train.rl.epsilon_high = 0.1: must be at least train.rl.epsilon = 0.2",
-    ),
-    (
-        ["train.rl.ref_sync_steps=5"],
-        "train.rl.ref_sync_steps = 5: with train.rl.beta = 0 there is no reference model;"
-        " set train.rl.beta above 0, or train.rl.ref_sync_steps=null",
-    ),
-    (
-        ["train.adam_betas=[0.9,1]"],
-        "train.adam_betas = [0.9, 1.0]: both must be at least 0 and below 1",
-    ),
-    (
-        ["reward.correct=0"],
-        "reward.correct = 0.0: with reward.format = 0 too, every reward is 0 and nothing is learned; set one",
-    ),
-    (
-        ["reward.format=0.5"],
-        "reward.format = 0.5: needs a pattern to look for; set reward.format_pattern, or reward.format=0",
-    ),
-    (
-        ["data.columns.trace=null", "~data.train", f"+data.train={HUB}"],
-        "data.columns.trace = null: method=sft_then_grpo learns from expert traces;"
-        " name the column that holds them, e.g. 'data.columns.trace=\"{{ solution }}\"'",
-    ),
-    (
-        ["data.traces=0"],
-        "data.traces = 0: method=sft_then_grpo learns from expert traces; give at least 1, or null for all",
-    ),
-    (
-        ["reward.format=1", "reward.format_pattern='(a'"],
-        "reward.format_pattern = (a: is not a regular expression (missing ), unterminated subpattern at position 0);"
-        " see Python's re module",
-    ),
-    (
-        ["data.answer_pattern=a"],
-        "data.answer_pattern = a: needs a group, in parentheses, around the answer",
-    ),
-    (
-        ["model.attention=flash_attention_2"],
-        "model.attention = flash_attention_2: needs a GPU; choose hardware=gpu, or model.attention=sdpa",
-    ),
-    (
-        ["hardware.deepspeed={zero_optimization:{stage:0}}"],
-        "hardware.deepspeed.zero_optimization.stage = 0: must be 1, 2 or 3;"
-        " without sharding set hardware.deepspeed=null",
-    ),
-    (
-        ["hardware.deepspeed={zero_optimization:{stage:2},optimizer:{type:AdamW}}"],
-        "hardware.deepspeed.optimizer = {'type': 'AdamW'}: decided by train.rl.learning_rate and train.weight_decay;"
-        " leave it out, or set it to auto",
-    ),
-    (
-        ["hardware.deepspeed={zero_optimization:{stage:2}}", "train.rl.beta=0.1"],
-        "train.rl.beta = 0.1: a reference model is not supported under DeepSpeed;"
-        " set train.rl.beta=0, or hardware.deepspeed=null",
-    ),
-    (
-        ["trl.num_generations=4"],
-        "trl.num_generations = 4: decided by method.group_size; set that instead",
-    ),
-    (
-        ["trl.mask_truncated_completion=true"],
-        "trl.mask_truncated_completion = true: only fields of trl.GRPOConfig that are tested here are passed on;"
-        " did you mean trl.mask_truncated_completions?",
-    ),
-    (
-        ["data.test_columns={other:${data.columns}}"],
-        "data.test_columns.other: data.test has no set of that name; choose from {TESTS}",
-    ),
-    (
-        ["eval.sets=[other]"],
-        "eval.sets = ['other']: data=ledger has no set other; choose from dev, {TESTS}",
-    ),
-    (
-        ["task=evaluate", "eval.sets=[]"],
-        "eval.sets = []: task=evaluate needs a set; choose from dev, {TESTS}",
-    ),
-    (
-        ["task=evaluate", "resume=/nowhere"],
-        "resume = /nowhere: only training can be resumed; leave it out",
-    ),
-    (
-        ["data.dev=0"],
-        "train.eval_every = 20: data=ledger has no dev questions;"
-        " give data.dev a count, or set train.eval_every=null",
-    ),
-]
-
-PASSING = [
-    ["method=grpo", "method.group_size=2"],
-    ["train.rl.epsilon_high=0.28"],
-    ["train.rl.beta=0.1", "train.rl.ref_sync_steps=5"],
-    ["reward.format=0.5", "reward.format_pattern=a"],
-    ["method=sft", "reward.correct=0"],
-    ["method=grpo", "data.traces=0", "data.columns.trace=null"],
-    ["data.answer_pattern='(a)'"],
-    ["hardware=gpu", "model.attention=flash_attention_2"],
-    ["hardware.processes=2", "hardware.micro_batch=16"],
-    ["hardware.deepspeed={zero_optimization:{stage:2}}"],
-    ["hardware=zero2"],
-    ["hardware=zero3"],
-    ["trl.mask_truncated_completions=true"],
-    ["task=evaluate", "data.train=null"],
-    ["data.dev=8", "eval.sets=[dev]"],
-    ["model.lora={rank:8,alpha:16,dropout:0,target_modules:all-linear}"],
-]
-
-
-def _message(load: Load, overrides: list[str]) -> str:
-    with pytest.raises(SettingsError) as error:
-        load(*overrides)
-    return str(error.value)
-
-
-@pytest.mark.parametrize(("overrides", "message"), RULES, ids=lambda value: str(value)[:40])
-def test_settings_that_do_not_fit_together_are_refused(
-    load: Load, composed: Compose, overrides: list[str], message: str
-) -> None:
-    tests = ", ".join(composed().data.test)
-    found = _message(load, [*overrides])
-    assert found == message.replace("{TESTS}", tests)
-
-
-@pytest.mark.parametrize("overrides", PASSING, ids=str)
-def test_settings_that_fit_together_pass(load: Load, overrides: list[str]) -> None:
-    load(*overrides)
+from tests.conftest import Load
 
 
 def test_settings_come_back_equal_from_json(load: Load, tmp_path: Path) -> None:
@@ -177,16 +23,41 @@ def test_settings_are_frozen(load: Load) -> None:
         load().seed = 3  # type: ignore[misc]
 
 
-def test_a_missing_package_is_named_with_its_extra(
-    load: Load, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(rules, "_is_installed", lambda package: False)
-    assert _message(load, ["model.lora={rank:8,alpha:16,dropout:0,target_modules:all}"]) == (
-        "model.lora.rank = 8: needs the package peft; pip install 'hybrid-rl[peft]', or choose model.lora=null"
-    )
-
-
 def test_the_batch_of_the_default_run(load: Load) -> None:
     batch = load("method=grpo", "method.group_size=4", "train.prompts_per_step=2").batch
     assert (batch.rows_per_device, batch.micro_batch, batch.accumulation) == (8, 8, 1)
     assert load("method=sft", "train.sft.batch_size=6").batch.rows_per_device == 6
+
+
+def test_the_settings_of_the_method_say_what_the_run_samples_and_learns_from(load: Load) -> None:
+    found = {
+        method: (settings.group_size, settings.sft_batch)
+        for method in ("sft", "grpo", "relift", "bread_relift")
+        if (settings := load(f"method={method}"))
+    }
+    assert found == {
+        "sft": (None, ("train.sft.batch_size", 16)),
+        "grpo": (16, ("train.sft.batch_size", 16)),
+        "relift": (16, ("method.batch_size", 16)),
+        "bread_relift": (16, ("method.relift.batch_size", 16)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("overrides", "moves"),
+    [
+        (["method=sft_then_grpo"], False),
+        (["method=sft_then_grpo", "train.rl.beta=0.1"], True),
+        (["method=grpo", "train.rl.beta=0.1"], False),
+        (["method=grpo", "train.rl.beta=0.1", "train.rl.ref_sync_steps=5"], True),
+        (["method=alternate", "train.rl.beta=0.1", "method.warmup_steps=0"], False),
+        (["method=alternate", "train.rl.beta=0.1", "method.warmup_steps=3"], True),
+        (["method=sasr", "train.rl.beta=0.1"], True),
+        (["method=sasr", "train.rl.beta=0.1", "method.control=no_warmup"], False),
+    ],
+    ids=str,
+)
+def test_the_reference_moves_where_it_is_synchronised_or_renewed(
+    load: Load, overrides: list[str], moves: bool
+) -> None:
+    assert load(*overrides).moves_reference is moves

@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from hybrid_rl.methods import sasr
 from hybrid_rl.methods.sasr import Sasr, SasrSettings
-from hybrid_rl.methods.warmup import warmup_length
 from hybrid_rl.types import Update
 
 INFINITY = float("inf")
@@ -106,22 +105,6 @@ def test_choice_is_sft_below_the_probability() -> None:
     u = sasr.draw(7, 3)
     assert sasr.choose(math.nextafter(u, 1), 7, 3) == "sft"
     assert sasr.choose(u, 7, 3) == "rl"
-
-
-@pytest.mark.parametrize(
-    ("warmup", "steps", "length"), [(20, 140, 20), (0.15, 140, 21), (0.15, 3, 1), (0, 3, 0)]
-)
-def test_warmup_is_a_count_or_a_share(warmup: int | float, steps: int, length: int) -> None:
-    assert warmup_length(warmup, steps) == length
-
-
-def test_warmup_that_fills_the_run_is_refused() -> None:
-    message = (
-        "method.warmup_steps = 10: a warm-up of 10 leaves none of the 10 steps of train.steps; "
-        "lower the one or raise the other"
-    )
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        settings(warmup_steps=10).plan(10)
 
 
 @pytest.mark.parametrize("wrong", [0, 2.5, -1])

@@ -1,0 +1,45 @@
+"""What is known to go wrong on some hardware is refused."""
+
+from importlib import metadata
+
+import pytest
+
+from hybrid_rl.errors import SettingsError
+from tests.conftest import Load
+
+
+@pytest.mark.parametrize(
+    ("version", "stage", "offload", "refused"),
+    [
+        ("0.15.1", 2, "cpu", False),
+        ("0.15.2", 2, "cpu", True),
+        ("0.18.9", 1, "cpu", True),
+        ("0.18.9+abc123", 2, "cpu", True),
+        ("0.18.9.post1", 2, "cpu", True),
+        ("0.19.0", 2, "cpu", False),
+        ("0.19.0+abc123", 2, "cpu", False),
+        ("0.18.9", 3, "cpu", False),
+        ("0.18.9", 2, "none", False),
+    ],
+)
+def test_a_deepspeed_that_loses_gradients_is_refused(
+    load: Load,
+    monkeypatch: pytest.MonkeyPatch,
+    version: str,
+    stage: int,
+    offload: str,
+    refused: bool,
+) -> None:
+    installed = metadata.version
+    monkeypatch.setattr(
+        metadata, "version", lambda name: version if name == "deepspeed" else installed(name)
+    )
+    zero = f"{{stage: {stage}, offload_optimizer: {{device: {offload}}}}}"
+    try:
+        load("hardware=zero2", f"hardware.deepspeed={{zero_optimization: {zero}}}")
+    except SettingsError as error:
+        told = str(error)
+    else:
+        told = ""
+    assert ("loses gradients under ZeRO-1/2 with CPU offload" in told) is refused
+    assert (f"{version} is installed" in told) is refused
