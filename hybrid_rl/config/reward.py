@@ -28,8 +28,8 @@ class RewardSettings(Section):
     """Mark before the answer, such as `</think>`: only what follows its last occurrence counts, and all of the text
     where it does not occur; null: all of the text. Not for a verifier of your own, which gets the whole text."""
     unmarked: bool
-    """With `numeric` and `symbolic`: where nothing announces the answer (####, \\boxed{}, "the answer is"), the last
-    number or expression counts. False: such a solution is unparseable."""
+    """Whether the last number or expression counts where nothing announces the answer (####, \\boxed{}, "the answer
+    is"), for `numeric` and `symbolic`; if not, such a solution is unparseable."""
     correct: float
     """Reward of a correct answer; anything else earns 0 for correctness."""
     format: float

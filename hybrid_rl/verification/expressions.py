@@ -31,7 +31,7 @@ def readings(text: str) -> tuple[Any, ...]:
 
 
 def is_text(text: str) -> bool:
-    """Whether nothing mathematical is read from it, such as from a word or the letter of a choice."""
+    """Whether nothing mathematical is read from the text, such as from a word or the letter of a choice."""
     return all(isinstance(one, str) for one in readings(text))
 
 
@@ -60,7 +60,7 @@ def are_equal(gold: str, stated: str) -> bool:
 
 
 def _is_infinite(reading: Any) -> bool:
-    """Whether it is a value with an infinity or nan in it; bounds of intervals, sums and limits are none."""
+    """Whether a reading is a value with an infinity or nan in it; bounds of intervals, sums and limits are none."""
     if not isinstance(reading, Expr) or reading.has(Sum, Product, Integral, Limit):
         return False
     return bool(reading.has(oo, -oo, zoo, nan))

@@ -74,7 +74,7 @@ class Grader:
         own = built_in(settings)
         self.settings = settings
         self._verifier: Verifier | None = own
-        """The verifier; None for a user's own, unless it says that it may be called in this process."""
+        """The verifier, which is None for a user's own unless that says that it may be called in this process."""
         self._usable = own is not None and own.in_process
         self._lock = Lock()
         self._pool = KillablePool(
@@ -280,7 +280,7 @@ class Grader:
 
 
 def _objection(answer: str, stating: Any, found: Judged | None) -> str | None:
-    """Why the gold answer cannot be graded by, given a solution that states it and the judgement of that; or None."""
+    """Why the verifier cannot grade by this answer, seen from the judgement of a solution that states it; or None."""
     if not answer.strip():
         return "it is empty"
     if isinstance(stating, Lost):

@@ -1,8 +1,10 @@
 r"""Reads a number as a person writes it: 1,234.50, $18, -3/4, 3 1/2, 1e5, \frac{3}{4}, 50%, with a unit after it.
 
 A number is exact, a Fraction. What is more than one number - a sum, a list, a range, a time, a scale - is read as none,
-so that it is never scored as its first part. Digits of other scripts count as digits; superscripts do not. No library
-does this: babel and price-parser take the first number of anything, and word2number and text2num read words.
+so that it is never scored as its first part. Digits of other scripts count as digits; superscripts do not.
+
+math-verify reads numbers, too. It is not used here: it reads "3 1/2" and "1e5" as 1, "10 or 12" as 12 and "5 million"
+as 5, takes 60 times as long, and needs sympy and a clock.
 """
 
 import re

@@ -1,8 +1,10 @@
 """A pool of processes in which every call has a wall clock, and a call that dies takes nothing with it.
 
-On pebble, which kills a process on time, whatever it is doing; no signal is used in the parent, so calls may come from
-any thread. Here is what pebble leaves open: a pool that broke or hangs is given up for a new one, and calls go on; and
-a SIGTERM or SIGINT to the whole process group, as Slurm sends it, ends no call: the parent may need the answer.
+The processes are those of pebble, which kills one on time, whatever it is doing; no signal is used in the parent, so
+that calls may come from any thread. It is not `concurrent.futures.ProcessPoolExecutor`: that cannot end a call that has
+begun, and one process that dies breaks it for all. This file adds what pebble leaves open: a pool that broke or hangs
+is given up for a new one, and calls go on; and a SIGTERM or SIGINT to the whole process group, as Slurm sends it, ends
+no call, for the parent may need the answer. Knows nothing of verifiers.
 """
 
 import logging
@@ -22,14 +24,14 @@ log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 _PATIENCE_SECONDS = 90.0
-"""Beyond a call's own clock, for its process to start and to be killed. After that the pool is given up."""
+"""The time beyond a call's own clock for its process to start and to be killed. After that the pool is given up."""
 _CLOSE_SECONDS = 5.0
 _MOST_RESTARTS = 3  # in a row, without a call that ended
 _FOR_THE_PARENT = (signal.SIGTERM, signal.SIGINT)
 
 
 class _Process(ForkServerProcess):
-    """Deaf to SIGTERM, with which pebble would begin."""
+    """A process that is killed at once: it is deaf to SIGTERM, with which pebble would begin."""
 
     def terminate(self) -> None:
         self.kill()
@@ -48,7 +50,7 @@ class Lost:
 
 
 class KillablePool:
-    """Starts with the first call. Not to be used by two threads at once."""
+    """A pool that starts with the first call. Two threads must not use it at once."""
 
     def __init__(
         self,
@@ -62,15 +64,20 @@ class KillablePool:
 
         `preload`: modules that are imported once, so that a process that replaces a killed one has them at once.
         """
-        self._workers, self._timeout = workers, timeout_seconds
-        self._initializer, self._arguments = initializer, arguments
+        self._workers = workers
+        self._timeout = timeout_seconds
+        self._initializer = initializer
+        self._arguments = arguments
         self._preload = list(preload)
         self._pool: ProcessPool | None = None
 
     def run(
         self, function: Callable[..., Answer], calls: Sequence[tuple[Any, ...]]
     ) -> list[Answer | Lost]:
-        """What `function` returns for each of `calls`, in order. Raises what it raises."""
+        """What `function` returns for each of `calls`, in order; Lost for a call that did not return.
+
+        Raises what `function` raises, and RuntimeError where new processes keep dying before they can work.
+        """
         ended: dict[int, Answer | Lost] = {}
         restarts = 0
         while len(ended) < len(calls):
@@ -92,7 +99,7 @@ class KillablePool:
         calls: Sequence[tuple[Any, ...]],
         ended: dict[int, Answer | Lost],
     ) -> None:
-        """Fill `ended`; raises BrokenProcessPool when a new pool is needed for the rest."""
+        """Fills `ended`; raises BrokenProcessPool when a new pool is needed for the rest."""
         pool = self._running()
         futures = {
             i: pool.schedule(function, args=call, timeout=self._timeout)
@@ -113,7 +120,7 @@ class KillablePool:
                 raise BrokenProcessPool("a process does not end")
 
     def _outcome(self, future: "ProcessFuture[Any]") -> Any:
-        """What the call returned, or Lost. Calls start in order, so that those before this one have ended."""
+        """What the call returned, or Lost. Calls start in order, so that those before this one have ended by now."""
         try:
             return future.result(timeout=self._timeout + _PATIENCE_SECONDS)
         except TimeoutError:
@@ -139,7 +146,7 @@ class KillablePool:
         return self._pool
 
     def _give_up(self) -> None:
-        """Kill the processes, without waiting for one that cannot be killed."""
+        """Kills the processes, without waiting for one that cannot be killed."""
         pool, self._pool = self._pool, None
         if pool is None:
             return
@@ -150,14 +157,14 @@ class KillablePool:
             log.warning("a process that verifies answers does not end; it is left behind")
 
     def close(self) -> None:
-        """Kill all processes; a later call would start new ones."""
+        """Kills all processes; a later call would start new ones."""
         self._give_up()
 
 
 def stay() -> None:
-    """In a process of the pool: from now on the signals for the parent do nothing here.
+    """Makes the signals for the parent do nothing in this process of the pool, from now on.
 
-    With a handler, for what is ignored, or held back, would be so in the programs that a verifier starts, too.
+    They get a handler: signals that are ignored, or held back, would be so in the programs that a verifier starts, too.
     """
     for number in _FOR_THE_PARENT:
         signal.signal(number, lambda *_: None)
@@ -166,7 +173,7 @@ def stay() -> None:
 
 @contextmanager
 def _held_back() -> Iterator[None]:
-    """Processes started inside never get the signals for the parent, nor do their children, until those call `stay`."""
+    """Keeps the signals for the parent from processes started inside, and their children, until these call `stay`."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_THE_PARENT)
     try:
         yield

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
 from hybrid_rl.config.composing import config_dir
 from hybrid_rl.config.reward import RewardSettings
@@ -10,5 +11,7 @@ from hybrid_rl.config.reward import RewardSettings
 
 def settings(option: str, **changes: Any) -> RewardSettings:
     """The settings of preset `option` with some values changed."""
-    values = yaml.safe_load((config_dir() / "reward" / f"{option}.yaml").read_text())
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        composed = compose(f"reward/{option}")
+    values: Any = OmegaConf.to_container(composed.reward)
     return RewardSettings(**{**values, **changes})

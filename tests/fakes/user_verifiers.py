@@ -4,6 +4,8 @@ import os
 import signal
 import time
 
+from hybrid_rl.verification.verifier import Verifier
+
 NOT_A_FUNCTION = 3
 
 
@@ -62,7 +64,7 @@ def told_and_never(answer: str, text: str) -> bool:
 
 
 class Letters:
-    """An answer is what stands between < and >, whatever the case; a gold answer must be letters."""
+    """An answer is what stands between < and >, whatever the case; a gold answer must be made of letters."""
 
     in_process = False
 
@@ -74,14 +76,18 @@ class Letters:
         return text.find("<") if "<" in text else len(text)
 
     def vote(self, answer: str, text: str) -> str:
-        return f"{os.getpid() if text == 'pid<>' else ''}{self._stated(text)}"
+        return str(os.getpid()) if text == "where?" else f"letters {self._stated(text)}"
 
     def stating(self, answer: str) -> str:
         return f"<{answer}>" if answer.isalpha() else "?"
 
     def _stated(self, text: str) -> str | None:
-        found = text.rpartition("<")[2].partition(">")
-        return found[0].lower() if "<" in text and found[1] else None
+        inside, mark, _ = text.rpartition("<")[2].partition(">")
+        return inside.lower() if mark else None
+
+
+LETTERS = Letters()
+"""An object in place of a class."""
 
 
 class Nearby(Letters):
@@ -114,9 +120,18 @@ class WithoutVote:
         return answer
 
 
-def _made() -> Letters:
-    return Letters()
+class Ledger(Verifier):
+    """Judges the embedded task as `exact` does; only its votes show that it is not that one."""
 
+    def judge(self, answer: str, text: str) -> bool | None:
+        stated = text.rpartition("#")[2].split()
+        return stated == answer.split() if stated and "#" in text else None
 
-LETTERS = _made()
-"""An object in place of a class."""
+    def answer_start(self, text: str) -> int:
+        return text.find("#") if "#" in text else len(text)
+
+    def vote(self, answer: str, text: str) -> str:
+        return f"ledger {text.rpartition('#')[2].split()}"
+
+    def stating(self, answer: str) -> str:
+        return f"# {answer}"

@@ -1,0 +1,127 @@
+"""A verifier from outside the package, with members of its own, serves training and evaluation alike."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hybrid_rl.errors import SettingsError
+from hybrid_rl.evaluation.rescore import rescore
+from hybrid_rl.recording.files import read_jsonl, write_json, write_text
+from hybrid_rl.recording.run_directory import RunDir
+from hybrid_rl.verification.grader import Grader, Solution
+from tests.conftest import Load
+from tests.fakes.reward import settings
+
+MINE = "tests.fakes.user_verifiers"
+ANSWERED = """
+{"id": "one", "level": null, "prompt": "p", "answer": "ab",
+ "greedy": {"completion": "So <AB>.", "outcome": "wrong", "tokens": 2, "truncated": false, "vote": null},
+ "samples": [
+  {"completion": "<ab>", "outcome": "wrong", "tokens": 2, "truncated": false, "vote": null},
+  {"completion": "<xy>", "outcome": "wrong", "tokens": 2, "truncated": false, "vote": null},
+  {"completion": "Maybe <XY>", "outcome": "wrong", "tokens": 2, "truncated": false, "vote": null},
+  {"completion": "nothing", "outcome": "wrong", "tokens": 2, "truncated": false, "vote": null}]}
+"""
+
+
+def mine(name: str, **changes: float) -> Grader:
+    return Grader(settings("exact", verifier=f"{MINE}.{name}", **changes))
+
+
+@pytest.mark.parametrize("name", ["Letters", "LETTERS", "Nearby"])
+def test_a_class_or_an_object_decides_all_that_depends_on_how_answers_are_written(
+    name: str,
+) -> None:
+    with mine(name) as grader:
+        texts = ["so <AB>", "so <b>", "so ab"]
+        verdicts = grader.grade([Solution("ab", text) for text in texts])
+        assert [verdict.outcome for verdict in verdicts] == ["correct", "wrong", "unparseable"]
+        assert grader.answer_start("The answer is <ab>") == len("The answer is ")
+        assert grader.vote("ab", "<B> or <X>") == grader.vote("ab", "<x>") == "letters x"
+        assert grader.check_golds(["ab", "a1", " "]) == [
+            None,
+            "a solution that states it is unparseable",
+            "it is empty",
+        ]
+
+
+@pytest.mark.parametrize(("name", "here"), [("Letters", False), ("Nearby", True)])
+def test_it_is_called_in_the_process_of_the_run_only_where_it_says_so(
+    name: str, here: bool
+) -> None:
+    with mine(name) as grader:
+        assert (grader.vote("", "where?") == str(os.getpid())) == here
+
+
+def test_members_that_fail_cost_no_run_but_a_hint_is_never_cut_blindly() -> None:
+    with mine("Broken", timeout_seconds=1.0) as grader:
+        assert grader.check_golds(["ab"]) == ["it took longer than 1 seconds"]
+        assert grader.vote("ab", "a text") == "atext"
+        assert grader.first_error == "KeyError: 'no vote'"
+        with pytest.raises(SettingsError) as raised:
+            grader.answer_start("<ab>")
+    assert str(raised.value) == (
+        f"reward.verifier = {MINE}.Broken: its answer_start failed on a text of 4 characters (it returned '-1'); it"
+        " must return a position in the text; correct the verifier"
+    )
+
+
+def test_an_object_that_lacks_members_is_refused_by_their_names() -> None:
+    with (
+        mine("WithoutVote") as grader,
+        pytest.raises(
+            SettingsError,
+            match=rf"\(TypeError: {MINE}.WithoutVote has no method answer_start and no method vote\); give",
+        ),
+    ):
+        grader.grade([Solution("", "")])
+
+
+def test_its_votes_decide_the_majority_of_an_evaluation(tmp_path: Path) -> None:
+    """Two of four state xy, in two spellings; by their texts alone no two would agree, and the first, ab, would win."""
+    saved = RunDir(tmp_path / "old").evaluation("after")
+    write_text(saved / "hard.jsonl", ANSWERED.replace("\n", "") + "\n")
+    write_json(saved / "summary.json", {"seed": 0, "sets": {}})
+    with mine("Letters") as grader:
+        found = rescore(tmp_path / "old", ["hard"], grader, tmp_path / "new")["hard"]
+    [row] = read_jsonl(tmp_path / "new" / "hard.jsonl")
+    assert [sample["vote"] for sample in row["samples"]] == [
+        "correct",
+        "wrong: letters xy",
+        "wrong: letters xy",
+        None,
+    ]
+    assert found.greedy.value == 1.0
+    assert found.maj is not None
+    assert found.maj.value == 0.0
+
+
+@pytest.mark.slow
+def test_a_whole_run_with_it_is_the_run_of_the_built_in_one_that_judges_alike(
+    load: Load, tmp_path: Path
+) -> None:
+    """BREAD shows hints, so that the run also depends on where the answers of traces begin."""
+    pytest.importorskip("torch")
+    from hybrid_rl import run
+    from hybrid_rl.execution import launch
+
+    trained = []
+    for name in ("exact", f"{MINE}.Ledger"):
+        options = ("experiment=smoke", "method=bread", f"reward.verifier={name}")
+        made = load(*options, f"run_dir={tmp_path / name}")
+        directory = launch.prepare(made, ["hybrid-rl"], Path.cwd())
+        run.run(made)
+        votes = {
+            sample["vote"]
+            for row in read_jsonl(directory.evaluation("after") / "hard.jsonl")
+            for sample in row["samples"]
+        }
+        assert any("ledger" in (vote or "") for vote in votes) == (name != "exact")
+        trained.append(
+            [
+                {key: value for key, value in line.items() if not key.endswith("_seconds")}
+                for line in read_jsonl(directory.metrics)
+            ]
+        )
+    assert trained[0] == trained[1]
