@@ -2,16 +2,10 @@
 
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
-
-from hybrid_rl.config.composing import config_dir
 from hybrid_rl.config.reward import RewardSettings
+from tests.fakes.presets import option
 
 
-def settings(option: str, **changes: Any) -> RewardSettings:
-    """The settings of preset `option` with some values changed."""
-    with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        composed = compose(f"reward/{option}")
-    values: Any = OmegaConf.to_container(composed.reward)
-    return RewardSettings(**{**values, **changes})
+def settings(preset: str, **changes: Any) -> RewardSettings:
+    """The settings of `preset` with some values changed."""
+    return RewardSettings(**{**option("reward", preset), **changes})

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
@@ -144,11 +143,3 @@ def settings(run_dir: Path, method: str = "grpo", **overrides: Any) -> Settings:
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         arguments = open_struct([*small, *given])
         return loading.load_settings(compose("config", overrides=arguments), run_dir, run_dir)
-
-
-def option(group: str, name: str) -> dict[str, Any]:
-    """What one option of a group of conf/ says, with the files that it builds on."""
-    with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        made = OmegaConf.to_container(compose(overrides=[f"+{group}={name}"])[group])
-    assert isinstance(made, dict)
-    return made

@@ -18,14 +18,14 @@ from hybrid_rl.models.decoding import LanguageModel
 from hybrid_rl.models.generation import generate
 from hybrid_rl.models.sampling import Request, SamplingParams
 from hybrid_rl.tools import make_tiny
-from tests.fakes import tiny
+from tests.fakes import presets
 
 pytestmark = pytest.mark.slow
 GREEDY = SamplingParams(temperature=0, top_p=1.0, top_k=0, max_completion_tokens=64)
 
 
 def settings(option: str = "tiny", **changes: Any) -> ModelSettings:
-    return ModelSettings.model_validate(tiny.option("model", option) | changes)
+    return ModelSettings.model_validate(presets.option("model", option) | changes)
 
 
 def greedy(model: Any, tokenizer: Any, question: str) -> str:

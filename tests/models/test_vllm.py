@@ -19,6 +19,7 @@ from hybrid_rl.models.sampling import Request, SamplingParams
 from hybrid_rl.models.vllm import EngineError
 from hybrid_rl.types import Attempt, Group
 from tests.fakes import (
+    presets,
     ranks,
     tiny,
 )
@@ -45,7 +46,12 @@ def with_engine(
     own = options.pop("instance", None)
     processes = options.pop("processes", 1)
     trainer, recorder = build(run_dir, method, instance=own, hardware__processes=processes)
-    rollout = {**tiny.option("rollout", "transformers"), "engine": engine, "port": port, **options}
+    rollout = {
+        **presets.option("rollout", "transformers"),
+        "engine": engine,
+        "port": port,
+        **options,
+    }
     changed = {"rollout": RolloutSettings.model_validate(rollout)}
     settings = trainer.settings.model_copy(update=changed)
     accelerator, tokenizer = trainer.accelerator, trainer.processing_class
@@ -207,7 +213,7 @@ def test_a_server_that_is_not_there_is_named_with_what_to_start(
 def test_a_server_is_to_be_started_with_what_it_can_read(
     changes: dict[str, str], shown: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = ModelSettings.model_validate({**tiny.option("model", "tiny"), **changes})
+    model = ModelSettings.model_validate({**presets.option("model", "tiny"), **changes})
     file = PackagePath(f"{model.path}/config.json")
     file.dist = PathDistribution(Path("/site/tiny.dist-info"))
     monkeypatch.setattr(importlib.metadata, "files", lambda package: [file])

@@ -15,14 +15,14 @@ from hybrid_rl.models.decoding import LanguageModel
 from hybrid_rl.models.generation import generate
 from hybrid_rl.models.sampling import Request, SamplingParams
 from hybrid_rl.tools import make_tiny
-from tests.fakes import tiny
+from tests.fakes import presets
 
 pytestmark = pytest.mark.slow
 GREEDY = SamplingParams(temperature=0, top_p=1.0, top_k=0, max_completion_tokens=64)
 
 
 def settings(**changes: Any) -> ModelSettings:
-    return ModelSettings.model_validate(tiny.option("model", "tiny") | changes)
+    return ModelSettings.model_validate(presets.option("model", "tiny") | changes)
 
 
 def test_the_shipped_tokenizer_is_the_one_that_pretrain_builds() -> None:
