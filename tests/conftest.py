@@ -1,6 +1,7 @@
 """Settings composed from conf/ as the command line composes them, without starting Hydra's application."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,15 @@ from hybrid_rl.config.settings import Settings
 
 Compose = Callable[..., DictConfig]
 Load = Callable[..., Settings]
+
+
+@pytest.fixture(autouse=True)
+def _environment() -> Iterator[None]:
+    """Puts the environment back: TRL's vLLM and DeepSpeed write RANK and a port into it, which a next run obeys."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture
