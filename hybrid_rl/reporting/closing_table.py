@@ -18,14 +18,8 @@ def closing_table(before: Mapping[str, SetSummary], after: Mapping[str, SetSumma
     for name, summary in after.items():
         old = _measures(before[name]) if name in before else {}
         for index, (measure, interval) in enumerate(_measures(summary).items()):
-            first = index == 0
-            table.add_row(
-                name if first else "",
-                f"{summary.questions:,}" if first else "",
-                measure,
-                between(old.get(measure)),
-                between(interval),
-            )
+            head = ("", "") if index else (name, f"{summary.questions:,}")
+            table.add_row(*head, measure, between(old.get(measure)), between(interval))
         table.add_section()
     return table
 

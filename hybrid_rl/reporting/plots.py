@@ -10,7 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 # Okabe and Ito's colours: the colour-blind can tell them apart.
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#DDDDDD"
+GREY = "#DDDDDD"
+Style = tuple[str, str]
+"""The colour of a curve and the marker of its points."""
+BLUE, ORANGE, GREEN = ("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^")
 
 Line = Mapping[str, Any]
 
@@ -39,19 +42,15 @@ def _training(metrics: Sequence[Line]) -> Figure | None:
     rows = bool(rl) + bool(sft)
     if not rows:
         return None
-    figure = _figure(rows)
-    panels = iter(figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0])
+    figure, panels = _figure(rows)
     if rl:
-        axes = next(panels)
         # The lower curve is wide: where the reward is 0 or 1 the two lie on each other, and both must be seen.
-        _curve(axes, rl, "reward_mean", "reward, mean", BLUE, "o", width=4.5)
-        _curve(axes, rl, "correct_mean", "fraction correct", ORANGE, "s")
-        _finish(axes, metrics, "Training: reward", "of trained rollouts")
+        _curve(panels[0], rl, "reward_mean", "reward, mean", BLUE, width=4.5)
+        _curve(panels[0], rl, "correct_mean", "fraction correct", ORANGE)
+        _finish(panels[0], metrics, "Training: reward", "of trained rollouts")
     if sft:
-        axes = next(panels)
-        _curve(axes, sft, "loss", "loss of SFT steps", GREEN, "^")
-        _finish(axes, metrics, "Training: supervised loss", "nats per token")
-    axes.set_xlabel("optimizer step")
+        _curve(panels[-1], sft, "loss", "loss of SFT steps", GREEN)
+        _finish(panels[-1], metrics, "Training: supervised loss", "nats per token")
     return figure
 
 
@@ -59,21 +58,16 @@ def _dev(metrics: Sequence[Line], progress: Sequence[Line]) -> Figure | None:
     """The accuracies on dev during training with their intervals; None without an evaluation."""
     if not progress:
         return None
-    figure = _figure(1)
-    axes = figure.subplots()
-    for key, label, color, marker in (
-        ("greedy", "greedy", BLUE, "o"),
-        ("avg", "mean of samples", ORANGE, "s"),
-    ):
+    figure, (axes,) = _figure(1)
+    for key, label, style in (("greedy", "greedy", BLUE), ("avg", "mean of samples", ORANGE)):
         lines = [line for line in progress if key in line]
-        _curve(axes, lines, key, label, color, marker)
+        _curve(axes, lines, key, label, style)
         banded = [line for line in lines if f"{key}_low" in line]
         steps, low, high = (
             [line[name] for line in banded] for name in ("step", f"{key}_low", f"{key}_high")
         )
-        axes.fill_between(steps, low, high, color=color, alpha=0.15, linewidth=0)
+        axes.fill_between(steps, low, high, color=style[0], alpha=0.15, linewidth=0)
     axes.set_ylim(-0.03, 1.03)
-    axes.set_xlabel("optimizer step")
     _finish(axes, metrics, "Dev questions during training", "accuracy, 95 % interval")
     return figure
 
@@ -83,37 +77,33 @@ def _length(metrics: Sequence[Line]) -> Figure | None:
     rl = [line for line in metrics if line["kind"] == "rl"]
     if not rl:
         return None
-    figure = _figure(2)
-    upper, lower = figure.subplots(2, 1, sharex=True)
-    _curve(upper, rl, "completion_tokens_mean", "completion length, mean", BLUE, "o")
+    figure, (upper, lower) = _figure(2)
+    _curve(upper, rl, "completion_tokens_mean", "completion length, mean", BLUE)
     upper.set_ylim(bottom=0)
-    _curve(lower, rl, "truncated_rate", "cut at the length limit", ORANGE, "s")
+    _curve(lower, rl, "truncated_rate", "cut at the length limit", ORANGE)
     lower.set_ylim(-0.03, 1.03)
-    lower.set_xlabel("optimizer step")
     _finish(upper, metrics, "Completions of trained rollouts", "tokens")
     _finish(lower, metrics, "", "share of rollouts")
     return figure
 
 
-def _figure(rows: int) -> Figure:
-    return Figure(figsize=(8, 1.2 + 2.8 * rows), layout="constrained")
+def _figure(rows: int) -> tuple[Figure, list[Axes]]:
+    """A figure with so many panels below each other, over one axis of optimizer steps."""
+    figure = Figure(figsize=(8, 1.2 + 2.8 * rows), layout="constrained")
+    panels: list[Axes] = list(figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0])
+    panels[-1].set_xlabel("optimizer step")
+    return figure, panels
 
 
 def _curve(
-    axes: Axes,
-    lines: Sequence[Line],
-    key: str,
-    label: str,
-    color: str,
-    marker: str,
-    width: float = 1.4,
+    axes: Axes, lines: Sequence[Line], key: str, label: str, style: Style, width: float = 1.4
 ) -> None:
     """Draws `key` of all lines that have it against their steps, with markers only where points are few."""
-    found = [line for line in lines if line.get(key) is not None]
+    found = [(line["step"], line[key]) for line in lines if line.get(key) is not None]
     if found:
+        color, marker = style
         axes.plot(
-            [line["step"] for line in found],
-            [line[key] for line in found],
+            *zip(*found, strict=True),
             color=color,
             marker=marker if len(found) <= 60 else "",
             markersize=2.1 + width,

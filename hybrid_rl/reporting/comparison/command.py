@@ -81,13 +81,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--reference", metavar="ARM", help=default)
     add(
         "--target",
-        type=_share,
+        type=accuracy,
         metavar="ACCURACY",
         help="show the cost of this greedy accuracy on dev, e.g. 0.5",
     )
     add(
         "--rollouts",
-        type=_count,
+        type=count,
         default=ROLLOUTS,
         metavar="N",
         help="most rollouts in the page; default: %(default)s",
@@ -95,14 +95,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _share(text: str) -> float:
+def accuracy(text: str) -> float:
+    """A share as it is typed; argparse shows this function's name where it is no number."""
     value = float(text)
     if not 0 < value <= 1:
         raise argparse.ArgumentTypeError(f"{text}: the accuracy must be above 0 and at most 1")
     return value
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """A number of rollouts as it is typed."""
     value = int(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text}: the number must not be negative")

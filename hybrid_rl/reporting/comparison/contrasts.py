@@ -57,17 +57,16 @@ def contrast(
     seeds, questions = table.shape
     mean = float(table.mean())
     errors = [error for error in (_crossed(table), _over_seeds(table)) if error.size > 0]
-    by_question = np.asarray(table.mean(axis=0))
+    by_question: list[float] = table.mean(axis=0).tolist()
     if not errors:
-        zeros = [0.0] * questions
-        interval = statistics.bootstrap_mean(by_question.tolist(), bounds=(-1.0, 1.0))
-        p = statistics.chance_of_change(zeros, by_question.tolist())
+        interval = statistics.bootstrap_mean(by_question, bounds=(-1.0, 1.0))
+        p = statistics.chance_of_change([0.0] * questions, by_question)
         return Contrast(seeds, questions, interval, p, None, p)
     half = max(t_quantile(1 - LEVEL / 2, error.freedom) * error.size for error in errors)
     interval = Interval(mean, max(-1.0, mean - half), min(1.0, mean + half))
     p = max(t_two_sided(mean / error.size, error.freedom) for error in errors)
-    if seeds == 1:
-        p = statistics.chance_of_change([0.0] * questions, by_question.tolist())
+    if seeds == 1:  # exact over questions; a t-test would call changes of a handful of them sure
+        p = statistics.chance_of_change([0.0] * questions, by_question)
     sure = 1 - LEVEL / comparisons / 2
     needed = max(
         (t_quantile(sure, error.freedom) + t_quantile(POWER, error.freedom)) * error.size

@@ -21,6 +21,7 @@ import jinja2
 
 from hybrid_rl.recording.files import read_jsonl
 from hybrid_rl.reporting import glossary
+from hybrid_rl.reporting.comparison import wording
 from hybrid_rl.reporting.comparison.arms import Arm, environment_table, seed_of, setting_table
 from hybrid_rl.reporting.comparison.compare import (
     BUDGETS,
@@ -31,14 +32,6 @@ from hybrid_rl.reporting.comparison.compare import (
     spent,
 )
 from hybrid_rl.reporting.comparison.conclusion import conclusion
-from hybrid_rl.reporting.comparison.wording import (
-    AREA_NOTE,
-    COST_NOTE,
-    area_text,
-    cost_text,
-    detectable_text,
-    measure_name,
-)
 from hybrid_rl.reporting.decisions import panels, read_notes
 from hybrid_rl.reporting.record import RunRecord
 
@@ -86,19 +79,23 @@ def _data(comparison: Comparison) -> dict[str, Any]:
         # Its value, an interval, gives way to the numbers in it.
         "levels": [{**vars(figure), **vars(figure.value)} for figure in comparison.levels],
         "target": arms.target and vars(arms.target),
-        "costNote": COST_NOTE,
+        "costNote": wording.COST_NOTE,
         "costs": {
             axis: {
-                arm: {"text": cost_text(axis, costs), "reached": costs.reached, "runs": costs.runs}
+                arm: {
+                    "text": wording.cost_text(axis, costs),
+                    "reached": costs.reached,
+                    "runs": costs.runs,
+                }
                 for arm, costs in by_arm.items()
             }
             for axis, by_arm in comparison.costs.items()
         },
         "areas": {
-            axis: {arm: area_text(axis, area) for arm, area in areas.items()}
+            axis: {arm: wording.area_text(axis, area) for arm, area in areas.items()}
             for axis, areas in comparison.areas.items()
         },
-        "areaNote": AREA_NOTE,
+        "areaNote": wording.AREA_NOTE,
         "settings": setting_table(arms),
         "environment": environment_table(arms),
         "notes": comparison.notes,
@@ -141,14 +138,14 @@ def _on_set(found: SetComparison) -> dict[str, Any]:
             row["contrast"] = {
                 **vars(contrast.difference),
                 "p": contrast.p_corrected,
-                "detectable": detectable_text(contrast),
+                "detectable": wording.detectable_text(contrast),
                 "concluded": contrast.concluded,
                 "seeds": contrast.seeds,
             }
         rows.append(row)
     return {
         "set": found.set,
-        "measure": measure_name(found),
+        "measure": wording.measure_name(found),
         "moment": found.moment,
         "questions": found.questions,
         "rows": rows,

@@ -3,17 +3,10 @@
 from collections.abc import Iterator
 
 from hybrid_rl.reporting import glossary
+from hybrid_rl.reporting.comparison import wording
 from hybrid_rl.reporting.comparison.arms import setting_table
 from hybrid_rl.reporting.comparison.compare import BUDGETS, Comparison, SetComparison, mean_spent
 from hybrid_rl.reporting.comparison.conclusion import conclusion, p_text
-from hybrid_rl.reporting.comparison.wording import (
-    AREA_NOTE,
-    COST_NOTE,
-    area_text,
-    cost_text,
-    detectable_text,
-    measure_name,
-)
 from hybrid_rl.reporting.markdown import amount, between, explained, joined, section, table
 
 _BRACKETS = "Numbers in brackets are 95 % intervals. The last section explains the words."
@@ -53,14 +46,14 @@ def _accuracies(found: Comparison) -> Iterator[list[str]]:
             ]
             for index, figure in enumerate(on_set[0].figures)
         ]
-        lines = table(["arm", "seeds", *map(measure_name, on_set)], rows)
+        lines = table(["arm", "seeds", *map(wording.measure_name, on_set)], rows)
         contrasts = [
             [
                 figure.arm,
-                measure_name(one),
+                wording.measure_name(one),
                 between(figure.contrast.difference),
                 p_text(figure.contrast.p_corrected).removeprefix("= "),
-                detectable_text(figure.contrast),
+                wording.detectable_text(figure.contrast),
                 str(figure.contrast.seeds),
             ]
             for one in on_set
@@ -95,11 +88,11 @@ def _costs(found: Comparison) -> list[str]:
     rows = []
     for name in (arm.name for arm in found.arms.arms if arm.name in found.costs["step"]):
         of = {axis: by_arm[name] for axis, by_arm in found.costs.items() if name in by_arm}
-        cells = [cost_text(axis, of[axis]) if axis in of else "-" for axis in found.costs]
+        cells = [wording.cost_text(axis, of[axis]) if axis in of else "-" for axis in found.costs]
         rows.append([name, f"{of['step'].reached} of {of['step'].runs}", *cells])
     columns = ["arm", "runs at the target", *(BUDGETS[axis] for axis in found.costs)]
     title = f"Cost of reaching {target.measure} accuracy {target.value:g} on {target.set}"
-    return section(title, [COST_NOTE, "", *table(columns, rows)])
+    return section(title, [wording.COST_NOTE, "", *table(columns, rows)])
 
 
 def _areas(found: Comparison) -> list[str]:
@@ -108,11 +101,14 @@ def _areas(found: Comparison) -> list[str]:
         return []
     names = [arm.name for arm in found.arms.arms if arm.name != found.arms.reference]
     rows = [
-        [BUDGETS[axis], *(area_text(axis, areas[name]) if name in areas else "-" for name in names)]
+        [
+            BUDGETS[axis],
+            *(wording.area_text(axis, areas[name]) if name in areas else "-" for name in names),
+        ]
         for axis, areas in found.areas.items()
     ]
     title = "Mean accuracy on dev while spending (area under the curve)"
-    return section(title, [AREA_NOTE, "", *table(["spending", *names], rows)])
+    return section(title, [wording.AREA_NOTE, "", *table(["spending", *names], rows)])
 
 
 def _spending(found: Comparison) -> list[str]:

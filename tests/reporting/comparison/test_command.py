@@ -47,10 +47,11 @@ def test_mistakes_are_told_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_numbers_out_of_range_are_refused_with_their_range(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for typed in (["--target", "1.5"], ["--rollouts", "-1"]):
+    for typed in (["--target", "1.5"], ["--target", "half"], ["--rollouts", "-1"]):
         with pytest.raises(SystemExit) as caught:
             command.run([str(tmp_path), *typed])
         assert caught.value.code == 2
     told = capsys.readouterr().err
     assert "1.5: the accuracy must be above 0 and at most 1" in told
+    assert "invalid accuracy value: 'half'" in told
     assert "-1: the number must not be negative" in told
