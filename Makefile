@@ -37,19 +37,19 @@ $(VENV)/.smollm2: $(INSTALLED)
 test: install $(VENV)/.smollm2  ## Run all tests
 	$(BIN)/python -m pytest
 
-test-fast: install  ## Run the tests that load no model
+test-fast: install  ## Run the tests that load no model, in a minute or two
 	$(BIN)/python -m pytest -m "not slow"
 
-golden: install  ## Rewrite the golden files; look at the diff before you commit it
+golden: install  ## Rewrite the golden files; read the diff before you commit it
 	$(BIN)/python -m tests.runs.golden
 
-matrix: install  ## Kill and resume every method on every engine, and print a table (an hour on two cores)
+matrix: install  ## Kill and resume every method on every engine; print a table (an hour on two cores)
 	$(BIN)/python -m tests.endurance.matrix
 
-soak: install  ## 200 kills at random moments; nothing may be lost or left behind (an hour)
+soak: install  ## Kill runs 200 times at random moments; nothing may be lost or left behind (an hour)
 	$(BIN)/python -m tests.endurance.soak --kills 200
 
-check: install  ## Lint, formatting, layers, types
+check: install  ## Lint, formatting, the direction of imports, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
