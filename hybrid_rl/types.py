@@ -50,6 +50,10 @@ class Example:
     """Difficulty level, where the data has one."""
 
 
+Examples = Mapping[str, Example]
+"""The training set by id."""
+
+
 class Demonstration(NamedTuple):
     """What an SFT update learns from: the loss covers `target` only."""
 

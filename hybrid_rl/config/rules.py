@@ -239,7 +239,7 @@ _RULES: dict[Callable[[Settings], Iterator[str]], str] = {
     _names: "name data",
     _model: "model",
     _batch: "train method hardware",
-    _training: "train method reward",
+    _training: "train method reward model",
     _traces: "task data method",
     _sets: "task data eval train",
     _patterns: "data reward",

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from hybrid_rl.methods.base import Method, MethodSettings, Plan
 from hybrid_rl.methods.warmup import StepsOrShare, warmup_length
-from hybrid_rl.types import Example, Json, Kind, Update
+from hybrid_rl.types import Examples, Json, Kind, Update
 
 
 class AlternateSettings(MethodSettings):
@@ -47,11 +47,7 @@ class Alternate(Method[AlternateSettings]):
     needs_traces = True
 
     def __init__(
-        self,
-        settings: AlternateSettings,
-        examples: Mapping[str, Example],
-        seed: int,
-        steps: int,
+        self, settings: AlternateSettings, examples: Examples, seed: int, steps: int
     ) -> None:
         super().__init__(settings, examples, seed, steps)
         self.warmup_steps = settings.plan(steps).opening

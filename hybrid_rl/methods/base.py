@@ -1,26 +1,10 @@
 """The contract between a method and the trainer: what to sample, which update comes next, and what to remember.
 
-A method is two classes. Its settings derive from `MethodSettings` and say what follows from them before a run starts;
-the method derives from `Method[ITS_SETTINGS]` and decides during the run. This is a whole one, RL with an SFT update at
-every n-th step:
-
-    class EverySettings(MethodSettings):
-        group_size: int = Field(ge=2)
-        every: int = Field(ge=1)
-
-        def plan(self, steps: int) -> Plan:
-            return Plan(fewest=steps // self.every, expected=steps // self.every)
-
-    class Every(Method[EverySettings]):
-        needs_traces = True
-        notes: ClassVar = {"due": Note("steps until the next SFT update", "mean")}
-
-        def next_update(self, step: int) -> Update:
-            due = self.settings.every - 1 - step % self.settings.every
-            return Update("rl" if due else "sft", note={"due": due})
-
-A YAML file, `my_conf/method/every.yaml`, names it (`_target_: my_module.Every`, `name: every`) and gives every setting
-a value; `hybrid-rl --config-dir my_conf method=every` runs it. Nothing is registered.
+A method is two classes. Its settings derive from `MethodSettings`: fields with types and limits, and what follows from
+them before a run starts, such as `plan`. The method itself derives from `Method[ITS_SETTINGS]`, which is how they are
+found, overrides the verbs in which it differs from GRPO, and labels its `notes`. A YAML file, say
+`my_conf/method/mine.yaml`, gives its dotted path as `_target_`, its `name` and a value for every setting;
+`hybrid-rl --config-dir my_conf method=mine` runs it. Nothing is registered. README has a whole one.
 
 The trainer is blind to methods. It calls four verbs and hands over plain records; a method never sees a model, an
 optimizer, a rank or a device, and this package imports neither torch nor TRL. Two clauses keep several ranks in step:
@@ -35,7 +19,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Literal, TypeVar
 
-from hybrid_rl.types import Attempt, Attempts, Example, Group, Json, Result, Section, Update
+from hybrid_rl.types import (
+    Attempt,
+    Attempts,
+    Example,
+    Examples,
+    Group,
+    Json,
+    Result,
+    Section,
+    Update,
+)
 
 
 @dataclass(frozen=True)
@@ -110,9 +104,7 @@ class Method(Generic[S_co]):
     notes: ClassVar[Mapping[str, Note]] = {}
     """Labels of those notes that reports show, by name. A note that holds a mapping holds notes of a part, by name."""
 
-    def __init__(
-        self, settings: S_co, examples: Mapping[str, Example], seed: int, steps: int
-    ) -> None:
+    def __init__(self, settings: S_co, examples: Examples, seed: int, steps: int) -> None:
         """`examples`: the training set by id; `steps`: of the whole run."""
         self.settings = settings
         self.examples = examples

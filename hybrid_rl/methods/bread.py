@@ -29,7 +29,17 @@ from pydantic import Field, model_validator
 from hybrid_rl.methods.anchor_search import AnchorSearch, Order, most_probes
 from hybrid_rl.methods.base import Method, MethodSettings, Note
 from hybrid_rl.methods.episodes import episode_cuts, shows_answer
-from hybrid_rl.types import Attempt, Attempts, Example, Group, Json, Result, Rollout, Update
+from hybrid_rl.types import (
+    Attempt,
+    Attempts,
+    Example,
+    Examples,
+    Group,
+    Json,
+    Result,
+    Rollout,
+    Update,
+)
 
 Groups = Sequence[Group]
 
@@ -112,9 +122,7 @@ class Bread(Method[BreadSettings]):
         "shows_answer": Note("prefixes in which the answer appears", "share", of="group"),
     }
 
-    def __init__(
-        self, settings: BreadSettings, examples: Mapping[str, Example], seed: int, steps: int
-    ) -> None:
+    def __init__(self, settings: BreadSettings, examples: Examples, seed: int, steps: int) -> None:
         super().__init__(settings, examples, seed, steps)
         self.rounds = settings.most_probes(settings.episodes - 1)
         self._cuts: dict[str, tuple[int, ...]] = {}

@@ -17,7 +17,7 @@ from pydantic import Field, field_validator, model_validator
 from hybrid_rl.methods.base import Method, MethodSettings, Plan
 from hybrid_rl.methods.bread import Bread, BreadSettings
 from hybrid_rl.methods.relift import Relift, ReliftSettings
-from hybrid_rl.types import Attempts, Example, Group, Json, Result, Update
+from hybrid_rl.types import Attempts, Example, Examples, Group, Json, Result, Update
 
 
 def hopeless(results: Sequence[Result]) -> list[str]:
@@ -82,7 +82,7 @@ class BreadRelift(Method[BreadReliftSettings]):
     def __init__(
         self,
         settings: BreadReliftSettings,
-        examples: Mapping[str, Example],
+        examples: Examples,
         seed: int,
         steps: int,
     ) -> None:

@@ -4,7 +4,7 @@ There is no registry; a user's own class is found the same way.
 """
 
 import importlib
-from typing import get_args, get_origin
+from typing import get_args
 
 from hybrid_rl.errors import UserError
 from hybrid_rl.methods.base import Method, MethodSettings
@@ -27,28 +27,17 @@ def method_class(target: str) -> type[Method[MethodSettings]]:
         raise TargetError(
             f"method._target_ = {target}: must be a subclass of hybrid_rl.methods.base.Method"
         )
-    if _declared(found) is None:
-        raise TargetError(
-            f"method._target_ = {target}: does not say which settings it takes; derive it from"
-            " Method[SETTINGS], with a class SETTINGS that derives from hybrid_rl.methods.base.MethodSettings"
-        )
+    settings_class(found)
     return found
 
 
 def settings_class(method: type[Method[MethodSettings]]) -> type[MethodSettings]:
-    """The class of a method's settings: X of the nearest `Method[X]` that it derives from."""
-    found = _declared(method)
-    assert found is not None, "method_class returns no class without one"
-    return found
-
-
-def _declared(method: type[Method[MethodSettings]]) -> type[MethodSettings] | None:
-    for cls in method.__mro__:
-        for base in cls.__dict__.get("__orig_bases__", ()):
-            origin = get_origin(base)
-            if not (isinstance(origin, type) and issubclass(origin, Method)):
-                continue
-            for argument in get_args(base):
-                if isinstance(argument, type) and issubclass(argument, MethodSettings):
-                    return argument
-    return None
+    """The class of a method's settings: X of the nearest `Method[X]` among its bases. Raises TargetError without one."""
+    bases = (base for cls in method.__mro__ for base in cls.__dict__.get("__orig_bases__", ()))
+    for argument in (argument for base in bases for argument in get_args(base)):
+        if isinstance(argument, type) and issubclass(argument, MethodSettings):
+            return argument
+    raise TargetError(
+        f"method._target_ = {method.__module__}.{method.__qualname__}: does not say which settings it takes; derive it"
+        " from Method[SETTINGS], with a class SETTINGS that derives from hybrid_rl.methods.base.MethodSettings"
+    )

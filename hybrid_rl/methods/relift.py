@@ -27,7 +27,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from hybrid_rl.methods.base import Method, MethodSettings, Note, Plan
-from hybrid_rl.types import Example, Json, Outcome, Result, Update
+from hybrid_rl.types import Examples, Json, Outcome, Result, Update
 
 Order = Literal["fifo", "lifo"]
 
@@ -174,9 +174,7 @@ class Relift(Method[ReliftSettings]):
         "ages_epochs": Note("epochs in the buffer before being learned", "mean"),
     }
 
-    def __init__(
-        self, settings: ReliftSettings, examples: Mapping[str, Example], seed: int, steps: int
-    ) -> None:
+    def __init__(self, settings: ReliftSettings, examples: Examples, seed: int, steps: int) -> None:
         super().__init__(settings, examples, seed, steps)
         batches = settings.capacity_batches
         capacity = None if batches is None else batches * settings.batch_size

@@ -28,7 +28,7 @@ from pydantic import Field, model_validator
 
 from hybrid_rl.methods.base import Method, MethodSettings, Note, Plan
 from hybrid_rl.methods.warmup import StepsOrShare, warmup_length
-from hybrid_rl.types import Example, Json, Kind, Update
+from hybrid_rl.types import Examples, Json, Kind, Update
 
 Control = Literal["fixed", "shuffled", "no_warmup"]
 
@@ -142,9 +142,7 @@ class Sasr(Method[SasrSettings]):
         "g_warmup": Note("gradient norm of SFT in the warm-up, its reference", "mean"),
     }
 
-    def __init__(
-        self, settings: SasrSettings, examples: Mapping[str, Example], seed: int, steps: int
-    ) -> None:
+    def __init__(self, settings: SasrSettings, examples: Examples, seed: int, steps: int) -> None:
         super().__init__(settings, examples, seed, steps)
         self.warmup_steps = settings.plan(steps).opening
         self.sft_at: frozenset[int] | None = None

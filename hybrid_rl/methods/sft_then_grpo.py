@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from hybrid_rl.methods.base import Method, MethodSettings, Plan
-from hybrid_rl.types import Example, Json, Update
+from hybrid_rl.types import Examples, Json, Update
 
 
 class SftThenGrpoSettings(MethodSettings):
@@ -32,11 +32,7 @@ class SftThenGrpo(Method[SftThenGrpoSettings]):
     needs_traces = True
 
     def __init__(
-        self,
-        settings: SftThenGrpoSettings,
-        examples: Mapping[str, Example],
-        seed: int,
-        steps: int,
+        self, settings: SftThenGrpoSettings, examples: Examples, seed: int, steps: int
     ) -> None:
         super().__init__(settings, examples, seed, steps)
         self.sft_steps = settings.plan(steps).opening

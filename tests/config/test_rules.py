@@ -39,6 +39,10 @@ RULES = [
         " set train.rl.beta above 0, or train.rl.ref_sync_steps=null",
     ),
     (
+        ["train.rl.beta=0.1", "model.dtype=int8"],
+        "model.dtype = int8: must be one of float32, bfloat16, float16; e.g. model.dtype=float32",
+    ),
+    (
         ["train.adam_betas=[0.9,1]"],
         "train.adam_betas = [0.9, 1.0]: both must be at least 0 and below 1",
     ),

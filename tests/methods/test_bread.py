@@ -1,3 +1,5 @@
+"""BREAD: which groups are replaced, by what, what is noted, and the controls."""
+
 import json
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,3 +1,5 @@
+"""BREAD rollouts with ReLIFT's buffer: what is hopeless, and what each part is told."""
+
 import json
 from collections.abc import Sequence
 from typing import Any

@@ -1,3 +1,5 @@
+"""Episodes: where a solution may be cut, and where never."""
+
 import re
 
 import pytest

@@ -247,6 +247,15 @@ def test_a_measured_norm_is_that_of_the_same_update_and_changes_nothing(tmp_path
     assert recorder.column("step") == [1]
 
 
+def test_rl_without_a_group_size_is_refused_in_words(tmp_path: Path) -> None:
+    method = Method(tiny.settings(tmp_path, "sft").method, {}, seed=0, steps=1)
+    trainer, _ = build(tmp_path, "sft", instance=method)
+    with pytest.raises(
+        ValueError, match="an RL update, but method.group_size is null; its settings"
+    ):
+        trainer.train()
+
+
 def test_dev_is_evaluated_once_more_when_training_ends(tmp_path: Path) -> None:
     for every, limit, evaluated in ((3, None, [3, 4]), (2, None, [2, 4]), (3, 60, [2])):
         trainer, recorder = build(

@@ -313,7 +313,17 @@ def _notes(arms: Arms, one_dev: bool) -> Iterator[str]:
     hashes = {json.dumps(record.data.get("fingerprint"), sort_keys=True) for record in arms.records}
     if len(hashes) > 1:
         yield "The runs did not see the same data: the hashes of their questions in environment.json differ."
+    old = [arm.name for arm in arms.arms if any(_is_unlabelled(run) for run in arm.records)]
+    if old:
+        yield (
+            f"What the method noted about its decisions is not shown in full of {', '.join(old)}: runs of an older"
+            " version have no notes.json, which says what the notes mean."
+        )
     yield from _spending_notes(arms.arms)
+
+
+def _is_unlabelled(record: RunRecord) -> bool:
+    return record.directory.decisions.exists() and not record.directory.notes.exists()
 
 
 def _spending_notes(arms: Sequence[Arm]) -> Iterator[str]:

@@ -100,6 +100,19 @@ def test_unfinished_runs_are_named_and_left_out(tmp_path: Path) -> None:
     ]
 
 
+def test_a_run_of_an_older_version_is_compared_and_its_missing_labels_are_told(
+    tmp_path: Path,
+) -> None:
+    studies.write_study(tmp_path, {"grpo": 0.3, "bread": 0.7})
+    told = _compared(tmp_path).notes
+    recorded.RunDir(tmp_path / "bread" / "seed_1").notes.unlink()
+    assert _compared(tmp_path).notes == [
+        "What the method noted about its decisions is not shown in full of bread: runs of an older version have no"
+        " notes.json, which says what the notes mean.",
+        *told,
+    ]
+
+
 def test_other_data_and_other_spending_are_told(tmp_path: Path) -> None:
     studies.write_study(tmp_path, {"grpo": 0.3, "bread": 0.7})
     run = recorded.RunDir(tmp_path / "bread" / "seed_1")
