@@ -32,7 +32,7 @@ def method_class(target: str) -> type[Method[MethodSettings]]:
 
 
 def settings_class(method: type[Method[MethodSettings]]) -> type[MethodSettings]:
-    """The class of a method's settings: X of the nearest `Method[X]` among its bases. Raises TargetError without one."""
+    """The class of a method's settings: X of the nearest `Method[X]` among its bases; TargetError without one."""
     bases = (base for cls in method.__mro__ for base in cls.__dict__.get("__orig_bases__", ()))
     for argument in (argument for base in bases for argument in get_args(base)):
         if isinstance(argument, type) and issubclass(argument, MethodSettings):
