@@ -250,9 +250,7 @@ def test_a_measured_norm_is_that_of_the_same_update_and_changes_nothing(tmp_path
 def test_rl_without_a_group_size_is_refused_in_words(tmp_path: Path) -> None:
     method = Method(tiny.settings(tmp_path, "sft").method, {}, seed=0, steps=1)
     trainer, _ = build(tmp_path, "sft", instance=method)
-    with pytest.raises(
-        ValueError, match=r"an RL update, but method\.group_size is null; its"
-    ):
+    with pytest.raises(ValueError, match=r"an RL update, but method\.group_size is null; its"):
         trainer.train()
 
 
