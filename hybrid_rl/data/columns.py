@@ -132,12 +132,6 @@ class _Environment(ImmutableSandboxedEnvironment):
         if isinstance(obj, Mapping) and argument not in obj and not hasattr(obj, str(argument)):
             remedy = nearest(str(argument), [str(key) for key in obj])
             return self.undefined(f"there is no key {argument}; {remedy}")
-        if isinstance(obj, list) and isinstance(argument, int):
-            if -len(obj) <= argument < len(obj):
-                return obj[argument]
-            return self.undefined(
-                f"a list of {len(obj)} has no place {argument}; places are counted from 0"
-            )
         return super().getitem(obj, argument)
 
     def getattr(self, obj: Any, attribute: str) -> Any:

@@ -16,7 +16,7 @@ import jinja2
 from hybrid_rl.config.data import DataSettings
 from hybrid_rl.data.questions import Question, Questions
 from hybrid_rl.errors import DataError
-from hybrid_rl.types import Example, Ids, Trace
+from hybrid_rl.types import Example, Trace
 
 log = logging.getLogger(__name__)
 
@@ -85,50 +85,35 @@ class _Encoder:
 
     def split(self, name: str, questions: Sequence[Question]) -> list[Example]:
         """The examples of one split, without those that are dropped."""
-        texts = [self._render(question) for question in questions]
-        prompts = self._prompts(name, questions, texts)
+        texts = {question.id: self._render(question) for question in questions}
+        if self.problems and "" in texts.values():
+            return []  # the chat template took no messages, and that is among the problems
         most = self.settings.max_prompt_tokens
-        dropped = self._too_long(
-            name,
-            "prompt",
-            {question.id: len(ids) for question, ids in zip(questions, prompts, strict=True)},
-            most,
-            f"data.max_prompt_tokens={most}",
-            ("data.on_long_prompt", self.settings.on_long_prompt),
-        )
-        traces = self._traces(
-            name,
-            {
-                question.id: without_opening_tag(question.trace, text)
-                for question, text in zip(questions, texts, strict=True)
-                if question.trace is not None and question.id not in dropped
-            },
-        )
+        prompts = self._tokens(name, "prompt", texts, most)
+        solved = {
+            question.id: without_opening_tag(question.trace, texts[question.id])
+            for question in questions
+            if question.trace is not None and question.id in prompts
+        }
+        # The end-of-sequence token comes on top.
+        traces = self._tokens(name, "trace", solved, self.max_completion_tokens - 1)
         examples = [
             Example(
                 id=question.id,
-                prompt_ids=ids,
+                prompt_ids=prompts[question.id].ids,
                 question=question.question,
                 answer=question.answer,
                 trace=traces.get(question.id),
                 level=question.level,
             )
-            for question, ids in zip(questions, prompts, strict=True)
-            if question.id not in dropped
+            for question in questions
+            if question.id in prompts
         ]
         if questions and not examples and not self.problems:
             self.problems.append(
                 f"{self._split(name)}: no question is left; raise data.max_prompt_tokens = {most}"
             )
         return examples
-
-    def _prompts(self, name: str, questions: Sequence[Question], texts: Sequence[str]) -> list[Ids]:
-        if not texts or self.problems:
-            return [() for _ in texts]
-        encoded = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
-        for question, text, ids in zip(questions, texts, encoded, strict=True):
-            self._check_faithful(f"{self._split(name)} {question.id}", "prompt", text, ids)
-        return [tuple(ids) for ids in encoded]
 
     def _render(self, question: Question) -> str:
         """The prompt as text, special tokens and all."""
@@ -148,29 +133,43 @@ class _Encoder:
             return ""
         return text
 
-    def _traces(self, name: str, texts: Mapping[str, str]) -> dict[str, Trace]:
-        """The traces that fit, by question id, of the texts by question id."""
+    def _tokens(
+        self, name: str, what: Literal["prompt", "trace"], texts: Mapping[str, str], most: int
+    ) -> dict[str, Trace]:
+        """The texts of a split with their tokens, by question id; those of more than `most` are refused or counted."""
         if not texts:
             return {}
+        cut = what == "trace"  # where the tokens of a prompt end is never asked
         encoded = self.tokenizer(
-            list(texts.values()), add_special_tokens=False, return_offsets_mapping=True
+            list(texts.values()), add_special_tokens=False, return_offsets_mapping=cut
         )
-        traces = {}
+        found = {}
         for place, (question_id, text) in enumerate(texts.items()):
             ids = tuple(encoded["input_ids"][place])
-            ends = tuple(end for _, end in encoded["offset_mapping"][place])
-            traces[question_id] = Trace(text, ids, ends, self.answer_start(text))
-            self._check_faithful(f"{self._split(name)} {question_id}", "trace", text, ids)
-        most = self.max_completion_tokens - 1  # its end-of-sequence token comes on top
-        dropped = self._too_long(
-            name,
-            "trace",
-            {question_id: len(trace.ids) for question_id, trace in traces.items()},
-            most,
-            f"train.max_completion_tokens={most + 1}, one of them for the end of sequence",
-            ("train.on_long_trace", self.on_long_trace),
-        )
-        return {key: trace for key, trace in traces.items() if key not in dropped}
+            ends = tuple(end for _, end in encoded["offset_mapping"][place]) if cut else ()
+            self._check_faithful(f"{self._split(name)} {question_id}", what, text, ids)
+            found[question_id] = Trace(text, ids, ends, self.answer_start(text) if cut else 0)
+        long = {key: len(one.ids) for key, one in found.items() if len(one.ids) > most}
+        if what == "prompt":
+            policy, lost = self.settings.on_long_prompt, "questions dropped"
+            remedy = f"data.max_prompt_tokens={most}); raise it, or set data.on_long_prompt=drop"
+        else:
+            policy, lost = self.on_long_trace, "questions lost their trace"
+            remedy = (
+                f"train.max_completion_tokens={most + 1}, one of them for the end of sequence); raise it,"
+                " or set train.on_long_trace=drop"
+            )
+        if policy == "refuse":
+            self.problems += [
+                f"{self._split(name)} {key}: the {what} has {length} tokens, the limit is {most} ({remedy}"
+                for key, length in long.items()
+            ]
+        elif long:
+            self.notes.append(
+                f"{name}: {len(long)} of {len(found)} {lost}: a {what} of more than {most} tokens"
+                f" (longest: {max(long.values())})"
+            )
+        return {key: one for key, one in found.items() if key not in long}
 
     def _check_faithful(
         self, where: str, what: Literal["prompt", "trace"], text: str, ids: Sequence[int]
@@ -184,32 +183,6 @@ class _Encoder:
                 f"{where}: the tokenizer turns the {what} into other text ({_difference(text, decoded)});"
                 " choose a model for this kind of text, or mend the row"
             )
-
-    def _too_long(
-        self,
-        name: str,
-        what: Literal["prompt", "trace"],
-        lengths: dict[str, int],
-        most: int,
-        limit: str,
-        policy: tuple[str, str],
-    ) -> set[str]:
-        """The ids of the questions whose prompt or trace is longer than `most` tokens; refuses or counts them."""
-        long = {question_id: length for question_id, length in lengths.items() if length > most}
-        setting, choice = policy
-        if choice == "refuse":
-            self.problems += [
-                f"{self._split(name)} {question_id}: the {what} has {length} tokens, the limit is {most}"
-                f" ({limit}); raise it, or set {setting}=drop"
-                for question_id, length in long.items()
-            ]
-        elif long:
-            lost = "questions dropped" if what == "prompt" else "questions lost their trace"
-            self.notes.append(
-                f"{name}: {len(long)} of {len(lengths)} {lost}: a {what} of more than {most} tokens"
-                f" (longest: {max(long.values())})"
-            )
-        return set(long)
 
     def _split(self, name: str) -> str:
         return f"data={self.settings.name}, {name}"

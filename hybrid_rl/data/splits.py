@@ -8,7 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from typing import Literal
 
 from hybrid_rl.config.data import DataSettings, Source
 from hybrid_rl.data import sources
@@ -16,30 +16,15 @@ from hybrid_rl.data.columns import BadRow, Found, RowMapping, compile_columns, s
 from hybrid_rl.data.questions import Questions, digest, fingerprint
 from hybrid_rl.data.sources import SourceRow
 from hybrid_rl.errors import DataError
-from hybrid_rl.types import Verdict
-from hybrid_rl.verification.grader import Solution
+from hybrid_rl.verification.grader import Grader, Solution
 
 log = logging.getLogger(__name__)
 
 _UNGRADED = "a gold answer that cannot be graded"
 
 
-class ChecksAnswers(Protocol):
-    """What loading needs of a grader: gold answers that can be graded by, and traces that reach them."""
-
-    @property
-    def first_error(self) -> str | None:
-        """What the verifier said when it first failed, None where it never did."""
-
-    def check_golds(self, answers: Sequence[str]) -> list[str | None]:
-        """None for each gold answer that the verifier can grade by, else the problem in words."""
-
-    def grade(self, solutions: Sequence[Solution]) -> list[Verdict]:
-        """One verdict per solution, in order."""
-
-
 def load_questions(
-    settings: DataSettings, grader: ChecksAnswers, needs_traces: bool, train: bool
+    settings: DataSettings, grader: Grader, needs_traces: bool, train: bool
 ) -> Questions:
     """The questions of all splits.
 
@@ -70,24 +55,17 @@ def load_questions(
     for name, found in {"train": pool if train else None, "dev": dev, **test}.items():
         findings.summary(name, found)
     findings.raise_problems()
-    return _questions(pool, dev, test, findings.notes)
-
-
-def _questions(
-    pool: list[Found], dev: list[Found], test: dict[str, list[Found]], notes: list[str]
-) -> Questions:
-    splits = {
-        name: [replace(item.question, trace=None) for item in found]
-        for name, found in {"dev": dev, **test}.items()
-    }
-    splits["train"] = [item.question for item in pool]
-    for note in notes:
+    for note in findings.notes:
         log.info("%s", note)
+    splits = {
+        name: [item.question for item in found]
+        for name, found in {"train": pool, "dev": dev, **test}.items()
+    }
     return Questions(
         train=splits["train"],
         dev=splits["dev"],
         test={name: splits[name] for name in test},
-        notes=notes,
+        notes=findings.notes,
         fingerprint={name: fingerprint(questions) for name, questions in splits.items()},
     )
 
@@ -170,7 +148,7 @@ class _Reader:
     """Reads sources, makes questions of their rows and checks them."""
 
     settings: DataSettings
-    grader: ChecksAnswers
+    grader: Grader
     findings: _Findings
 
     def read(self, split: str, source: Source) -> list[Found]:
@@ -283,7 +261,7 @@ def _hold_out(
             findings.refuse("dev", f"data.dev = {count}: train has only {size}; hold out fewer")
         return pool, []
     chosen = {item.key for item in _shuffled(pool, f"dev-{settings.dev_seed}")[:count]}
-    dev = [item for item in pool if item.key in chosen]
+    dev = [_without_trace(item) for item in pool if item.key in chosen]
     findings.notes.append(
         f"dev: held out of train by a hash of the question (data.dev_seed={settings.dev_seed})"
     )
@@ -314,10 +292,11 @@ def _ration(
             " data.traces",
         )
     kept = {item.key for item in traced}
-    return [
-        item if item.key in kept else replace(item, question=replace(item.question, trace=None))
-        for item in pool
-    ]
+    return [item if item.key in kept else _without_trace(item) for item in pool]
+
+
+def _without_trace(item: Found) -> Found:
+    return replace(item, question=replace(item.question, trace=None))
 
 
 def _shuffled(found: Iterable[Found], salt: str) -> list[Found]:

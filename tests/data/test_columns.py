@@ -135,7 +135,7 @@ def test_a_template_reaches_no_internals_and_changes_nothing(text: str) -> None:
         (
             "{{ m[2].text }}",
             "a value that is not there",
-            "a list of 2 has no place 2; places are counted from 0",
+            "list object has no element 2",
         ),
         (
             "{{ meta }}",

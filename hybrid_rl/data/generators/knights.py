@@ -5,7 +5,8 @@ wording is our own, the answer has the form of its `solution_text_format`, one n
 exactly one solution, found by trying all roles. Knows no model and no file.
 """
 
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from random import Random
@@ -20,6 +21,13 @@ NAMES = (
     "Nils", "Olga", "Pavel", "Quinn", "Rosa", "Stefan", "Tilda", "Ulrich", "Vera", "Walter", "Xenia", "Yusuf", "Zelda",
 )  # fmt: skip
 Connective = Literal["and", "or", "if", "iff"]
+_CONNECTIVES: Mapping[Connective, tuple[str, Callable[[bool, bool], bool]]] = {
+    "and": ("{} and {}", operator.and_),
+    "or": ("{} or {}", operator.or_),
+    "if": ("if {}, then {}", operator.le),
+    "iff": ("{} if and only if {}", operator.eq),
+}
+"""The words of each connective, and whether what it joins is true."""
 Roles = tuple[bool, ...]
 """Whether each person is a knight, in the order of the puzzle's names."""
 
@@ -37,7 +45,7 @@ class Claim:
     """What one islander says: a role, or two joined by a connective; `if` reads "if left, then right"."""
 
     left: Role
-    connective: Connective | None = None
+    connective: Connective = "and"
     right: Role | None = None
 
     @property
@@ -133,8 +141,7 @@ def _claim(rng: Random, speaker: int, people: int) -> Claim:
         other = rng.choice([person for person in range(people) if person != speaker])
         return Claim(Role(other, rng.random() < 0.5))
     left, right = (Role(person, rng.random() < 0.5) for person in rng.sample(range(people), 2))
-    connectives: tuple[Connective, ...] = ("and", "or", "if", "iff")
-    return Claim(left, rng.choice(connectives), right)
+    return Claim(left, rng.choice(list(_CONNECTIVES)), right)
 
 
 def _holds(claim: Claim, roles: Mapping[int, bool]) -> bool:
@@ -142,16 +149,8 @@ def _holds(claim: Claim, roles: Mapping[int, bool]) -> bool:
     left = roles[claim.left.person] == claim.left.knight
     if claim.right is None:
         return left
-    right = roles[claim.right.person] == claim.right.knight
-    match claim.connective:
-        case "and":
-            return left and right
-        case "or":
-            return left or right
-        case "if":
-            return not left or right
-        case _:
-            return left == right
+    _, holds = _CONNECTIVES[claim.connective]
+    return holds(left, roles[claim.right.person] == claim.right.knight)
 
 
 def _search(puzzle: Puzzle) -> list[str]:
@@ -191,10 +190,10 @@ def _contradiction(puzzle: Puzzle, roles: dict[int, bool]) -> str | None:
     for speaker, knight in roles.items():
         claim = puzzle.claims[speaker]
         open_people = [person for person in claim.people if person not in roles]
-        possible = set()
-        for guess in product((True, False), repeat=len(open_people)):
-            full = {**roles, **dict(zip(open_people, guess, strict=True))}
-            possible.add(_holds(claim, full))
+        possible = {
+            _holds(claim, {**roles, **dict(zip(open_people, guess, strict=True))})
+            for guess in product((True, False), repeat=len(open_people))
+        }
         if knight not in possible:
             said = f"that {_words(claim, puzzle.names)}"
             truth = "false" if knight else "true"
@@ -209,13 +208,7 @@ def _words(claim: Claim, names: Sequence[str]) -> str:
     if claim.right is None:
         return left
     right = _role(names[claim.right.person], claim.right.knight)
-    match claim.connective:
-        case "if":
-            return f"if {left}, then {right}"
-        case "iff":
-            return f"{left} if and only if {right}"
-        case _:
-            return f"{left} {claim.connective} {right}"
+    return _CONNECTIVES[claim.connective][0].format(left, right)
 
 
 def _role(name: str, knight: bool) -> str:
