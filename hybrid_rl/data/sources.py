@@ -9,7 +9,6 @@ from typing import Any
 
 from hybrid_rl.config.data import FileSource, HubSource, KnightsSource, LedgerSource, Source
 from hybrid_rl.data.generators import knights, ledger
-from hybrid_rl.data.questions import GeneratedQuestion
 from hybrid_rl.errors import DataError
 
 Values = Mapping[str, Any]  # a row of a data set: whatever JSON or parquet holds
@@ -34,33 +33,24 @@ def read(source: Source) -> list[SourceRow]:
             paths = [source.path] if isinstance(source.path, str) else source.path
             rows = [row for path in paths for row in _read_file(Path(path), len(paths) > 1)]
             return rows[: source.limit]
-        case LedgerSource() | KnightsSource():
-            try:
-                return _numbered([asdict(question) for question in _generated(source)])
-            except ValueError as error:
-                raise DataError([str(error)]) from error
+        case LedgerSource():
+            drawn = ledger.rows(
+                source.size, source.seed, source.operations, source.subtractions, source.traces
+            )
+        case KnightsSource():
+            drawn = knights.rows(source.size, source.seed, source.people)
+    return _numbered([asdict(question) for question in drawn])
 
 
 def describe(source: Source) -> str:
     """The source in a few words, for messages."""
     match source:
         case HubSource():
-            return " ".join(
-                [source.path, *([source.config] if source.config else []), source.split]
-            )
+            return " ".join(filter(None, (source.path, source.config, source.split)))
         case FileSource():
             return source.path if isinstance(source.path, str) else ", ".join(source.path)
         case LedgerSource() | KnightsSource():
             return f"the {source.kind} generator"
-
-
-def _generated(source: LedgerSource | KnightsSource) -> list[GeneratedQuestion]:
-    """The questions of a generator. Raises ValueError where there are fewer than the source asks for."""
-    if isinstance(source, KnightsSource):
-        return knights.rows(source.size, source.seed, source.people)
-    return ledger.rows(
-        source.size, source.seed, source.operations, source.subtractions, source.traces
-    )
 
 
 def _numbered(rows: Sequence[Values], prefix: str = "") -> list[SourceRow]:

@@ -14,6 +14,7 @@ from typing import Literal
 
 from hybrid_rl.config.data import check_people
 from hybrid_rl.data.questions import GeneratedQuestion
+from hybrid_rl.errors import DataError
 
 _PATIENCE = 1000  # so many draws in a row without a new puzzle, and there is hardly one left
 NAMES = (
@@ -112,7 +113,7 @@ def solution(puzzle: Puzzle) -> str:
 def rows(size: int, seed: int, people: tuple[int, int]) -> list[GeneratedQuestion]:
     """`size` distinct puzzles, the number of people uniform in its range; the first are the same whatever the size.
 
-    The level is the number of people. Raises ValueError where new puzzles can no longer be found.
+    The level is the number of people. Raises DataError where new puzzles can no longer be found.
     """
     assert check_people(people) is None
     rng = Random(f"knights-{seed}")
@@ -122,9 +123,8 @@ def rows(size: int, seed: int, people: tuple[int, int]) -> list[GeneratedQuestio
         puzzle = draw(rng, rng.randint(*people))
         misses = misses + 1 if puzzle in found else 0
         if misses == _PATIENCE:
-            raise ValueError(
-                f"size = {size}: only about {len(found)} puzzles with {people} people can be found"
-            )
+            few = f"only about {len(found)} puzzles with {people} people can be found"
+            raise DataError([f"size = {size}: {few}"])
         found[puzzle] = None
     return [
         GeneratedQuestion(

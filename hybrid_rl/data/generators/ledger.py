@@ -13,6 +13,7 @@ from typing import Literal
 
 from hybrid_rl.config.data import MOST_OPERATIONS, check_operations, check_subtractions
 from hybrid_rl.data.questions import GeneratedQuestion
+from hybrid_rl.errors import DataError
 
 LABELS = "abcdefghijklmnop"
 assert len(LABELS) == MOST_OPERATIONS
@@ -119,13 +120,12 @@ def rows(
 ) -> list[GeneratedQuestion]:
     """`size` distinct questions; the first of them are the same whatever the size and the kind of traces.
 
-    The level is the number of subtractions. Raises ValueError where there are fewer different questions than asked for.
+    The level is the number of subtractions. Raises DataError where there are fewer different questions than asked for.
     """
     available = count_problems(operations, subtractions)
     if size > available:
-        raise ValueError(
-            f"size = {size}: operations {operations} and subtractions {subtractions} allow only {available} questions"
-        )
+        ranges = f"operations {operations} and subtractions {subtractions}"
+        raise DataError([f"size = {size}: {ranges} allow only {available} questions"])
     found: dict[Problem, None] = {}
     rng = Random(f"ledger-{seed}")
     while len(found) < size:
