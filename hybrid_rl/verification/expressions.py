@@ -17,6 +17,7 @@ from hybrid_rl.verification import number_text
 
 _SCIENTIFIC = re.compile(r"(?<![\w.\\])(-?[0-9]+(?:\.[0-9]+)?)[eE]([-+]?[0-9]{1,3})(?![\w.])")
 
+_OPTIONS: Any = {"allow_set_relation_comp": True, "timeout_seconds": None, "raise_on_error": True}
 # They warn of disabled timeouts, once per process.
 logging.getLogger("math_verify").setLevel(logging.ERROR)
 logging.getLogger("latex2sympy2_extended").setLevel(logging.ERROR)
@@ -39,18 +40,12 @@ def is_text(text: str) -> bool:
 @lru_cache(maxsize=1024)
 def are_equal(gold: str, stated: str) -> bool:
     """Whether a reading of one equals one of the other. Raises what sympy raises where no comparison succeeds."""
-    problem: Exception | None = None
+    problem = None
     for one, other in product(readings(gold), readings(stated)):
         if _is_infinite(one) != _is_infinite(other):
             continue  # sympy simplifies 7 - oo**oo to 0 in one process of three
         try:
-            if verify(
-                one,
-                other,
-                allow_set_relation_comp=True,
-                timeout_seconds=None,
-                raise_on_error=True,
-            ):
+            if verify(one, other, **_OPTIONS):
                 return True
         except Exception as error:  # noqa: BLE001 - sympy may fail on absurd input; another reading may still fit
             problem = error

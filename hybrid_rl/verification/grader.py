@@ -5,34 +5,23 @@ processes that are killed when their clock runs out. Knows no verifier in partic
 """
 
 import logging
-from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
-from types import TracebackType
 from typing import Any, Protocol
 
 from hybrid_rl.config.reward import BUILT_IN_VERIFIERS, RewardSettings
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.types import Verdict
-from hybrid_rl.verification import worker
+from hybrid_rl.verification import verifier, worker
 from hybrid_rl.verification.answers import without_blanks
 from hybrid_rl.verification.pool import KillablePool, Lost
-from hybrid_rl.verification.verifier import (
-    Judged,
-    Verifier,
-    VerifierError,
-    ask_of,
-    built_in,
-    find,
-    judge_by,
-)
+from hybrid_rl.verification.verifier import Judged, Verifier, VerifierError
 
 log = logging.getLogger(__name__)
 
-_PRELOAD = ("hybrid_rl.config.settings",)
 Key = tuple[str, str]
 """What a verifier is given: the gold answer and the solution."""
 
@@ -63,15 +52,15 @@ class Grades(Protocol):
 
 def verifies_early(settings: Settings) -> bool:
     """Whether solutions are verified while others are being drawn: not where that takes place in this process."""
-    verifier = built_in(settings.reward)
-    return settings.speed.early_verification and not (verifier and verifier.in_process)
+    own = verifier.built_in(settings.reward)
+    return settings.speed.early_verification and not (own and own.in_process)
 
 
 class Grader:
     """Grades by the settings and counts. May be called from any thread; close it, or use it in a `with`."""
 
     def __init__(self, settings: RewardSettings) -> None:
-        own = built_in(settings)
+        own = verifier.built_in(settings)
         self.settings = settings
         self._verifier: Verifier | None = own
         """The verifier, which is None for a user's own unless that says that it may be called in this process."""
@@ -82,7 +71,7 @@ class Grader:
             settings.timeout_seconds,
             worker.prepare,
             (settings,),
-            preload=(*_PRELOAD, *(own.loads if own else ())),
+            preload=("hybrid_rl.config.settings", *(own.loads if own else ())),
         )
         self._golds: dict[str, str | None] = {}
         self._waiting: list[Key] = []
@@ -92,20 +81,13 @@ class Grader:
         self._verifying: Future[None] | None = None
         self.calls = 0
         """Solutions graded so far; equal ones are verified once and count each."""
-        self.outcomes: Counter[str] = Counter()
-        """Verdicts so far, by outcome."""
         self.first_error: str | None = None
         """What was said by the first verifier or format pattern that raised, ran out of time, or died."""
 
     def __enter__(self) -> "Grader":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -138,15 +120,16 @@ class Grader:
             judged = self._judge(list(keys))
             self._early.clear()
             formatted = self._find_format(solutions)
+            self.calls += len(solutions)
             verdicts = []
             for solution in solutions:
                 key = self._key(solution)
                 found = Judged("truncated") if key is None else judged[key]
                 form = formatted.get(solution.text, Judged("unparseable"))
-                verdicts.append(self._verdict(solution, found, form.score))
                 self._tell_first(found.error or form.error)
-            self.calls += len(verdicts)
-            self.outcomes.update(verdict.outcome for verdict in verdicts)
+                cut = solution.truncated and found.outcome != "correct"
+                reward = self.settings.correct * found.score + self.settings.format * form.score
+                verdicts.append(Verdict("truncated" if cut else found.outcome, reward))
             return verdicts
 
     def check_golds(self, answers: Sequence[str]) -> list[str | None]:
@@ -170,11 +153,11 @@ class Grader:
             [start] = self._ask("answer_start", [(text,)])
         if isinstance(start, int) and 0 <= start <= len(text):
             return start
-        reason = start.reason if isinstance(start, Lost) else f"it returned {str(start)[:80]!r}"
+        said = start.reason if isinstance(start, Lost) else f"it returned {str(start)[:80]!r}"
         # Without a position, a hint could give the answer away.
         raise SettingsError(
-            f"reward.verifier = {self.settings.verifier}: its answer_start failed on a text of {len(text)} characters"
-            f" ({reason}); it must return a position in the text; correct the verifier"
+            f"reward.verifier = {self.settings.verifier}: its answer_start must return a position in the text ({said});"
+            " correct the verifier"
         )
 
     def vote(self, answer: str, text: str) -> str:
@@ -211,7 +194,7 @@ class Grader:
         self._check_usable()
         try:
             if self._verifier is not None and self._verifier.in_process:
-                return self._early | {key: judge_by(self._verifier, *key) for key in new}
+                return self._early | {key: verifier.judge_by(self._verifier, *key) for key in new}
             found = self._pool.run(worker.judge, new)
         except VerifierError as error:
             raise SettingsError(
@@ -231,7 +214,7 @@ class Grader:
             self._check_usable()
         if self._verifier is None:
             return self._pool.run(worker.ask, [(member, *call) for call in calls])
-        return [ask_of(self._verifier, member, call) for call in calls]
+        return [verifier.ask_of(self._verifier, member, call) for call in calls]
 
     def _check_usable(self) -> None:
         """Raises SettingsError where the verifier cannot be used; loads it here too if it may be called here."""
@@ -244,7 +227,7 @@ class Grader:
                 f" {', '.join(BUILT_IN_VERIFIERS)}, or the dotted path of a function or verifier that can be imported"
             )
         if said and self._verifier is None:
-            self._verifier = find(self.settings)
+            self._verifier = verifier.find(self.settings)
         self._usable = True
 
     def _find_format(self, solutions: Sequence[Solution]) -> dict[str, Judged]:
@@ -260,12 +243,6 @@ class Grader:
             else Judged("correct" if one else "wrong", float(one))
             for text, one in zip(texts, found, strict=True)
         }
-
-    def _verdict(self, solution: Solution, found: Judged, form: float) -> Verdict:
-        outcome = found.outcome
-        if solution.truncated and outcome != "correct":
-            outcome = "truncated"
-        return Verdict(outcome, self.settings.correct * found.score + self.settings.format * form)
 
     def _tell_first(self, error: str | None) -> None:
         """Warns of the first error of all; absurd solutions may cause any number of them."""

@@ -98,10 +98,9 @@ def _boxes(text: str) -> str | None:
     # Where this box's own command begins.
     starts = {span.start: text.rfind("\\", 0, span.start - 1) for span in spans}
     for span in reversed(spans[:-1]):
-        between = (
-            text[span.stop : starts[first.start]] if span.stop <= starts[first.start] else None
-        )
-        if between is None or len(between) > 40 or not _LINK.fullmatch(between):
+        between = text[span.stop : starts[first.start]]
+        nested = span.stop > starts[first.start]
+        if nested or len(between) > 40 or not _LINK.fullmatch(between):
             break
         first = span
     if first is spans[-1]:

@@ -88,6 +88,13 @@ class Judged:
     """An exception on the way, or why the process died."""
 
 
+_WORDS = {
+    "correct": Judged("correct", 1.0),
+    "wrong": Judged("wrong"),
+    "unparseable": Judged("unparseable"),
+}
+
+
 class VerifierError(Exception):
     """The verifier itself is at fault, not the text: it cannot be imported, or returns what it must not."""
 
@@ -125,14 +132,13 @@ def _own(path: str) -> Verifier:
 
 def judge_by(verifier: Verifier, answer: str, text: str) -> Judged:
     """The judgement of a verifier; unparseable where it raises. Raises VerifierError for what it must not return."""
-    try:
-        said = verifier.judge(answer, text)
-    except Exception as error:  # noqa: BLE001 - absurd model output may break a verifier
-        return Judged("unparseable", error=_in_words(error))
-    if isinstance(said, str) and said in ("correct", "wrong", "unparseable"):
-        return Judged(said, float(said == "correct"))
+    said = ask_of(verifier, "judge", (answer, text))
+    if isinstance(said, Lost):
+        return Judged("unparseable", error=said.reason)
     if said is None:
         return Judged("unparseable")
+    if isinstance(said, str) and said in _WORDS:
+        return _WORDS[said]
     try:
         score = float(said)
     except (TypeError, ValueError):
@@ -145,13 +151,8 @@ def judge_by(verifier: Verifier, answer: str, text: str) -> Judged:
 
 
 def ask_of(verifier: Verifier, member: str, texts: Sequence[str]) -> Any:
-    """What another member of a verifier returns for these texts; Lost, with the reason, where it raises."""
+    """What a member of a verifier returns for these texts; Lost, with the reason, where it raises."""
     try:
         return getattr(verifier, member)(*texts)
     except Exception as error:  # noqa: BLE001 - absurd text may break a verifier
-        return Lost(_in_words(error))
-
-
-def _in_words(error: Exception) -> str:
-    """The type and the message of an exception, the latter cut to 200 characters."""
-    return f"{type(error).__name__}: {str(error)[:200]}"
+        return Lost(f"{type(error).__name__}: {str(error)[:200]}")

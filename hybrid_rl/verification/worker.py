@@ -15,17 +15,9 @@ import time
 from typing import Any
 
 from hybrid_rl.config.reward import RewardSettings
-from hybrid_rl.verification import pool
+from hybrid_rl.verification import pool, verifier
 from hybrid_rl.verification.pool import Lost
-from hybrid_rl.verification.verifier import (
-    BuiltIn,
-    Judged,
-    Verifier,
-    VerifierError,
-    ask_of,
-    find,
-    judge_by,
-)
+from hybrid_rl.verification.verifier import Judged, Verifier, VerifierError
 
 _WATCH_SECONDS = 2.0
 _CPU_SLACK_SECONDS = 30
@@ -39,10 +31,10 @@ def prepare(settings: RewardSettings) -> None:
     global _verifier, _problem, _cpu_seconds
     pool.stay()
     try:
-        verifier = find(settings)
-        for module in verifier.loads if isinstance(verifier, BuiltIn) else ():
+        found = verifier.find(settings)
+        for module in found.loads if isinstance(found, verifier.BuiltIn) else ():
             importlib.import_module(module)
-        _verifier = verifier
+        _verifier = found
     except Exception as error:  # noqa: BLE001 - a module of the user may fail in any way; the parent reports it
         _problem = f"{type(error).__name__}: {error}"
     _cpu_seconds = math.ceil(settings.timeout_seconds) + _CPU_SLACK_SECONDS
@@ -67,13 +59,13 @@ def judge(answer: str, text: str) -> Judged:
     _limit_cpu()
     if _verifier is None:
         raise VerifierError(_problem)
-    return judge_by(_verifier, answer, text)
+    return verifier.judge_by(_verifier, answer, text)
 
 
 def ask(member: str, *texts: str) -> Any:
     """What another member of this worker's verifier returns; Lost, with the reason, where it raises."""
     _limit_cpu()
-    return Lost(_problem) if _verifier is None else ask_of(_verifier, member, texts)
+    return Lost(_problem) if _verifier is None else verifier.ask_of(_verifier, member, texts)
 
 
 def has_format(pattern: str, text: str) -> bool:

@@ -62,8 +62,8 @@ def test_members_that_fail_cost_no_run_but_a_hint_is_never_cut_blindly() -> None
         with pytest.raises(SettingsError) as raised:
             grader.answer_start("<ab>")
     assert str(raised.value) == (
-        f"reward.verifier = {MINE}.Broken: its answer_start failed on a text of 4 characters (it returned '-1'); it"
-        " must return a position in the text; correct the verifier"
+        f"reward.verifier = {MINE}.Broken: its answer_start must return a position in the text (it returned '-1');"
+        " correct the verifier"
     )
 
 
