@@ -2,13 +2,24 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from hybrid_rl.types import Section, refuse
 
 MOST_OPERATIONS = 16  # the ledger labels its operations a to p
-FEWEST_PEOPLE = 2
-MOST_PEOPLE = 8
+Range = tuple[int, int]
+"""The fewest and the most, both included."""
+
+
+def _within(low: int, high: int) -> AfterValidator:
+    """The rule that both ends of a range lie between two limits."""
+
+    def check(found: Range) -> Range:
+        if not low <= found[0] <= found[1] <= high:
+            refuse(f"must be two increasing numbers from {low} to {high}; give a range within that")
+        return found
+
+    return AfterValidator(check)
 
 
 class HubSource(Section):
@@ -37,27 +48,24 @@ class LedgerSource(Section):
     kind: Literal["ledger"]
     size: int = Field(ge=1)
     seed: int
-    operations: tuple[int, int]
+    operations: Annotated[Range, _within(1, MOST_OPERATIONS)]
     """The fewest and the most operations of a question."""
-    subtractions: tuple[int, int] | None
+    subtractions: Range | None
     """The fewest and the most subtractions, the difficulty level; null: each sign is a fair coin."""
     traces: Literal["verbose", "terse", "mixed"]
     """The lines that the expert writes: every one, every third, or either by question (0.4 to 0.6)."""
 
-    @field_validator("operations")
-    @classmethod
-    def _possible(cls, operations: tuple[int, int]) -> tuple[int, int]:
-        refuse(check_operations(operations))
-        return operations
-
     @field_validator("subtractions")
     @classmethod
-    def _fitting(
-        cls, subtractions: tuple[int, int] | None, info: ValidationInfo
-    ) -> tuple[int, int] | None:
-        if "operations" in info.data:
-            refuse(check_subtractions(subtractions, info.data["operations"]))
-        return subtractions
+    def _fitting(cls, found: Range | None, info: ValidationInfo) -> Range | None:
+        if found is not None and "operations" in info.data:
+            fewest, most = info.data["operations"]
+            if not (0 <= found[0] <= found[1] <= most and found[0] <= fewest):
+                refuse(
+                    f"must be two increasing numbers from 0 to {most}, the most operations, the first at most {fewest},"
+                    " the fewest; give a range within that"
+                )
+        return found
 
 
 class KnightsSource(Section):
@@ -66,14 +74,8 @@ class KnightsSource(Section):
     kind: Literal["knights"]
     size: int = Field(ge=1)
     seed: int
-    people: tuple[int, int]
+    people: Annotated[Range, _within(2, 8)]
     """The fewest and the most inhabitants, the difficulty level; 2 to 8."""
-
-    @field_validator("people")
-    @classmethod
-    def _possible(cls, people: tuple[int, int]) -> tuple[int, int]:
-        refuse(check_people(people))
-        return people
 
 
 Source = Annotated[
@@ -138,34 +140,3 @@ class DataSettings(Section):
     on_long_prompt: Literal["refuse", "drop"]
     """What is done about a prompt longer than max_prompt_tokens, in any split."""
     max_prompt_tokens: int = Field(ge=1)
-
-
-def check_operations(operations: tuple[int, int]) -> str | None:
-    """What is wrong with this range of operations, in words; None where nothing is."""
-    return _outside(operations, 1, MOST_OPERATIONS)
-
-
-def check_subtractions(
-    subtractions: tuple[int, int] | None, operations: tuple[int, int]
-) -> str | None:
-    """What is wrong with this range next to a good one of operations, in words; None where nothing is."""
-    fewest, most = operations
-    if subtractions is None or (
-        0 <= subtractions[0] <= subtractions[1] <= most and subtractions[0] <= fewest
-    ):
-        return None
-    return (
-        f"must be two increasing numbers from 0 to {most}, the most operations, the first at most {fewest}, the fewest;"
-        " give a range within that"
-    )
-
-
-def check_people(people: tuple[int, int]) -> str | None:
-    """What is wrong with this range of people, in words; None where nothing is."""
-    return _outside(people, FEWEST_PEOPLE, MOST_PEOPLE)
-
-
-def _outside(found: tuple[int, int], low: int, high: int) -> str | None:
-    if low <= found[0] <= found[1] <= high:
-        return None
-    return f"must be two increasing numbers from {low} to {high}; give a range within that"

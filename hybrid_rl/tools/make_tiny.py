@@ -19,6 +19,7 @@ from rich.progress import track
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from hybrid_rl.config.data import Range
 from hybrid_rl.data.generators import ledger
 from hybrid_rl.models.decoding import LanguageModel
 from hybrid_rl.models.generation import generate
@@ -125,7 +126,7 @@ def pretrain(steps: int, seed: int) -> tuple[LlamaForCausalLM, PreTrainedTokeniz
 def measure(
     model: LlamaForCausalLM,
     tokenizer: PreTrainedTokenizerFast,
-    problems: tuple[ledger.Range, ledger.Range | None],
+    problems: tuple[Range, Range | None],
     temperature: float,
     count: int,
 ) -> Figures:

@@ -12,7 +12,7 @@ from itertools import product
 from random import Random
 from typing import Literal
 
-from hybrid_rl.config.data import check_people
+from hybrid_rl.config.data import Range
 from hybrid_rl.data.questions import GeneratedQuestion
 from hybrid_rl.errors import DataError
 
@@ -110,12 +110,12 @@ def solution(puzzle: Puzzle) -> str:
     return "\n".join([*_search(puzzle), "All claims fit.", "", answer(puzzle)])
 
 
-def rows(size: int, seed: int, people: tuple[int, int]) -> list[GeneratedQuestion]:
+def rows(size: int, seed: int, people: Range) -> list[GeneratedQuestion]:
     """`size` distinct puzzles, the number of people uniform in its range; the first are the same whatever the size.
 
     The level is the number of people. Raises DataError where new puzzles can no longer be found.
     """
-    assert check_people(people) is None
+    assert 2 <= people[0] <= people[1]
     rng = Random(f"knights-{seed}")
     found: dict[Puzzle, None] = {}
     misses = 0

@@ -11,7 +11,7 @@ from math import comb
 from random import Random
 from typing import Literal
 
-from hybrid_rl.config.data import MOST_OPERATIONS, check_operations, check_subtractions
+from hybrid_rl.config.data import MOST_OPERATIONS, Range
 from hybrid_rl.data.questions import GeneratedQuestion
 from hybrid_rl.errors import DataError
 
@@ -27,8 +27,6 @@ VERBOSE_SHARE = 0.4
 Kind = Literal["verbose", "terse"]
 """verbose: every line is written; terse: every third, counted from the end, so that the last operation is there."""
 Kinds = Literal["verbose", "terse", "mixed"]
-Range = tuple[int, int]
-"""The fewest and the most, both included."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +49,8 @@ def draw(rng: Random, operations: Range, subtractions: Range | None) -> Problem:
     The number of operations is uniform in its range, then that of subtractions (at most one per operation); None makes
     each sign a fair coin. The ranges are those that the settings allow.
     """
-    assert check_operations(operations) is None
-    assert check_subtractions(subtractions, operations) is None
+    assert 1 <= operations[0] <= operations[1] <= MOST_OPERATIONS
+    assert subtractions is None or 0 <= subtractions[0] <= min(subtractions[1], operations[0])
     count = rng.randint(*operations)
     if subtractions is None:
         negative = [rng.random() < 0.5 for _ in range(count)]

@@ -8,6 +8,7 @@ import pytest
 
 from hybrid_rl.data.generators import knights
 from hybrid_rl.data.generators.knights import Claim, Puzzle, Role
+from hybrid_rl.errors import DataError
 
 # Ada: Boris is a knave. Boris: Ada and Boris are knights.
 SMALL = Puzzle(
@@ -126,3 +127,12 @@ def test_claims_are_about_others_or_two_people() -> None:
         for speaker, claim in enumerate(knights.draw(rng, 4).claims):
             assert claim.people != (speaker,)
             assert len(set(claim.people)) == len(claim.people)
+
+
+def test_puzzles_that_run_out_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(knights, "NAMES", ("Ada", "Boris"))
+    monkeypatch.setattr(knights, "_PATIENCE", 20)
+    message = r"^size = 100000: only about \d+ puzzles with \(2, 2\) people can be found$"
+
+    with pytest.raises(DataError, match=message):
+        knights.rows(100_000, 0, (2, 2))
