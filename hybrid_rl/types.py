@@ -33,21 +33,21 @@ class Trace:
     ends: tuple[int, ...]
     """`ends[i]`: where token i ends in `text`, in characters."""
     answer_start: int
-    """Where the statement of the final answer begins, in characters; a hint must stop before it."""
+    """The character at which the statement of the final answer begins; a hint must stop before it."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """One question of the training set."""
+    """A question of the training set, with its expert trace where it has one."""
 
     id: str
     prompt_ids: Ids
-    """The chat prompt with the generation prompt, as sampled from."""
+    """The chat prompt with the generation prompt, from which rollouts are sampled."""
     question: str
     answer: str
     trace: Trace | None = None
     level: str | None = None
-    """Difficulty level, where the data has one."""
+    """The difficulty level, where the data have one."""
 
 
 Examples = Mapping[str, Example]
@@ -55,7 +55,7 @@ Examples = Mapping[str, Example]
 
 
 class Demonstration(NamedTuple):
-    """What an SFT update learns from: the loss covers `target` only."""
+    """A context and the target that follows it in an SFT update; the loss covers the target alone."""
 
     context: Ids
     target: Ids
@@ -63,7 +63,7 @@ class Demonstration(NamedTuple):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the verifier says of one solution."""
+    """The judgement of the verifier on one solution."""
 
     outcome: Outcome
     reward: float
@@ -81,7 +81,7 @@ class Attempt:
     prefix: Ids = ()
     """Expert tokens given as context. They use up the length limit of the completion."""
     completion: Ids | None = None
-    """When given, nothing is sampled: these tokens are graded as if they had been."""
+    """Tokens that are graded as if they had been sampled; None: sample."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Rollout:
 
 
 Attempts = Callable[[Sequence[Attempt]], list[Rollout]]
-"""Samples and grades, one rollout per attempt, in the same order."""
+"""The function that samples and grades: one rollout per attempt, in the same order."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Group:
     """False: the rows keep their place in the batch and contribute no gradient, KL, entropy or token; a loss that is a
     mean over rows (grpo, dr_grpo) still counts them, as it does a group whose rollouts are all alike."""
     note: Mapping[str, Json] = field(default_factory=dict)
-    """Why the group looks as it does, for the decision log."""
+    """The reason why the group looks as it does, for the decision log."""
 
     @property
     def correct(self) -> int:
@@ -117,7 +117,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Result:
-    """What every rank is told of every group of an RL update."""
+    """A group of an RL update as every rank hears of it."""
 
     example_id: str
     correct: int
@@ -126,7 +126,7 @@ class Result:
     trained: bool = True
     note: Mapping[str, Json] = field(default_factory=dict)
     outcomes: Mapping[Outcome, int] = field(default_factory=dict)
-    """How many rollouts ended how."""
+    """The number of rollouts by how they ended."""
 
     @classmethod
     def of(cls, group: Group) -> "Result":
@@ -143,28 +143,28 @@ class Result:
 
 @dataclass(frozen=True)
 class Update:
-    """The next optimizer step."""
+    """A method's decision on the next optimizer step."""
 
     kind: Kind
     examples: tuple[Example, ...] = ()
-    """For "sft": what to learn from. Empty: the next batch of the shuffled demonstrations."""
+    """Questions whose traces an "sft" update learns from; empty: the next batch of the shuffled demonstrations."""
     schedule_position: float | None = None
-    """Position in [0, 1] on the learning-rate schedule. None: that of the step in the whole run."""
+    """The position in [0, 1] on the learning-rate schedule; None: that of the step in the whole run."""
     schedule: Kind | None = None
-    """Whose learning rate and schedule, `train.rl` or `train.sft`. None: that of its kind."""
+    """The kind whose learning rate and schedule count, of `train.rl` or `train.sft`; None: the update's own."""
     entropy_bonus: float = 0.0
-    """For "sft": weight of the mean token entropy that is subtracted from the loss."""
+    """The weight of the mean token entropy that is subtracted from the loss of an "sft" update."""
     measure_only: bool = False
-    """For "sft": take the gradient norm and leave the weights as they are; then `next_update` is asked again."""
+    """True: an "sft" update that takes the gradient norm alone and leaves the weights; `next_update` is asked again."""
     own_moments: bool = False
-    """For "sft": Adam's moments apart from those of all other updates. Not with DeepSpeed."""
+    """True: an "sft" update with Adam moments apart from those of all other updates; not with DeepSpeed."""
     renew_reference: bool = False
-    """The model as it is before this update becomes the reference of the KL, if there is one."""
+    """True: the model as it is before this update becomes the reference of the KL, if there is one."""
     note: Mapping[str, Json] = field(default_factory=dict)
-    """Why this update was chosen, for the decision log."""
+    """The reason why this update was chosen, for the decision log."""
 
 
 def refuse(problem: str | None) -> None:
-    """Raise what a task says against a value, where it says something."""
+    """Raises what a validator says against a value as the whole message of pydantic's error; None: it says nothing."""
     if problem is not None:
         raise PydanticCustomError("range", "{problem}", {"problem": problem})

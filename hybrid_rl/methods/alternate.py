@@ -63,6 +63,7 @@ class Alternate(Method[AlternateSettings]):
             kind,
             schedule_position=since / (self.steps - self.warmup_steps),
             schedule=self.settings.sft_schedule if kind == "sft" else "rl",
+            # Without a warm-up the reference stays the model as loaded.
             renew_reference=0 < step == self.warmup_steps,
             note={"phase": "alternate"},
         )

@@ -65,7 +65,7 @@ class AnchorSearch:
 
 
 def most_probes(longest: int, order: Order, warm_start: bool, limit: int | None) -> int:
-    """How many probes any search over P_1 .. P_`longest` takes at most; `limit`: never more, None: no limit."""
+    """The most probes that any search over P_1 .. P_`longest` takes, and never more than `limit`; None: no limit."""
     if longest == 0:
         return 0
     if order == "random":

@@ -34,19 +34,19 @@ from hybrid_rl.types import (
 
 @dataclass(frozen=True)
 class Plan:
-    """How many of a run's steps are supervised, as far as the settings tell."""
+    """The supervised steps of a run, as far as its settings tell."""
 
     opening: int = 0
     """SFT steps that come before all others."""
     fewest: int = 0
-    """SFT steps that there are at least; fewer than `expected` where results or chance decide."""
+    """SFT steps that there are in any case; fewer than `expected` where results or chance decide."""
     expected: int = 0
     """SFT steps for the estimate of the work; an upper guess where chance decides."""
 
 
 @dataclass(frozen=True)
 class Note:
-    """What reports call one note of a method in the decision log, and how they sum its values up."""
+    """The label of a method's note in the decision log, and how reports sum its values up."""
 
     label: str
     kind: Literal["mean", "total", "share"]
@@ -54,7 +54,7 @@ class Note:
     share: they are facts, words or numbers from 0 to 1, and the report says how often a fact is true, or a word is
     the value."""
     of: Literal["update", "group"] = "update"
-    """Whether it stands in the note of an `Update` or of a `Group`."""
+    """The record in whose `note` it stands, an `Update` or a `Group`."""
 
 
 class MethodSettings(Section):
@@ -84,7 +84,7 @@ class MethodSettings(Section):
 
     @property
     def renews_reference(self) -> bool:
-        """Whether an update may ask for a new reference of the KL; until then it is the model as loaded."""
+        """True where an update may ask for a new reference of the KL; until then it is the model as loaded."""
         return False
 
     @property
@@ -122,7 +122,7 @@ class Method(Generic[S_co]):
         ]
 
     def next_update(self, step: int) -> Update:
-        """What optimizer step `step` (from 0) does. Called before it, once, and again after each `measure_only`."""
+        """The update of optimizer step `step`, from 0. It is asked for once, and again after each `measure_only`."""
         return Update("rl")
 
     def observe_results(self, step: int, results: Sequence[Result]) -> None:

@@ -83,7 +83,7 @@ class BreadSettings(MethodSettings):
         return searches * self.group_size * self.most_probes(self.episodes - 1)
 
     def most_probes(self, longest: int) -> int:
-        """How many probes the search takes at most where P_`longest` is the longest prefix."""
+        """The most probes that a search takes where P_`longest` is the longest prefix."""
         return most_probes(longest, self.order, self.warm_start, self.max_probes)
 
     @model_validator(mode="after")
@@ -158,7 +158,7 @@ class Bread(Method[BreadSettings]):
         self.totals = Counter(state["totals"])
 
     def _replace(self, step: int, failed: Groups, attempt: Attempts) -> list[Group]:
-        """What the update uses instead of the groups that failed, one for each."""
+        """The groups that the update uses instead of those that failed, one for each."""
         match self.settings.on_failure:
             case "search":
                 return self._branch(step, failed, attempt)
@@ -170,16 +170,14 @@ class Bread(Method[BreadSettings]):
                 return [_noted(group, "kept") for group in failed]
 
     def _branch(self, step: int, failed: Groups, attempt: Attempts) -> list[Group]:
-        """Groups by step 3, the Episode Anchor Search, for all failed questions in lock step.
-
-        The number of calls of `attempt` is fixed: a rank whose searches have ended goes on calling with nothing.
-        """
+        """Groups by step 3, the Episode Anchor Search, for all failed questions in lock step."""
         size = self.settings.group_size
         searches = [self._search(step, group.example) for group in failed]
         probed: list[dict[int, Group]] = [{} for _ in failed]
         for _ in range(self.rounds):
             searching = [index for index, search in enumerate(searches) if not search.done]
             contexts = [self._context(failed[i].example, searches[i].cut) for i in searching]
+            # An empty list too: every rank must enter generation in every round.
             rollouts = iter(attempt([context for context in contexts for _ in range(size)]))
             for index, context in zip(searching, contexts, strict=True):
                 group = Group(context.example, tuple(islice(rollouts, size)), context.prefix)

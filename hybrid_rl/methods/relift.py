@@ -101,7 +101,7 @@ class Entry:
 
     example_id: str
     seen: int
-    """When it was last found unsolved; unit and origin are the caller's."""
+    """The time at which it was last found unsolved, by the clock of the caller."""
 
 
 class Buffer:
@@ -132,21 +132,18 @@ class Buffer:
         batch = [Entry(example_id, now) for example_id in new]
         fifo = self.order == "fifo"
         self.entries = [*self.entries, *batch] if fifo else [*batch, *self.entries]
+        # The longest wait stands in front with fifo and at the end with lifo.
         excess = 0 if self.capacity is None else max(0, len(self) - self.capacity)
         self.entries = self.entries[excess:] if fifo else self.entries[: len(self) - excess]
         return excess
 
     def drop(self, example_ids: Collection[str]) -> int:
         """Removes these questions and returns how many entries went."""
-        before = len(self)
-        self.entries = [entry for entry in self.entries if entry.example_id not in example_ids]
-        return before - len(self)
+        return self._keep([entry for entry in self.entries if entry.example_id not in example_ids])
 
     def expire(self, oldest: float) -> int:
         """Removes what was last seen before `oldest` and returns how many entries went."""
-        before = len(self)
-        self.entries = [entry for entry in self.entries if entry.seen >= oldest]
-        return before - len(self)
+        return self._keep([entry for entry in self.entries if entry.seen >= oldest])
 
     def pop(self, count: int) -> list[Entry]:
         """The next `count` entries, or all if there are fewer; they are no longer in the buffer."""
@@ -158,6 +155,10 @@ class Buffer:
 
     def load_state_dict(self, state: Sequence[Json]) -> None:
         self.entries = [Entry(example_id, seen) for example_id, seen in state]
+
+    def _keep(self, entries: list[Entry]) -> int:
+        before, self.entries = len(self), entries
+        return before - len(self)
 
 
 class Relift(Method[ReliftSettings]):
@@ -218,6 +219,7 @@ class Relift(Method[ReliftSettings]):
         with_trace = self._with_trace(hardest)
         self.left["without_trace"] += len(hardest) - len(with_trace)
         self.left["without_answer"] += len(answerless(results) & set(hardest))
+        # The control takes as many questions as are hardest, but others; being solved must not make them leave.
         if self.settings.select == "random":
             chosen = self._random_instead(with_trace, step)
         else:

@@ -184,6 +184,7 @@ class Sasr(Method[SasrSettings]):
             note={
                 "phase": "hybrid",
                 "p": probability,
+                # The shuffled control drew all its steps beforehand.
                 "draw": draw(self.seed, step) if self.sft_at is None else None,
                 "g_last": self.last_norm,
                 "g_warmup": self.warmup_norm,

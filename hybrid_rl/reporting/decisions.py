@@ -30,7 +30,7 @@ Parts = Sequence[Sequence[Line]]
 
 
 def read_notes(directory: RunDir) -> Notes | None:
-    """The labels of a run's notes; None of a run that was made before there were any."""
+    """The labels of a run's notes; None for a run of a version that wrote none."""
     if not directory.notes.exists():
         return None
     found = json.loads(directory.notes.read_text(encoding="utf-8"))
@@ -168,7 +168,7 @@ def _supervised(part: Sequence[Line]) -> list[bool]:
 
 
 def _mixed(part: Sequence[Line]) -> list[bool]:
-    """Of which groups something was learned: those with correct and with wrong rollouts."""
+    """One fact per group: whether something was learned from it, since it has correct and wrong rollouts."""
     return [0 < group["correct"] < group["size"] for line in part for group in line["groups"]]
 
 
