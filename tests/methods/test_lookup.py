@@ -1,6 +1,6 @@
 """From a dotted path to a method and the class of its settings."""
 
-from typing import ClassVar, Generic
+from typing import ClassVar, Generic, TypeVar
 
 import pytest
 
@@ -26,9 +26,25 @@ class Whole(Half[GrpoSettings]):
     needs_traces: ClassVar[bool] = True
 
 
+T = TypeVar("T")
+
+
+class Tagged(Generic[T]):
+    """Has nothing to do with methods."""
+
+
+class Mixed(Tagged[int], Alternate):
+    """Takes the settings of a method, after another base with a type."""
+
+
 @pytest.mark.parametrize(
     ("method", "settings"),
-    [(Alternate, AlternateSettings), (Derived, AlternateSettings), (Whole, GrpoSettings)],
+    [
+        (Alternate, AlternateSettings),
+        (Derived, AlternateSettings),
+        (Whole, GrpoSettings),
+        (Mixed, AlternateSettings),
+    ],
 )
 def test_the_settings_are_those_of_the_nearest_base_that_names_some(
     method: type[Method[MethodSettings]], settings: type[MethodSettings]
