@@ -4,6 +4,7 @@ The names of settings in a line come from the schema. Rules that join several se
 """
 
 import difflib
+import re
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +16,9 @@ from pydantic_core import ErrorDetails
 from hybrid_rl.config.data import Source
 from hybrid_rl.config.settings import Settings
 
+NAME = re.compile(r"[A-Za-z0-9][\w.+=,-]*")
+"""The names that may become a directory or a file."""
+NAME_RULE = "only letters, digits and . _ + = , - may stand in it"
 _LIMITS = {
     "greater_than_equal": "at least",
     "greater_than": "above",

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from hybrid_rl.config import batch, hardware_rules, trl_options
 from hybrid_rl.config.data import FileSource, HubSource
+from hybrid_rl.config.messages import NAME, NAME_RULE
 from hybrid_rl.config.model import LoraSettings
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.config.tracker import PACKAGES
 
-_NAME = re.compile(r"[A-Za-z0-9][\w.+=,-]*")
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
@@ -48,12 +48,10 @@ def _task(settings: Settings) -> Iterator[str]:
 
 
 def _names(settings: Settings) -> Iterator[str]:
-    if not _NAME.fullmatch(settings.name):
-        yield (
-            f"name = {settings.name}: becomes a directory, so only letters, digits and . _ + = , - may stand in it"
-        )
+    if not NAME.fullmatch(settings.name):
+        yield f"name = {settings.name}: becomes a directory, so {NAME_RULE}"
     for name in settings.data.test:
-        if name == "dev" or not _NAME.fullmatch(name):
+        if name == "dev" or not NAME.fullmatch(name):
             yield (
                 f"data.test.{name}: becomes a file name, so only letters, digits and . _ + = , -,"
                 " and not `dev`; rename it"

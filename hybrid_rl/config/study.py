@@ -3,18 +3,16 @@
 The values live in conf/study/. A study is no part of a run's settings: each of its jobs is an ordinary run.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from hybrid_rl.config.messages import Origin, lines
+from hybrid_rl.config.messages import NAME, NAME_RULE, Origin, lines
 from hybrid_rl.config.overrides import key_of
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.types import Section
 
-_NAME = re.compile(r"[A-Za-z0-9][\w.+=,-]*")
 # Settings that the study itself decides for each job.
 _OWNERS = {
     "name": "study.name and the arm",
@@ -91,12 +89,9 @@ def _problems(study: StudySettings) -> Iterator[str]:
     if study.reference is not None and study.reference not in study.arms:
         yield f"study.reference = {study.reference}: is no arm; choose from {', '.join(study.arms)}"
     for name in [study.name, *study.arms]:
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             where = "study.name" if name == study.name else "study.arms"
-            yield (
-                f"{where}: {name} becomes a directory, so only letters, digits and . _ + = , - may stand in it;"
-                " rename it"
-            )
+            yield f"{where}: {name} becomes a directory, so {NAME_RULE}; rename it"
     yield from _reserved("study.common", study.common)
     for arm, overrides in study.arms.items():
         yield from _reserved(f"study.arms.{arm}", overrides)

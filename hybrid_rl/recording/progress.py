@@ -115,10 +115,14 @@ def _state(line: Mapping[str, Any], pace: Pace) -> str:
     """A step in words: its kind, the number that matters, the speed, the time left."""
     rl = line["kind"] == "rl"
     what = f"RL   reward {line['reward_mean']:.3f}" if rl else f"SFT  loss {line['loss']:.3f}"
-    minutes, seconds = divmod(round(pace.seconds_left), 60)
+    return f"{what}  {pace.tokens_per_second:,.0f} tokens/s  {clock(pace.seconds_left)} left"
+
+
+def clock(seconds: float) -> str:
+    """A duration as minutes:seconds, with hours before them where there are any."""
+    minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    left = f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
-    return f"{what}  {pace.tokens_per_second:,.0f} tokens/s  {left} left"
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 @dataclass

@@ -8,7 +8,6 @@ import os
 import platform
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -20,95 +19,51 @@ Moment = Literal["before", "after", "best"]
 RunState = Literal["running", "done", "failed"]
 
 
-@dataclass(frozen=True)
 class RunDir:
     """The paths of a run's files; only its methods `create`, `add_overrides` and those of the status touch the disk."""
 
-    path: Path
-
-    @property
-    def settings(self) -> Path:
-        return self.path / "settings.json"
-
-    @property
-    def overrides(self) -> Path:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.settings = path / "settings.json"
+        self.environment = path / "environment.json"
+        self.status = path / "status.json"
+        self.overrides = path / "overrides.txt"
         """The command lines of the run, to paste, one for each start."""
-        return self.path / "overrides.txt"
-
-    @property
-    def environment(self) -> Path:
-        return self.path / "environment.json"
-
-    @property
-    def status(self) -> Path:
-        return self.path / "status.json"
+        self.log = path / "log.txt"
+        self.metrics = path / "metrics.jsonl"
+        self.decisions = path / "decisions.jsonl"
+        self.alarms = path / "alarms.jsonl"
+        """The alarms: a line for each that began, and for each update that was skipped."""
+        self.checkpoints = path / "checkpoints"
+        self.model = path / "model"
+        self.best_model = path / "best_model"
+        """The weights that were best on dev, with eval.best."""
+        self.progress = path / "eval" / "progress.jsonl"
+        """The dev curve: a line for each evaluation on dev during training."""
+        self.report = path / "report.md"
+        self.plots = path / "plots"
+        self.notes = path / "notes.json"
+        """What the notes in decisions.jsonl are called in reports: `Method.notes`."""
 
     def lock(self, node_rank: int) -> Path:
         """The lock that every process of the run on that node holds; see `locks.held`."""
         return self.path / f".lock-{node_rank}"
 
-    @property
-    def log(self) -> Path:
-        return self.path / "log.txt"
-
     def rank_log(self, rank: int) -> Path:
         """The log of a rank other than 0."""
         return self.path / "logs" / f"rank_{rank}.txt"
-
-    @property
-    def metrics(self) -> Path:
-        return self.path / "metrics.jsonl"
-
-    @property
-    def decisions(self) -> Path:
-        return self.path / "decisions.jsonl"
-
-    @property
-    def notes(self) -> Path:
-        """What the notes in decisions.jsonl are called in reports: `Method.notes`."""
-        return self.path / "notes.json"
-
-    @property
-    def alarms(self) -> Path:
-        """The alarms: a line for each that began, and for each update that was skipped."""
-        return self.path / "alarms.jsonl"
 
     def guarded_batch(self, step: int, rank: int) -> Path:
         """A rank's share of a batch whose loss or gradient was not finite."""
         return self.path / "guards" / f"step_{step:06d}_rank_{rank}.jsonl"
 
     def rollouts(self, step: int) -> Path:
+        """The solutions sampled in an optimizer step, a line each."""
         return self.path / "rollouts" / f"step_{step:06d}.jsonl"
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
-
-    @property
-    def model(self) -> Path:
-        return self.path / "model"
-
-    @property
-    def best_model(self) -> Path:
-        """The weights that were best on dev, with eval.best."""
-        return self.path / "best_model"
 
     def evaluation(self, moment: Moment) -> Path:
         """The directory of one evaluation: a .jsonl per set and summary.json."""
         return self.path / "eval" / moment
-
-    @property
-    def progress(self) -> Path:
-        """The dev curve: a line for each evaluation on dev during training."""
-        return self.path / "eval" / "progress.jsonl"
-
-    @property
-    def report(self) -> Path:
-        return self.path / "report.md"
-
-    @property
-    def plots(self) -> Path:
-        return self.path / "plots"
 
     def create(self) -> None:
         """Make the directory; raises UsedDirectoryError unless it is new or empty."""

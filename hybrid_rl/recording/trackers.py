@@ -123,171 +123,110 @@ class _Wandb(Tracker):
 
 
 @dataclass(frozen=True)
-class _Start:
-    """What a tracker is started from."""
-
-    settings: Settings
-    run_dir: Path
-    page: str | None
-    """The id of the page of an earlier start of the same run, which a resume continues; None: there is none."""
-    accelerate: Any
-    """The module `accelerate.tracking`."""
-    library: Any
-    """The module of the tracker itself."""
-
-    @property
-    def project(self) -> str:
-        return self.settings.tracker.project
-
-    @property
-    def described(self) -> str:
-        """A name for trackers that show runs by name only, where those of other runs must not be met."""
-        return f"{self.settings.name}-{self.run_dir.name}"
-
-
-def _start_wandb(start: _Start) -> Tracker:
-    os.environ.setdefault("WANDB_SILENT", "true")
-    tracker = start.settings.tracker
-    offline = tracker.name == "wandb_offline"
-    if not offline and not start.library.login(prompt=False):
-        raise RuntimeError("no API key configured")
-    started = start.accelerate.WandBTracker(
-        start.project,
-        mode="offline" if offline else "online",
-        entity=tracker.entity,
-        name=start.settings.name,
-        tags=tracker.tags,
-        dir=str(start.run_dir),
-        id=start.page,
-        resume="allow",
-        config=public(start.settings),
-        save_code=False,
-        settings=start.library.Settings(silent=True, console="off"),
-    )
-    started.start()
-    started.tracker.define_metric("step", hidden=True)
-    started.tracker.define_metric("*", step_metric="step")
-    return _Wandb(started, start.library)
-
-
-def _start_tensorboard(start: _Start) -> Tracker:
-    started = start.accelerate.TensorBoardTracker("tensorboard", start.run_dir)
-    started.start()
-    started.log({"settings": f"```json\n{json.dumps(public(start.settings), indent=2)}\n```"})
-    return Tracker(started)
-
-
-def _start_trackio(start: _Start) -> Tracker:
-    started = start.accelerate.TrackioTracker(
-        start.project,
-        name=start.described,
-        config=public(start.settings),
-        resume="allow",
-        embed=False,
-    )
-    started.start()
-    return _Trackio(started, start.library)
-
-
-def _start_mlflow(start: _Start) -> Tracker:
-    started = start.accelerate.MLflowTracker(
-        experiment_name=start.project,
-        run_id=start.page,
-        run_name=start.described,
-        tags=dict.fromkeys(start.settings.tracker.tags, "true"),
-    )
-    started.start()
-    if start.page is None:  # a value that was stored once cannot change
-        started.store_init_configuration(flat(public(start.settings)))
-    return Tracker(started)
-
-
-def _start_comet(start: _Start) -> Tracker:
-    offline = start.run_dir / "comet_ml"
-    offline.mkdir(parents=True, exist_ok=True)
-    config = start.library.ExperimentConfig(
-        name=start.described,
-        tags=start.settings.tracker.tags,
-        offline_directory=str(offline),
-        log_code=False,
-        log_git_patch=False,
-        auto_metric_logging=False,
-        auto_param_logging=False,
-        auto_output_logging=False,
-        parse_args=False,
-        display_summary_level=0,
-    )
-    started = start.accelerate.CometMLTracker(
-        start.project,
-        workspace=start.settings.tracker.entity,
-        experiment_key=start.page,
-        experiment_config=config,
-    )
-    started.start()
-    started.store_init_configuration(flat(public(start.settings)))
-    return Tracker(started)
-
-
-def _start_aim(start: _Start) -> Tracker:
-    started = start.accelerate.AimTracker(
-        start.described,
-        run_hash=start.page,
-        experiment=start.project,
-        force_resume=True,  # the lock of a start that was killed is left behind
-        capture_terminal_logs=False,
-    )
-    started.start()
-    for tag in start.settings.tracker.tags if start.page is None else ():
-        started.tracker.add_tag(tag)
-    started.store_init_configuration(public(start.settings))
-    return Tracker(started)
-
-
-def _start_swanlab(start: _Start) -> Tracker:
-    started = start.accelerate.SwanLabTracker(
-        start.project,
-        workspace=start.settings.tracker.entity,
-        name=start.described,
-        tags=start.settings.tracker.tags,
-        log_dir=str(start.run_dir / "swanlab"),
-        id=start.page,
-        resume="allow",
-        config=public(start.settings),
-    )
-    started.start()
-    return Tracker(started)
-
-
-@dataclass(frozen=True)
 class _Library:
-    """How a tracker is started, where its page is found again, and what a user can do when it does not start."""
+    """What is ours about a library: how it is told of a run, and what a user can do when it does not start."""
 
-    start: Callable[[_Start], Tracker]
-    page: Callable[[Any], str] | None = None
-    """From the library's own run to the id of its page; None: the page is found by name, or there is one a start."""
+    tracker: str
+    """The name of its class in `accelerate.tracking`."""
+    arguments: Callable[[Settings, Path, Any], dict[str, Any]]
+    """Makes the arguments of that class from settings, run directory and the module of the library."""
+    page_argument: str = ""
+    """The argument for the id of a page that a resume continues; empty: pages go by name, or each start has one."""
+    page: Callable[[Any], str] = str
+    """Reads that id from the library's own run."""
     remedy: str = "choose tracker=none"
 
 
+def _wandb(settings: Settings, run_dir: Path, library: Any) -> dict[str, Any]:
+    os.environ.setdefault("WANDB_SILENT", "true")
+    offline = settings.tracker.name == "wandb_offline"
+    if not offline and not library.login(prompt=False):
+        raise RuntimeError("no API key configured")
+    return {
+        "run_name": settings.tracker.project,
+        "mode": "offline" if offline else "online",
+        "entity": settings.tracker.entity,
+        "name": settings.name,
+        "tags": settings.tracker.tags,
+        "dir": str(run_dir),
+        "resume": "allow",
+        "config": public(settings),
+        "save_code": False,
+        "settings": library.Settings(silent=True, console="off"),
+    }
+
+
+def _tensorboard(settings: Settings, run_dir: Path, library: Any) -> dict[str, Any]:
+    return {"run_name": "tensorboard", "logging_dir": run_dir}
+
+
+def _trackio(settings: Settings, run_dir: Path, library: Any) -> dict[str, Any]:
+    shown = {"name": _described(settings, run_dir), "config": public(settings)}
+    return {"run_name": settings.tracker.project, **shown, "resume": "allow", "embed": False}
+
+
+def _mlflow(settings: Settings, run_dir: Path, library: Any) -> dict[str, Any]:
+    shown = {"run_name": _described(settings, run_dir), "experiment_name": settings.tracker.project}
+    return {**shown, "tags": dict.fromkeys(settings.tracker.tags, "true")}
+
+
+def _comet(settings: Settings, run_dir: Path, library: Any) -> dict[str, Any]:
+    offline = run_dir / "comet_ml"
+    offline.mkdir(parents=True, exist_ok=True)
+    off = ("log_code", "log_git_patch", "parse_args", "auto_metric_logging", "auto_param_logging")
+    config = library.ExperimentConfig(
+        name=_described(settings, run_dir),
+        tags=settings.tracker.tags,
+        offline_directory=str(offline),
+        display_summary_level=0,
+        auto_output_logging=False,
+        **dict.fromkeys(off, False),
+    )
+    place = {"run_name": settings.tracker.project, "workspace": settings.tracker.entity}
+    return {**place, "experiment_config": config}
+
+
+def _aim(settings: Settings, run_dir: Path, library: Any) -> dict[str, Any]:
+    shown = {"run_name": _described(settings, run_dir), "experiment": settings.tracker.project}
+    # The lock of a start that was killed is left behind, hence force_resume.
+    return {**shown, "force_resume": True, "capture_terminal_logs": False}
+
+
+def _swanlab(settings: Settings, run_dir: Path, library: Any) -> dict[str, Any]:
+    return {
+        "run_name": settings.tracker.project,
+        "workspace": settings.tracker.entity,
+        "name": _described(settings, run_dir),
+        "tags": settings.tracker.tags,
+        "log_dir": str(run_dir / "swanlab"),
+        "resume": "allow",
+        "config": public(settings),
+    }
+
+
+def _described(settings: Settings, run_dir: Path) -> str:
+    """A name for libraries that know runs by name only, where those of other runs must not be met."""
+    return f"{settings.name}-{run_dir.name}"
+
+
+_LOGIN = "run `{0} login`, set {1}_API_KEY, or choose tracker={2}"
 _LIBRARIES = {
     "wandb": _Library(
-        _start_wandb,
-        lambda run: run.id,
-        "run `wandb login`, set WANDB_API_KEY, or choose tracker=wandb_offline",
+        *("WandBTracker", _wandb, "id", lambda run: run.id),
+        remedy=_LOGIN.format("wandb", "WANDB", "wandb_offline"),
     ),
-    "wandb_offline": _Library(_start_wandb, lambda run: run.id),
-    "tensorboard": _Library(_start_tensorboard),
-    "trackio": _Library(_start_trackio),
-    "mlflow": _Library(_start_mlflow, lambda run: run.info.run_id),
+    "wandb_offline": _Library("WandBTracker", _wandb, "id", lambda run: run.id),
+    "tensorboard": _Library("TensorBoardTracker", _tensorboard),
+    "trackio": _Library("TrackioTracker", _trackio),
+    "mlflow": _Library("MLflowTracker", _mlflow, "run_id", lambda run: run.info.run_id),
     "comet": _Library(
-        _start_comet,
-        lambda run: run.get_key(),
-        "run `comet login`, set COMET_API_KEY, or choose tracker=none",
+        *("CometMLTracker", _comet, "experiment_key", lambda run: run.get_key()),
+        remedy=_LOGIN.format("comet", "COMET", "none"),
     ),
-    "aim": _Library(_start_aim, lambda run: run.hash),
+    "aim": _Library("AimTracker", _aim, "run_hash", lambda run: run.hash),
     "swanlab": _Library(
-        _start_swanlab,
-        lambda run: run.id,
-        "run `swanlab login`, set SWANLAB_API_KEY, or choose tracker=none",
+        *("SwanLabTracker", _swanlab, "id", lambda run: run.id),
+        remedy=_LOGIN.format("swanlab", "SWANLAB", "none"),
     ),
 }
 
@@ -297,28 +236,58 @@ def start_tracker(settings: Settings, run_dir: Path) -> Tracker:
     name = settings.tracker.name
     if name == "none":
         return Tracker()
-    package = PACKAGES[name]
-    library = _LIBRARIES[name]
-    kept = run_dir / package / "run_id"
-    page = kept.read_text(encoding="utf-8") if kept.exists() else None
     try:
-        # Heavy and optional; the name of the package, not that of a substitute, belongs into the message.
-        module = importlib.import_module(package)
-        accelerate = importlib.import_module("accelerate.tracking")
-        tracker = library.start(_Start(settings, run_dir, page, accelerate, module))
-        if page is None and library.page is not None:
-            write_text(kept, library.page(tracker.started.tracker))
+        # By name, for it is optional: with all of them installed, only the chosen one is loaded.
+        library = importlib.import_module(PACKAGES[name])
+        return _started(settings, run_dir, library)
     except ImportError as error:
         raise SettingsError(
             f"tracker = {name}: its package cannot be imported ({error});"
-            f" pip install 'hybrid-rl[{package}]', or choose tracker=none"
+            f" pip install 'hybrid-rl[{PACKAGES[name]}]', or choose tracker=none"
         ) from error
     except Exception as error:
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise SettingsError(
-            f"tracker = {name}: cannot start ({reason}); {library.remedy}"
+            f"tracker = {name}: cannot start ({reason}); {_LIBRARIES[name].remedy}"
         ) from error
-    return tracker
+
+
+def _started(settings: Settings, run_dir: Path, module: Any) -> Tracker:
+    name = settings.tracker.name
+    library = _LIBRARIES[name]
+    arguments = library.arguments(settings, run_dir, module)
+    kept = run_dir / PACKAGES[name] / "run_id"
+    is_new = not kept.exists()
+    if library.page_argument:
+        page = None if is_new else kept.read_text(encoding="utf-8")
+        arguments[library.page_argument] = page
+    # accelerate loads torch, so it is imported here, in a worker that has it, and not by who reads this file.
+    accelerate = importlib.import_module("accelerate.tracking")
+    started = getattr(accelerate, library.tracker)(**arguments)
+    started.start()
+    if library.page_argument and is_new:
+        write_text(kept, library.page(started.tracker))
+    return _shown(settings, started, module, is_new)
+
+
+def _shown(settings: Settings, started: Any, module: Any, is_new: bool) -> Tracker:
+    """The view of what has been started, which has been told the settings."""
+    match settings.tracker.name:
+        case "wandb" | "wandb_offline":
+            started.tracker.define_metric("step", hidden=True)
+            started.tracker.define_metric("*", step_metric="step")
+            return _Wandb(started, module)
+        case "trackio":
+            return _Trackio(started, module)
+        case "tensorboard":
+            started.log({"settings": f"```json\n{json.dumps(public(settings), indent=2)}\n```"})
+        case "aim" if is_new:
+            for tag in settings.tracker.tags:
+                started.tracker.add_tag(tag)
+            started.store_init_configuration(public(settings))
+        case "mlflow" | "comet" if is_new:  # MLflow lets no value change that it was told once
+            started.store_init_configuration(flat(public(settings)))
+    return Tracker(started)
 
 
 def public(settings: Settings) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import logging
 import os
 import shlex
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from hybrid_rl.config.study import StudySettings
 from hybrid_rl.errors import USER_ERROR, SettingsError
 from hybrid_rl.evaluation.scores import in_words, read_summaries
 from hybrid_rl.execution import launch, resuming, side_by_side
+from hybrid_rl.recording.progress import clock
 from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.reporting.comparison import command
 from hybrid_rl.reporting.comparison.arms import ComparisonError
@@ -234,8 +235,8 @@ class _Runner:
             "%s: %s; %s; %s",
             job.label,
             result,
-            _clock(seconds),
-            f"{left} left, about {_clock(rest)}" if left else "none left",
+            clock(seconds),
+            f"{left} left, about {clock(rest)}" if left else "none left",
         )
 
 
@@ -248,31 +249,24 @@ def _unequal(definition: StudySettings, jobs: Sequence[Job]) -> Iterator[str]:
     expected = flat(_measured(reference.settings))
     for job in jobs:
         found = flat(_measured(job.settings))
-        held_out = [job.settings.data.dev, reference.settings.data.dev]
-        if any(isinstance(dev, int) and dev for dev in held_out):
-            yield from _other_dev(job, found, reference, expected)
-        for key in dict.fromkeys([*expected, *found]):
-            if key.startswith(_LEARNED) or found.get(key) == expected.get(key):
-                continue
-            yield (
-                f"study.arms.{job.arm}: {key} = {found.get(key)}, where {reference.arm} has {expected.get(key)};"
-                " all arms are measured alike, at equal budgets: give it to all, in study.common or on the command line"
-            )
-
-
-def _other_dev(
-    job: Job, found: Mapping[str, Any], reference: Job, expected: Mapping[str, Any]
-) -> Iterator[str]:
-    """A line for each setting that gives another train, and so another dev where dev is held out of train."""
-    for key in dict.fromkeys([*expected, *found]):
-        same = found.get(key) == expected.get(key)
-        if same or not key.startswith("data.train.") or key == "data.train.traces":
-            continue
-        yield (
-            f"study.arms.{job.arm}: {key} = {found.get(key)}, where {reference.arm} has {expected.get(key)}; dev is"
-            f" held out of train (data.dev = {job.settings.data.dev}), so that arms would be followed on different"
-            " questions: give data.dev a source of its own, or all arms one data.train"
+        held_out = any(
+            isinstance(dev, int) and dev
+            for dev in (job.settings.data.dev, reference.settings.data.dev)
         )
+        for key in dict.fromkeys([*expected, *found]):
+            if found.get(key) == expected.get(key):
+                continue
+            differs = f"study.arms.{job.arm}: {key} = {found.get(key)}, where {reference.arm} has {expected.get(key)};"
+            if not key.startswith(_LEARNED):
+                yield (
+                    f"{differs} all arms are measured alike, at equal budgets:"
+                    " give it to all, in study.common or on the command line"
+                )
+            elif held_out and key.startswith("data.train.") and key != "data.train.traces":
+                yield (
+                    f"{differs} dev is held out of train (data.dev = {job.settings.data.dev}), so that arms would be"
+                    " followed on different questions: give data.dev a source of its own, or all arms one data.train"
+                )
 
 
 def _measured(settings: Settings) -> dict[str, Any]:
@@ -307,9 +301,3 @@ def _compare(study: Study) -> None:
     else:
         log.info("%s", told)
         log.info("comparison: %s", study.report)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -121,8 +121,8 @@ class FakeAccelerate:
         if not name.endswith("Tracker"):
             raise AttributeError(name)
 
-        def build(project: str = "", *place: Any, **how: Any) -> "FakeAccelerate":
-            self.given.append({"project": project, **how})
+        def build(**how: Any) -> "FakeAccelerate":
+            self.given.append(how)
             return self
 
         return build
@@ -171,7 +171,7 @@ def test_trackio_is_told_every_line(tmp_path: Path, fake: Fake) -> None:
     tracker.log(RL_LINE, 3)
     tracker.finish()
     (given,) = told.given
-    assert (given["project"], given["name"], given["config"]["seed"]) == ("p", "my-run-run", 7)
+    assert (given["run_name"], given["name"], given["config"]["seed"]) == ("p", "my-run-run", 7)
     assert told.lines == [(3, trackers.named(RL_LINE))]
     assert told.finished == 1
 
