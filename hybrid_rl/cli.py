@@ -93,7 +93,7 @@ def _run(config: DictConfig, multirun: bool) -> int:
     typed = [key_of(override) for override in overrides]
     if config.get("study") is not None:
         if multirun:
-            raise SettingsError("study: is a multirun of its own; leave out -m")
+            raise SettingsError("study: a study starts its jobs by itself; leave out -m")
         return _study(config, overrides)
     if config.get("resume") is not None:
         resume = Path(str(config.resume)).expanduser().resolve()
@@ -106,7 +106,7 @@ def _run(config: DictConfig, multirun: bool) -> int:
 
         job = settings_of_job(settings, chosen.sweeper, config)
         if job is None:
-            log.info("%s is done", settings.run_dir)
+            log.info("%s is done already and stays as it is", settings.run_dir)
             return 0
         settings = job
     if settings.check:
@@ -117,10 +117,10 @@ def _run(config: DictConfig, multirun: bool) -> int:
         return 0
     command_line = ["hybrid-rl", *composing.own_configs(), *overrides]
     run = launch.prepare(settings, command_line, Path.cwd())
-    log.info("run directory %s", run.path)
+    log.info("the run directory is %s", run.path)
     code = launch.start_workers(settings, run)
     if code > 128:
-        log.warning("continue with: hybrid-rl resume=%s", run.path)
+        log.warning("to continue this run, type: hybrid-rl resume=%s", run.path)
     return code
 
 

@@ -64,8 +64,10 @@ def work(run: RunDir, rank: int) -> int:
         if isinstance(error, UserError):  # the launcher prints it, once for all ranks
             return _failed(run, str(error), USER_ERROR)
         if any(words in str(error) for words in _LOST_PEER):
-            log.error("rank %d lost another rank, which says why, or was killed", rank)
-            return _failed(run, "a rank has ended without a word", 1)
+            log.error(
+                "rank %d lost another rank, whose own log has the reason unless it was killed", rank
+            )
+            return _failed(run, "a rank ended and gave no reason", 1)
         log.exception("rank %d failed", rank)
         return _failed(run, f"{type(error).__name__}: {error}".rstrip().splitlines()[-1], 1)
     if code:

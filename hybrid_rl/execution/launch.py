@@ -188,7 +188,7 @@ def _cause(code: int, rank: int | None) -> str:
         )
     if code > 128:
         return f"{who}ended by {signal.Signals(code - 128).name}"
-    return f"a worker ended with exit code {code}, without a word"
+    return f"a worker ended with exit code {code} and gave no reason"
 
 
 def main() -> None:

@@ -212,7 +212,9 @@ class _Runner:
         for job, _ in self.pending:
             status = job.run.read_status()
             if status.get("state") != "done":
-                self.failed.append((job, str(status.get("error", "it has not ended"))))
+                self.failed.append(
+                    (job, str(status.get("error", "it has not ended well, and gave no reason")))
+                )
 
     def ended(self, index: int, code: int, seconds: float) -> None:
         """Take in how a job ended, and log it with the time that is left."""
@@ -223,7 +225,7 @@ class _Runner:
             code = USER_ERROR
         self._seconds.append(seconds)
         if code:
-            error = str(job.run.read_status().get("error", "without a word"))
+            error = str(job.run.read_status().get("error", "it gave no reason"))
             self.failed.append((job, error))
             result = f"failed: {error}"
         else:
@@ -297,7 +299,7 @@ def _compare(study: Study) -> None:
     try:
         told = command.write([study.directory], study.report)
     except ComparisonError as error:
-        log.warning("no comparison: %s", error)
+        log.warning("the runs are not compared: %s", error)
     else:
         log.info("%s", told)
         log.info("comparison: %s", study.report)
