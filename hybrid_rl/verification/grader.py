@@ -52,26 +52,27 @@ class Grades(Protocol):
 
 def verifies_early(settings: Settings) -> bool:
     """Whether solutions are verified while others are being drawn: not where that takes place in this process."""
-    own = verifier.built_in(settings.reward)
-    return settings.speed.early_verification and not (own and own.in_process)
+    built_in = verifier.built_in(settings.reward)
+    return settings.speed.early_verification and not (built_in and built_in.in_process)
 
 
 class Grader:
     """Grades by the settings and counts. May be called from any thread; close it, or use it in a `with`."""
 
     def __init__(self, settings: RewardSettings) -> None:
-        own = verifier.built_in(settings)
+        built_in = verifier.built_in(settings)
         self.settings = settings
-        self._verifier: Verifier | None = own
+        self._verifier: Verifier | None = built_in
         """The verifier, which is None for a user's own unless that says that it may be called in this process."""
-        self._usable = own is not None and own.in_process
+        self._usable = built_in is not None and built_in.in_process
         self._lock = Lock()
+        # A process that replaces a killed one starts with these modules loaded.
         self._pool = KillablePool(
             settings.workers,
             settings.timeout_seconds,
             worker.prepare,
             (settings,),
-            preload=("hybrid_rl.config.settings", *(own.loads if own else ())),
+            preload=("hybrid_rl.config.settings", *(built_in.loads if built_in else ())),
         )
         self._golds: dict[str, str | None] = {}
         self._waiting: list[Key] = []
