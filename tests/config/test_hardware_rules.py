@@ -43,3 +43,30 @@ def test_a_deepspeed_that_loses_gradients_is_refused(
         told = ""
     assert ("loses gradients under ZeRO-1/2 with CPU offload" in told) is refused
     assert (f"{version} is installed" in told) is refused
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        (
+            ["hardware.nodes=2", "hardware.node_rank=2", "hardware.rendezvous='a:1'"],
+            "hardware.node_rank = 2: must be below hardware.nodes = 2; give each node its own, from 0",
+        ),
+        (
+            ["hardware.nodes=2"],
+            "hardware.nodes = 2: they need a place to meet;"
+            " give hardware.rendezvous=host:port, a free port of node 0",
+        ),
+        (
+            ["hardware=zero3", "eval.best=true"],
+            "eval.best = true: sharded weights (ZeRO-3) cannot be swapped for others in the run;"
+            " set eval.best=false, or hardware=zero2",
+        ),
+    ],
+)
+def test_nodes_and_shards_are_refused_with_a_way_out(
+    load: Load, typed: list[str], message: str
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load(*typed)
+    assert message in str(refused.value).splitlines()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 import torch
@@ -63,13 +63,9 @@ class Bench:
 
     def savings(self) -> dict[str, Any]:
         """The ratio of a step without each saving to one with all, where half of the groups have no advantage."""
-        names = list(SpeedSettings.model_fields)
-        among = {name: _WHERE_IT_SHOWS.get(name, ()) for name in names}
+        among = {name: _WHERE_IT_SHOWS.get(name, ()) for name in SpeedSettings.model_fields}
         wholes = list(dict.fromkeys(among.values()))
-        work = [
-            *wholes,
-            *((f"speed.{name}=false", *more) for name, more in among.items()),
-        ]
+        work = [*wholes, *((f"speed.{name}=false", *more) for name, more in among.items())]
         with ExitStack() as stack:
             steps = f"train.steps={self.preset.pairs}"
             trainers = [self._load(stack, 0.5, steps, *more).ours() for more in work]
@@ -77,7 +73,7 @@ class Bench:
         whole = dict(zip(wholes, runs, strict=False))
         return {
             name: ratio(without, whole[among[name]])
-            for name, without in zip(names, runs[len(wholes) :], strict=True)
+            for name, without in zip(among, runs[len(wholes) :], strict=True)
         }
 
     def scaling(self) -> dict[str, Any]:
@@ -106,16 +102,13 @@ class Bench:
         `plain` have advantages in every group, and so as many rows to train on. `naive` tries every prefix from the
         shortest up.
         """
+        bread, warm = "method=bread", "method.warm_start=true"
         ways = {
             "grpo": ("method=grpo",),
-            "naive": ("method=bread", "method.order=linear"),
-            "bisect": ("method=bread",),
-            "bisect, last anchor first": ("method=bread", "method.warm_start=true"),
-            "last anchor first, stop in range": (
-                "method=bread",
-                "method.warm_start=true",
-                "method.order=first_in_range",
-            ),
+            "naive": (bread, "method.order=linear"),
+            "bisect": (bread,),
+            "bisect, last anchor first": (bread, warm),
+            "last anchor first, stop in range": (bread, warm, "method.order=first_in_range"),
         }
         few = (
             "data.train.size=16",
@@ -145,10 +138,9 @@ class Bench:
         hardware = workload.settings.hardware
         device = torch.device(hardware.device)
         compute = torch.bfloat16 if hardware.in_bfloat16 else workload.model.dtype
-        prompts = [len(e.prompt_ids) for e in workload.examples]
         passes = median(step.passes for step in steps)
         work = limits.Work(
-            prompt=sum(prompts) / len(prompts),
+            prompt=fmean(len(example.prompt_ids) for example in workload.examples),
             completion=median(step.generated_tokens for step in steps) / batch.rows_per_device,
             prompts=batch.prompts_per_device,
             rows=batch.rows_per_device,
@@ -179,9 +171,8 @@ class Bench:
         model: tuple[int, int] | None = None,
     ) -> Workload:
         self._runs += 1
-        settings = composing.settings_of(
-            [*self.overrides, *more], self.directory / f"run_{self._runs}"
-        )
+        directory = self.directory / f"run_{self._runs}"
+        settings = composing.settings_of([*self.overrides, *more], directory)
         grader = stack.enter_context(Grader(settings.reward))
         workload = Workload.load(settings, grader, mixed_share)
         size = model or self.preset.random

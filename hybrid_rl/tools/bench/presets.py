@@ -13,14 +13,8 @@ STILL = (
     "train.on_long_trace=drop",
 )
 """What every preset types: the policy hardly moves, so that every step is the same amount of work."""
-OPEN = (
-    "hardware",
-    "model",
-    "data",
-    "train.prompts_per_step",
-    "train.max_completion_tokens",
-    "method.group_size",
-)
+OPEN = ("hardware", "model", "data", "train.prompts_per_step", "train.max_completion_tokens",
+    "method.group_size")  # fmt: skip
 """Settings that a command line may change, with all below them: both trainers follow them."""
 
 

@@ -59,19 +59,10 @@ def memory(
     found: dict[str, float] = {}
     for name in ("ours", "plain"):
         model = "x".join(map(str, random)) if random else "-"
-        arguments = [
-            "-m",
-            "hybrid_rl.tools.bench.alone",
-            name,
-            model,
-            str(directory / f"{name}_alone"),
-        ]
+        run_dir = str(directory / f"{name}_alone")
+        command = [sys.executable, "-m", "hybrid_rl.tools.bench.alone", name, model, run_dir]
         done = subprocess.run(
-            [sys.executable, *arguments, *overrides],
-            env=environment,
-            check=True,
-            capture_output=True,
-            text=True,
+            [*command, *overrides], env=environment, check=True, capture_output=True, text=True
         )
         found |= json.loads(done.stdout.splitlines()[-1])
     return found

@@ -28,20 +28,11 @@ def show(found: Mapping[str, Any], console: Console) -> None:
         console.print("\na step of each method, with the verifier's own verdicts")
         console.print(_phases(found["methods"]))
     if "savings" in found:
-        console.print(
-            _table(
-                ["saving", "step without it / with it"],
-                [[name, f"{one['median']:.2f}"] for name, one in found["savings"].items()],
-            )
-        )
+        rows = [[name, f"{one['median']:.2f}"] for name, one in found["savings"].items()]
+        console.print(_table(["saving", "step without it / with it"], rows))
     if "bread_search" in found:
-        columns = [
-            "search",
-            "sampled / trained tokens",
-            "rows with advantage",
-            "step / our grpo's",
-            "step / plain TRL's",
-        ]
+        columns = ["search", "sampled / trained tokens", "rows with advantage"]
+        columns += ["step / our grpo's", "step / plain TRL's"]
         console.print(_table(columns, [_searched(*one) for one in found["bread_search"].items()]))
     if found["scaling"]:
         rows = [
@@ -66,18 +57,12 @@ def _searched(name: str, one: Mapping[str, Any]) -> list[str]:
 def _phases(parts: Mapping[str, Mapping[str, Any]]) -> Table:
     """The seconds and shares of each phase, a row for each trainer or method."""
     names = [*PHASES, "other"]
-    rows = [
-        [
-            who,
-            f"{one['seconds_per_step']:.3f}",
-            *(
-                f"{one['phases_seconds'][name]:.3f} ({one['phases_share'][name]:.0%})"
-                for name in names
-            ),
-            f"{one['rollout_tokens_per_second'] or 0:,.0f}",
-        ]
-        for who, one in parts.items()
-    ]
+    rows = []
+    for who, one in parts.items():
+        seconds, shares = one["phases_seconds"], one["phases_share"]
+        cells = [f"{seconds[name]:.3f} ({shares[name]:.0%})" for name in names]
+        speed = f"{one['rollout_tokens_per_second'] or 0:,.0f}"
+        rows.append([who, f"{one['seconds_per_step']:.3f}", *cells, speed])
     return _table(["seconds of", "step", *names, "rollout tokens/s"], rows)
 
 
