@@ -39,7 +39,7 @@ class Settings(Section):
     """Limits besides train.steps; a learning-rate schedule, or a share of the run in a method's settings, still counts
     train.steps."""
     trl: dict[str, Any]
-    """Fields that are passed to trl.GRPOConfig as they are; they may not repeat what other settings decide."""
+    """Fields of trl.GRPOConfig that `trl_options` allows; they are passed on as they are."""
     method_target: str
     """The dotted path of the method's class."""
     method: SerializeAsAny[MethodSettings]
