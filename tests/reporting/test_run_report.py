@@ -78,6 +78,28 @@ def test_a_run_without_sets_to_evaluate_has_ended_too(tmp_path: Path) -> None:
     assert "This run trained for 7 of 7 optimizer steps. No set of questions was evaluated." in text
 
 
+def test_a_budget_that_ended_a_run_is_named(tmp_path: Path) -> None:
+    run = recorded.write_run(tmp_path)
+    settings = json.loads(run.settings.read_text())
+    settings["budget"] = {"generated_tokens": 8000, "flops": None}
+    settings["train"]["steps"] = 40
+    run.settings.write_text(json.dumps(settings))
+    assert (
+        "This run trained for 12 of 40 optimizer steps, until budget.generated_tokens = 8,000 was used up, and was then"
+        " evaluated."
+    ) in run_report.write(tmp_path).read_text()
+
+
+def test_an_evaluation_alone_is_no_training(tmp_path: Path) -> None:
+    run = recorded.write_run(tmp_path)
+    settings = json.loads(run.settings.read_text())
+    run.settings.write_text(json.dumps({**settings, "task": "evaluate"}))
+    run.metrics.unlink()
+    text = run_report.write(tmp_path).read_text()
+    assert "This run evaluated a model and trained nothing." in text
+    assert "Test questions played no part in training." not in text
+
+
 def test_a_run_that_failed_says_why(tmp_path: Path) -> None:
     run = recorded.write_run(tmp_path, finished=False)
     run.write_status("failed", error="RuntimeError: loss is NaN")

@@ -104,7 +104,7 @@ def test_a_budget_ends_training_within_one_step(
     assert read_summaries(directory.evaluation("after"))
     last = read_jsonl(directory.progress)[-1]
     assert (last["step"], last[axis]) == (len(metrics), metrics[-1][axis])
-    assert f"where budget.{axis} = " in directory.report.read_text()
+    assert f", until budget.{axis} = " in directory.report.read_text()
 
 
 def test_how_often_dev_is_evaluated_changes_no_training(load: Load, tmp_path: Path) -> None:
