@@ -189,4 +189,4 @@ def test_a_stopped_study_goes_on_and_one_bad_job_does_not_end_it(tmp_path: Path)
     assert runs["sft_then_grpo"].status.read_bytes() == before
     assert any(record.get("resumed") for record in runs["grpo"].read_status()["history"])
     assert [line["step"] for line in read_jsonl(runs["grpo"].metrics)] == [1, 2, 3, 4]
-    assert "## hard, 2 questions" in (tmp_path / "s" / "report.md").read_text()
+    assert "## hard: 2 questions" in (tmp_path / "s" / "report.md").read_text()
