@@ -3,13 +3,21 @@
 import json
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from hybrid_rl.methods.base import Note
 from hybrid_rl.recording.files import append_json, write_json, write_text
 from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.types import Outcome
 from tests.fakes import recorded
+
+NOTES = {
+    "p": Note("probability of SFT", "share"),
+    "buffer": Note("questions in the buffer", "mean"),
+    "prefix_share": Note("share of the expert's trace given (anchor)", "share", of="group"),
+}
 
 
 def write_study(
@@ -78,16 +86,7 @@ def write_decisions(run: RunDir) -> None:
             {"step": step, "kind": kind, "note": told, "groups": groups if kind == "rl" else []}
         )
     write_text(run.decisions, "".join(f"{json.dumps(line)}\n" for line in lines))
-    labels = {
-        "p": ("probability of SFT", "share", "update"),
-        "buffer": ("questions in the buffer", "mean", "update"),
-    }
-    labels["prefix_share"] = ("share of the expert's trace given (anchor)", "share", "group")
-    told = {
-        name: dict(zip(("label", "kind", "of"), label, strict=True))
-        for name, label in labels.items()
-    }
-    write_json(run.notes, told)
+    write_json(run.notes, {name: asdict(note) for name, note in NOTES.items()})
 
 
 def write_rollouts(run: RunDir, steps: int, groups: int, size: int, text: str = "# 7") -> None:
