@@ -4,7 +4,6 @@ Every rank runs it, in a worker process of its own; only rank 0 writes. Heavy im
 """
 
 import logging
-from dataclasses import asdict
 from pathlib import Path
 
 from hybrid_rl.recording import quiet
@@ -19,19 +18,22 @@ from accelerate import PartialState
 from accelerate.utils import set_seed
 
 from hybrid_rl.config.settings import Settings
+from hybrid_rl.data.encoding import Examples, encode
+from hybrid_rl.data.splits import load_questions
 from hybrid_rl.evaluation import rescore
-from hybrid_rl.evaluation.evaluator import Workbench
-from hybrid_rl.evaluation.scores import read_summaries
+from hybrid_rl.evaluation.evaluator import Evaluator
+from hybrid_rl.evaluation.scores import SetSummary, read_summaries
 from hybrid_rl.execution import ranks, stopping
-from hybrid_rl.recording import budget, trackers
-from hybrid_rl.recording.files import write_json
+from hybrid_rl.models import loading
+from hybrid_rl.models.policy import Policy
+from hybrid_rl.recording import budget, environment, trackers
 from hybrid_rl.recording.recorder import RunRecorder
 from hybrid_rl.recording.run_directory import Moment, RunDir
 from hybrid_rl.reporting import run_report
 from hybrid_rl.tools.doctor import checks
-from hybrid_rl.training import checkpoints, save_and_stop
-from hybrid_rl.training.arguments import build
-from hybrid_rl.training.best_model import Best
+from hybrid_rl.training import arguments, checkpoints, save_and_stop
+from hybrid_rl.training.best_model import BestModel
+from hybrid_rl.training.dev_evaluation import DevEvaluation
 from hybrid_rl.training.trainer import HybridTrainer
 from hybrid_rl.verification.grader import Grader
 
@@ -39,7 +41,7 @@ log = logging.getLogger(__name__)
 
 
 def run(settings: Settings) -> int:
-    """Train and evaluate, evaluate only, or check the engine, as `settings.task` says. The exit code."""
+    """Trains and evaluates, evaluates only, or checks the engine, as `settings.task` says. Returns the exit code."""
     quiet.quiet_progress_bars()
     ranks.join(settings.hardware)
     if settings.hardware.threads is not None:
@@ -52,23 +54,14 @@ def run(settings: Settings) -> int:
         if settings.task == "train":
             _train(settings, directory, grader)
         elif settings.eval.rescore is None:
-            Workbench.load(settings, directory, grader).evaluate("after")
+            policy, examples = _load(settings, directory, grader)
+            Evaluator(settings, directory, examples, grader, policy).after()
         elif PartialState().is_main_process:
             _rescore(settings, directory, grader)
     if PartialState().is_main_process:
         log.info("report: %s", run_report.write(directory.path))
     ranks.leave()
     return 0
-
-
-def _rescore(settings: Settings, directory: RunDir, grader: Grader) -> None:
-    """Grade again what another run generated, at every moment that it was evaluated."""
-    source = RunDir(Path(str(settings.eval.rescore)))
-    moments: tuple[Moment, ...] = ("before", "after", "best")
-    for moment in moments:
-        if source.evaluation(moment).exists():
-            out = directory.evaluation(moment)
-            rescore.rescore(source.path, settings.eval.sets, grader, out, moment)
 
 
 def _train(settings: Settings, directory: RunDir, grader: Grader) -> None:
@@ -85,56 +78,112 @@ def _train(settings: Settings, directory: RunDir, grader: Grader) -> None:
 def _train_and_evaluate(
     settings: Settings, directory: RunDir, grader: Grader, tracker: trackers.Tracker
 ) -> None:
-    arguments = build(settings, settings.batch)  # ZeRO-3 wants it before the model
-    workbench = Workbench.load(settings, directory, grader)
-    examples = workbench.examples.train
+    args = arguments.build(settings)  # ZeRO-3 wants it before the model
+    policy, examples = _load(settings, directory, grader)
     method = settings.method_class(
-        settings.method, {e.id: e for e in examples}, settings.seed, settings.train.steps
+        settings.method, {e.id: e for e in examples.train}, settings.seed, settings.train.steps
     )
-    if PartialState().is_main_process:
-        write_json(directory.notes, {name: asdict(note) for name, note in method.notes.items()})
     progress = Progress(settings.train.steps)
-    recorder = RunRecorder(directory, tracker, progress, workbench)
+    recorder = RunRecorder(directory, tracker, progress)
+    if PartialState().is_main_process:
+        recorder.label_notes(method.notes)
     trainer = HybridTrainer(
-        model=workbench.model,
-        args=arguments,
-        tokenizer=workbench.tokenizer,
-        eos_ids=workbench.eos_ids,
+        args=args,
+        policy=policy,
         method=method,
-        examples=examples,
+        examples=examples.train,
         grader=grader,
         settings=settings,
-        batch=settings.batch,
         recorder=recorder,
     )
-    workbench.sample = trainer.sample
-    if settings.eval.best:
-        recorder.best = Best(directory.best_model, trainer.save)
     trainer.add_callback(save_and_stop.SaveAndStop())
-    done = checkpoints.complete(directory.checkpoints)  # none: a resume starts from the beginning
-    if settings.eval.before and not done:
-        before = workbench.evaluate("before")
-        recorder.report(0, before)
+    evaluator = Evaluator(settings, directory, examples, grader, trainer.policy)
+    best = BestModel(directory.best_model, trainer.save) if settings.eval.best else None
+    on_dev = DevEvaluation(evaluator.dev, recorder, best)
+    done = checkpoints.complete(directory.checkpoints)
+    newest = done[-1] if done else None  # None: a resume starts from the beginning
+    if settings.eval.before and newest is None:
+        before = evaluator.before()
+        recorder.report(0, {name: summary.flat() for name, summary in before.items()})
         if settings.train.eval_every is not None:
-            recorder.begin(before.get("dev") or workbench.evaluate_dev(0))
+            on_dev.begin(before.get("dev"))
     if settings.resume is not None:
-        recorder.rewind(done[-1] if done else None)
+        _rewind(directory, recorder, best, newest)
     with progress, stopping.deferred():
-        if done:
-            trainer.resume(done[-1])
-        else:
-            trainer.train()
-    limit = budget.reached(settings.budget.model_dump(), trainer.spent.axes())
-    if limit is not None and PartialState().is_main_process:
-        log.info("%s: reached after %d optimizer steps", limit, trainer.state.global_step)
+        trainer.run(on_dev, newest)
+    steps = trainer.state.global_step
     if PartialState().is_main_process:
-        recorder.show_decisions(trainer.state.global_step)
+        limit = budget.reached(settings.budget.model_dump(), trainer.spent.axes())
+        if limit is not None:
+            log.info("%s: reached after %d optimizer steps", limit, steps)
+        recorder.show_decisions(steps)
     trainer.save(directory.model)
-    after = workbench.evaluate("after")
-    recorder.report(trainer.state.global_step, after)
-    if recorder.best is not None:
-        step = recorder.best.step
-        best = workbench.evaluate_best(step, trainer.state.global_step, after)
-        recorder.report(step or 0, {f"{name}_best": summary for name, summary in best.items()})
+    after = evaluator.after()
+    recorder.report(steps, {name: summary.flat() for name, summary in after.items()})
+    if best is not None:
+        chosen = _evaluate_best(evaluator, best, trainer, after)
+        recorder.report(
+            best.step or 0, {f"{name}_best": found.flat() for name, found in chosen.items()}
+        )
     if PartialState().is_main_process:
         closing_table.show_results(read_summaries(directory.evaluation("before")), after)
+
+
+def _load(settings: Settings, directory: RunDir, grader: Grader) -> tuple[Policy, Examples]:
+    """The policy as loaded, and the questions. Data come first: bad data are refused before weights are read."""
+    tokenizer = loading.load_tokenizer(settings.model)
+    training = settings.task == "train"
+    needs_traces = training and settings.method_class.needs_traces
+    questions = load_questions(settings.data, grader, needs_traces, training)
+    examples = encode(
+        questions,
+        tokenizer,
+        settings.data,
+        grader.answer_start,
+        settings.train.max_completion_tokens,
+        settings.train.on_long_trace,
+    )
+    if PartialState().is_main_process:
+        splits = {"train": examples.train, "dev": examples.dev, **examples.test}
+        counts = {name: len(found) for name, found in splits.items()}
+        traces = sum(example.trace is not None for example in examples.train)
+        environment.add_data(directory.environment, counts, traces, questions.fingerprint)
+    return Policy.load(settings, tokenizer), examples
+
+
+def _rewind(
+    directory: RunDir, recorder: RunRecorder, best: BestModel | None, checkpoint: Path | None
+) -> None:
+    """Forgets what came after `checkpoint`, or all of it: a resume from there writes it again. All ranks enter."""
+    if best is not None:
+        best.restore(checkpoint)
+    if PartialState().is_main_process:
+        recorder.rewind(0 if checkpoint is None else checkpoints.read_state(checkpoint)["step"])
+        checkpoints.drop_incomplete(directory.checkpoints)
+    PartialState().wait_for_everyone()
+
+
+def _evaluate_best(
+    evaluator: Evaluator, best: BestModel, trainer: HybridTrainer, after: dict[str, SetSummary]
+) -> dict[str, SetSummary]:
+    """The summaries with the best weights; `after` are those with the last ones, which may be the same."""
+    step = best.step
+    if step is None:
+        log.warning("eval.best: no evaluation on dev was made, so no weights were chosen")
+        return {}
+    if step == trainer.state.global_step:
+        log.info("best on dev: the last weights, step %d", step)
+        evaluator.copy_after_as_best()
+        return after
+    log.info("best on dev: the weights of step %d", step)
+    return evaluator.best(trainer.policy.saved_in(best.directory))
+
+
+def _rescore(settings: Settings, directory: RunDir, grader: Grader) -> None:
+    """Grades again what another run generated, at every moment that it was evaluated."""
+    source = RunDir(Path(str(settings.eval.rescore)))
+    moments: tuple[Moment, ...] = ("before", "after", "best")
+    for moment in moments:
+        if source.evaluation(moment).exists():
+            out = directory.evaluation(moment)
+            rescore.rescore(source.path, settings.eval.sets, grader, out, moment)

@@ -1,101 +1,104 @@
 """Evaluates questions: one greedy solution and several sampled ones each, graded, summed up and saved.
 
-Knows neither models nor methods: sampling comes in as a function, and no expert prefix is ever shown. `rescore` grades
-saved solutions again, without generating.
+Knows neither models nor methods: sampling comes in as a function, and no expert prefix is ever shown.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hybrid_rl.config.eval import EvalSettings
+from accelerate import PartialState
+
+from hybrid_rl.config.settings import Settings
 from hybrid_rl.evaluation import scores
-from hybrid_rl.evaluation.scores import Answered, AnsweredQuestion
-from hybrid_rl.evaluation.scores import SetSummary as SetSummary
-from hybrid_rl.models.sampling import Request, Sample, SamplingParams, text_of
+from hybrid_rl.evaluation.scores import Answered, AnsweredQuestion, SetSummary
+from hybrid_rl.models.sampling import Request, Sample, SamplingParams
+from hybrid_rl.models.vocabulary import Vocabulary
 from hybrid_rl.recording.files import write_json, write_text
 from hybrid_rl.types import Example, Ids, Verdict
-from hybrid_rl.verification.grader import Grader, Solution
-
-Progress = Callable[[str], None]
-"""Told in words what comes next."""
+from hybrid_rl.verification.grader import Grader, Solution, verifies_early
 
 
-def evaluate_sets(
-    sets: Mapping[str, Sequence[Example]],
-    sample: Sample,
-    grader: Grader,
-    decode: Callable[[Ids], str],
-    eos_ids: Sequence[int],
-    settings: EvalSettings,
-    max_completion_tokens: int,
-    seed: int,
-    out: Path | None,
-    progress: Progress | None = None,
-    verify_early: Callable[[Solution], None] | None = None,
-) -> dict[str, SetSummary]:
-    """Per set. Writes <set>.jsonl and summary.json into `out`; None writes nothing.
+class Evaluation:
+    """One way to evaluate sets of questions: the number of samples, how they are drawn, and who grades them."""
 
-    `sample` is called once for the greedy solutions of a set and once for all its samples. `seed` is that of the
-    intervals' bootstrap; solutions take their randomness from `sample`. `verify_early` is told of solutions that
-    have ended while others are still being drawn.
-    """
-    tell = progress or (lambda _: None)
-    found = {}
-    for name, all_examples in sets.items():
-        if not all_examples:
-            raise ValueError(f"evaluation set {name} has no questions")
-        examples = _chosen(all_examples, settings.limit)
-        tell(f"{name}: {len(examples)} questions, greedy")
-        prompts = [example.prompt_ids for example in examples]
+    def __init__(
+        self, settings: Settings, grader: Grader, vocabulary: Vocabulary, sample: Sample
+    ) -> None:
+        """`sample` is called once for the greedy solutions of a set and once for all its samples."""
+        self._settings = settings.eval
+        self._most = settings.eval.max_completion_tokens or settings.train.max_completion_tokens
+        self._seed = settings.seed
+        self._grader = grader
+        self._vocabulary = vocabulary
+        self._sample = sample
+        # Of several ranks none knows where in the whole its own rows are.
+        self._early = verifies_early(settings) and PartialState().num_processes == 1
 
-        def finished(index: int, ids: Ids, each: int = 1, of: Sequence[Example] = examples) -> None:
-            answered = _ungraded(ids, decode, eos_ids)
-            solution = Solution(of[index // each].answer, answered.completion, answered.truncated)
-            assert verify_early is not None
-            verify_early(solution)
+    def of(self, sets: Mapping[str, Sequence[Example]], out: Path | None) -> dict[str, SetSummary]:
+        """A summary of each set. Writes <set>.jsonl and summary.json into `out`; None writes nothing."""
+        found = {}
+        for name, examples in sets.items():
+            if not examples:
+                raise ValueError(f"evaluation set {name} has no questions")
+            rows = self._answered(_chosen(examples, self._settings.limit))
+            found[name] = grade_and_save(name, rows, self._grader, self._seed, out)
+        how_evaluated = {
+            "samples": self._settings.samples,
+            "temperature": self._settings.temperature,
+            "top_p": self._settings.top_p,
+            "max_completion_tokens": self._most,
+            "limit": self._settings.limit,
+            "seed": self._seed,
+        }
+        write_summary(out, how_evaluated, found)
+        return found
 
-        listener = finished if verify_early else None
-        greedy = sample(
-            Request(prompts, finished=listener), SamplingParams(0.0, 1.0, 0, max_completion_tokens)
-        )
-        drawn: list[Ids] = []
-        if settings.samples:
-            tell(f"{name}: {len(examples)} questions, {settings.samples} samples each")
-            listener = partial(finished, each=settings.samples) if verify_early else None
-            repeated = [ids for ids in prompts for _ in range(settings.samples)]
-            params = SamplingParams(settings.temperature, settings.top_p, 0, max_completion_tokens)
-            drawn = sample(Request(repeated, finished=listener), params)
-        rows = [
+    def _answered(self, examples: Sequence[Example]) -> list[AnsweredQuestion]:
+        """The questions with their solutions, which are not graded yet."""
+        count = self._settings.samples
+        greedy = self._drawn(examples, SamplingParams(0.0, 1.0, 0, self._most))
+        drawn: list[Answered] = []
+        if count:
+            repeated = [example for example in examples for _ in range(count)]
+            settings = self._settings
+            params = SamplingParams(settings.temperature, settings.top_p, 0, self._most)
+            drawn = self._drawn(repeated, params)
+        return [
             AnsweredQuestion(
                 example.id,
                 example.level,
-                decode(example.prompt_ids),
+                self._vocabulary.decode(example.prompt_ids),
                 example.answer,
-                _ungraded(greedy[index], decode, eos_ids),
-                tuple(
-                    _ungraded(ids, decode, eos_ids)
-                    for ids in drawn[index * settings.samples : (index + 1) * settings.samples]
-                ),
+                greedy[index],
+                tuple(drawn[index * count : (index + 1) * count]),
             )
             for index, example in enumerate(examples)
         ]
-        tell(f"{name}: grading")
-        found[name] = grade_and_save(name, rows, grader, seed, out)
-    how_evaluated = {
-        "samples": settings.samples,
-        "temperature": settings.temperature,
-        "top_p": settings.top_p,
-        "max_completion_tokens": max_completion_tokens,
-        "limit": settings.limit,
-        "seed": seed,
-    }
-    write_summary(out, how_evaluated, found)
-    return found
+
+    def _drawn(self, examples: Sequence[Example], params: SamplingParams) -> list[Answered]:
+        """One solution per example."""
+
+        def finished(index: int, ids: Ids) -> None:
+            answered = self._ungraded(ids)
+            solution = Solution(examples[index].answer, answered.completion, answered.truncated)
+            self._grader.verify_early(solution)
+
+        prompts = [example.prompt_ids for example in examples]
+        request = Request(prompts, finished=finished if self._early else None)
+        return [self._ungraded(ids) for ids in self._sample(request, params)]
+
+    def _ungraded(self, ids: Ids) -> Answered:
+        return Answered(
+            completion=self._vocabulary.solution_text(ids),
+            outcome="unparseable",
+            tokens=len(ids),
+            truncated=not self._vocabulary.has_ended(ids),
+            vote=None,
+        )
 
 
 def _chosen(examples: Sequence[Example], limit: int | None) -> list[Example]:
@@ -108,19 +111,10 @@ def _chosen(examples: Sequence[Example], limit: int | None) -> list[Example]:
     return [examples[index] for index in sorted(order[:limit])]
 
 
-def _ungraded(ids: Ids, decode: Callable[[Ids], str], eos_ids: Sequence[int]) -> Answered:
-    return Answered(
-        completion=text_of(ids, decode, eos_ids),
-        outcome="unparseable",
-        tokens=len(ids),
-        truncated=ids[-1] not in eos_ids,
-        vote=None,
-    )
-
-
 def grade_and_save(
     name: str, rows: Sequence[AnsweredQuestion], grader: Grader, seed: int, out: Path | None
 ) -> SetSummary:
+    """The summary of one set after its solutions are graded; `seed` is that of the intervals' bootstrap."""
     graded = _graded(rows, grader)
     if out is not None:
         lines = [f"{json.dumps(asdict(row), ensure_ascii=False)}\n" for row in graded]
@@ -164,6 +158,7 @@ def _vote(answer: str, text: str, verdict: Verdict, grader: Grader) -> str | Non
 def write_summary(
     out: Path | None, how_evaluated: Mapping[str, Any], found: Mapping[str, SetSummary]
 ) -> None:
+    """Writes summary.json into `out`; None writes nothing."""
     if out is not None:
         sets = {name: summary.to_json() for name, summary in found.items()}
         write_json(out / "summary.json", {**how_evaluated, "sets": sets})

@@ -1,7 +1,7 @@
-"""What the graded solutions of one set of questions say: accuracies, their intervals, and what went wrong.
+"""Scores sum up the graded solutions of one set of questions: accuracies, their intervals, and what went wrong.
 
 Everything is computed from rows as they are saved, so that grading again, reporting and comparing give the same
-numbers. Loads no torch.
+numbers. It loads no torch.
 """
 
 import json
@@ -24,14 +24,14 @@ class Answered:
     """One graded solution."""
 
     completion: str
-    """Without the token that ended it."""
+    """The text, without the token that ended it."""
     outcome: Outcome
     tokens: int
-    """Of the completion, its end-of-sequence token included."""
+    """The length of the completion, its end-of-sequence token included."""
     truncated: bool
-    """Cut at the length limit, whatever the verifier made of it."""
+    """Whether it was cut at the length limit, whatever the verifier made of it."""
     vote: str | None
-    """What it counts for in the majority; None: no vote. All correct solutions vote alike."""
+    """What it counts for in the majority; None is no vote. All correct solutions vote alike."""
 
     @property
     def correct(self) -> bool:
@@ -67,17 +67,16 @@ class AnsweredQuestion:
 
     @property
     def majority_correct(self) -> bool:
-        """Whether most votes are for the gold answer. Of a tie the answer that was sampled first wins."""
+        """Whether most votes are for the gold answer. In a tie the answer that was sampled first wins."""
         votes = Counter(sample.vote for sample in self.samples if sample.vote is not None)
         if not votes:
             return False
-        winner = votes.most_common(1)[0][
-            0
-        ]  # Counter keeps the order of first appearance among equals
+        # Among equals a Counter keeps the order of first appearance.
+        winner = votes.most_common(1)[0][0]
         return any(sample.correct and sample.vote == winner for sample in self.samples)
 
     def score(self, measure: Measure) -> float:
-        """In [0, 1]."""
+        """The score by one measure, in [0, 1]."""
         if measure == "avg":
             return self.accuracy
         return float(self.greedy.correct if measure == "greedy" else self.majority_correct)
@@ -85,7 +84,7 @@ class AnsweredQuestion:
 
 @dataclass(frozen=True)
 class LevelSummary:
-    """Of the questions of one difficulty level."""
+    """The accuracies on the questions of one difficulty level."""
 
     questions: int
     greedy: Interval
@@ -94,33 +93,33 @@ class LevelSummary:
 
 @dataclass(frozen=True)
 class SetSummary:
-    """Of one set of questions. What needs samples is None, or empty, where none were drawn."""
+    """The summary of one set of questions. What needs samples is None, or empty, where none were drawn."""
 
     questions: int
     samples: int
-    """Per question."""
+    """The number of samples per question."""
     greedy: Interval
     avg: Interval | None
-    """avg@k: share of correct samples."""
+    """avg@k, the share of correct samples."""
     maj: Interval | None
-    """maj@k: share of questions whose commonest answer is correct."""
+    """maj@k, the share of questions whose commonest answer is correct."""
     pass_at: dict[int, Interval]
-    """k -> unbiased pass@k."""
+    """Unbiased pass@k, by k."""
     truncated_rate: float
-    """Share of all solutions, greedy and sampled; so are the next two."""
+    """A share of all solutions, greedy and sampled; so are the next two."""
     unparseable_rate: float
     timeout_rate: float
     completion_tokens_mean: float
-    """Over all solutions, greedy and sampled."""
+    """The mean length over all solutions, greedy and sampled."""
     by_level: dict[str, LevelSummary]
 
     def to_json(self) -> dict[str, Any]:
-        """JSON values, for summary.json."""
+        """The summary as JSON values, for summary.json."""
         return {**asdict(self), "pass_at": {str(k): asdict(v) for k, v in self.pass_at.items()}}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "SetSummary":
-        """What `to_json` gave."""
+        """Undoes `to_json`."""
         levels = {
             name: LevelSummary(
                 level["questions"], Interval(**level["greedy"]), _interval(level["avg"])
@@ -137,7 +136,7 @@ class SetSummary:
         return cls(**{**values, **read})
 
     def flat(self) -> dict[str, float]:
-        """For a line of eval/progress.jsonl and for trackers: greedy, greedy_low, greedy_high, avg, ..."""
+        """The numbers by name, for eval/progress.jsonl and for trackers: greedy, greedy_low, greedy_high, avg, ..."""
         named = {"greedy": self.greedy, "avg": self.avg, "maj": self.maj}
         named |= {f"pass_at_{k}": interval for k, interval in self.pass_at.items()}
         line: dict[str, float] = {"questions": self.questions}
@@ -150,7 +149,7 @@ class SetSummary:
 
 
 def summarise(rows: Sequence[AnsweredQuestion], seed: int = 0) -> SetSummary:
-    """Intervals are over questions: Wilson's for greedy, a bootstrap with `seed` for the rest."""
+    """The summary of these rows. Intervals are over questions: Wilson's for greedy, else a bootstrap with `seed`."""
     sampled = len(rows[0].samples)
     if any(len(row.samples) != sampled for row in rows):
         raise ValueError("every question needs equally many samples")
@@ -192,12 +191,12 @@ def ks(samples: int) -> list[int]:
 
 
 def read_rows(path: Path) -> list[AnsweredQuestion]:
-    """Of an eval/<moment>/<set>.jsonl."""
+    """The rows of an eval/<moment>/<set>.jsonl."""
     return [AnsweredQuestion.from_json(line) for line in read_jsonl(path)]
 
 
 def read_summaries(directory: Path) -> dict[str, SetSummary]:
-    """Of an eval/<moment> directory; empty where nothing was evaluated."""
+    """The summaries by set of an eval/<moment> directory; empty where nothing was evaluated."""
     path = directory / "summary.json"
     if not path.exists():
         return {}
@@ -220,7 +219,7 @@ def _interval(values: Mapping[str, float] | None) -> Interval | None:
 
 
 def level_order(level: str) -> tuple[bool, float, str]:
-    """Numbers by size, then words by letter."""
+    """A key that sorts levels: numbers by size, then words by letter."""
     try:
         return False, float(level), level
     except ValueError:
@@ -228,5 +227,5 @@ def level_order(level: str) -> tuple[bool, float, str]:
 
 
 def in_words(summaries: Mapping[str, SetSummary]) -> str:
-    """Greedy accuracy of every set, for the end of a phase."""
+    """The greedy accuracy of every set in words, for the end of a phase."""
     return ", ".join(f"{name} {summary.greedy.value:.3f}" for name, summary in summaries.items())

@@ -1,4 +1,4 @@
-"""What a run has spent so far, on every axis that a budget can be drawn against. Pure.
+"""What a run has spent so far, on every axis that a budget can be drawn against. This file is pure.
 
 FLOPs are an estimate by the usual rule, N parameters: 2N per token read or generated in a forward pass, 4N more where a
 backward pass follows (BREAD and arXiv 2604.23747 count likewise). Prompt tokens count, padding does not.
@@ -14,30 +14,31 @@ from hybrid_rl.types import Demonstration, Example, Group
 
 @dataclass
 class UpdateCost:
-    """Of one update, on one rank."""
+    """The cost of one update, on one rank."""
 
     prompt_tokens: int = 0
-    """Read by generate."""
+    """Tokens of prompts that were sampled from."""
     generated_tokens: int = 0
-    """Sampled, whether trained on or not."""
+    """Tokens that were sampled, whether trained on or not."""
     trained_tokens: int = 0
-    """In the loss."""
+    """Tokens in the loss."""
     backward_tokens: int = 0
-    """Through forward and backward, context included."""
+    """Tokens through a forward and a backward pass, context included."""
     reference_tokens: int = 0
-    """Through the reference model."""
+    """Tokens through the reference model."""
     verifier_calls: int = 0
     verifier_seconds: float = 0.0
-    """Spent on waiting for verdicts, on the rank that waited longest."""
+    """Time spent on waiting for verdicts, on the rank that waited longest."""
     outcomes: Counter[str] = field(default_factory=Counter)
     trace_tokens: dict[str, int] = field(default_factory=dict)
-    """Example id -> most tokens of its expert trace shown or learned from."""
+    """The most tokens of an expert trace that were shown or learned from, by example id."""
 
     def show_trace(self, example_id: str, tokens: int) -> None:
+        """Counts so many tokens of an expert trace; of one trace the most that was ever shown counts."""
         self.trace_tokens[example_id] = max(tokens, self.trace_tokens.get(example_id, 0))
 
     def train_on(self, group: Group, with_reference: bool) -> None:
-        """An RL update on all rows of a group; rows left out of it count too."""
+        """Counts an RL update on all rows of a group; rows that are left out of it count too."""
         completions = sum(len(rollout.completion) for rollout in group.rollouts)
         context = len(group.example.prompt_ids) + len(group.prefix)
         read = completions + context * len(group.rollouts)
@@ -46,7 +47,7 @@ class UpdateCost:
         self.reference_tokens += read if with_reference else 0
 
     def learn(self, examples: Sequence[Example], rows: Sequence[Demonstration]) -> None:
-        """An SFT update on `examples`, whose demonstrations are `rows`."""
+        """Counts an SFT update on `examples`, whose demonstrations are `rows`."""
         for example in examples:
             if example.trace is not None:
                 self.show_trace(example.id, len(example.trace.ids))
@@ -54,7 +55,7 @@ class UpdateCost:
         self.backward_tokens = sum(len(context) + len(target) for context, target in rows)
 
     def add(self, other: "UpdateCost") -> None:
-        """Take in the cost of another rank."""
+        """Takes in the cost of another rank."""
         self.prompt_tokens += other.prompt_tokens
         self.generated_tokens += other.generated_tokens
         self.trained_tokens += other.trained_tokens
@@ -67,16 +68,17 @@ class UpdateCost:
             self.show_trace(example_id, tokens)
 
     def flops(self, parameters: int) -> float:
+        """The estimate for a model of so many parameters."""
         read = self.prompt_tokens + self.generated_tokens + self.reference_tokens
         return float(parameters) * (2 * read + 6 * self.backward_tokens)
 
 
 @dataclass
 class Spent:
-    """Totals over all updates and ranks; saved with every checkpoint."""
+    """The totals over all updates and ranks; they are saved with every checkpoint."""
 
     wall_seconds: float = 0.0
-    """Of training; evaluation is not charged."""
+    """The time of training; evaluation is not charged."""
     device_seconds: float = 0.0
     generated_tokens: int = 0
     trained_tokens: int = 0
@@ -97,7 +99,7 @@ class Spent:
             self.trace_tokens[example_id] = max(tokens, self.trace_tokens.get(example_id, 0))
 
     def axes(self) -> dict[str, float]:
-        """The budget axes of a metrics line; `traces_used` counts distinct questions."""
+        """The axes by name, as on a metrics line; `traces_used` counts distinct questions."""
         return {
             "wall_seconds": round(self.wall_seconds, 3),
             "device_seconds": round(self.device_seconds, 3),
@@ -111,7 +113,7 @@ class Spent:
 
 
 def reached(limits: Mapping[str, float | None], axes: Mapping[str, float]) -> str | None:
-    """The limit that is used up, as `budget.generated_tokens = 1,000`; None while all have something left."""
+    """The limit that is used up, written `budget.generated_tokens = 1,000`; None while all have something left."""
     for axis, limit in limits.items():
         if limit is not None and axes.get(axis, 0) >= limit:
             return f"budget.{axis} = {limit:,}"
@@ -127,4 +129,4 @@ AXES = {
     "traces_used": "distinct expert traces used",
     "trace_tokens_used": "tokens of those traces",
 }
-"""Budget axis of a metrics line -> what it counts."""
+"""What each axis counts, in words, by its name on a metrics line."""

@@ -1,8 +1,10 @@
-"""What one optimizer step says of itself: the lines of metrics, decisions and rollouts. Pure."""
+"""The lines that one optimizer step writes: metrics, decision and rollouts; and the protocol of what takes them.
+
+Pure: it knows neither files nor models.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from hybrid_rl.recording.budget import Spent, UpdateCost
@@ -10,22 +12,19 @@ from hybrid_rl.types import Demonstration, Group, Ids, Result, Update
 
 
 class Recorder(Protocol):
-    """Where a trainer reports to."""
+    """What training reports to, on rank 0 only. The doctor, the benchmark and the tests each bring their own."""
 
     def update(self, metrics: dict[str, Any], decision: dict[str, Any]) -> None:
-        """After every optimizer step; rank 0 only."""
+        """Takes the two lines of an optimizer step, after every one."""
 
     def alarm(self, record: Mapping[str, Any]) -> None:
-        """When an alarm begins or an update is skipped; rank 0 only."""
+        """Takes an alarm that begins, or an update that is skipped."""
 
     def rollouts(self, step: int, rows: list[dict[str, Any]]) -> None:
-        """Every train.rollouts_every steps; rank 0 only."""
+        """Takes the rollouts of `step`, every train.rollouts_every steps."""
 
-    def checkpoint(self, directory: Path) -> None:
-        """While a checkpoint is being written; rank 0 only."""
-
-    def evaluate(self, step: int, axes: Mapping[str, float]) -> None:
-        """Every train.eval_every steps and after the last, which may be evaluated again; all ranks."""
+    def dev(self, step: int, line: Mapping[str, float]) -> None:
+        """Takes what dev showed after `step`, every train.eval_every steps and after the last; one may come twice."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Done:
     update: Update
     learning_rate: float
     logs: Mapping[str, Any]
-    """TRL's, of this step."""
+    """What TRL logged of this step."""
 
 
 def metrics_line(

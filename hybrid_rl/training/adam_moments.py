@@ -1,7 +1,8 @@
 """A second set of Adam's moments on the same weights, for a kind of update that keeps its own (ReLIFT's SFT).
 
-Momentum of one loss then does not leak into steps on another, and each bias correction counts its own steps. Not for
-DeepSpeed, whose engine owns the only optimizer state.
+Momentum of one loss then does not leak into steps on another, and each bias correction counts its own steps. It is not
+for DeepSpeed, whose engine owns the only optimizer state, and not a second optimizer of PyTorch: the schedule and the
+checkpoint of transformers know one.
 """
 
 from collections import defaultdict
@@ -22,17 +23,18 @@ class OwnMoments:
         self.entered = False
 
     def enter(self, optimizer: torch.optim.Optimizer) -> None:
+        """Puts these moments into use, before the update."""
         self._swap(optimizer)
         self.entered = True
 
     def leave(self, optimizer: torch.optim.Optimizer) -> None:
-        """Does nothing where `enter` was not called."""
+        """Puts the optimizer's own moments back, after the update; does nothing where `enter` was not called."""
         if self.entered:
             self._swap(optimizer)
             self.entered = False
 
     def save(self, optimizer: torch.optim.Optimizer, checkpoint: Path) -> None:
-        """Nothing where no update has used it yet."""
+        """Writes the moments into a checkpoint; no file where no update has used them yet."""
         if not self.resting:
             return
         found = {
@@ -43,7 +45,7 @@ class OwnMoments:
         save_file(found, checkpoint / FILE)
 
     def load(self, optimizer: torch.optim.Optimizer, checkpoint: Path) -> None:
-        """Undo `save`."""
+        """Undoes `save`."""
         self.resting = defaultdict(dict)
         if not (checkpoint / FILE).exists():
             return

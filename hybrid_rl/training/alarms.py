@@ -1,7 +1,7 @@
-"""Alarms over a run's metrics, the count of skipped updates, and the room left on the disk. Loads no torch.
+"""Alarms over a run's metrics, the count of skipped updates, and the room left on the disk. This file loads no torch.
 
 An alarm is judged from the metrics line of each update, which is the same on every rank; so all of them stop together.
-All thresholds are our choice, see conf/guards/.
+All thresholds are our choice; conf/guards/ has them.
 """
 
 import math
@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from hybrid_rl.config.guards import GuardSettings, LowAlarm
+from hybrid_rl.config.guards import Alarm, GuardSettings, LowAlarm
 from hybrid_rl.errors import SettingsError
 
 _WINDOW = 32  # updates of one kind whose norms a new one is held against
@@ -36,15 +36,17 @@ class Began:
 
 @dataclass(frozen=True)
 class AlarmRule:
+    """What one alarm looks at, and the words of its message."""
+
     alarm: str
     metric: str
-    """Its key on the metrics line."""
+    """The key on the metrics line."""
     finding: str
-    """In words, with {value} and {percent}."""
+    """The finding in words, with {value}, {percent} and {slow} to be filled in."""
     remedy: str
 
 
-_WATCHES = (
+_RULES = (
     AlarmRule(
         "truncated",
         "truncated_rate",
@@ -91,21 +93,21 @@ _WATCHES = (
 
 
 class Guards:
-    """Fed with every update of a run; its state is part of a checkpoint."""
+    """The alarms of one run, fed with every update; their state is part of a checkpoint."""
 
     def __init__(self, settings: GuardSettings) -> None:
         self.settings = settings
         self.on: list[str] = []
-        """Alarms on, by the values of the last update."""
+        """The alarms that are on, by the values of the last update."""
         self.skips = 0
-        """Updates skipped in a row."""
+        """The number of updates skipped in a row."""
         self._begun: set[str] = set()
         self._beyond: dict[str, int] = {}
         self._norms: dict[str, list[float]] = {}
         self._seconds: list[float] = []
 
     def skip(self, step: int, finding: str, batch: Path) -> None:
-        """Count an update that is not taken, or raise GuardError where the settings want no more of them."""
+        """Counts an update that is not taken; raises GuardError where the settings want no more of them."""
         where = f"{finding}; its batch is in {batch}"
         way_out = "lower the learning rate, or try hardware.precision=float32"
         if self.settings.non_finite == "stop":
@@ -131,36 +133,35 @@ class Guards:
             self.skips = 0
         self.on = []
         began = []
-        for watch in _WATCHES:
-            value = self._value(watch, line)
-            if value is None:
-                continue
-            limit = getattr(self.settings, watch.alarm)
-            low = isinstance(limit, LowAlarm)
-            threshold = limit.below if low else limit.above
-            beyond = value < threshold if low else value > threshold
-            beyond = beyond or not math.isfinite(value)
-            count = self._beyond[watch.alarm] = (
-                self._beyond.get(watch.alarm, 0) + 1 if beyond else 0
-            )
-            if count < limit.steps or limit.action == "ignore":
-                self._begun.discard(watch.alarm)
-                continue
-            self.on.append(watch.alarm)
-            if watch.alarm in self._begun:
-                continue
-            self._begun.add(watch.alarm)
-            found = watch.finding.format(
-                value=f"{value:.3g}",
-                percent=f"{value:.0%}",
-                slow=self._slow(seconds, verifier_seconds),
-            )
-            span = f"step {line['step']}" + (f", for {count} updates in a row" if count > 1 else "")
-            name = f"guards.{watch.alarm}.{'below' if low else 'above'} = {threshold:g}"
-            message = f"{name}: at {span}, {found}; {watch.remedy}"
-            began.append(Began(line["step"], watch.alarm, value, message, limit.action == "stop"))
+        slow = self._slow(seconds, verifier_seconds)
+        for rule in _RULES:
+            value = self._value(rule, line)
+            alarm = None if value is None else self._judge(rule, line["step"], value, slow)
+            if alarm is not None:
+                began.append(alarm)
         self._remember(line, seconds)
         return began
+
+    def _judge(self, rule: AlarmRule, step: int, value: float, slow: str) -> Began | None:
+        """The alarm of one rule, if it begins with this value; counts the value, and notes whether the alarm is on."""
+        limit: LowAlarm | Alarm = getattr(self.settings, rule.alarm)
+        if isinstance(limit, LowAlarm):
+            name, threshold, beyond = "below", limit.below, value < limit.below
+        else:
+            name, threshold, beyond = "above", limit.above, value > limit.above
+        beyond = beyond or not math.isfinite(value)
+        count = self._beyond[rule.alarm] = self._beyond.get(rule.alarm, 0) + 1 if beyond else 0
+        if count < limit.steps or limit.action == "ignore":
+            self._begun.discard(rule.alarm)
+            return None
+        self.on.append(rule.alarm)
+        if rule.alarm in self._begun:
+            return None
+        self._begun.add(rule.alarm)
+        found = rule.finding.format(value=f"{value:.3g}", percent=f"{value:.0%}", slow=slow)
+        span = f"step {step}" + (f", for {count} updates in a row" if count > 1 else "")
+        message = f"guards.{rule.alarm}.{name} = {threshold:g}: at {span}, {found}; {rule.remedy}"
+        return Began(step, rule.alarm, value, message, limit.action == "stop")
 
     def disk(self, step: int, free: int, checkpoint: int) -> list[Began]:
         """The alarm of the disk, if it begins. `free` and `checkpoint`, an estimate of its size, in bytes."""
@@ -179,7 +180,7 @@ class Guards:
         return [Began(step, "disk", free / 1e9, message, limit.action == "stop")]
 
     def state_dict(self) -> dict[str, Any]:
-        """All that decides what later updates raise; the clock is left out."""
+        """All that decides which alarms later updates raise; the clock is left out."""
         return {
             "begun": sorted(self._begun),
             "skips": self.skips,
@@ -188,27 +189,28 @@ class Guards:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Undoes `state_dict`."""
         self._begun = set(state["begun"])
         self.skips = state["skips"]
         self._beyond = dict(state["beyond"])
         self._norms = {kind: list(norms) for kind, norms in state["norms"].items()}
 
-    def _value(self, watch: AlarmRule, line: Mapping[str, Any]) -> float | None:
-        """None where this update says nothing of it."""
-        if watch.alarm == "grad_norm":
+    def _value(self, rule: AlarmRule, line: Mapping[str, Any]) -> float | None:
+        """The value that the rule looks at; None where this update says nothing of it."""
+        if rule.alarm == "grad_norm":
             norm, before = line.get("grad_norm"), self._norms.get(line["kind"], [])
             usual = median(before) if len(before) >= _FEWEST else 0.0
             if norm is None or not math.isfinite(norm):  # guards.non_finite speaks of it
                 return None
             return norm / usual if usual > 0 else None
-        if watch.metric.startswith("outcome/"):
+        if rule.metric.startswith("outcome/"):
             # An outcome that did not occur has no key.
-            return line.get(watch.metric, 0.0) if line["kind"] == "rl" else None
-        value: float | None = line.get(watch.metric)
+            return line.get(rule.metric, 0.0) if line["kind"] == "rl" else None
+        value: float | None = line.get(rule.metric)
         return value
 
     def _slow(self, seconds: float, verifier_seconds: float) -> str:
-        """How much longer the update took for it; empty where it was fast."""
+        """How much longer the update took because of the verifier, in words; empty where that was fast."""
         if verifier_seconds < 1:
             return ""
         text = (
@@ -229,5 +231,5 @@ class Guards:
 
 
 def free_bytes(directory: Path) -> int:
-    """What an ordinary user may still write where `directory` is, or will be."""
+    """The bytes that an ordinary user may still write where `directory` is, or will be."""
     return shutil.disk_usage(next(p for p in (directory, *directory.parents) if p.exists())).free

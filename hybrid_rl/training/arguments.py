@@ -1,17 +1,17 @@
-"""TRL's configuration from ours. What is fixed here, the method and the trainer decide per update."""
+"""TRL's configuration made from ours. What is constant here, the method and the trainer decide per update."""
 
 from pathlib import Path
 
 from trl.trainer.grpo_config import GRPOConfig
 
-from hybrid_rl.config.batch import Batch
 from hybrid_rl.config.settings import Settings
 
 
-def build(settings: Settings, batch: Batch) -> GRPOConfig:
+def build(settings: Settings) -> GRPOConfig:
     """TRL's configuration. With ZeRO-3 it must exist before the model is loaded."""
     train, rl, hardware = settings.train, settings.train.rl, settings.hardware
-    # A method that never samples still has to pass TRL's check of groups; its rows are cut by `supervised` alone.
+    batch = settings.batch
+    # A method that never samples still has to pass TRL's check of groups; its rows are cut by `demonstrations` alone.
     samples = settings.group_size is not None
     return GRPOConfig(
         output_dir=str(Path(settings.run_dir) / "checkpoints"),
@@ -30,7 +30,7 @@ def build(settings: Settings, batch: Batch) -> GRPOConfig:
         epsilon=rl.epsilon,
         epsilon_high=rl.epsilon_high,
         entropy_coef=rl.entropy_bonus,
-        beta=0.0,  # the reference is made from the loaded model, see lean_grpo.add_reference
+        beta=0.0,  # the reference is made from the loaded model, see add_reference
         ref_model_sync_steps=rl.ref_sync_steps or train.steps + 1,
         ref_model_mixup_alpha=1.0,
         learning_rate=rl.learning_rate,

@@ -1,7 +1,7 @@
 """The weights with the highest greedy accuracy on dev so far: RUN_DIR/best_model, and a copy in every checkpoint.
 
 A resume takes the checkpoint's copy: what was chosen later is chosen again, or was never to be. Test questions play no
-part. Of equals the earliest stays.
+part. Of equals the earliest stays. It knows neither how dev is evaluated nor the trainer whose weights it keeps.
 """
 
 import json
@@ -19,20 +19,22 @@ _MARK = "dev.json"
 _IN_CHECKPOINT = "best_model"
 
 
-class Best:
-    """`save` writes the model into a directory. All ranks call `consider` and `restore`, rank 0 `keep_with`."""
+class BestModel:
+    """The best weights of a run. All ranks call `consider` and `restore`, rank 0 `keep_with`."""
 
     def __init__(self, directory: Path, save: Callable[[Path], None]) -> None:
-        self.directory, self.save = directory, save
+        """`save` writes the model as it is into a directory; all ranks call it."""
+        self.directory = directory
+        self.save = save
 
     @property
     def step(self) -> int | None:
-        """Optimizer steps that the chosen weights had; None while there are none."""
+        """The number of optimizer steps that the chosen weights had; None while there are none."""
         path = self.directory / _MARK
         return int(json.loads(path.read_text())["step"]) if path.exists() else None
 
     def consider(self, step: int, accuracy: float) -> None:
-        """Keep the current weights if they are better on dev than all before."""
+        """Keeps the current weights if they are better on dev than all before."""
         if not self._is_better(accuracy):
             return
         new = self.directory.with_name(f"{self.directory.name}.new")
@@ -43,12 +45,12 @@ class Best:
         PartialState().wait_for_everyone()
 
     def keep_with(self, checkpoint: Path) -> None:
-        """Put a copy into a checkpoint that is being written: hard links, for the files are never written again."""
+        """Puts a copy into a checkpoint that is being written: hard links, for the files are never written again."""
         if self.step is not None:
             shutil.copytree(self.directory, checkpoint / _IN_CHECKPOINT, copy_function=_linked)
 
     def restore(self, checkpoint: Path | None) -> None:
-        """What was best when the checkpoint was written; nothing at the beginning of a run, None."""
+        """Brings back what was best when the checkpoint was written; None is the beginning of a run, and nothing."""
         if PartialState().is_main_process:
             shutil.rmtree(self.directory, ignore_errors=True)
             kept = None if checkpoint is None else checkpoint / _IN_CHECKPOINT
@@ -57,7 +59,7 @@ class Best:
         PartialState().wait_for_everyone()
 
     def _is_better(self, accuracy: float) -> bool:
-        """As rank 0 sees it: a verifier's clock could make ranks differ."""
+        """Whether rank 0 finds it better: a verifier's clock could make ranks differ."""
         mark = self.directory / _MARK
         decided = [
             not mark.exists() or accuracy > json.loads(mark.read_text())["greedy"]
@@ -69,7 +71,7 @@ class Best:
 
 
 def _replace(directory: Path, new: Path) -> None:
-    """A reader finds the old weights or the new ones, whole, but for the moment between two renames."""
+    """Puts `new` in place: a reader finds the old weights or the new ones, but for the moment between two renames."""
     old = directory.with_name(f"{directory.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if directory.exists():

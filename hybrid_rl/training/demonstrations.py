@@ -1,4 +1,4 @@
-"""SFT updates: how demonstrations become micro-batches, and their loss.
+"""Demonstrations in an SFT update: how they become micro-batches, and their loss.
 
 The loss is the mean over all supervised tokens of the global batch, however it is cut into micro-batches and ranks.
 Means of micro-batch means weigh short demonstrations more; an audit found published baselines to suffer from it
@@ -19,7 +19,7 @@ logits, and divides them by the sampling temperature, so that it is right at tem
 
 
 def rows(examples: Sequence[Example], end_id: int) -> list[Demonstration]:
-    """Prompts with the traces that follow them, each ended by `end_id`; raises ValueError where there is no trace."""
+    """The prompts with their traces, each ended by `end_id`. Raises ValueError for an example without one."""
     found = []
     for example in examples:
         if example.trace is None:
@@ -47,7 +47,7 @@ def collate(rows: Sequence[Demonstration], pad_id: int) -> dict[str, torch.Tenso
 def micro_batches(
     rows: Sequence[Demonstration], count: int, rank: int, world_size: int, pad_id: int
 ) -> list[dict[str, torch.Tensor]]:
-    """The share of `rank`, cut into exactly `count` micro-batches.
+    """The share of `rank` of all rows, cut into exactly `count` micro-batches.
 
     Where there are too few rows, a micro-batch is one row without a target: it keeps ranks in lock step and adds zero.
     """
@@ -65,11 +65,12 @@ def loss_sum(
     if head == "scoring":
         request = ScoringRequest(inputs["labels"], 0, 1.0, False, entropy_bonus != 0)
         log_probs, entropy = model(**_read(inputs), request=request)
-        return -log_probs.sum() - entropy_bonus * entropy.sum()
+        return _summed(log_probs, entropy, entropy_bonus)
     if head == "fused":
         output = model(**inputs, fused_lm_head=True)
-        return -output.log_probs.sum() - entropy_bonus * output.entropy.sum()
-    log_probs = model(**_read(inputs)).logits[:, :-1].float().log_softmax(-1)
+        return _summed(output.log_probs, output.entropy, entropy_bonus)
+    logits: torch.Tensor = model(**_read(inputs)).logits
+    log_probs = logits[:, :-1].float().log_softmax(-1)
     labels = inputs["labels"][:, 1:]
     counts = labels != IGNORED
     chosen = log_probs.gather(-1, labels.clamp(min=0).unsqueeze(-1)).squeeze(-1)
@@ -78,6 +79,10 @@ def loss_sum(
         entropy = -(log_probs.exp() * log_probs).sum(-1)
         total = total - entropy_bonus * (entropy * counts).sum()
     return total
+
+
+def _summed(log_probs: torch.Tensor, entropy: torch.Tensor, entropy_bonus: float) -> torch.Tensor:
+    return -log_probs.sum() - entropy_bonus * entropy.sum()
 
 
 def _read(inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class TrainingGuard:
-    """Of one trainer. All ranks make the same calls."""
+    """The guard of one trainer. All ranks make the same calls."""
 
     def __init__(
         self,
@@ -38,14 +38,16 @@ class TrainingGuard:
         model: torch.nn.Module,
         recorder: Recorder,
     ) -> None:
-        self.guards, self._directory = guards, RunDir(Path(settings.run_dir))
-        self._accelerator, self._recorder = accelerator, recorder
+        self.guards = guards
+        self._directory = RunDir(Path(settings.run_dir))
+        self._accelerator = accelerator
+        self._recorder = recorder
         self._first_checkpoint_bytes = checkpoint_bytes(model, settings)
         self._finite: Tensor | None = None
         self._skipped = False
 
     def loss(self, loss: Tensor) -> Tensor:
-        """Take note of a micro-batch's loss; what comes back is 0 where it is not finite, for sums over steps."""
+        """Takes note of a micro-batch's loss; what comes back is 0 where it is not finite, for sums over steps."""
         finite = torch.isfinite(loss)
         self._finite = finite if self._finite is None else self._finite & finite
         return torch.where(finite, loss, 0.0)
@@ -84,7 +86,6 @@ class TrainingGuard:
         """The metrics line with its alarms counted and without values that are no numbers; and the alarms that begin.
 
         Guards see those values too: a KL that is infinite, or NaN, is the worst of all.
-
         `seconds`: wall clock of the update; `verifier_seconds`: what of it was spent on waiting for the verifier.
         """
         if self._skipped:
@@ -104,12 +105,12 @@ class TrainingGuard:
         return self.guards.disk(step, free, last or self._first_checkpoint_bytes)
 
     def _last_checkpoint_bytes(self) -> int:
-        """0 where there is none."""
+        """The size of the newest complete checkpoint, in bytes; 0 where there is none."""
         found = checkpoints.complete(self._directory.checkpoints)
         return sum(path.stat().st_size for path in found[-1].rglob("*")) if found else 0
 
     def tell(self, began: list[Began]) -> None:
-        """Say so, once; raise GuardError where one stops the run."""
+        """Records and logs alarms that begin; raises GuardError where one of them stops the run."""
         if self._accelerator.is_main_process:
             for alarm in began:
                 said = {k: v for k, v in asdict(alarm).items() if k != "stops" and _is_json(v)}
@@ -122,7 +123,7 @@ class TrainingGuard:
 
 
 def checkpoint_bytes(model: torch.nn.Module, settings: Settings) -> int:
-    """About what the first checkpoint takes: weights, and Adam's two moments of those that are trained.
+    """Estimates the size of the first checkpoint: weights, and Adam's two moments of those that are trained.
 
     DeepSpeed has weights twice, as its own and as transformers', and a copy in float32 beside the moments. One more
     copy each for the best weights and a moving reference. A method's own moments come later, if at all.

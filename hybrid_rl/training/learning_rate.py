@@ -1,4 +1,4 @@
-"""The learning rate of an update, from its kind's own schedule. Pure."""
+"""The learning rate of an update follows the schedule of its kind. This file is pure."""
 
 import math
 
@@ -7,7 +7,10 @@ from hybrid_rl.types import Update
 
 
 def of_update(update: Update, step: int, train: TrainSettings) -> float:
-    """For optimizer step `step`, from 0: where the method gives no progress of its own, that of the whole run."""
+    """The rate of optimizer step `step`, from 0.
+
+    The position on the schedule is that of the whole run, unless the method gives one of its own.
+    """
     phase = train.sft if (update.schedule or update.kind) == "sft" else train.rl
     return learning_rate(
         phase, step / train.steps if update.schedule_position is None else update.schedule_position
@@ -15,7 +18,7 @@ def of_update(update: Update, step: int, train: TrainSettings) -> float:
 
 
 def learning_rate(phase: PhaseSettings, progress: float) -> float:
-    """At `progress` in [0, 1) of the phase: a linear rise from 0, then the schedule down to `floor` of the peak."""
+    """The rate at `progress` in [0, 1): a linear rise from 0, then the schedule down to `floor` of the peak."""
     if progress < phase.warmup:
         return phase.learning_rate * progress / phase.warmup
     if phase.schedule == "constant":

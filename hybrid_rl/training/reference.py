@@ -1,30 +1,42 @@
-"""Loads and saves the model and its tokenizer. Token ids and tensors stay with others.
+"""The reference model of the KL: a copy of the weights as loaded, which an update may renew.
 
-Weights come from safetensors or GGUF files only: pickled weights can run code when they are read.
+A reference that moves is part of every checkpoint; one that stays as loaded is not saved.
 """
 
+import copy
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import load_model as load_safetensors
 from safetensors.torch import save_model as save_safetensors
 from transformers import PreTrainedModel
 
+from hybrid_rl.config.settings import Settings
+
 REFERENCE_FILE = "reference.safetensors"
 
 
-def renew_reference(reference: PreTrainedModel | None, model: PreTrainedModel) -> None:
-    """Give the reference model of the KL the weights that `model` has now; None: there is none."""
-    if reference is not None:
-        reference.load_state_dict(model.state_dict())
+class Reference:
+    """The reference of one run, copied before anything is trained."""
 
+    def __init__(self, model: PreTrainedModel, settings: Settings) -> None:
+        # With adapters the base model, its adapters switched off, is the reference: nothing needs a copy.
+        needed = settings.train.rl.beta > 0 and not hasattr(model, "peft_config")
+        self.model: Any = copy.deepcopy(model) if needed else None
+        """None: there is no KL, or no copy is needed for it."""
+        self._moves = settings.moves_reference and needed
 
-def save_reference(reference: PreTrainedModel | None, checkpoint: Path) -> None:
-    """Keep the reference model of the KL with a checkpoint, where it does not stay as loaded; None: it does."""
-    if reference is not None:
-        save_safetensors(reference, str(checkpoint / REFERENCE_FILE))
+    def renew(self, model: PreTrainedModel) -> None:
+        """Takes over the weights that `model` has now, where the reference is one that moves."""
+        if self._moves:
+            self.model.load_state_dict(model.state_dict())
 
+    def save(self, checkpoint: Path) -> None:
+        """Keeps the reference with a checkpoint, where it does not stay as loaded."""
+        if self._moves:
+            save_safetensors(self.model, str(checkpoint / REFERENCE_FILE))
 
-def load_reference(reference: PreTrainedModel | None, checkpoint: Path) -> None:
-    """Undo `save_reference`."""
-    if reference is not None:
-        load_safetensors(reference, checkpoint / REFERENCE_FILE)
+    def load(self, checkpoint: Path) -> None:
+        """Undoes `save`."""
+        if self._moves:
+            load_safetensors(self.model, checkpoint / REFERENCE_FILE)

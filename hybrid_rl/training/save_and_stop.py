@@ -1,4 +1,4 @@
-"""Makes training end after the optimizer step in which a rank was asked to stop, with a checkpoint of it."""
+"""A callback that ends training after the optimizer step in which a rank was asked to stop, with a checkpoint of it."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from hybrid_rl.execution import stopping
 
 
 class SaveAndStop(TrainerCallback):
-    """All ranks agree on the step, though a signal reaches them at different moments, or only one of them."""
+    """The callback. All ranks agree on the step, though a signal reaches them at different moments, or only one."""
 
     def on_step_end(
         self,
@@ -24,7 +24,7 @@ class SaveAndStop(TrainerCallback):
 
 
 def asked_to_stop() -> bool:
-    """Whether any rank was; from then on all are. All ranks enter."""
+    """Whether any rank was asked to stop; from then on all are. All ranks enter."""
     state, number = PartialState(), stopping.requested() or 0
     if state.num_processes > 1:
         numbers = torch.tensor(number, device=state.device)

@@ -1,7 +1,7 @@
-"""Endless shuffled passes over the training set, addressed by position. Pure.
+"""Endless shuffled passes over the training set, addressed by position.
 
-There is one stream of questions and one of demonstrations. Rows follow from (seed, position) alone, so a
-resume at any position, in any epoch, continues exactly, and every rank sees the same rows.
+This file is pure. There is one stream of questions and one of demonstrations. Rows follow from (seed, position) alone,
+so a resume at any position, in any epoch, continues exactly, and every rank sees the same rows.
 """
 
 import random
@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 
 
 class Stream(Generic[Item]):
-    """Epoch e is the permutation of `items` that `random.Random(f"{seed}-{name}-{e}")` draws.
+    """A stream of `items`: epoch e is the permutation that `random.Random(f"{seed}-{name}-{e}")` draws.
 
     Raises ValueError when `items` is empty.
     """
@@ -23,7 +23,7 @@ class Stream(Generic[Item]):
         self.items = items
         self.key = f"{seed}-{name}"
         self.taken = 0
-        """How many items `following` has given out."""
+        """The number of items that `following` has given out."""
         self._epoch = -1
         self._order: list[int] = []
 
@@ -33,7 +33,7 @@ class Stream(Generic[Item]):
         return self.take(self.taken - count, count)
 
     def take(self, position: int, count: int) -> list[Item]:
-        """`count` items from `position` on; may run over the end of an epoch."""
+        """Returns `count` items from `position` on; they may run over the end of an epoch."""
         taken = []
         for index in range(position, position + count):
             epoch, row = divmod(index, len(self.items))

@@ -96,7 +96,7 @@ def test_every_allowed_field_is_passed_on(tmp_path: Path) -> None:
 
     given = {f"trl__{name}": value for name, value in VALUES.items()}
     settings = tiny.settings(tmp_path, **given)
-    built = arguments.build(settings, settings.batch)
+    built = arguments.build(settings)
     assert {name: getattr(built, name) for name in VALUES} == VALUES
 
 

@@ -3,21 +3,24 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hybrid_rl.config.eval import EvalSettings
+from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.evaluation import evaluate, rescore, scores, statistics
 from hybrid_rl.evaluation.scores import Answered, AnsweredQuestion, SetSummary
 from hybrid_rl.evaluation.statistics import Interval
 from hybrid_rl.models.sampling import Request, SamplingParams
+from hybrid_rl.models.vocabulary import Vocabulary
 from hybrid_rl.types import Example, Ids, Outcome, Verdict
 from hybrid_rl.verification.exact import Exact
 from hybrid_rl.verification.grader import Solution
-from tests.fakes import reward
+from tests.fakes import reward, tiny
 
 END = 0
 
@@ -64,7 +67,19 @@ class Script:
         return drawn
 
 
-def settings(**changes: Any) -> EvalSettings:
+class Letters:
+    """A tokenizer whose token ids are characters."""
+
+    def decode(self, token_ids: list[int]) -> str:
+        return "".join(map(chr, token_ids))
+
+
+@cache
+def composed() -> Settings:
+    return tiny.settings(Path("run"), seed=5, train__max_completion_tokens=8)
+
+
+def settings(**changes: Any) -> Settings:
     made = EvalSettings(
         name="test",
         sets=["hard"],
@@ -77,7 +92,7 @@ def settings(**changes: Any) -> EvalSettings:
         best=False,
         rescore=None,
     )
-    return made.model_copy(update=changes)
+    return composed().model_copy(update={"eval": made.model_copy(update=changes)})
 
 
 EXAMPLES = [
@@ -91,18 +106,12 @@ ANSWERS = {
 
 
 def run(out: Path | None, script: Script | None = None, **changes: Any) -> SetSummary:
-    found = evaluate.evaluate_sets(
-        {"hard": EXAMPLES},
-        script or Script(ANSWERS),
-        LastLetter(),  # type: ignore[arg-type]  # a fake
-        decode,
-        [END],
-        settings(**changes),
-        max_completion_tokens=8,
-        seed=5,
-        out=out,
-    )
-    return found["hard"]
+    return evaluation(script or Script(ANSWERS), **changes).of({"hard": EXAMPLES}, out)["hard"]
+
+
+def evaluation(script: Script, **changes: Any) -> evaluate.Evaluation:
+    vocabulary = Vocabulary(Letters(), [END])  # type: ignore[arg-type]  # a fake
+    return evaluate.Evaluation(settings(**changes), LastLetter(), vocabulary, script)  # type: ignore[arg-type]  # a fake
 
 
 def test_a_set_is_sampled_in_two_calls_with_its_own_settings() -> None:
@@ -205,17 +214,7 @@ def test_a_limit_takes_the_same_questions_whatever_their_number() -> None:
 
 def test_a_set_without_questions_is_refused() -> None:
     with pytest.raises(ValueError, match="evaluation set dev has no questions"):
-        evaluate.evaluate_sets(
-            {"dev": []},
-            Script({}),
-            LastLetter(),  # type: ignore[arg-type]  # a fake
-            decode,
-            [END],
-            settings(),
-            8,
-            0,
-            None,
-        )
+        evaluation(Script({})).of({"dev": []}, None)
 
 
 class Lenient(LastLetter):

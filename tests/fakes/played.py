@@ -20,6 +20,7 @@ from accelerate.state import AcceleratorState
 from hybrid_rl.config.composing import config_dir
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.execution import ranks
+from hybrid_rl.models.policy import Policy
 from hybrid_rl.models.sampling import Request, SamplingParams
 from hybrid_rl.tools.doctor import checks, trial
 from hybrid_rl.training.arguments import build
@@ -66,7 +67,7 @@ class Scripted:
     """
 
     def __init__(self, trainer: HybridTrainer) -> None:
-        self.trainer, self.real = trainer, trainer.sample
+        self.trainer, self.real = trainer, trainer.policy.sample
         self.asked: Counter[tuple[int, Ids]] = Counter()
 
     def __call__(self, request: Request, params: SamplingParams) -> list[Ids]:
@@ -90,24 +91,21 @@ def play(directory: Path, method: str, engine: str) -> dict[str, Any]:
     """What this rank knows of a run: kinds of updates, state of the method, its weights; on rank 0 metrics too."""
     made = settings(directory / f"{engine}-{method}", method, engine)
     AcceleratorState._reset_state()
-    arguments = build(made, made.batch)
+    arguments = build(made)
     arguments.save_strategy = "no"
     examples = [_in_lines(example) for example in tiny.examples(QUESTIONS)]
     instance = made.method_class(made.method, {e.id: e for e in examples}, made.seed, 6)
     recorder = tiny.Remember()
     trainer = HybridTrainer(
-        model=tiny.model(),
         args=arguments,
-        tokenizer=tiny.tokenizer(),
-        eos_ids=[1],
+        policy=Policy(tiny.model(), tiny.vocabulary(), made),
         method=instance,
         examples=examples,
         grader=LastEven(),
         settings=made,
-        batch=made.batch,
         recorder=recorder,
     )
-    trainer.attempt.sample = Scripted(trainer)
+    trainer.attempter.sample = Scripted(trainer)
     kinds: list[str] = []
     choose = instance.next_update
 

@@ -62,6 +62,7 @@ def unequal_wishes(rank: int, out: Path) -> dict[str, Any]:
     """
     import pytest
 
+    from hybrid_rl.recording.budget import UpdateCost
     from hybrid_rl.types import Attempt
     from tests.fakes import tiny
     from tests.fakes.vllm_server import Server
@@ -75,13 +76,14 @@ def unequal_wishes(rank: int, out: Path) -> dict[str, Any]:
     with Server().running() as server, pytest.MonkeyPatch.context() as patch:
         server.replace_nccl(patch)
         trainer, _ = tests.with_engine(out / "run", "vllm_server", server.port, processes=2)
-        trainer.attempt.params = tests.GREEDY
+        trainer.attempter.params = tests.GREEDY
 
         def completions() -> list[Any]:
-            return [[one.completion for one in trainer.attempt(wish)] for wish in wishes]
+            drawn = [trainer.attempter.attempt(UpdateCost(), wish) for wish in wishes]
+            return [[one.completion for one in rollouts] for rollouts in drawn]
 
         found, again = completions()
-        trainer.engine = None
+        trainer.policy.engine = None
         expected, expected_again = completions()
     return {
         "found": found,

@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 from hybrid_rl.config import loading
 from hybrid_rl.config.composing import config_dir, open_struct
 from hybrid_rl.config.settings import Settings
+from hybrid_rl.models.vocabulary import Vocabulary
 from hybrid_rl.types import Example, Trace, Verdict
 from hybrid_rl.verification.grader import Solution
 
@@ -44,6 +45,11 @@ def model(seed: int = 0) -> Qwen2ForCausalLM:
     made.generation_config.eos_token_id = 1
     made.generation_config.pad_token_id = 0
     return made
+
+
+def vocabulary() -> Vocabulary:
+    """The tokenizer, and `<end>` as the only token that ends a completion."""
+    return Vocabulary(tokenizer(), [1])
 
 
 def sharp_model() -> Qwen2ForCausalLM:
@@ -99,7 +105,7 @@ class Remember:
         self.metrics: list[dict[str, Any]] = []
         self.decisions: list[dict[str, Any]] = []
         self.rows: list[dict[str, Any]] = []
-        self.evaluated: list[int] = []
+        self.dev_lines: list[dict[str, Any]] = []
         self.alarms: list[Mapping[str, Any]] = []
 
     def update(self, metrics: dict[str, Any], decision: dict[str, Any]) -> None:
@@ -112,14 +118,24 @@ class Remember:
     def rollouts(self, step: int, rows: list[dict[str, Any]]) -> None:
         self.rows += rows
 
-    def checkpoint(self, directory: Path) -> None:
-        pass
+    def dev(self, step: int, line: Mapping[str, float]) -> None:
+        self.dev_lines.append({"step": step, **line})
+
+    def column(self, name: str) -> list[Any]:
+        return [line[name] for line in self.metrics]
+
+
+class OnDev:
+    """Stands in for a `DevEvaluation`; remembers the steps that it was called after."""
+
+    def __init__(self) -> None:
+        self.evaluated: list[int] = []
 
     def evaluate(self, step: int, axes: Mapping[str, float]) -> None:
         self.evaluated.append(step)
 
-    def column(self, name: str) -> list[Any]:
-        return [line[name] for line in self.metrics]
+    def keep_with(self, checkpoint: Path) -> None:
+        pass
 
 
 def settings(run_dir: Path, method: str = "grpo", **overrides: Any) -> Settings:

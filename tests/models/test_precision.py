@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from hybrid_rl.models import policy
+from hybrid_rl.models.policy import Policy
 from hybrid_rl.models.sampling import Request, SamplingParams
 from tests.fakes import tiny
 from tests.training.test_trainer import build, weights
@@ -36,19 +36,18 @@ def test_a_model_that_learned_nothing_answers_as_before(tmp_path: Path, own_deco
     )
     trainer.model.load_state_dict(tiny.sharp_model().state_dict())
     start = weights(trainer)
-    before = answers(trainer.sample)
+    before = answers(trainer.policy.sample)
     trainer.train()
     assert torch.allclose(weights(trainer), start, rtol=0, atol=1e-20)
-    assert answers(trainer.sample) == before
-    hardware, speed = trainer.settings.hardware, trainer.settings.speed
-    loaded = tiny.sharp_model()
+    assert answers(trainer.policy.sample) == before
 
-    def alone(request: Any, params: SamplingParams, precision: str = "bfloat16") -> Any:
-        given = hardware.model_copy(update={"precision": precision})
-        return policy.sample_alone(loaded, [1], 0, given, speed, request, params)
+    def alone(precision: str) -> Policy:
+        hardware = trainer.settings.hardware.model_copy(update={"precision": precision})
+        settings = trainer.settings.model_copy(update={"hardware": hardware})
+        return Policy(tiny.sharp_model(), tiny.vocabulary(), settings)
 
-    assert answers(alone) == before
-    assert answers(lambda request, params: alone(request, params, "float32")) != before
+    assert answers(alone("bfloat16").sample) == before
+    assert answers(alone("float32").sample) != before
 
 
 def test_deepspeed_rounds_the_weights(tmp_path: Path) -> None:
@@ -65,10 +64,9 @@ def test_deepspeed_rounds_the_weights(tmp_path: Path) -> None:
     start = [weight.clone() for weight in model.parameters()]
 
     def alone(given: Any, hardware: Any) -> Any:
-        params = SamplingParams(0.0, 1.0, 0, 8)
-        return policy.sample_alone(
-            given, [1], 0, hardware, settings.speed, Request(PROMPTS), params
-        )
+        rounding = settings.model_copy(update={"hardware": hardware})
+        policy = Policy(given, tiny.vocabulary(), rounding)
+        return policy.sample(Request(PROMPTS), SamplingParams(0.0, 1.0, 0, 8))
 
     plain = settings.hardware.model_copy(update={"precision": "float32"})
     assert alone(model, settings.hardware) == alone(rounded, plain)

@@ -55,7 +55,7 @@ def with_engine(
     changed = {"rollout": RolloutSettings.model_validate(rollout)}
     settings = trainer.settings.model_copy(update=changed)
     accelerator, tokenizer = trainer.accelerator, trainer.processing_class
-    trainer.engine = vllm.start_vllm(settings, trainer.model, tokenizer, accelerator, [1])
+    trainer.policy.engine = vllm.start_vllm(settings, trainer.model, tokenizer, accelerator, [1])
     return trainer, recorder
 
 
@@ -72,9 +72,9 @@ def test_greedy_completions_are_those_of_transformers(
     server: Server, tmp_path: Path, seeded: bool
 ) -> None:
     trainer, _ = with_engine(tmp_path, "vllm_server", server.port, seeded=seeded)
-    found = trainer.sample(ragged(), GREEDY)
-    trainer.engine = None
-    assert found == trainer.sample(ragged(), GREEDY)
+    found = trainer.policy.sample(ragged(), GREEDY)
+    trainer.policy.engine = None
+    assert found == trainer.policy.sample(ragged(), GREEDY)
     asked = [prompt for request in server.engine.prompts for prompt in request]
     assert sorted(asked) == sorted(map(list, ragged().prompts))
     assert len(server.engine.prompts) == (4 if seeded else 1)
@@ -88,9 +88,9 @@ def test_every_prompt_has_the_room_that_its_prefix_leaves(
     server: Server, tmp_path: Path, seeded: bool
 ) -> None:
     trainer, _ = with_engine(tmp_path, "vllm_server", server.port, seeded=seeded)
-    found = trainer.sample(LIMITED, GREEDY)
-    trainer.engine = None
-    assert found == trainer.sample(LIMITED, GREEDY)
+    found = trainer.policy.sample(LIMITED, GREEDY)
+    trainer.policy.engine = None
+    assert found == trainer.policy.sample(LIMITED, GREEDY)
     assert max(map(len, found[2:])) <= 3
     assert len(server.engine.prompts) == (4 if seeded else 3)
 
@@ -102,7 +102,7 @@ def test_equal_prompts_have_seeds_of_their_own_that_follow_the_run(
     draws = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        draws.append(trainer.sample(Request([(2, 3)] * 6), SAMPLED))
+        draws.append(trainer.policy.sample(Request([(2, 3)] * 6), SAMPLED))
     assert draws[0] == draws[1] != draws[2]
     assert len(set(draws[0])) > 1
     assert len(set(server.engine.seeds)) == 12
@@ -113,7 +113,7 @@ def test_every_method_samples_from_the_weights_it_trains(
     server: Server, tmp_path: Path, method: str
 ) -> None:
     trainer, recorder = with_engine(tmp_path, "vllm_server", server.port, method)
-    engine_sample, steps = trainer.engine.sample, []
+    engine_sample, steps = trainer.policy.engine.sample, []
 
     def sample(request: Any, params: Any, updates: int) -> Any:
         found = engine_sample(request, params, updates)
@@ -121,9 +121,9 @@ def test_every_method_samples_from_the_weights_it_trains(
         steps.append(updates)
         return found
 
-    trainer.engine.sample = sample
+    trainer.policy.engine.sample = sample
     trainer.train()
-    trainer.sample(Request([(2, 3)]), GREEDY)  # as the evaluation after training does
+    trainer.policy.sample(Request([(2, 3)]), GREEDY)  # as the evaluation after training does
     assert len(recorder.metrics) == 4
     assert server.engine.loads == len(set(steps))
     assert steps[-1] == 4
@@ -133,11 +133,11 @@ def test_weights_are_sent_after_an_sft_update_and_not_without_one(
     server: Server, tmp_path: Path
 ) -> None:
     trainer, _ = with_engine(tmp_path, "vllm_server", server.port, "sft")
-    trainer.sample(Request([(2, 3)]), GREEDY)
-    trainer.sample(Request([(4,)]), GREEDY)
+    trainer.policy.sample(Request([(2, 3)]), GREEDY)
+    trainer.policy.sample(Request([(4,)]), GREEDY)
     assert server.engine.loads == 1
     trainer.train()
-    trainer.sample(Request([(2, 3)]), GREEDY)
+    trainer.policy.sample(Request([(2, 3)]), GREEDY)
     assert server.engine.loads == 2
     assert server.calls.count("/reset_prefix_cache") == 2
 
@@ -168,16 +168,16 @@ def test_a_colocated_engine_samples_from_the_weights_it_trains(
 ) -> None:
     Colocated.replace_vllm(monkeypatch)
     trainer, recorder = with_engine(tmp_path, "vllm_colocate", gpu_memory=0.4)
-    llm = trainer.engine._generation.llm
+    llm = trainer.policy.engine._generation.llm
     assert llm.options["gpu_memory_utilization"] == 0.4
     longest = trainer.settings.data.max_prompt_tokens + 8
     assert llm.options["max_model_len"] == longest
     trainer.train()
-    found = trainer.sample(LIMITED, GREEDY)
+    found = trainer.policy.sample(LIMITED, GREEDY)
     assert torch.equal(flat(llm.model), flat(trainer.model))
     assert llm.cache_resets == 5  # before each of 4 rollouts, and the last call
-    trainer.engine = None
-    assert found == trainer.sample(LIMITED, GREEDY)
+    trainer.policy.engine = None
+    assert found == trainer.policy.sample(LIMITED, GREEDY)
     assert len(recorder.metrics) == 4
 
 
@@ -226,7 +226,7 @@ def test_a_server_that_refuses_is_told_with_its_words(server: Server, tmp_path: 
     with pytest.raises(
         EngineError, match=r"vLLM failed while generating \(Exception: Request failed: 400"
     ):
-        trainer.sample(Request([(2, 3)]), GREEDY)
+        trainer.policy.sample(Request([(2, 3)]), GREEDY)
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_a_server_that_hangs_ends_the_run_with_the_cause(
     trainer, _ = with_engine(tmp_path, "vllm_server", server.port, timeout_seconds=1.0)
     server.faults[path] = "hang"
     with pytest.raises(EngineError) as failed:
-        trainer.sample(Request([(2, 3)]), GREEDY)
+        trainer.policy.sample(Request([(2, 3)]), GREEDY)
     advice = ADVICE.format(tiny=loading.TINY, port=server.port)
     assert str(failed.value) == (
         f"rollout.timeout_seconds = 1: vLLM was still {doing} after that time; {advice},"

@@ -18,7 +18,8 @@ from hybrid_rl.config.model import LoraSettings
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.execution import launch
 from hybrid_rl.execution.supervise import supervise
-from hybrid_rl.models import vllm
+from hybrid_rl.models import policy
+from hybrid_rl.models.policy import TrainedPolicy
 from hybrid_rl.tools.doctor import checks, trial
 from hybrid_rl.training import demonstrations
 from hybrid_rl.training.trainer import HybridTrainer
@@ -139,7 +140,7 @@ def test_the_trial_starts_no_vllm(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     rollout = made.rollout.model_copy(update={"engine": "vllm_colocate"})
     made = made.model_copy(update={"rollout": rollout})
     asked: list[str] = []
-    monkeypatch.setattr(vllm, "start", lambda given, *_: asked.append(given.rollout.engine))
+    monkeypatch.setattr(policy, "start_vllm", lambda given, *_: asked.append(given.rollout.engine))
     trial.Trial(made, ["sft"], micro_batch=None)
     assert asked == ["transformers"]
     assert checks._facts(made)["generation"] == (
@@ -224,12 +225,12 @@ def test_wrong_tokens_are_found(
     precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of the right number: of each completion the second token is its first."""
-    whole = HybridTrainer.sample
+    whole = TrainedPolicy.sample
 
-    def repeating(self: Any, prompts: Any, how: Any) -> Any:
-        return [(*ids[:1], *ids[:1], *ids[2:]) for ids in whole(self, prompts, how)]
+    def repeating(self: Any, request: Any, params: Any) -> Any:
+        return [(*ids[:1], *ids[:1], *ids[2:]) for ids in whole(self, request, params)]
 
-    monkeypatch.setattr(HybridTrainer, "sample", repeating)
+    monkeypatch.setattr(TrainedPolicy, "sample", repeating)
     assert failed(of_one(tmp_path, precision=precision)) == {"generation, other ranks idle"}
 
 

@@ -69,7 +69,7 @@ def test_a_resume_with_own_moments_equals_the_uninterrupted_run(tmp_path: Path) 
     straight.train()
     again = built("b")
     torch.manual_seed(99)
-    again.resume(tmp_path / "a" / "checkpoints" / "checkpoint-3")
+    again.run(resume=tmp_path / "a" / "checkpoints" / "checkpoint-3")
     assert torch.equal(weights(again), weights(straight))
     # four RL updates in one set of moments, two SFT updates in the other
     steps = {

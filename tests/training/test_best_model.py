@@ -11,11 +11,11 @@ from transformers import AutoModelForCausalLM
 
 from hybrid_rl import run
 from hybrid_rl.errors import SettingsError
-from hybrid_rl.evaluation import evaluator
+from hybrid_rl.evaluation.evaluator import Evaluator
 from hybrid_rl.evaluation.scores import SetSummary, read_summaries
 from hybrid_rl.recording.files import read_jsonl
 from hybrid_rl.recording.run_directory import RunDir
-from hybrid_rl.training.best_model import Best
+from hybrid_rl.training.best_model import BestModel
 from tests.conftest import Load
 from tests.runs.test_run import carried_out
 
@@ -33,7 +33,7 @@ class Weights:
 
 def test_the_highest_accuracy_wins_and_of_equals_the_earliest(tmp_path: Path) -> None:
     weights = Weights()
-    best = Best(tmp_path / "best_model", weights.save)
+    best = BestModel(tmp_path / "best_model", weights.save)
     assert best.step is None
     for step, accuracy in enumerate([0.2, 0.5, 0.4, 0.5, 0.1], start=1):
         weights.word = f"of step {step}"
@@ -45,7 +45,7 @@ def test_the_highest_accuracy_wins_and_of_equals_the_earliest(tmp_path: Path) ->
 
 def test_a_resume_has_what_was_best_at_its_checkpoint(tmp_path: Path) -> None:
     weights, checkpoint = Weights(), tmp_path / "checkpoint-2"
-    best = Best(tmp_path / "best_model", weights.save)
+    best = BestModel(tmp_path / "best_model", weights.save)
     checkpoint.mkdir()
     best.keep_with(checkpoint)
     first, weights.word = tmp_path / "checkpoint-4", "of step 3"
@@ -73,16 +73,16 @@ def test_a_run_evaluates_its_best_weights_and_a_resume_chooses_the_same(
     load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Accuracies on dev are made up, so that step 2 of 6 wins; what is evaluated at the end is real."""
-    measured = evaluator.Workbench.evaluate_dev
+    measured = Evaluator.dev
     made_up = {1: 0.1, 2: 0.8, 3: 0.3, 4: 0.2, 5: 0.5, 6: 0.8}
 
-    def evaluate_dev(self: evaluator.Workbench, step: int) -> SetSummary:
+    def dev(self: Evaluator, step: int) -> SetSummary:
         found = measured(self, step)
         assert found is not None
         object.__setattr__(found.greedy, "value", made_up[step])
         return found
 
-    monkeypatch.setattr(evaluator.Workbench, "evaluate_dev", evaluate_dev)
+    monkeypatch.setattr(Evaluator, "dev", dev)
     settings = load(
         "experiment=smoke", "method=sft", "train.steps=6", "train.eval_every=1", "train.save_every=2",
         "train.keep_checkpoints=9", "eval.best=true", "eval.sets=[easy]", "eval.before=false",

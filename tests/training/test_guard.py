@@ -91,7 +91,7 @@ def test_the_batch_of_a_broken_update_is_on_the_disk(tmp_path: Path) -> None:
     )
     rows = read_jsonl(path)
     assert [row["example_id"] for row in rows[::4]] == [
-        group.example.id for group in trainer._groups
+        group.example.id for group in trainer.now.groups
     ]
     assert all(row["step"] == 2 and row["target_ids"] for row in rows)
     assert torch.equal(weights(trainer), before[1][0])
@@ -129,7 +129,7 @@ def test_a_resumed_run_remembers_its_skips(tmp_path: Path) -> None:
     again, _ = build(tmp_path / "b", **options)
     break_gradient(again, 3)
     with pytest.raises(GuardError, match=r"^guards.max_skips = 1: at step 3"):
-        again.resume(tmp_path / "a" / "checkpoints" / "checkpoint-2")
+        again.run(resume=tmp_path / "a" / "checkpoints" / "checkpoint-2")
 
 
 def test_a_hopeless_length_limit_is_said_once(
@@ -191,7 +191,7 @@ def test_the_next_checkpoint_is_as_large_as_the_last(tmp_path: Path, best: bool)
     options = {"train__save_every": 2, "train__eval_every": 2, "guards__disk__every": 1}
     trainer, _ = build(tmp_path, eval__best=best, **options)
     told: list[int] = []
-    trainer.watch.guards.disk = lambda step, free, checkpoint: told.append(checkpoint) or []
+    trainer.guard.guards.disk = lambda step, free, checkpoint: told.append(checkpoint) or []
     trainer.train()
     parameters = sum(weight.numel() for weight in trainer.model.parameters())
     assert told[0] == 4 * parameters * (4 if best else 3)
@@ -231,7 +231,7 @@ def test_a_verifier_storm_ends_and_is_told(load: Any, tmp_path: Path) -> None:
     )
     trainer, recorder = build(tmp_path, train__steps=2)
     with Grader(settings.reward) as grader:
-        trainer.attempt.grader = grader
+        trainer.attempter.grader = grader
         trainer.train()
     line = recorder.metrics[0]
     assert line["outcome/timeout"] + line.get("outcome/truncated", 0.0) == pytest.approx(1)

@@ -48,7 +48,7 @@ The head's 14 x 32 weights have full rank: such a gradient is zero exactly where
 def branched_update(run_dir: Path, **speed: bool) -> tuple[set[Ids], list[Read]]:
     """The contexts of one update on branched groups, and what training read, from its beginning."""
     trainer, _ = build(run_dir, "bread", in_lines(4), train__steps=1, **speed)
-    trainer.attempt.grader = OnlyGuided()  # type: ignore[assignment] - a fake of what is used
+    trainer.attempter.grader = OnlyGuided()  # type: ignore[assignment] - a fake of what is used
     calls: list[Any] = []
 
     def see(module: Any, args: Any, kwargs: Any, output: Any) -> None:
@@ -61,8 +61,8 @@ def branched_update(run_dir: Path, **speed: bool) -> tuple[set[Ids], list[Read]]
 
     trainer.model.base_model.register_forward_hook(see, with_kwargs=True)
     trainer.train()
-    assert [group.note["outcome"] for group in trainer._groups] == ["anchor"] * 4
-    contexts = {group.example.prompt_ids + group.prefix for group in trainer._groups}
+    assert [group.note["outcome"] for group in trainer.now.groups] == ["anchor"] * 4
+    contexts = {group.example.prompt_ids + group.prefix for group in trainer.now.groups}
     reads = [
         (tuple(row[seen].tolist()), gradient[seen])
         for ids, mask, output in calls

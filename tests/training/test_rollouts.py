@@ -3,10 +3,21 @@
 from collections.abc import Sequence
 
 from hybrid_rl.models.sampling import Request, SamplingParams
+from hybrid_rl.models.vocabulary import Vocabulary
+from hybrid_rl.recording.budget import UpdateCost
 from hybrid_rl.training.rollouts import Attempter
 from hybrid_rl.types import Attempt, Ids
 from hybrid_rl.verification.grader import Solution
 from tests.fakes import tiny
+
+
+class Numbers:
+    """A tokenizer that writes token ids as they are."""
+
+    eos_token_id = 1
+
+    def decode(self, token_ids: list[int]) -> str:
+        return " ".join(map(str, token_ids))
 
 
 class Kept(tiny.EvenGrader):
@@ -15,6 +26,10 @@ class Kept(tiny.EvenGrader):
     def __init__(self) -> None:
         super().__init__()
         self.graded: list[Solution] = []
+        self.early: list[Solution] = []
+
+    def verify_early(self, solution: Solution) -> None:
+        self.early.append(solution)
 
     def grade(self, solutions: Sequence[Solution]) -> list[object]:
         self.graded += solutions
@@ -24,7 +39,6 @@ class Kept(tiny.EvenGrader):
 def test_what_is_verified_early_is_what_is_graded() -> None:
     """With the prefix in front, cut at the room that it leaves, and by the attempt's own place among all."""
     example = tiny.examples(1)[0]
-    early: list[Solution] = []
     drawn: list[Ids] = [(5, 6, 1), (7, 8, 9)]
 
     def sample(request: Request, params: SamplingParams) -> list[Ids]:
@@ -35,18 +49,11 @@ def test_what_is_verified_early_is_what_is_graded() -> None:
         return drawn
 
     grader = Kept()
-    attempt = Attempter(
-        sample=sample,
-        params=SamplingParams(1.0, 1.0, 0, 5),
-        grader=grader,
-        decode=lambda ids: " ".join(map(str, ids)),
-        eos_ids=[1],
-        end_id=1,
-        verify_early=early.append,
-    )
+    params, vocabulary = SamplingParams(1.0, 1.0, 0, 5), Vocabulary(Numbers(), [1])
+    attempter = Attempter(sample, params, grader, vocabulary, early=True)
     given = Attempt(example, completion=(4, 1))
-    attempt([Attempt(example), given, Attempt(example, prefix=(2, 3))])
+    attempter.attempt(UpdateCost(), [Attempt(example), given, Attempt(example, prefix=(2, 3))])
     first, _, branched = grader.graded
-    assert early == [branched, first]
+    assert grader.early == [branched, first]
     assert branched == Solution(example.answer, "2 3 7 8 9", truncated=True)
     assert first == Solution(example.answer, "5 6", truncated=False)

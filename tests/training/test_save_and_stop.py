@@ -33,30 +33,30 @@ def saved(directory: Path) -> list[str]:
     return [path.name for path in checkpoints.complete(directory / "checkpoints")]
 
 
-def go_on(directory: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, tiny.Remember]:
+def go_on(directory: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, tiny.OnDev]:
     monkeypatch.setattr(stopping, "_requested", None)
-    trainer, recorder = built(directory)
-    trainer.resume(checkpoints.complete(directory / "checkpoints")[-1])
-    return weights(trainer), recorder
+    trainer, _ = built(directory)
+    on_dev = tiny.OnDev()
+    trainer.run(on_dev, checkpoints.complete(directory / "checkpoints")[-1])
+    return weights(trainer), on_dev
 
 
 def test_asked_before_an_evaluation_it_saves_and_a_resume_evaluates(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    straight, expected = built(tmp_path / "straight")
-    straight.train()
+    straight, _ = built(tmp_path / "straight")
+    expected, on_dev = tiny.OnDev(), tiny.OnDev()
+    straight.run(expected)
     assert expected.evaluated == [2, 4]
     trainer, recorder = built(tmp_path / "cut")
-    charge = trainer._charge
 
-    def asked() -> float:
-        if trainer.state.global_step == 2:
+    def asked(metrics: dict[str, Any], decision: dict[str, Any]) -> None:
+        if metrics["step"] == 2:
             stopping.request(SIGTERM)
-        return charge()
 
-    monkeypatch.setattr(trainer, "_charge", asked)
-    trainer.train()
-    assert (recorder.evaluated, saved(tmp_path / "cut")) == ([], ["checkpoint-2"])
+    monkeypatch.setattr(recorder, "update", asked)
+    trainer.run(on_dev)
+    assert (on_dev.evaluated, saved(tmp_path / "cut")) == ([], ["checkpoint-2"])
     found, again = go_on(tmp_path / "cut", monkeypatch)
     assert again.evaluated == expected.evaluated
     assert found.equal(weights(straight))
@@ -65,15 +65,14 @@ def test_asked_before_an_evaluation_it_saves_and_a_resume_evaluates(
 def test_asked_during_an_evaluation_it_saves_that_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trainer, recorder = built(tmp_path)
-    evaluate = recorder.evaluate
+    class Asked(tiny.OnDev):
+        def evaluate(self, step: int, axes: Mapping[str, float]) -> None:
+            super().evaluate(step, axes)
+            stopping.request(SIGTERM)
 
-    def asked(step: int, axes: Mapping[str, float]) -> None:
-        evaluate(step, axes)
-        stopping.request(SIGTERM)
-
-    recorder.evaluate = asked  # type: ignore[method-assign]
-    trainer.train()
-    assert (recorder.evaluated, saved(tmp_path)) == ([2], ["checkpoint-2"])
+    trainer, _ = built(tmp_path)
+    on_dev = Asked()
+    trainer.run(on_dev)
+    assert (on_dev.evaluated, saved(tmp_path)) == ([2], ["checkpoint-2"])
     _, again = go_on(tmp_path, monkeypatch)
     assert again.evaluated == [4]

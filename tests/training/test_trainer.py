@@ -13,6 +13,7 @@ from datasets import Dataset
 from transformers import TrainerCallback
 
 from hybrid_rl.methods.base import Method
+from hybrid_rl.models.policy import Policy
 from hybrid_rl.training import arguments
 from hybrid_rl.training.streams import Stream
 from hybrid_rl.training.trainer import HybridTrainer
@@ -50,15 +51,12 @@ def build(
         settings.method, {e.id: e for e in rows}, settings.seed, settings.train.steps
     )
     trainer = HybridTrainer(
-        model=tiny.model(),
-        args=arguments.build(settings, settings.batch),
-        tokenizer=tiny.tokenizer(),
-        eos_ids=[1],
+        args=arguments.build(settings),
+        policy=Policy(tiny.model(), tiny.vocabulary(), settings),
         method=made,
         examples=rows,
         grader=tiny.EvenGrader(),
         settings=settings,
-        batch=settings.batch,
         recorder=recorder,
     )
     return trainer, recorder
@@ -116,7 +114,7 @@ def _configured(settings: Any) -> set[str]:
     original = arguments.GRPOConfig
     try:
         arguments.GRPOConfig = lambda **options: seen.update(options)
-        arguments.build(settings, settings.batch)
+        arguments.build(settings)
     finally:
         arguments.GRPOConfig = original
     return set(seen)
@@ -256,11 +254,10 @@ def test_rl_without_a_group_size_is_refused_in_words(tmp_path: Path) -> None:
 
 def test_dev_is_evaluated_once_more_when_training_ends(tmp_path: Path) -> None:
     for every, limit, evaluated in ((3, None, [3, 4]), (2, None, [2, 4]), (3, 60, [2])):
-        trainer, recorder = build(
-            tmp_path, "sft", train__eval_every=every, budget__trained_tokens=limit
-        )
-        trainer.train()
-        assert recorder.evaluated == evaluated
+        trainer, _ = build(tmp_path, "sft", train__eval_every=every, budget__trained_tokens=limit)
+        on_dev = tiny.OnDev()
+        trainer.run(on_dev)
+        assert on_dev.evaluated == evaluated
 
 
 MOVING_REFERENCE = {"train__rl__beta": 0.1, "train__rl__ref_sync_steps": 2}
@@ -294,7 +291,7 @@ def test_resume_equals_the_uninterrupted_run(
     again, again_record = build(tmp_path / "b", method, tiny.examples(10), **options)
     random.seed(99)
     torch.manual_seed(99)
-    again.resume(tmp_path / "a" / "checkpoints" / "checkpoint-3")
+    again.run(resume=tmp_path / "a" / "checkpoints" / "checkpoint-3")
     volatile = {"wall_seconds", "device_seconds"}
     for ours, theirs in zip(again_record.metrics, straight_record.metrics[3:], strict=True):
         assert {k: v for k, v in ours.items() if k not in volatile} == {

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -186,9 +186,10 @@ def watch(trainer: Any) -> Clock:
     )
     batches = trainer._generate_and_score_completions
     trainer._generate_and_score_completions = clock.part("trl", batches)
-    if hasattr(trainer, "attempt"):
-        attempt = trainer.attempt
-        attempt.decode = clock.part("text", attempt.decode)
+    if hasattr(trainer, "attempter"):
+        attempt, tokenizer = trainer.attempter, trainer.processing_class
+        tokenizer.decode = clock.part("text", tokenizer.decode)
+        attempt.vocabulary = replace(attempt.vocabulary, tokenizer=tokenizer)
         trainer.rollout_func = clock.part("ours", trainer.rollout_func)
         trainer.get_batch_samples = clock.part("ours", trainer.get_batch_samples)
         trainer._plan = clock.part("ours", trainer._plan)

@@ -12,14 +12,15 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 from trl import GRPOConfig, GRPOTrainer
 
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.data.encoding import encode
 from hybrid_rl.data.splits import load_questions
 from hybrid_rl.models import loading
-from hybrid_rl.models.sampling import text_of
+from hybrid_rl.models.policy import Policy
+from hybrid_rl.models.vocabulary import Vocabulary
 from hybrid_rl.recording import quiet
 from hybrid_rl.recording.progress import Progress
 from hybrid_rl.recording.recorder import RunRecorder
@@ -67,9 +68,8 @@ class Workload:
     """What both trainers start from."""
 
     settings: Settings
-    tokenizer: PreTrainedTokenizerBase
     model: PreTrainedModel
-    eos_ids: list[int]
+    vocabulary: Vocabulary
     examples: list[Example]
     grader: ArrangedGrader
     directory: Path
@@ -95,10 +95,10 @@ class Workload:
             settings.train.on_long_trace,
         )
         model = model or loading.load_model(settings.model)
-        eos_ids = loading.eos_token_ids(settings.model, tokenizer, model)
+        vocabulary = Vocabulary(tokenizer, loading.eos_token_ids(settings.model, tokenizer, model))
         arranged = ArrangedGrader(grader, settings.group_size or 1, mixed_share)
         rows = list(examples.train)
-        return cls(settings, tokenizer, model, eos_ids, rows, arranged, Path(settings.run_dir))
+        return cls(settings, model, vocabulary, rows, arranged, Path(settings.run_dir))
 
     def ours(self) -> HybridTrainer:
         settings = self.settings
@@ -107,18 +107,14 @@ class Workload:
         )
         directory = RunDir(self.directory / "ours")
         progress = Progress(settings.train.steps)
-        workbench: Any = None  # evaluates on dev, which a benchmark does not
         return HybridTrainer(
-            model=copy.deepcopy(self.model),
-            args=arguments.build(settings, settings.batch),
-            tokenizer=self.tokenizer,
-            eos_ids=self.eos_ids,
+            args=arguments.build(settings),
+            policy=Policy(copy.deepcopy(self.model), self.vocabulary, settings),
             method=method,
             examples=self.examples,
             grader=self.grader,  # grades and counts like one
             settings=settings,
-            batch=settings.batch,
-            recorder=RunRecorder(directory, Tracker(), progress, workbench),
+            recorder=RunRecorder(directory, Tracker(), progress),
         )
 
     def plain(self) -> GRPOTrainer:
@@ -127,8 +123,8 @@ class Workload:
             solutions = [
                 Solution(
                     gold,
-                    text_of(tuple(ids), self.tokenizer.decode, self.eos_ids),
-                    ids[-1] not in self.eos_ids,
+                    self.vocabulary.solution_text(tuple(ids)),
+                    not self.vocabulary.has_ended(tuple(ids)),
                 )
                 for gold, ids in zip(answer, completion_ids, strict=True)
             ]
@@ -139,7 +135,7 @@ class Workload:
             reward_funcs=[reward],
             args=GRPOConfig(**plain_options(self.settings, self.directory / "plain")),
             train_dataset=Dataset.from_list(self._rows()),
-            processing_class=self.tokenizer,
+            processing_class=self.vocabulary.tokenizer,
         )
 
     def _rows(self) -> list[dict[str, str]]:
@@ -147,8 +143,8 @@ class Workload:
         rows = []
         count = self.settings.train.steps * self.settings.train.prompts_per_step
         for example in Stream(self.examples, self.settings.seed, "questions").take(0, count):
-            prompt = str(self.tokenizer.decode(example.prompt_ids))
-            if tuple(self.tokenizer(text=prompt)["input_ids"]) != example.prompt_ids:
+            prompt = self.vocabulary.decode(example.prompt_ids)
+            if tuple(self.vocabulary.tokenizer(text=prompt)["input_ids"]) != example.prompt_ids:
                 raise ValueError(f"{example.id}: its prompt has other token ids as text")
             rows.append({"prompt": prompt, "answer": example.answer})
         return rows

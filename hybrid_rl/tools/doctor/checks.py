@@ -131,7 +131,7 @@ def _generation(trial: Trial, most: float) -> Check:
     """
     prompts = [example.prompt_ids for example in trial.examples]
     mine = prompts if PartialState().is_main_process else []
-    drawn = trial.trainer.sample(Request(mine), SamplingParams(0.0, 1.0, 0, _DRAWN))
+    drawn = trial.trainer.policy.sample(Request(mine), SamplingParams(0.0, 1.0, 0, _DRAWN))
     trial.plain.load(trial.after[-1])
     short, complete = 0.0, len(drawn) == len(mine)
     for prompt, ids in zip(mine, drawn, strict=False):
@@ -139,7 +139,7 @@ def _generation(trial: Trial, most: float) -> Check:
             log_probs = trial.plain.log_probs(prompt, ids)
         chosen = log_probs.gather(-1, torch.tensor([ids], device=log_probs.device).T)[:, 0]
         short = max(short, float((log_probs.max(-1).values - chosen).max()))
-        complete &= ids[-1] in trial.eos_ids or len(ids) == _DRAWN
+        complete &= trial.vocabulary.has_ended(ids) or len(ids) == _DRAWN
     shares = gather_object([(short, complete)])
     worst, whole = max(share[0] for share in shares), all(share[1] for share in shares)
     words = (

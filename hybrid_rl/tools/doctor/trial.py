@@ -9,7 +9,6 @@ import random
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -21,6 +20,9 @@ from hybrid_rl.config.train import BudgetSettings
 from hybrid_rl.methods.base import Method
 from hybrid_rl.methods.grpo import GrpoSettings
 from hybrid_rl.models import loading, upstream
+from hybrid_rl.models.policy import Policy
+from hybrid_rl.models.vocabulary import Vocabulary
+from hybrid_rl.recording.step_lines import Recorder
 from hybrid_rl.tools.doctor.plain_model import PlainModel, WeightedDemonstration
 from hybrid_rl.training.arguments import build
 from hybrid_rl.training.trainer import HybridTrainer
@@ -48,7 +50,7 @@ class Trial:
         self.kinds = kinds
         self.settings = _small(settings, len(kinds), micro_batch, max_grad_norm)
         upstream.forget_engine()  # each trial has a DeepSpeed configuration of its own
-        arguments = build(self.settings, self.settings.batch)
+        arguments = build(self.settings)
         arguments.save_strategy = "no"
         self.tokenizer = loading.load_tokenizer(settings.model)
         model = loading.load_model(self.settings.model)
@@ -60,20 +62,18 @@ class Trial:
         if not self.keeps_masters:
             self.unmoved = _unmoved(trained, settings.train.rl.learning_rate)
             model.float()  # what is lost to their rounding is told apart from what the engine does
-        self.eos_ids = loading.eos_token_ids(settings.model, self.tokenizer, model)
+        eos_ids = loading.eos_token_ids(settings.model, self.tokenizer, model)
+        self.vocabulary = Vocabulary(self.tokenizer, eos_ids)
         self.examples = _examples(self.tokenizer, 4 * settings.hardware.world_size)
         self.grader = _Grader()
         self.method = _Script(self.settings.method, self.examples, kinds)
         self.trainer = _Plain(
-            model=model,
             args=arguments,
-            tokenizer=self.tokenizer,
-            eos_ids=self.eos_ids,
+            policy=Policy(model, self.vocabulary, self.settings),
             method=self.method,
             examples=self.examples,
             grader=self.grader,
             settings=self.settings,
-            batch=self.settings.batch,
             recorder=_Silent(),
         )
         self.before: list[Weights] = []
@@ -96,15 +96,17 @@ class Trial:
     def rows(self, step: int) -> list[WeightedDemonstration]:
         """What step `step` learned from, on all ranks."""
         if self.kinds[step] == "sft":
-            pairs = [(e.prompt_ids, (*_trace(e), self.trainer.end_id)) for e in self.examples]
+            pairs = [(e.prompt_ids, (*_trace(e), self.vocabulary.end_id)) for e in self.examples]
             tokens = sum(len(target) for _, target in pairs)
             return [(*pair, 1 / tokens) for pair in pairs]
         by_id = {example.id: example for example in self.examples}
         asked = [by_id[name] for name in self.method.asked[step]]
         rows = []
         for example in asked:
-            targets = [(*ids, self.trainer.end_id) for ids in _completions(self.examples, example)]
-            rewards = [_reward(self.trainer.attempt.decode(ids[:-1])) for ids in targets]
+            targets = [
+                (*ids, self.vocabulary.end_id) for ids in _completions(self.examples, example)
+            ]
+            rewards = [_reward(self.vocabulary.decode(ids[:-1])) for ids in targets]
             mean = sum(rewards) / GROUP
             rows += [
                 (example.prompt_ids, ids, (reward - mean) / len(ids) / (GROUP * len(asked)))
@@ -260,16 +262,16 @@ class _Grader:
     def verify_early(self, solution: Solution) -> None: ...
 
 
-class _Silent:
+class _Silent(Recorder):
     """A recorder that keeps nothing."""
 
     def update(self, metrics: dict[str, Any], decision: dict[str, Any]) -> None: ...
 
+    def alarm(self, record: Mapping[str, Any]) -> None: ...
+
     def rollouts(self, step: int, rows: list[dict[str, Any]]) -> None: ...
 
-    def evaluate(self, step: int, axes: Mapping[str, float]) -> None: ...
-
-    def checkpoint(self, directory: Path) -> None: ...
+    def dev(self, step: int, line: Mapping[str, float]) -> None: ...
 
 
 def _reward(text: str) -> float:
@@ -321,6 +323,8 @@ def _small(
             "method_target": "hybrid_rl.methods.grpo.Grpo",
             "method": GrpoSettings(name="doctor", group_size=GROUP),
             "train": train.model_copy(update=changed),
+            # What is not finite is to fail the checks, not to end the trial.
+            "guards": settings.guards.model_copy(update={"non_finite": "skip", "max_skips": steps}),
             "budget": BudgetSettings(**dict.fromkeys(BudgetSettings.model_fields)),
             "hardware": settings.hardware.model_copy(update={"micro_batch": micro_batch}),
         }

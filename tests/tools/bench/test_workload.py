@@ -42,7 +42,7 @@ def test_plain_trl_computes_in_the_dtype_and_on_the_device_of_ours(
 ) -> None:
     monkeypatch.setattr(arguments, "GRPOConfig", dict)
     settings = composing.settings_of(presets.overrides(preset, None, typed), tmp_path)
-    ours: Any = arguments.build(settings, settings.batch)
+    ours: Any = arguments.build(settings)
     plain = plain_options(settings, tmp_path)
     same = ("use_cpu", "bf16", "activation_checkpointing", "per_device_train_batch_size")
     assert [plain[name] for name in same] == [ours[name] for name in same]

@@ -21,7 +21,7 @@ def train(
 ) -> tuple[Any, tiny.Remember, list[tuple[int, ...]]]:
     """A trained trainer, what it recorded, and the shapes of the ids that training gave its model."""
     trainer, recorder = build(run_dir, train__steps=3, **options)
-    trainer.attempt.grader = ArrangedGrader(tiny.EvenGrader(), 4, mixed_share)  # type: ignore[arg-type]
+    trainer.attempter.grader = ArrangedGrader(tiny.EvenGrader(), 4, mixed_share)  # type: ignore[arg-type]
     shapes: list[tuple[int, ...]] = []
 
     def see(module: Any, args: Any, kwargs: Any) -> None:
@@ -124,7 +124,7 @@ def test_an_update_without_any_advantage_still_moves_by_momentum(
     runs = []
     for name, value in (("plain", False), ("lean", True)):
         trainer, recorder = build(tmp_path / name, **options, **dict.fromkeys(OFF, value))
-        trainer.attempt.grader = First(tiny.EvenGrader(), 4, 1.0)  # type: ignore[arg-type]
+        trainer.attempter.grader = First(tiny.EvenGrader(), 4, 1.0)  # type: ignore[arg-type]
         trainer.train()
         assert recorder.column("grad_norm")[1:] == [0.0] * 3
         runs.append(weights(trainer))
@@ -142,10 +142,10 @@ def test_a_rank_fills_up_to_the_rows_of_the_fullest_rank(tmp_path: Path, loss: s
     """Ranks must run as many micro-steps with as many rows each; rows that fill up change nothing."""
     options = {"train__rl__loss": loss, "hardware__micro_batch": 4, "train__steps": 1}
     plain, plain_record = build(tmp_path / "plain", **options, **OFF)
-    plain.attempt.grader = ArrangedGrader(tiny.EvenGrader(), 4, 0.5)  # type: ignore[arg-type]
+    plain.attempter.grader = ArrangedGrader(tiny.EvenGrader(), 4, 0.5)  # type: ignore[arg-type]
     plain.train()
     lean, lean_record = build(tmp_path / "lean", **options, **dict.fromkeys(OFF, True))
-    lean.attempt.grader = ArrangedGrader(tiny.EvenGrader(), 4, 0.5)  # type: ignore[arg-type]
+    lean.attempter.grader = ArrangedGrader(tiny.EvenGrader(), 4, 0.5)  # type: ignore[arg-type]
     lean._lockstep = True
     lean._most_of_any_rank = lambda number: 3 if loss == "bnpo" else 11  # type: ignore[method-assign]
     cuts: list[list[int]] = []

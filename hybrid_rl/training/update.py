@@ -1,0 +1,73 @@
+"""The update that a trainer is in the middle of: what the method asked for, and what has become known of it since.
+
+It knows neither TRL nor the model. A new one begins with every optimizer step, and with every measured norm.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from accelerate import PartialState
+from accelerate.utils import broadcast_object_list, gather_object
+
+from hybrid_rl.recording import step_lines
+from hybrid_rl.recording.budget import Spent, UpdateCost
+from hybrid_rl.types import Demonstration, Example, Group, Result, Update
+
+
+@dataclass
+class UpdateInProgress:
+    """An update between the method's decision and the lines that tell of it."""
+
+    update: Update
+    cost: UpdateCost = field(default_factory=UpdateCost)
+    """The cost on this rank; once groups are shared, that of all ranks."""
+    groups: Sequence[Group] = ()
+    """The groups of this rank; none in an SFT update."""
+    results: list[Result] = field(default_factory=list)
+    """What every rank is told of all groups of all ranks, in rank order."""
+    rewards: list[float] = field(default_factory=list)
+    """The rewards of all rows trained on, of all ranks."""
+    demonstrations: Sequence[Demonstration] = ()
+    """The demonstrations of all ranks; none in an RL update."""
+    learning_rate: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+
+    def take_groups(self, groups: Sequence[Group], with_reference: bool) -> None:
+        """Counts what training on this rank's groups costs, and tells every rank of all groups, rewards and costs."""
+        self.groups = groups
+        for group in groups:
+            self.cost.train_on(group, with_reference)
+        rewards = [r.verdict.reward for g in groups for r in g.rollouts if g.trained]
+        shares = gather_object([([Result.of(group) for group in groups], rewards, self.cost)])
+        for rank, (their_results, their_rewards, cost) in enumerate(shares):
+            self.results += their_results
+            self.rewards += their_rewards
+            if rank != PartialState().process_index:  # one's own comes back as a copy
+                self.cost.add(cost)
+
+    def take_demonstrations(
+        self, examples: Sequence[Example], rows: Sequence[Demonstration]
+    ) -> None:
+        """Counts what learning from `rows`, the demonstrations of `examples`, costs."""
+        self.demonstrations = rows
+        self.cost.learn(examples, rows)
+
+    def charge(self, spent: Spent, parameters: int) -> float:
+        """Adds what this update cost to what the run has spent. Returns its seconds, by rank 0's clock on all ranks."""
+        seconds: float = broadcast_object_list([time.monotonic() - self.started])[0]
+        spent.clock(seconds, PartialState().num_processes)
+        spent.add(self.cost, parameters)
+        return seconds
+
+    @property
+    def trained(self) -> list[bool] | None:
+        """Whether each row of this rank is learned from; None, on every rank, where all rows of all ranks are."""
+        if all(result.trained for result in self.results):
+            return None
+        return [group.trained for group in self.groups for _ in group.rollouts]
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """What this update learns from on this rank, as token ids, for the file of a broken batch."""
+        return step_lines.trained_rows(self.groups, self.demonstrations)

@@ -1,0 +1,33 @@
+"""The doctor's trial under guards that speak: the checks go on, and find what is broken."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from hybrid_rl.tools.doctor import checks
+from hybrid_rl.training.trainer import HybridTrainer
+from tests.fakes import tiny
+
+pytestmark = pytest.mark.slow
+
+
+def test_an_alarm_during_the_trial_does_not_end_it(tmp_path: Path) -> None:
+    settings = tiny.settings(tmp_path, guards__entropy__below=100, guards__entropy__steps=1)
+    assert [check.name for check in checks.checks(settings) if not check.passed] == []
+
+
+def test_an_engine_whose_loss_is_not_finite_fails_its_checks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = HybridTrainer.compute_loss
+    monkeypatch.setattr(
+        HybridTrainer, "compute_loss", lambda *args, **kwargs: whole(*args, **kwargs) * math.nan
+    )
+    settings: Any = tiny.settings(tmp_path, guards__non_finite="skip")
+    failed = [check.name for check in checks.checks(settings) if not check.passed]
+    assert any(name.startswith("SFT") for name in failed)
+    assert any(name.startswith("RL") for name in failed)
