@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,8 @@ import pytest
 
 from hybrid_rl.config.eval import EvalSettings
 from hybrid_rl.config.settings import Settings
-from hybrid_rl.errors import SettingsError
-from hybrid_rl.evaluation import evaluate, rescore, scores, statistics
-from hybrid_rl.evaluation.scores import Answered, AnsweredQuestion, SetSummary
-from hybrid_rl.evaluation.statistics import Interval
+from hybrid_rl.evaluation import evaluate, scores, statistics
+from hybrid_rl.evaluation.scores import SetSummary
 from hybrid_rl.models.sampling import Request, SamplingParams
 from hybrid_rl.models.vocabulary import Vocabulary
 from hybrid_rl.types import Example, Ids, Outcome, Verdict
@@ -215,88 +212,3 @@ def test_a_limit_takes_the_same_questions_whatever_their_number() -> None:
 def test_a_set_without_questions_is_refused() -> None:
     with pytest.raises(ValueError, match="evaluation set dev has no questions"):
         evaluation(Script({})).of({"dev": []}, None)
-
-
-class Lenient(LastLetter):
-    """Takes what the other refuses: an answer without `#`."""
-
-    def _outcome(self, solution: Solution) -> Outcome:
-        return "correct" if "one" in solution.text else super()._outcome(solution)
-
-
-def test_saved_solutions_are_graded_again_without_sampling(tmp_path: Path) -> None:
-    first = run(tmp_path / "old" / "eval" / "after")
-    out = tmp_path / "new"
-    again = rescore.rescore(tmp_path / "old", ["hard"], Lenient(), out)["hard"]  # type: ignore[arg-type]  # a fake
-    assert again.avg is not None
-    assert again.avg.value == 0.5
-    assert again.unparseable_rate == 0
-    assert (again.greedy, again.completion_tokens_mean) == (
-        first.greedy,
-        first.completion_tokens_mean,
-    )
-    assert scores.read_summaries(out) == {"hard": again}
-    how = json.loads((out / "summary.json").read_text())
-    assert (how["samples"], how["temperature"], how["seed"]) == (4, 0.7, 5)
-    assert how["rescored_from"] == str(tmp_path / "old" / "eval" / "after")
-
-
-def test_grading_again_with_the_same_grader_changes_nothing(tmp_path: Path) -> None:
-    first = run(tmp_path / "eval" / "after")
-    again = rescore.rescore(tmp_path, ["hard"], LastLetter(), tmp_path / "new")  # type: ignore[arg-type]  # a fake
-    assert again == {"hard": first}
-
-
-def test_a_set_that_was_not_saved_cannot_be_graded_again(tmp_path: Path) -> None:
-    run(tmp_path / "eval" / "after")
-    with pytest.raises(SettingsError) as caught:
-        rescore.rescore(tmp_path, ["easy"], LastLetter(), None)  # type: ignore[arg-type]  # a fake
-    assert str(caught.value) == (
-        f"eval.sets = ['easy']: {tmp_path}/eval/after has no saved solutions of easy; choose from hard"
-    )
-
-
-def row(*votes: str | None) -> AnsweredQuestion:
-    """A question whose samples vote so."""
-    samples = [
-        Answered("", "correct" if vote == "correct" else "wrong", 1, False, vote) for vote in votes
-    ]
-    return AnsweredQuestion("id", None, "p", "a", samples[0], tuple(samples))
-
-
-@pytest.mark.parametrize(
-    ("votes", "right"),
-    [
-        (["correct", "x", "x"], False),
-        (["x", "correct", "correct"], True),
-        (["correct", "x"], True),
-        (["x", "correct"], False),
-        ([None, None, "correct"], True),
-        ([None, None], False),
-    ],
-)
-def test_the_majority_goes_to_the_answer_sampled_first_of_a_tie(
-    votes: list[str | None], right: bool
-) -> None:
-    assert row(*votes).majority_correct is right
-
-
-@pytest.mark.parametrize(
-    ("samples", "found"), [(0, []), (1, [1]), (6, [1, 2, 4, 6]), (8, [1, 2, 4, 8])]
-)
-def test_k_doubles_up_to_the_number_of_samples(samples: int, found: list[int]) -> None:
-    assert scores.ks(samples) == found
-
-
-def test_a_flat_summary_has_each_number_with_its_bounds() -> None:
-    summary = replace(run(None, samples=0), greedy=Interval(0.5, 0.25, 0.75))
-    assert summary.flat() == {
-        "questions": 2,
-        "greedy": 0.5,
-        "greedy_low": 0.25,
-        "greedy_high": 0.75,
-        "truncated_rate": 0.5,
-        "unparseable_rate": 0.0,
-        "timeout_rate": 0.0,
-        "completion_tokens_mean": 4.0,
-    }

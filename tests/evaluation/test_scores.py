@@ -1,0 +1,56 @@
+"""What graded solutions come to: votes, the k of pass@k, and the flat line of a summary."""
+
+from dataclasses import replace
+
+import pytest
+
+from hybrid_rl.evaluation import scores
+from hybrid_rl.evaluation.scores import Answered, AnsweredQuestion
+from hybrid_rl.evaluation.statistics import Interval
+from tests.evaluation.test_evaluate import run
+
+
+def row(*votes: str | None) -> AnsweredQuestion:
+    """A question whose samples vote so."""
+    samples = [
+        Answered("", "correct" if vote == "correct" else "wrong", 1, False, vote) for vote in votes
+    ]
+    return AnsweredQuestion("id", None, "p", "a", samples[0], tuple(samples))
+
+
+@pytest.mark.parametrize(
+    ("votes", "right"),
+    [
+        (["correct", "x", "x"], False),
+        (["x", "correct", "correct"], True),
+        (["correct", "x"], True),
+        (["x", "correct"], False),
+        ([None, None, "correct"], True),
+        ([None, None], False),
+    ],
+)
+def test_the_majority_goes_to_the_answer_sampled_first_of_a_tie(
+    votes: list[str | None], right: bool
+) -> None:
+    assert row(*votes).majority_correct is right
+
+
+@pytest.mark.parametrize(
+    ("samples", "found"), [(0, []), (1, [1]), (6, [1, 2, 4, 6]), (8, [1, 2, 4, 8])]
+)
+def test_k_doubles_up_to_the_number_of_samples(samples: int, found: list[int]) -> None:
+    assert scores.ks(samples) == found
+
+
+def test_a_flat_summary_has_each_number_with_its_bounds() -> None:
+    summary = replace(run(None, samples=0), greedy=Interval(0.5, 0.25, 0.75))
+    assert summary.flat() == {
+        "questions": 2,
+        "greedy": 0.5,
+        "greedy_low": 0.25,
+        "greedy_high": 0.75,
+        "truncated_rate": 0.5,
+        "unparseable_rate": 0.0,
+        "timeout_rate": 0.0,
+        "completion_tokens_mean": 4.0,
+    }
