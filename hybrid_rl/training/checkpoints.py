@@ -1,72 +1,18 @@
-"""Checkpoint folders: which one is complete, what ours adds to transformers' own, which old ones go.
+"""Checkpoint folders: which one is complete, what marks it so, and which old ones go.
 
 transformers writes weights, optimizer, schedule and RNG states of all ranks; `hybrid_state.json` holds the rest and is
-written last, by rename, so a folder without it was cut off while being saved and is never resumed from.
+written last, by rename, so a folder without it was cut off while being saved and is never resumed from. What is in that
+file is the subject of `position`; this one loads no torch.
 """
 
 import json
 import os
 import re
 import shutil
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hybrid_rl.methods.base import Method, MethodSettings
-from hybrid_rl.recording.budget import Spent
-from hybrid_rl.training.alarms import Guards
-from hybrid_rl.training.reference import Reference
-from hybrid_rl.training.streams import Stream
-from hybrid_rl.types import Example
-
 STATE_FILE = "hybrid_state.json"
-
-
-@dataclass
-class Position:
-    """Where a run stands, apart from what transformers saves; its parts are changed in place."""
-
-    questions: Stream[Example]
-    demonstrations: Stream[Example] | None
-    spent: Spent
-    method: Method[MethodSettings]
-    guards: Guards
-    reference: Reference
-    evaluation_due: bool = False
-    """Whether an evaluation on dev was left out on the way to a stop; a resume makes up for it."""
-
-    def save(self, checkpoint: Path, step: int) -> None:
-        """Adds our part to a checkpoint that transformers has written, and marks it complete."""
-        self.reference.save(checkpoint)
-        write_state(checkpoint, self.state_dict(step))
-
-    def load(self, checkpoint: Path) -> int:
-        """Goes back to where a run stood when `checkpoint` was saved. Returns how many optimizer steps that was."""
-        state = read_state(checkpoint)
-        self.load_state_dict(state)
-        self.reference.load(checkpoint)
-        step: int = state["step"]
-        return step
-
-    def state_dict(self, step: int) -> dict[str, Any]:
-        return {
-            "step": step,
-            "questions_taken": self.questions.taken,
-            "demonstrations_taken": self.demonstrations.taken if self.demonstrations else 0,
-            "spent": asdict(self.spent),
-            "method": self.method.state_dict(),
-            "guards": self.guards.state_dict(),
-            "evaluation_due": self.evaluation_due,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.questions.taken = state["questions_taken"]
-        if self.demonstrations is not None:
-            self.demonstrations.taken = state["demonstrations_taken"]
-        vars(self.spent).update(state["spent"])
-        self.method.load_state_dict(state["method"])
-        self.guards.load_state_dict(state["guards"])
-        self.evaluation_due = state["evaluation_due"]
 
 
 def complete(directory: Path) -> list[Path]:

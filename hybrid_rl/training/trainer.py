@@ -36,6 +36,7 @@ from hybrid_rl.training.dev_evaluation import DevEvaluation
 from hybrid_rl.training.guard import TrainingGuard
 from hybrid_rl.training.lean.trainer import LeanGrpoTrainer
 from hybrid_rl.training.learning_rate import of_update
+from hybrid_rl.training.position import Position
 from hybrid_rl.training.reference import Reference
 from hybrid_rl.training.save_and_stop import asked_to_stop
 from hybrid_rl.training.streams import Stream
@@ -70,7 +71,7 @@ class HybridTrainer(LeanGrpoTrainer):
         self.demonstrations = Stream(traced, settings.seed, "demonstrations") if traced else None
         guards = Guards(settings.guards)
         reference = Reference(policy.model, settings)
-        self._position = checkpoints.Position(
+        self._position = Position(
             self.questions, self.demonstrations, self.spent, method, guards, reference
         )
         self._own_moments = OwnMoments()
