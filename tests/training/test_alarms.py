@@ -6,7 +6,7 @@ import pytest
 
 from hybrid_rl.config.guards import GuardSettings
 from hybrid_rl.training.alarms import GuardError, Guards
-from tests.fakes.tiny import option
+from tests.fakes.presets import option
 
 QUIET = {
     "truncated_rate": 0.0,
