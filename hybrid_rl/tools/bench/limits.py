@@ -85,7 +85,7 @@ def needs(model: PreTrainedModel, work: Work, compute: torch.dtype) -> dict[str,
     }
 
 
-def _weights(model: PreTrainedModel) -> tuple[int, int]:
+def _weights(model: Any) -> tuple[int, int]:
     """The number of weights of the head, and of all else that every token meets."""
     head = model.get_output_embeddings().weight
     table = model.get_input_embeddings().weight

@@ -148,7 +148,8 @@ class Bench:
             passes=passes,
         )
         needed = limits.needs(workload.model, work, compute)
-        model = workload.model.to(device)
+        model = workload.model
+        torch.nn.Module.to(model, device)  # in place; transformers has no types for its own
         can = limits.ceilings(device, compute)
         one_token = limits.one_token_seconds(model, compute)
         least = limits.floors(needed, can, one_token, passes)

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from datasets import Dataset
 from transformers import PreTrainedModel
-from trl import GRPOConfig, GRPOTrainer
+from trl.trainer.grpo_config import GRPOConfig
+from trl.trainer.grpo_trainer import GRPOTrainer
 
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.data.encoding import encode
@@ -54,11 +55,11 @@ class ArrangedGrader:
         verdicts = self.grader.grade(solutions)
         if self.mixed_share is None:
             return verdicts
-        return [self._arranged(row) for row in range(len(verdicts))]
+        return [self._arranged(row, self.mixed_share) for row in range(len(verdicts))]
 
-    def _arranged(self, row: int) -> Verdict:
+    def _arranged(self, row: int, mixed_share: float) -> Verdict:
         group, member = divmod(row, self.group_size)
-        mixed = (group + 1) * self.mixed_share // 1 > group * self.mixed_share // 1
+        mixed = (group + 1) * mixed_share // 1 > group * mixed_share // 1
         right = mixed and member % 2 == 0
         return Verdict("correct", 1.0) if right else Verdict("wrong", 0.0)
 
@@ -199,4 +200,6 @@ def random_model(like: PreTrainedModel, hidden: int, layers: int) -> PreTrainedM
     config.head_dim = hidden // config.num_attention_heads
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return type(like)(config).to(like.dtype)
+        made = type(like)(config)
+        torch.nn.Module.to(made, like.dtype)  # in place; transformers has no types for its own
+        return made

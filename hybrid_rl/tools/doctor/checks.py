@@ -1,4 +1,7 @@
-"""task=doctor: proves on this machine that an engine applies the gradients it is given. Takes about a minute."""
+"""The checks of task=doctor: whether an engine, on this machine, applies the gradients that it is given.
+
+They take about a minute. `trial` runs the engine, `plain_model` knows the true gradients.
+"""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -19,9 +22,9 @@ from hybrid_rl.reporting import closing_table
 from hybrid_rl.tools.doctor.trial import Trial
 
 TOLERANCE = {"float32": 1e-3, "bfloat16": 5e-2}
-"""Largest distance from the plain gradient, rounded alike, as a share of its norm: our choice. Seen with the tiny model
-on a CPU, in bfloat16: up to 0.016 by the order of additions, 0.04 with adapters under zero2; a mean of means is off by
-0.4, a lost micro-batch by 0.1 to 0.7."""
+"""The largest distance from the plain gradient, rounded alike, as a share of its norm: our choice. The tiny model on a
+CPU in bfloat16 showed up to 0.016 by the order of additions, and 0.04 with adapters under zero2; a mean of means is off
+by 0.4, a lost micro-batch by 0.1 to 0.7."""
 MASTERS = "updates are added up in float32"
 MICRO_BATCH = 2
 CLIPPED = 0.01
@@ -30,7 +33,7 @@ _DRAWN = 8  # tokens
 
 @dataclass(frozen=True)
 class Check:
-    """One finding; `found` says it in numbers."""
+    """A check with its result; `found` says in numbers what it found."""
 
     name: str
     passed: bool
@@ -38,13 +41,13 @@ class Check:
 
 
 def run_doctor(settings: Settings, directory: RunDir) -> bool:
-    """Whether all checks passed. All ranks enter; rank 0 shows them, and writes doctor.json."""
+    """Runs all checks and says whether they passed. All ranks enter; rank 0 shows them, and writes doctor.json."""
     found = list(checks(settings))
     passed = all(check.passed for check in found)
     if PartialState().is_main_process:
         facts = _facts(settings)
         rows = [(check.name, "pass" if check.passed else "FAIL", check.found) for check in found]
-        closing_table.show_checks(settings.hardware.name, facts, rows, verdict(found))
+        closing_table.show_checks(settings.hardware.name, facts, rows, advice(found))
         write_json(
             directory.path / "doctor.json",
             {"passed": passed, "machine": facts, "checks": [vars(check) for check in found]},
@@ -52,8 +55,8 @@ def run_doctor(settings: Settings, directory: RunDir) -> bool:
     return passed
 
 
-def verdict(found: Sequence[Check]) -> str:
-    """What follows from the checks, in a line."""
+def advice(found: Sequence[Check]) -> str:
+    """What the checks mean for the user, in a line."""
     failed = [check.name for check in found if not check.passed]
     if not failed:
         return "this engine can be trusted"
@@ -66,22 +69,19 @@ def verdict(found: Sequence[Check]) -> str:
 
 
 def checks(settings: Settings) -> Iterator[Check]:
-    """All of them, in order; the same on all ranks."""
+    """All checks in their order, which is the same on all ranks."""
     precision = "bfloat16" if settings.hardware.in_bfloat16 else "float32"
     most = TOLERANCE[precision]
     whole = Trial(settings, ["sft", "rl"], micro_batch=None)
     yield _masters(whole)
     for kind, off in zip(whole.kinds, whole.distances(), strict=True):
-        name = "SFT" if kind == "sft" else "RL"
-        yield Check(f"{name} gradient, one batch", off < most, _off(off))
+        yield Check(f"{kind.upper()} gradient, one batch", off < most, _off(off))
     cut = Trial(settings, ["sft", "rl", "rl", "sft"], MICRO_BATCH)
     count = cut.trainer.args.gradient_accumulation_steps
     windows = cut.distances()
-    for index, kind in enumerate(cut.kinds[:2]):
-        name = "SFT" if kind == "sft" else "RL"
-        yield Check(
-            f"{name} gradient, {count} micro-batches", windows[index] < most, _off(windows[index])
-        )
+    for kind, off in zip(cut.kinds[:2], windows[:2], strict=True):
+        name = f"{kind.upper()} gradient, {count} micro-batches"
+        yield Check(name, off < most, _off(off))
     for index in (1, 3):
         name = "RL after SFT" if index == 1 else "SFT after RL"
         yield Check(f"consecutive windows, {name}", windows[index] < most, _off(windows[index]))
@@ -96,7 +96,7 @@ def checks(settings: Settings) -> Iterator[Check]:
         true, read, applied = clipped.norms(index)
         right = abs(read / true - 1) < most and abs(applied / CLIPPED - 1) < most
         yield Check(
-            f"norm before clipping, {'SFT' if kind == 'sft' else 'RL'}",
+            f"norm before clipping, {kind.upper()}",
             right,
             f"read {read:.5g}, true {true:.5g}; clipped to {applied:.4g}, wanted {CLIPPED}",
         )
@@ -105,7 +105,7 @@ def checks(settings: Settings) -> Iterator[Check]:
 
 
 def _masters(trial: Trial) -> Check:
-    """Weights in fewer bits, without a copy in float32, lose what is small beside them."""
+    """Whether updates are added up in float32: weights in fewer bits lose what is small beside them."""
     if trial.keeps_masters:
         where = "in the weights" if trial.dtype == torch.float32 else "in DeepSpeed's own copy"
         return Check(MASTERS, True, where)
@@ -115,7 +115,10 @@ def _masters(trial: Trial) -> Check:
 
 
 def _same_weights(trial: Trial) -> Check:
-    """Those of the forward pass. ZeRO-3 has each but once: there, that they are what the optimizer has says more."""
+    """Whether all ranks compute with the same weights, and with those that the optimizer has.
+
+    The second says more under ZeRO-3, where each weight is but once.
+    """
     same = len(set(gather_object([trial.fingerprint()]))) == 1
     astray = max(gather_object([trial.off_masters()]))
     found = "equal, and what the optimizer has" if same else "they differ"
@@ -125,9 +128,9 @@ def _same_weights(trial: Trial) -> Check:
 
 
 def _generation(trial: Trial, most: float) -> Check:
-    """Greedy completions, with nothing to do for all ranks but the first: none may hang, and they must be right.
+    """Whether greedy completions are right where all ranks but the first have nothing to draw; none may hang.
 
-    Right: no token is more than `most` nats less likely than the likeliest, by a forward pass over the whole.
+    They are right where no token is more than `most` nats below the likeliest, by a forward pass over the whole.
     """
     prompts = [example.prompt_ids for example in trial.examples]
     mine = prompts if PartialState().is_main_process else []
@@ -149,7 +152,7 @@ def _generation(trial: Trial, most: float) -> Check:
 
 
 def _facts(settings: Settings) -> dict[str, str]:
-    """What this is about: versions, devices, memory, and what is known against them."""
+    """What the checks were made with: versions, devices, memory, and what is known against them."""
     hardware = settings.hardware
     described = environment.describe(Path.cwd())
     names = ["torch", "transformers", "trl", "accelerate", "deepspeed"]

@@ -1,14 +1,15 @@
-"""A scripted run of the real trainer whose every gradient is known, for `doctor`.
+"""A scripted run of the real trainer whose every gradient is known, for the doctor's checks.
 
-Over made-up questions of unequal lengths, with plain gradient descent in place of Adam: what an optimizer step took
-from the weights, divided by the learning rate, is the gradient that arrived. The true one comes from a plain copy of
-the model, row by row, rounded alike: in bfloat16 the distance to float32 is that of a defect.
+It trains on made-up questions of unequal lengths, with plain gradient descent in place of Adam: what an optimizer step
+took from the weights, divided by the learning rate, is the gradient that arrived. The true one comes from a plain copy
+of the model, row by row, rounded alike: in bfloat16 a defect is no larger than the distance to float32.
 """
 
 import random
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -24,6 +25,7 @@ from hybrid_rl.models.policy import Policy
 from hybrid_rl.models.vocabulary import Vocabulary
 from hybrid_rl.recording.step_lines import Recorder
 from hybrid_rl.tools.doctor.plain_model import PlainModel, WeightedDemonstration
+from hybrid_rl.training import demonstrations
 from hybrid_rl.training.arguments import build
 from hybrid_rl.training.trainer import HybridTrainer
 from hybrid_rl.types import Attempt, Attempts, Example, Group, Ids, Result, Trace, Update, Verdict
@@ -35,6 +37,7 @@ Weights = dict[str, torch.Tensor]
 RATE = 0.1
 GROUP = 4
 _LONGEST = 12  # tokens of a made-up solution
+_METHOD = GrpoSettings(name="doctor", group_size=GROUP)
 
 
 class Trial:
@@ -56,9 +59,9 @@ class Trial:
         model = loading.load_model(self.settings.model)
         trained = [weight for weight in model.parameters() if weight.requires_grad]
         self.dtype = trained[0].dtype
-        """Of what is trained, as loaded."""
+        """The type of the weights that are trained, as they were loaded."""
         self.unmoved = 0.0
-        """Share of the weights that Adam's usual step, the user's train.rl.learning_rate, leaves as they are."""
+        """The share of the weights that Adam's usual step, the user's train.rl.learning_rate, leaves as they are."""
         if not self.keeps_masters:
             self.unmoved = _unmoved(trained, settings.train.rl.learning_rate)
             model.float()  # what is lost to their rounding is told apart from what the engine does
@@ -66,7 +69,7 @@ class Trial:
         self.vocabulary = Vocabulary(self.tokenizer, eos_ids)
         self.examples = _examples(self.tokenizer, 4 * settings.hardware.world_size)
         self.grader = _Grader()
-        self.method = _Script(self.settings.method, self.examples, kinds)
+        self.method = _Script(_METHOD, self.examples, kinds)
         self.trainer = _Plain(
             args=arguments,
             policy=Policy(model, self.vocabulary, self.settings),
@@ -94,43 +97,39 @@ class Trial:
         return self.dtype == torch.float32 or self.settings.hardware.deepspeed is not None
 
     def rows(self, step: int) -> list[WeightedDemonstration]:
-        """What step `step` learned from, on all ranks."""
+        """What all ranks together learned from in step `step`."""
+        end_id = self.vocabulary.end_id
         if self.kinds[step] == "sft":
-            pairs = [(e.prompt_ids, (*_trace(e), self.vocabulary.end_id)) for e in self.examples]
-            tokens = sum(len(target) for _, target in pairs)
-            return [(*pair, 1 / tokens) for pair in pairs]
+            taught = demonstrations.rows(self.examples, end_id)
+            tokens = sum(len(row.target) for row in taught)
+            return [WeightedDemonstration(*row, 1 / tokens) for row in taught]
         by_id = {example.id: example for example in self.examples}
         asked = [by_id[name] for name in self.method.asked[step]]
-        rows = []
+        rows: list[WeightedDemonstration] = []
         for example in asked:
-            targets = [
-                (*ids, self.vocabulary.end_id) for ids in _completions(self.examples, example)
-            ]
+            targets = [(*ids, end_id) for ids in _completions(self.examples, example)]
             rewards = [_reward(self.vocabulary.decode(ids[:-1])) for ids in targets]
             mean = sum(rewards) / GROUP
-            rows += [
-                (example.prompt_ids, ids, (reward - mean) / len(ids) / (GROUP * len(asked)))
-                for ids, reward in zip(targets, rewards, strict=True)
-            ]
+            for ids, reward in zip(targets, rewards, strict=True):
+                share = (reward - mean) / len(ids) / (GROUP * len(asked))
+                rows.append(WeightedDemonstration(example.prompt_ids, ids, share))
         return rows
 
     def mean_of_means(self) -> list[WeightedDemonstration]:
-        """Step 0 with the mean of the means of micro-batches and ranks, as published code has it."""
-        ranks, count = (
-            self.settings.hardware.world_size,
-            self.trainer.args.gradient_accumulation_steps,
-        )
+        """The rows of step 0, weighed as published code does: by a mean of means of micro-batches and ranks."""
+        ranks = self.settings.hardware.world_size
+        count = self.trainer.args.gradient_accumulation_steps
         rows = self.rows(0)
         parts = [rows[rank::ranks][part::count] for rank in range(ranks) for part in range(count)]
         parts = [part for part in parts if part]
         return [
-            (context, target, 1 / sum(len(t) for _, t, _ in part) / len(parts))
+            replace(row, share=1 / sum(len(one.target) for one in part) / len(parts))
             for part in parts
-            for context, target, _ in part
+            for row in part
         ]
 
     def gradient(self, step: int, rows: Sequence[WeightedDemonstration]) -> torch.Tensor:
-        """Of a plain model with the weights before step `step`."""
+        """The gradient of a plain model that has the weights before step `step`."""
         self.plain.load(self.before[step])
         return self.plain.gradient(rows)
 
@@ -140,24 +139,25 @@ class Trial:
         return torch.cat([(before[name] - after[name]).flatten() / RATE for name in before])
 
     def distance(self, step: int, rows: Sequence[WeightedDemonstration]) -> float:
-        """Between what was applied and the gradient of `rows`, as a share of the norm of the latter."""
+        """How far what was applied is from the gradient of `rows`, as a share of the norm of the latter."""
         true = self.gradient(step, rows)
         return float((self.applied(step) - true).norm() / true.norm())
 
     def distances(self) -> list[float]:
+        """The distance of each step from the gradient that it should have applied."""
         return [self.distance(step, self.rows(step)) for step in range(len(self.kinds))]
 
     def norms(self, step: int) -> tuple[float, float, float]:
-        """The true one, the one that the method read, and that of what was applied."""
+        """Three norms of a step: the true one, the one that the method read, and that of what was applied."""
         true = float(self.gradient(step, self.rows(step)).norm())
         return true, self.method.norms[step], float(self.applied(step).norm())
 
     def fingerprint(self) -> int:
-        """Of the weights that this rank computes with, at the end: its own, or gathered where ZeRO-3 shards them."""
+        """A checksum of the weights that this rank computes with at the end, gathered where ZeRO-3 shards them."""
         return zlib.crc32(b"".join(_bytes(weight) for _, weight in sorted(self.own.items())))
 
     def off_masters(self) -> int:
-        """How many of them are not what the optimizer has, rounded."""
+        """How many tensors of this rank's weights are not the rounded ones of the optimizer."""
         masters = self.after[-1]
         return sum(
             not torch.equal(self.own[name], masters[name].to(self.own[name])) for name in masters
@@ -165,15 +165,16 @@ class Trial:
 
 
 class _Plain(HybridTrainer):
-    """Descends the gradient as it is."""
+    """A trainer that descends the gradient as it is."""
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        assert self.model is not None, "it was given one"
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=RATE)
         return self.optimizer
 
 
 class _WeightRecorder(TrainerCallback):
-    """Takes down the weights around every step."""
+    """A callback that takes down the weights before and after every step."""
 
     def __init__(self, trial: Trial) -> None:
         self.trial = trial
@@ -186,6 +187,7 @@ class _WeightRecorder(TrainerCallback):
 
 
 def _unmoved(weights: Sequence[torch.Tensor], rate: float) -> float:
+    """The share of the weights that a step of `rate` is too small to change."""
     same = sum(int((weight - rate == weight).sum()) for weight in weights)
     return same / sum(weight.numel() for weight in weights)
 
@@ -201,7 +203,7 @@ def _bytes(weight: torch.Tensor) -> bytes:
 
 
 def _gathered(weights: Sequence[torch.Tensor]) -> AbstractContextManager[None]:
-    """Within it each is whole, also where ZeRO-3 keeps a shard."""
+    """A context in which each of the weights is whole, also where ZeRO-3 keeps a shard of it."""
     if not any(hasattr(weight, "ds_id") for weight in weights):
         return nullcontext()
     import deepspeed  # noqa: PLC0415 - optional
@@ -211,7 +213,7 @@ def _gathered(weights: Sequence[torch.Tensor]) -> AbstractContextManager[None]:
 
 
 def _weights(trainer: HybridTrainer) -> Weights:
-    """Those that are trained, whole and in float32, also where the engine has parts or rounded copies of them."""
+    """The weights that are trained, whole and in float32, also where the engine has parts or rounded copies."""
     full: Any = torch.Tensor.detach
     if trainer.is_deepspeed_enabled:
         from deepspeed.utils import safe_get_full_fp32_param  # noqa: PLC0415 - optional
@@ -222,13 +224,14 @@ def _weights(trainer: HybridTrainer) -> Weights:
 
 
 class _Script(Method[GrpoSettings]):
-    """Given updates over given solutions; remembers what it is told."""
+    """A method that asks for given updates over given solutions, and remembers what it is told."""
 
     def __init__(
         self, settings: GrpoSettings, examples: Sequence[Example], kinds: Sequence[Kind]
     ) -> None:
         super().__init__(settings, {e.id: e for e in examples}, seed=0, steps=len(kinds))
-        self.all, self.kinds = examples, kinds
+        self.all = examples
+        self.kinds = kinds
         self.norms: list[float] = []
         self.asked: dict[int, list[str]] = {}
 
@@ -251,7 +254,7 @@ class _Script(Method[GrpoSettings]):
 
 
 class _Grader:
-    """Rewards that depend on the text alone."""
+    """A grader whose rewards depend on the text alone."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -275,6 +278,7 @@ class _Silent(Recorder):
 
 
 def _reward(text: str) -> float:
+    """One of five rewards from 0 to 1, by the checksum of the text."""
     return zlib.crc32(text.encode()) % 5 / 4
 
 
@@ -284,7 +288,7 @@ def _trace(example: Example) -> Ids:
 
 
 def _examples(tokenizer: PreTrainedTokenizerBase, count: int) -> list[Example]:
-    """Random tokens; solutions of 1 to 12 tokens, so that ranks and micro-batches differ in their numbers of them."""
+    """Questions of random tokens with solutions of 1 to 12, so that ranks and micro-batches differ in their tokens."""
     draw = random.Random(0)
     usable = [i for i in range(min(len(tokenizer), 1000)) if i not in tokenizer.all_special_ids]
     made = []
@@ -297,7 +301,7 @@ def _examples(tokenizer: PreTrainedTokenizerBase, count: int) -> list[Example]:
 
 
 def _completions(examples: Sequence[Example], example: Example) -> list[Ids]:
-    """The group of `example`: solutions of others."""
+    """The rollouts of the group of `example`, which are the solutions of other examples."""
     first = [e.id for e in examples].index(example.id)
     return [_trace(examples[(first * GROUP + k) % len(examples)]) for k in range(GROUP)]
 
@@ -305,7 +309,7 @@ def _completions(examples: Sequence[Example], example: Example) -> list[Ids]:
 def _small(
     settings: Settings, steps: int, micro_batch: int | None, max_grad_norm: float
 ) -> Settings:
-    """The user's engine and model, and nothing else of theirs."""
+    """Settings with the user's engine and model and nothing else of theirs: few steps of a loss that is known."""
     size, train = settings.hardware.world_size, settings.train
     plain = {"learning_rate": RATE, "schedule": "constant", "warmup": 0.0}
     loss = {"loss": "grpo", "scale_rewards": "none", "beta": 0.0, "entropy_bonus": 0.0}
@@ -321,7 +325,7 @@ def _small(
             "model": settings.model.model_copy(update={"lora": lora}),
             "rollout": settings.rollout.model_copy(update={"engine": "transformers"}),
             "method_target": "hybrid_rl.methods.grpo.Grpo",
-            "method": GrpoSettings(name="doctor", group_size=GROUP),
+            "method": _METHOD,
             "train": train.model_copy(update=changed),
             # What is not finite is to fail the checks, not to end the trial.
             "guards": settings.guards.model_copy(update={"non_finite": "skip", "max_skips": steps}),
