@@ -8,9 +8,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from hybrid_rl.tools.doctor import checks
+from hybrid_rl.models import policy
+from hybrid_rl.tools.doctor import checks, trial
 from hybrid_rl.training.trainer import HybridTrainer
 from tests.fakes import tiny
+from tests.tools.doctor.test_checks import of_one
 
 pytestmark = pytest.mark.slow
 
@@ -31,3 +33,16 @@ def test_an_engine_whose_loss_is_not_finite_fails_its_checks(
     failed = [check.name for check in checks.checks(settings) if not check.passed]
     assert any(name.startswith("SFT") for name in failed)
     assert any(name.startswith("RL") for name in failed)
+
+
+def test_the_trial_starts_no_vllm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = of_one(tmp_path)
+    rollout = made.rollout.model_copy(update={"engine": "vllm_colocate"})
+    made = made.model_copy(update={"rollout": rollout})
+    asked: list[str] = []
+    monkeypatch.setattr(policy, "start_vllm", lambda given, *_: asked.append(given.rollout.engine))
+    trial.Trial(made, ["sft"], micro_batch=None)
+    assert asked == ["transformers"]
+    assert checks._facts(made)["generation"] == (
+        "transformers; vllm_colocate is no part of these checks"
+    )
