@@ -53,8 +53,3 @@ def cut_after_eos(ids: Sequence[int], eos_ids: Sequence[int]) -> Ids:
         if token in eos_ids:
             return tuple(ids[: position + 1])
     return tuple(ids)
-
-
-def text_of(ids: Ids, decode: Callable[[Ids], str], eos_ids: Sequence[int]) -> str:
-    """The text of a solution, without the token that ended it."""
-    return decode(ids[:-1] if ids and ids[-1] in eos_ids else ids)

@@ -1,8 +1,8 @@
-"""What a sampler is asked for: the room of each prompt, and where a completion and its text end."""
+"""What a sampler is asked for: the room of each prompt, and where a completion ends."""
 
 import pytest
 
-from hybrid_rl.models.sampling import Request, SamplingParams, cut_after_eos, text_of
+from hybrid_rl.models.sampling import Request, SamplingParams, cut_after_eos
 
 PARAMS = SamplingParams(temperature=1.0, top_p=1.0, top_k=0, max_completion_tokens=6)
 
@@ -18,12 +18,3 @@ def test_a_completion_ends_with_its_first_end_token() -> None:
     assert cut_after_eos([5, 1, 0, 0], [1]) == (5, 1)
     assert cut_after_eos([5, 7, 9, 4], [1, 9]) == (5, 7, 9)
     assert cut_after_eos([5, 6], [1]) == (5, 6)
-
-
-def test_the_text_leaves_out_the_token_that_ended_it() -> None:
-    def decode(ids: tuple[int, ...]) -> str:
-        return " ".join(map(str, ids))
-
-    assert text_of((5, 6, 1), decode, [1]) == "5 6"
-    assert text_of((5, 1, 6), decode, [1]) == "5 1 6"
-    assert text_of((), decode, [1]) == ""

@@ -203,7 +203,8 @@ class _Head(torch.autograd.Function):
         expected = torch.linalg.vecdot(probabilities, logits, dim=1).unsqueeze(1)
         entropy = log_total - expected
         ctx.save_for_backward(hidden, weight, index, entropy, probabilities)
-        ctx.temperature, ctx.entropy_gradient = temperature, entropy_gradient
+        ctx.temperature = temperature
+        ctx.entropy_gradient = entropy_gradient
         if not entropy_gradient:
             ctx.mark_non_differentiable(entropy)
         return log_probs.squeeze(1), entropy.squeeze(1)

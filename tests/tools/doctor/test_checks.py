@@ -63,7 +63,7 @@ def test_a_mean_of_means_is_found(
             return loss
         tokens = int((inputs["labels"] != demonstrations.IGNORED).sum())
         parts = self.args.gradient_accumulation_steps
-        return loss * self._cost.trained_tokens / tokens / parts
+        return loss * self.now.cost.trained_tokens / tokens / parts
 
     monkeypatch.setattr(HybridTrainer, "compute_loss", of_means)
     assert failed(of_one(tmp_path, precision=precision)) >= {
