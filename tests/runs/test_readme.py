@@ -66,3 +66,11 @@ def test_the_make_targets_it_names_are_there_and_have_help() -> None:
         assert re.search(rf"^{target}:.*## ", makefile, re.MULTILINE), target
     assert "make test" in (ROOT / ".ci" / "run").read_text()
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_the_paths_that_contributing_names_are_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    paths = set(re.findall(r"`((?:\w+/)*\w+(?:\.py|\.md|\.toml|\.yaml|/))`", text))
+    assert {"pyproject.toml", "config/rules.py", "conf/method/"} <= paths
+    for path in paths:
+        assert (ROOT / path).exists() or (ROOT / "hybrid_rl" / path).exists(), path
