@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -56,31 +56,11 @@ def supervise(
     Where a launcher, submitit, handles its notice of a timeout or a preemption, that is SIGTERM to the processes; they
     have the same time to save before its handler is called, which may requeue the job and exit. Not once all is done.
     """
-    arrived: list[Arrived] = []
-    noticed: list[int] = []
     of_launcher = _handlers_of_launcher()
-    processes: list[subprocess.Popen[bytes]] = []
-    told: set[int] = set()
-
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        asked = signal.SIGTERM if number in of_launcher else number
-        arrived.append(Arrived(asked, time.monotonic()))
-        if number in of_launcher:
-            noticed.append(number)
-        elif is_repeated(arrived):
-            for process in processes:
-                signal_group(process.pid, signal.SIGKILL)
-        tell()
-
-    def tell() -> None:
-        for process in processes:
-            if process.pid not in told:
-                told.add(process.pid)
-                # Not to its children: a verifier is needed to end the step.
-                process.send_signal(arrived[0].number)
-
+    signals = _Signals(of_launcher)
+    processes = signals.processes
     previous = {
-        number: signal.signal(number, pass_on)
+        number: signal.signal(number, signals.pass_on)
         for number in {signal.SIGINT, signal.SIGTERM, *of_launcher}
     }
     try:
@@ -90,21 +70,52 @@ def supervise(
                     command, env=dict(environment), start_new_session=True, pass_fds=keep_open
                 )
             )
-        if arrived:
-            tell()  # who was being started when it came
-        ended = _until_all_end(processes, arrived, grace_seconds)
+        if signals.arrived:
+            signals.tell()  # who was being started when it came
+        ended = _until_all_end(processes, signals.arrived, grace_seconds)
     finally:
         for process in processes:
             signal_group(process.pid, signal.SIGKILL)
             process.wait()
         for number, handler in previous.items():
             signal.signal(number, handler)
-    if not noticed:
+    if not signals.noticed:
         return ended
     if all(process.returncode == 0 for process in processes):
         return Ended(0)
-    of_launcher[noticed[0]](noticed[0], None)
+    of_launcher[signals.noticed[0]](signals.noticed[0], None)
     return ended
+
+
+class _Signals:
+    """The signals that arrive while processes run; the first is passed on to each process once."""
+
+    def __init__(self, of_launcher: Container[int]) -> None:
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.arrived: list[Arrived] = []
+        self.noticed: list[int] = []
+        """Those of `arrived` by which the launcher gives notice."""
+        self._of_launcher = of_launcher
+        self._told: set[int] = set()
+
+    def pass_on(self, number: int, frame: FrameType | None) -> None:
+        """Takes a signal as its handler does; a repeated one kills."""
+        noticed = number in self._of_launcher
+        self.arrived.append(Arrived(signal.SIGTERM if noticed else number, time.monotonic()))
+        if noticed:
+            self.noticed.append(number)
+        elif is_repeated(self.arrived):
+            for process in self.processes:
+                signal_group(process.pid, signal.SIGKILL)
+        self.tell()
+
+    def tell(self) -> None:
+        """Sends the first signal to every process that has not had it."""
+        for process in self.processes:
+            if process.pid not in self._told:
+                self._told.add(process.pid)
+                # Not to its children: a verifier is needed to end the step.
+                process.send_signal(self.arrived[0].number)
 
 
 def _handlers_of_launcher() -> dict[int, Callable[[int, FrameType | None], Any]]:
