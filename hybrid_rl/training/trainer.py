@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.utils import gather_object
 from datasets import Dataset
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback
@@ -248,7 +247,7 @@ class HybridTrainer(LeanGrpoTrainer):
     # Before the optimizer's turn: is the step sound?
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """As TRL's; a loss that is not finite is noted and left out of the sum that is logged."""
+        """TRL's training step; a loss that is not finite is noted and left out of the sum that is logged."""
         return self.guard.loss(super().training_step(*args, **kwargs))
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> float:
@@ -274,9 +273,12 @@ class HybridTrainer(LeanGrpoTrainer):
         self._own_moments.leave(self._optimizer)
         now, step = self.now, self.state.global_step
         seconds = now.charge(self.spent, self.parameter_count)
-        rows = self._rollout_rows(step)
-        done = step_lines.Done(step, now.update, now.learning_rate, logs)
-        line = step_lines.metrics_line(done, now.results, now.rewards, now.cost, self.spent)
+        rows: list[dict[str, Any]] = []
+        if now.update.kind == "rl" and step % self.settings.train.rollouts_every == 0:
+            # TRL's advantages are those of all ranks, in rank order.
+            first, advantages = self._first_group, self._logs["advantages"]
+            rows = now.rollout_rows(step, first, self.vocabulary.decode, advantages)
+        line = now.metrics_line(step, logs, self.spent)
         line, alarms = self.guard.line(line, seconds, now.cost.verifier_seconds)
         if self.accelerator.is_main_process:
             self.recorder.update(line, step_lines.decision_line(step, now.update, now.results))
@@ -289,15 +291,6 @@ class HybridTrainer(LeanGrpoTrainer):
             self._evaluate_dev()
         if used_up:
             self.control.should_training_stop = self.control.should_save = True
-
-    def _rollout_rows(self, step: int) -> list[dict[str, Any]]:
-        if self.now.update.kind == "sft" or step % self.settings.train.rollouts_every:
-            return []
-        groups, decode = self.now.groups, self.vocabulary.decode
-        rows = list(step_lines.rollout_rows(step, groups, self._first_group, decode))
-        # TRL's advantages are those of all ranks, in the same order.
-        gathered = zip(gather_object(rows), self._logs["advantages"], strict=True)
-        return [row | {"advantage": advantage} for row, advantage in gathered]
 
     def _evaluate_dev(self) -> None:
         """Evaluates dev. On the way to a stop there is no time for it; a resume makes up for it."""
