@@ -16,9 +16,7 @@ import numpy.typing as npt
 
 Z = 1.959963984540054  # the normal distribution holds 95 % between -Z and Z
 RESAMPLES = 2000
-_EXACT = (
-    12  # changed questions up to which every pattern of signs is tried; 2**12 patterns are quick
-)
+_EXACT = 12  # changed questions up to which every pattern of signs is tried: 2**12 are quick
 _FLIPS = 10_000
 _CELLS = 4_000_000  # numbers held at once while resampling, 32 MB
 
@@ -72,7 +70,6 @@ def bootstrap_mean(
 
     A value lies in `bounds`. Where all questions agree a bootstrap has no width. Then the interval assumes that some
     questions of another kind were missed, as many as Wilson's interval allows when none was seen, at either bound.
-
     `scipy.stats.bootstrap` has the same percentiles, but not this case, nor runs that share questions (`over_seeds`).
     """
     questions = np.asarray(values, dtype=np.float64)
@@ -82,9 +79,7 @@ def bootstrap_mean(
     if np.ptp(questions) == 0:
         mean = float(questions[0])
         unseen = wilson(0, questions.size).high
-        return Interval(
-            mean, mean + unseen * (bounds[0] - mean), mean + unseen * (bounds[1] - mean)
-        )
+        return Interval(mean, *(mean + unseen * (bound - mean) for bound in bounds))
     generator = np.random.default_rng(seed)
     sums = [counts @ questions for counts in _draws(generator, questions.size)]
     return _percentiles(mean, np.concatenate(sums) / questions.size)
@@ -110,13 +105,10 @@ def chance_of_change(before: Sequence[float], after: Sequence[float], seed: int 
     changed = differences[differences != 0]
     if changed.size <= _EXACT:
         signs = np.array(list(product((-1.0, 1.0), repeat=changed.size)))
-        extra = 0
     else:
-        generator = np.random.default_rng(seed)
-        signs = generator.choice((-1.0, 1.0), size=(_FLIPS, changed.size))
-        extra = 1  # the change as it was is one of the flips
-    reached = np.abs(signs @ changed) >= abs(changed.sum()) - 1e-9
-    return float((reached.sum() + extra) / (len(signs) + extra))
+        drawn = np.random.default_rng(seed).choice((-1.0, 1.0), size=(_FLIPS, changed.size))
+        signs = np.vstack([np.ones(changed.size), drawn])  # the change as it was is one of them
+    return float((np.abs(signs @ changed) >= abs(changed.sum()) - 1e-9).mean())
 
 
 def over_seeds(values: Sequence[Sequence[float]], seed: int = 0) -> Interval:
@@ -156,8 +148,7 @@ def _counts(generator: np.random.Generator, rows: int, size: int) -> Array:
     """Returns `(rows, size)` counts: every row draws `size` times from `size` things."""
     # One bincount for all rows: each row counts in a range of its own.
     drawn = generator.integers(size, size=(rows, size)) + np.arange(rows)[:, None] * size
-    counts = np.bincount(drawn.ravel(), minlength=rows * size).reshape(rows, size)
-    return counts.astype(np.float64)
+    return np.bincount(drawn.ravel(), minlength=rows * size).reshape(rows, size).astype(np.float64)
 
 
 def _percentiles(value: float, means: Array) -> Interval:

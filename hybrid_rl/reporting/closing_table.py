@@ -10,8 +10,17 @@ from hybrid_rl.evaluation.statistics import Interval
 from hybrid_rl.reporting.markdown import between
 
 
-def closing_table(before: Mapping[str, SetSummary], after: Mapping[str, SetSummary]) -> Table:
-    """The accuracies before and after training, a row per set and measure; `before` may lack sets."""
+def show_results(
+    before: Mapping[str, SetSummary],
+    after: Mapping[str, SetSummary],
+    console: Console | None = None,
+) -> None:
+    """Prints the accuracies before and after training, a row per set and measure; `before` may lack sets.
+
+    It prints nothing where nothing was evaluated.
+    """
+    if not after:
+        return
     table = Table(title="accuracy, with 95 % intervals over questions", title_justify="left")
     for column in ("set", "questions", "measure", "before", "after"):
         table.add_column(column, justify="left" if column in ("set", "measure") else "right")
@@ -21,17 +30,7 @@ def closing_table(before: Mapping[str, SetSummary], after: Mapping[str, SetSumma
             head = ("", "") if index else (name, f"{summary.questions:,}")
             table.add_row(*head, measure, between(old.get(measure)), between(interval))
         table.add_section()
-    return table
-
-
-def show_results(
-    before: Mapping[str, SetSummary],
-    after: Mapping[str, SetSummary],
-    console: Console | None = None,
-) -> None:
-    """Prints the closing table; nothing where nothing was evaluated."""
-    if after:
-        (console or Console(highlight=False)).print(closing_table(before, after))
+    (console or Console(highlight=False)).print(table)
 
 
 def show_checks(
@@ -45,9 +44,8 @@ def show_checks(
     shown = console or Console(highlight=False)
     for name, value in facts.items():
         shown.print(f"{name:<22} {value}")
-    table = Table(title=f"checks of hardware={engine}", title_justify="left")
-    for column in ("check", "result", "found"):
-        table.add_column(column)
+    table = Table("check", "result", "found", title=f"checks of hardware={engine}")
+    table.title_justify = "left"
     for row in checks:
         table.add_row(*row)
     shown.print(table)
@@ -57,6 +55,10 @@ def show_checks(
 def _measures(summary: SetSummary) -> dict[str, Interval]:
     """Returns the accuracies of a set by the name of their measure, without those that need samples it lacks."""
     k = summary.samples
-    found = {"greedy": summary.greedy, f"avg@{k}": summary.avg, f"maj@{k}": summary.maj}
-    found[f"pass@{k}"] = summary.pass_at.get(k)
+    found = {
+        "greedy": summary.greedy,
+        f"avg@{k}": summary.avg,
+        f"maj@{k}": summary.maj,
+        f"pass@{k}": summary.pass_at.get(k),
+    }
     return {name: interval for name, interval in found.items() if interval is not None}

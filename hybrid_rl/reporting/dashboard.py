@@ -6,7 +6,6 @@ bring commands of their own.
 
 import argparse
 import importlib
-import json
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -29,9 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("view", nargs="?", choices=["wandb"], help="may be left out")
     parser.add_argument("--project", default="hybrid-rl", help="default: %(default)s")
     parser.add_argument("--entity", required=True, help="team or user")
-    parser.add_argument(
-        "--sets", nargs="+", default=["dev", "hard", "easy"], help="evaluation sets to show"
-    )
+    sets = ["dev", "hard", "easy"]
+    parser.add_argument("--sets", nargs="+", default=sets, help="evaluation sets to show")
     parser.add_argument("--json", action="store_true", help="print the workspace, send nothing")
     given = parser.parse_args(arguments)
     try:
@@ -41,8 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"wandb-workspaces cannot be imported ({error}); pip install 'hybrid-rl[dashboard]'"
         )
     # Their own serialisation has no public name.
-    as_json = given.json and json.loads(made._to_model().model_dump_json())
-    shown = json.dumps(as_json, indent=2) if given.json else str(made.save().url)
+    shown = made._to_model().model_dump_json(indent=2) if given.json else made.save().url
     sys.stdout.write(f"{shown}\n")
 
 
@@ -62,9 +59,10 @@ def workspace(entity: str, project: str, sets: Sequence[str]) -> Any:
         return workspaces.Section(name=name, panels=[*shown], is_open=is_open)
 
     curves = [lines(f"dev by {label}", ["eval/dev/greedy"], axis) for axis, label in _AXES.items()]
-    ends = [
-        panels.ScalarChart(title=f"{name}, greedy", metric=f"eval/{name}/greedy") for name in sets
-    ]
+    scalar, summary = panels.ScalarChart, panels.WeavePanelSummaryTable
+    ends = [scalar(title=f"{name}, greedy", metric=f"eval/{name}/greedy") for name in sets]
+    method = panels.LinePlot(title="method", x="step", metric_regex="method/.*")
+    tables = [summary(table_name=f"tables/{name}") for name in ("decisions", "rollouts")]
     update = ["loss", "grad_norm", "learning_rate", "is_rl"]
     sampled = ["reward_mean", "correct_mean", "zero_advantage_groups", "entropy"]
     sampled += ["completion_tokens_mean", "truncated_rate"]
@@ -75,19 +73,11 @@ def workspace(entity: str, project: str, sets: Sequence[str]) -> Any:
         name="hybrid-rl",
         sections=[
             section("Accuracy", [*curves, *ends], is_open=True),
-            section(
-                "Method", [panels.LinePlot(title="method", x="step", metric_regex="method/.*")]
-            ),
+            section("Method", [method]),
             section("Rollouts", [lines(name, [f"rollout/{name}"]) for name in sampled]),
             section("Update", [lines(name, [f"train/{name}"]) for name in update]),
             section("Budget", [lines(name, [f"budget/{name}"]) for name in spent]),
-            section(
-                "Tables",
-                [
-                    panels.WeavePanelSummaryTable(table_name=f"tables/{name}")
-                    for name in ("decisions", "rollouts")
-                ],
-            ),
+            section("Tables", tables),
         ],
         runset_settings=workspaces.RunsetSettings(groupby=[workspaces.Config("name")]),
     )

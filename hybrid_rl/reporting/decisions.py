@@ -38,10 +38,7 @@ def read_notes(directory: RunDir) -> Notes | None:
 
 
 def summary(lines: Sequence[Line], notes: Notes | None) -> list[str]:
-    """The decisions of a run by thirds of its steps, in Markdown.
-
-    It is empty where there was nothing to decide: no steps, or SFT alone.
-    """
+    """The decisions of a run by thirds of its steps, in Markdown; empty where it has no steps, or SFT alone."""
     if not any(line["groups"] for line in lines):
         return []
     thirds = _thirds(lines)
@@ -52,10 +49,8 @@ def summary(lines: Sequence[Line], notes: Notes | None) -> list[str]:
         ["groups with correct and wrong rollouts", *(_share(_mixed(part)) for part in thirds)],
         *_rows(thirds, notes or {}, "group"),
     ]
-    unlabelled = notes is None and any(
-        _noted(line, of) for line in lines for of in ("update", "group")
-    )
-    return table(columns, rows) + (["", UNLABELLED] if unlabelled else [])
+    noted = any(_noted(line, "update") or _noted(line, "group") for line in lines)
+    return table(columns, rows) + (["", UNLABELLED] if noted and notes is None else [])
 
 
 def panels(runs: Sequence[Sequence[Line]], notes: Notes) -> list[dict[str, Any]]:
@@ -68,14 +63,10 @@ def panels(runs: Sequence[Sequence[Line]], notes: Notes) -> list[dict[str, Any]]
         return []
     width = max(1, -(-last // BINS))
     bins: list[list[Line]] = [[] for _ in range(-(-last // width))]
-    for run in runs:
-        for line in run:
-            bins[(line["step"] - 1) // width].append(line)
+    for line in (line for run in runs for line in run):
+        bins[(line["step"] - 1) // width].append(line)
     steps = [round(width * (i + 0.5) + 0.5, 1) for i in range(len(bins))]
     return [{**panel, "steps": steps, "width": width} for panel in _panels(bins, notes)]
-
-
-# The table of one run.
 
 
 def _thirds(lines: Sequence[Line]) -> Parts:
@@ -112,9 +103,6 @@ def _share(facts: Sequence[bool]) -> str:
     return f"{sum(facts):,} of {len(facts):,} ({sum(facts) / len(facts):.0%})" if facts else "-"
 
 
-# The panels of an arm.
-
-
 def _panels(bins: Parts, notes: Notes) -> Iterator[dict[str, Any]]:
     if len({line["kind"] for part in bins for line in part}) == 2:
         yield _line("share of SFT updates", [_supervised(part) for part in bins], top=1)
@@ -133,12 +121,9 @@ def _note_panels(bins: Parts, notes: Notes, of: str) -> Iterator[dict[str, Any]]
         if not kinds or str in kinds:
             continue
         if note.kind == "share" and of == "group" and kinds != {bool}:
-            yield {
-                "kind": "heat",
-                "title": note.label,
-                "rows": ["none", *(f"to {(i + 1) / TENTHS:.0%}" for i in range(TENTHS))],
-                "values": [_heat(part, name) for part in bins],
-            }
+            rows = ["none", *(f"to {(i + 1) / TENTHS:.0%}" for i in range(TENTHS))]
+            heats = [_heat(part, name) for part in bins]
+            yield {"kind": "heat", "title": note.label, "rows": rows, "values": heats}
         else:
             yield _line(note.label, found, top=1 if note.kind == "share" else None)
 
@@ -150,17 +135,11 @@ def _line(title: str, found: Sequence[Sequence[float]], top: int | None) -> dict
 
 def _heat(part: Sequence[Line], name: str) -> list[float] | None:
     """The share of groups per row: those without the note, then by tenths of its value."""
-    groups = [group for line in part for group in line["groups"]]
-    if not groups:
+    shares = [group["note"].get(name) or 0.0 for line in part for group in line["groups"]]
+    if not shares:
         return None
-    counts = [0] * (TENTHS + 1)
-    for group in groups:
-        share = group["note"].get(name) or 0.0
-        counts[0 if share <= 0 else min(TENTHS, 1 + int(share * TENTHS - 1e-9))] += 1
-    return [round(count / len(groups), 4) for count in counts]
-
-
-# What both read from the lines.
+    rows = Counter(min(TENTHS, 1 + int(s * TENTHS - 1e-9)) if s > 0 else 0 for s in shares)
+    return [round(rows[row] / len(shares), 4) for row in range(TENTHS + 1)]
 
 
 def _supervised(part: Sequence[Line]) -> list[bool]:
@@ -174,11 +153,9 @@ def _mixed(part: Sequence[Line]) -> list[bool]:
 
 def _values(part: Sequence[Line], name: str, note: Note) -> list[Any]:
     """The values of a note; a list counts as all that is in it."""
-    found: list[Any] = []
-    for noted in (n for line in part for n in _noted(line, note.of)):
-        value = noted.get(name)
-        found += value if isinstance(value, list) else [] if value is None else [value]
-    return found
+    found = [noted[name] for line in part for noted in _noted(line, note.of) if name in noted]
+    lists = [one if isinstance(one, list) else [one] for one in found if one is not None]
+    return [value for values in lists for value in values]
 
 
 def _noted(line: Line, of: str) -> list[dict[str, Any]]:

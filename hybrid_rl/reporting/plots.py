@@ -1,6 +1,6 @@
 """Curves of one run as PNG files, drawn by Matplotlib; no other file draws pictures."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -21,28 +21,21 @@ Line = Mapping[str, Any]
 def write(metrics: Sequence[Line], progress: Sequence[Line], directory: Path) -> list[Path]:
     """Writes the plots for which there are numbers; returns their paths in the order of reading."""
     directory.mkdir(parents=True, exist_ok=True)
-    figures = {
-        "training": _training(metrics),
-        "dev": _dev(metrics, progress),
-        "length": _length(metrics),
-    }
-    written = []
-    for name, figure in figures.items():
-        if figure is not None:
-            path = directory / f"{name}.png"
-            figure.savefig(path, dpi=120)
-            written.append(path)
-    return written
+    figures = {"training": _training(metrics), "dev": _dev(metrics, progress)}
+    figures["length"] = _length(metrics)
+    written = {directory / f"{name}.png": figure for name, figure in figures.items() if figure}
+    for path, figure in written.items():
+        figure.savefig(path, dpi=120)
+    return list(written)
 
 
 def _training(metrics: Sequence[Line]) -> Figure | None:
     """The reward and fraction correct of RL steps above, the loss of SFT steps below; None without a step."""
     rl = [line for line in metrics if line["kind"] == "rl"]
     sft = [line for line in metrics if line["kind"] == "sft"]
-    rows = bool(rl) + bool(sft)
-    if not rows:
+    if not metrics:
         return None
-    figure, panels = _figure(rows)
+    figure, panels = _figure(bool(rl) + bool(sft))
     if rl:
         # The lower curve is wide: where the reward is 0 or 1 the two lie on each other, and both must be seen.
         _curve(panels[0], rl, "reward_mean", "reward, mean", BLUE, width=4.5)
@@ -63,9 +56,8 @@ def _dev(metrics: Sequence[Line], progress: Sequence[Line]) -> Figure | None:
         lines = [line for line in progress if key in line]
         _curve(axes, lines, key, label, style)
         banded = [line for line in lines if f"{key}_low" in line]
-        steps, low, high = (
-            [line[name] for line in banded] for name in ("step", f"{key}_low", f"{key}_high")
-        )
+        names = ("step", f"{key}_low", f"{key}_high")
+        steps, low, high = ([line[name] for line in banded] for name in names)
         axes.fill_between(steps, low, high, color=style[0], alpha=0.15, linewidth=0)
     axes.set_ylim(-0.03, 1.03)
     _finish(axes, metrics, "Dev questions during training", "accuracy, 95 % interval")
@@ -101,35 +93,23 @@ def _curve(
     """Draws `key` of all lines that have it against their steps, with markers only where points are few."""
     found = [(line["step"], line[key]) for line in lines if line.get(key) is not None]
     if found:
-        color, marker = style
-        axes.plot(
-            *zip(*found, strict=True),
-            color=color,
-            marker=marker if len(found) <= 60 else "",
-            markersize=2.1 + width,
-            linewidth=width,
-            label=label,
-        )
+        look: dict[str, Any] = {"color": style[0], "marker": style[1] if len(found) <= 60 else ""}
+        look |= {"markersize": 2.1 + width, "linewidth": width, "label": label}
+        axes.plot(*zip(*found, strict=True), **look)
 
 
 def _finish(axes: Axes, metrics: Sequence[Line], title: str, unit: str) -> None:
     """Adds title, unit, grid and legend, and grey where steps were SFT in a run that had both kinds."""
-    spans = list(_sft_spans(metrics))
-    if len({line["kind"] for line in metrics}) == 2:
-        for index, (first, last) in enumerate(spans):
-            label = None if index else "SFT steps"
-            axes.axvspan(first - 0.5, last + 0.5, color=GREY, zorder=0, linewidth=0, label=label)
+    stretches = [list(lines) for _, lines in groupby(metrics, key=lambda line: line["kind"])]
+    label: str | None = "SFT steps"  # in the legend once
+    for lines in stretches if len(stretches) > 1 else ():
+        if lines[0]["kind"] == "sft":
+            first, last = lines[0]["step"] - 0.5, lines[-1]["step"] + 0.5
+            axes.axvspan(first, last, color=GREY, zorder=0, linewidth=0, label=label)
+            label = None
     axes.set_title(title)
     axes.set_ylabel(unit)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="best")
-
-
-def _sft_spans(metrics: Sequence[Line]) -> Iterator[tuple[int, int]]:
-    """Yields the first and last step of every stretch of SFT steps."""
-    for kind, stretch in groupby(metrics, key=lambda line: line["kind"]):
-        steps = [line["step"] for line in stretch]
-        if kind == "sft":
-            yield steps[0], steps[-1]

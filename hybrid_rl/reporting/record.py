@@ -36,13 +36,12 @@ class RunRecord:
         directory = RunDir(path)
         if not directory.settings.exists():
             raise FileNotFoundError(f"{path} is not a run directory: it has no settings.json")
-        overrides = directory.overrides
         return cls(
             directory=directory,
-            settings=_json(directory.settings),
-            environment=_json(directory.environment),
+            settings=json.loads(_text(directory.settings)),
+            environment=json.loads(_text(directory.environment) or "{}"),
             status=directory.read_status(),
-            overrides=overrides.read_text(encoding="utf-8") if overrides.exists() else "",
+            overrides=_text(directory.overrides),
             metrics=read_jsonl(directory.metrics),
             progress=read_jsonl(directory.progress),
             before=scores.read_summaries(directory.evaluation("before")),
@@ -63,8 +62,7 @@ class RunRecord:
     @property
     def data(self) -> dict[str, Any]:
         """Counts and hashes of what the run read; empty for a run that recorded none."""
-        found: dict[str, Any] = self.environment.get("data", {})
-        return found
+        return dict(self.environment.get("data", {}))
 
     @property
     def traces(self) -> str | None:
@@ -72,9 +70,8 @@ class RunRecord:
         if not self.metrics or "traces_used" not in self.metrics[-1]:
             return None
         used, there = int(self.metrics[-1]["traces_used"]), self.data.get("traces")
-        if there is None:
-            return f"{used:,}"
-        return f"{used:,} of {there:,}" + (f" ({used / there:.0%})" if there else "")
+        share = f" ({used / there:.0%})" if there else ""
+        return f"{used:,}" if there is None else f"{used:,} of {there:,}{share}"
 
     @property
     def commit(self) -> str | None:
@@ -87,8 +84,5 @@ class RunRecord:
         return scores.read_rows(self.directory.evaluation(moment) / f"{name}.jsonl")
 
 
-def _json(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""

@@ -84,9 +84,9 @@ def _alarms(record: RunRecord) -> list[str]:
 
 
 def _result(record: RunRecord) -> list[str]:
-    lines: list[str] = []
     if not record.before and not record.after:
         return section("Result", ["Nothing has been evaluated yet."])
+    lines: list[str] = []
     for name, after in record.after.items():
         lines.append(f"- **{name}**, {after.questions:,} questions:")
         lines += [f"  - {told}" for told in _changes_in_words(record, name, after)]
@@ -99,10 +99,8 @@ def _result(record: RunRecord) -> list[str]:
     if record.after and record.metrics:
         chosen = "No checkpoint was selected: the model after the last step was evaluated."
         if record.best:
-            chosen = (
-                "The model after training is that of the last step; the best on dev is the checkpoint with the highest"
-                " greedy accuracy on dev."
-            )
+            chosen = "The model after training is that of the last step; the best on dev is the checkpoint"
+            chosen += " with the highest greedy accuracy on dev."
         lines.append(f"{chosen} Test questions played no part in training.")
     return section("Result", lines)
 
@@ -110,16 +108,13 @@ def _result(record: RunRecord) -> list[str]:
 def _changes_in_words(record: RunRecord, name: str, after: SetSummary) -> Iterator[str]:
     """Yields what training changed on a set, question by question where the solutions were saved."""
     if name not in record.before:
-        yield (
-            f"The greedy accuracy is {between(after.greedy)}. There was no evaluation before training to compare it"
-            " with."
-        )
+        start = f"The greedy accuracy is {between(after.greedy)}."
+        yield f"{start} There was no evaluation before training to compare it with."
         return
     before = record.before[name]
     old = {row.id: row for row in record.rows("before", name)}
     pairs = [(old[row.id], row) for row in record.rows("after", name) if row.id in old]
-    if not len(pairs) == before.questions == after.questions:
-        pairs = []
+    pairs = pairs if len(pairs) == before.questions == after.questions else []
     greedy = [(float(b.greedy.correct), float(a.greedy.correct)) for b, a in pairs]
     yield _change_in_words("greedy accuracy", before.greedy, after.greedy, greedy)
     if before.avg is not None and after.avg is not None:
@@ -133,9 +128,9 @@ def _change_in_words(
     """The change of one measure and whether it is more than chance; `pairs` holds each question's score twice."""
     start = f"The {measure} went from {between(before)} to {between(after)}"
     overlap = before.overlaps(after)
+    if not pairs and overlap:
+        return f"{start}. **No conclusion**: the two intervals overlap."
     if not pairs:
-        if overlap:
-            return f"{start}. **No conclusion**: the two intervals overlap."
         return f"{start}: **{'better' if after.value > before.value else 'worse'}**."
     old, new = [b for b, _ in pairs], [a for _, a in pairs]
     change, chance = statistics.paired_difference(old, new), statistics.chance_of_change(old, new)
@@ -156,22 +151,15 @@ def _accuracy_table(record: RunRecord) -> list[str]:
     columns += [f"avg@{k}", f"maj@{k}", f"pass@{k}"] if k else []
     columns += ["truncated", "unparseable", "timed out", "tokens per solution"]
     rows = []
-    moments = (
-        ("before training", record.before),
-        ("after training", record.after),
-        ("best on dev", record.best),
-    )
+    moments = {"before training": record.before, "after training": record.after}
+    moments["best on dev"] = record.best
     for name in dict.fromkeys([*record.before, *record.after]):
-        for when, found in moments:
-            if name not in found:
-                continue
-            summary = found[name]
+        for when, summary in ((w, found[name]) for w, found in moments.items() if name in found):
             sampled = [summary.avg, summary.maj, summary.pass_at.get(k)] if k else []
             rates = (summary.truncated_rate, summary.unparseable_rate, summary.timeout_rate)
             row = [name, f"{summary.questions:,}", when, *map(between, [summary.greedy, *sampled])]
-            rows.append(
-                [*row, *(f"{rate:.1%}" for rate in rates), f"{summary.completion_tokens_mean:.1f}"]
-            )
+            row += [*(f"{rate:.1%}" for rate in rates), f"{summary.completion_tokens_mean:.1f}"]
+            rows.append(row)
     return table(columns, rows)
 
 
@@ -202,10 +190,8 @@ def _cost(record: RunRecord) -> list[str]:
         spent["traces_used"] = record.traces
     steps = f"{len(kinds):,} ({kinds.count('sft'):,} SFT + {kinds.count('rl'):,} RL)"
     rows = [["optimizer steps", steps], *([AXES[axis], value] for axis, value in spent.items())]
-    note = (
-        "Only training is counted, not evaluation. A fair comparison of methods is at equal generated tokens, not at"
-        " equal steps."
-    )
+    note = "Only training is counted, not evaluation."
+    note += " A fair comparison of methods is at equal generated tokens, not at equal steps."
     return section("What it cost", [*table(["what was spent", "amount"], rows), "", note])
 
 
@@ -216,10 +202,12 @@ def _examples(record: RunRecord) -> list[str]:
         return []
     before = {row.id: row for row in record.rows("before", names[0])}
     after = {row.id: row for row in record.rows("after", names[0])}
-    same = {
-        i for i in before if i not in after or before[i].greedy.outcome == after[i].greedy.outcome
+    changed = {
+        i
+        for i in after.keys() & before.keys()
+        if before[i].greedy.outcome != after[i].greedy.outcome
     }
-    ids = sorted(after or before, key=lambda i: i in same or i not in before)
+    ids = sorted(after or before, key=lambda i: i not in changed)
     lines = [_EXAMPLES]
     for example_id in ids[:_SHOWN_QUESTIONS]:
         row = after.get(example_id) or before[example_id]
@@ -235,12 +223,19 @@ def _what_ran(record: RunRecord) -> list[str]:
     """The choices of the run, the code and packages that it ran on, and how it was started."""
     settings, environment = record.settings, record.environment
     rows = [[key, str(settings[key])] for key in ("task", "seed") if key in settings]
-    groups = "method model data reward hardware rollout guards eval tracker"
-    rows += [
-        [section, str(settings[section]["name"])]
-        for section in groups.split()
-        if isinstance(settings.get(section), dict)
+    groups = [
+        "method",
+        "model",
+        "data",
+        "reward",
+        "hardware",
+        "rollout",
+        "guards",
+        "eval",
+        "tracker",
     ]
+    chosen = {key: settings[key] for key in groups if isinstance(settings.get(key), dict)}
+    rows += [[key, str(values["name"])] for key, values in chosen.items()]
     rows += [["commit", record.commit]] if record.commit else []
     versions = {"python": environment.get("python"), **environment.get("packages", {})}
     found = ", ".join(f"{name} {version}" for name, version in versions.items() if version)

@@ -122,34 +122,30 @@ def setting_table(arms: Arms) -> list[list[str]]:
     """Rows of the settings in which arms differ: a name, then the value in every arm, `-` where an arm has none."""
     firsts = [arm.records[0] for arm in arms.arms]
     recipes = [recipe(record) for record in firsts]
-    rows = []
-    for key in differing(firsts):
-        if key == "method_target":
-            continue  # method.name says it
-        rows.append([key, *(_as_text(found[key]) if key in found else "-" for found in recipes)])
-    return rows
+    return [
+        [key, *(_as_text(found[key]) if key in found else "-" for found in recipes)]
+        for key in differing(firsts)
+        if key != "method_target"  # method.name says it
+    ]
 
 
 def environment_table(arms: Arms) -> list[list[str]]:
     """Rows of what the runs ran on and what they read: a name, then its value, or several where runs differ."""
     found: dict[str, dict[str, None]] = {}
-
-    def add(key: str, value: Any) -> None:
-        if value not in (None, [], {}):
-            found.setdefault(key, {})[_as_text(value)] = None
-
     for record in arms.records:
-        environment = record.environment
-        add("commit", record.commit)
-        for key in ("python", "platform", "cpu_count", "devices"):
-            add(key, environment.get(key))
-        for name, version in environment.get("packages", {}).items():
-            add(name, version)
-        for name, count in record.data.get("questions", {}).items():
-            add(f"{name}: questions", f"{count:,}")
-        add("train: expert traces", record.data.get("traces"))
-        for name, digest in record.data.get("fingerprint", {}).items():
-            add(f"{name}: sha256 of the questions", digest)
+        environment, data = record.environment, record.data
+        rows: dict[str, Any] = {"commit": record.commit}
+        rows |= {
+            key: environment.get(key) for key in ("python", "platform", "cpu_count", "devices")
+        }
+        rows |= environment.get("packages", {})
+        rows |= {f"{name}: questions": f"{n:,}" for name, n in data.get("questions", {}).items()}
+        rows["train: expert traces"] = data.get("traces")
+        for name, digest in data.get("fingerprint", {}).items():
+            rows[f"{name}: sha256 of the questions"] = digest
+        for key, value in rows.items():
+            if value not in (None, [], {}):
+                found.setdefault(key, {})[_as_text(value)] = None
     return [[key, "; ".join(values)] for key, values in found.items()]
 
 
@@ -157,8 +153,7 @@ def _of_study(directory: Path, definition: Mapping[str, Any]) -> Arms:
     arms = []
     for name in definition["arms"]:
         runs = [directory / name / f"seed_{seed}" for seed in definition["seeds"]]
-        there = [RunRecord.read(run) for run in runs if (run / "settings.json").is_file()]
-        if there:
+        if there := [RunRecord.read(run) for run in runs if (run / "settings.json").is_file()]:
             arms.append(Arm(name, there))
     target = definition.get("target")
     known = {arm.name for arm in arms}
@@ -205,8 +200,7 @@ def _by_settings(records: Sequence[RunRecord]) -> list[Arm]:
     for method, runs in methods.items():
         keys = differing(runs)
         groups: dict[str, list[RunRecord]] = {}
-        for run in runs:
-            found = recipe(run)
+        for run, found in zip(runs, map(recipe, runs), strict=True):
             values = ", ".join(f"{key}={_short(found.get(key))}" for key in keys)
             groups.setdefault(values, []).append(run)
         for number, (values, group) in enumerate(groups.items(), start=1):

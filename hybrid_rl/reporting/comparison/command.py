@@ -79,19 +79,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", type=Path, metavar="FILE.html", help=_OUT)
     default = "the arm to compare all others with; default: the study's, else sft_then_grpo or grpo"
     add("--reference", metavar="ARM", help=default)
-    add(
-        "--target",
-        type=accuracy,
-        metavar="ACCURACY",
-        help="show the cost of this greedy accuracy on dev, e.g. 0.5",
-    )
-    add(
-        "--rollouts",
-        type=count,
-        default=ROLLOUTS,
-        metavar="N",
-        help="most rollouts in the page; default: %(default)s",
-    )
+    cost = "show the cost of this greedy accuracy on dev, e.g. 0.5"
+    add("--target", type=accuracy, metavar="ACCURACY", help=cost)
+    most = "most rollouts in the page; default: %(default)s"
+    add("--rollouts", type=count, default=ROLLOUTS, metavar="N", help=most)
     return parser
 
 

@@ -110,10 +110,10 @@ def compare(arms: Arms) -> Comparison:
             f"There is nothing to compare: none of {len(arms.records)} runs was evaluated after training."
         )
     sets = dict.fromkeys(name for record in evaluated for name in record.after)
-    names = sorted(sets, key=lambda name: name == "dev")  # last: it was looked at during training
     on_sets: list[SetComparison] = []
     levels: list[LevelFigure] = []
-    for name in names:
+    # The set dev comes last: it was looked at during training.
+    for name in sorted(sets, key=lambda name: name == "dev"):
         for moment in MOMENTS:
             rows = _rows(arms, name, moment)
             on_sets += _on_set(arms, name, moment, rows)
@@ -168,23 +168,18 @@ def _rows(arms: Arms, name: str, moment: Moment) -> dict[str, list[list[Answered
     for arm in arms.arms:
         for record in arm.evaluated:
             rows = {row.id: row for row in record.rows(moment, name)}
-            if not rows:
-                if moment == "after":
-                    _refuse(name, record, set(), first or (record, set()))
+            if not rows and moment != "after":
                 continue
             first = first or (record, set(rows))
-            if set(rows) != first[1]:
-                _refuse(name, record, set(rows), first)
+            other, ids = first
+            if not rows or rows.keys() != ids:
+                raise ComparisonError(
+                    f"The runs cannot be compared on {name}: {record.directory.path} was evaluated on {len(rows)}"
+                    f" questions, of which {len(ids & rows.keys())} are among the {len(ids)} of {other.directory.path}."
+                    " Compare runs with the same data and the same eval.limit."
+                )
             found.setdefault(arm.name, []).append([rows[key] for key in sorted(rows)])
     return found
-
-
-def _refuse(name: str, record: RunRecord, ids: set[str], first: tuple[RunRecord, set[str]]) -> None:
-    raise ComparisonError(
-        f"The runs cannot be compared on {name}: {record.directory.path} was evaluated on {len(ids)} questions, of"
-        f" which {len(ids & first[1])} are among the {len(first[1])} of {first[0].directory.path}. Compare runs with"
-        " the same data and the same eval.limit."
-    )
 
 
 def _on_set(
@@ -200,10 +195,7 @@ def _on_set(
         for arm in arms.arms
     }
     for measure in MEASURES if samples else MEASURES[:1]:
-        tables = {
-            arm: [[row.score(measure) for row in table] for table in found]
-            for arm, found in rows.items()
-        }
+        tables = {arm: _scores(found, measure) for arm, found in rows.items()}
         by_seed = {arm: dict(zip(seeds[arm], table, strict=True)) for arm, table in tables.items()}
         contrasts = _contrasts(arms.reference, by_seed)
         figures = [
@@ -237,10 +229,12 @@ def _levels(name: str, rows: Mapping[str, list[list[AnsweredQuestion]]]) -> Iter
         return
     for level in sorted(levels, key=level_order):
         for arm, tables in rows.items():
-            scores = [
-                [row.score("greedy") for row in table if row.level == level] for table in tables
-            ]
+            scores = _scores([[r for r in table if r.level == level] for table in tables], "greedy")
             yield LevelFigure(name, level, arm, len(scores[0]), statistics.over_seeds(scores))
+
+
+def _scores(tables: Sequence[Sequence[AnsweredQuestion]], measure: Measure) -> list[list[float]]:
+    return [[row.score(measure) for row in table] for table in tables]
 
 
 def _costs(arms: Arms, target: Target) -> dict[str, dict[str, Costs]]:
@@ -259,14 +253,12 @@ def _areas(arms: Arms, measure: Measure) -> dict[str, dict[str, Area | None]]:
     """The area of every arm beside the reference, by the budget axes that the arm spends on."""
     found: dict[str, dict[str, Area | None]] = {}
     for axis in BUDGETS:
-        every = {arm.name: [curve(r, axis, measure) for r in arm.evaluated] for arm in arms.arms}
-        curves = {
-            arm: [points for points in runs if points and points[-1].spent > 0]
-            for arm, runs in every.items()
-        }
+        curves: dict[str, list[list[Point]]] = {}
+        for arm in arms.arms:
+            every = [curve(record, axis, measure) for record in arm.evaluated]
+            curves[arm.name] = [points for points in every if points and points[-1].spent > 0]
         reference = curves.pop(arms.reference)
-        pairs = {arm: _area(runs, reference) for arm, runs in curves.items() if runs}
-        if pairs:
+        if pairs := {arm: _area(runs, reference) for arm, runs in curves.items() if runs}:
             found[axis] = pairs
     return found
 
@@ -299,10 +291,8 @@ def _notes(arms: Arms, one_dev: bool) -> Iterator[str]:
         yield OTHER_DEV
     alone = [arm.name for arm in arms.arms if len(arm.evaluated) == 1]
     if alone:
-        yield (
-            f"Only one run was evaluated of {', '.join(alone)}: an interval of one run does not include the spread"
-            " between seeds."
-        )
+        start = f"Only one run was evaluated of {', '.join(alone)}:"
+        yield f"{start} an interval of one run does not include the spread between seeds."
     for arm in arms.arms:
         if len(set(arm.seeds)) < len(arm.seeds):
             shown = " ".join(map(str, arm.seeds))
@@ -313,17 +303,14 @@ def _notes(arms: Arms, one_dev: bool) -> Iterator[str]:
     hashes = {json.dumps(record.data.get("fingerprint"), sort_keys=True) for record in arms.records}
     if len(hashes) > 1:
         yield "The runs did not see the same data: the hashes of their questions in environment.json differ."
-    old = [arm.name for arm in arms.arms if any(_is_unlabelled(run) for run in arm.records)]
+    found = ((arm.name, record.directory) for arm in arms.arms for record in arm.records)
+    old = dict.fromkeys(n for n, run in found if run.decisions.exists() and not run.notes.exists())
     if old:
         yield (
             f"What the method noted about its decisions is not shown in full of {', '.join(old)}: runs of an older"
             " version have no notes.json, which says what the notes mean."
         )
     yield from _spending_notes(arms.arms)
-
-
-def _is_unlabelled(record: RunRecord) -> bool:
-    return record.directory.decisions.exists() and not record.directory.notes.exists()
 
 
 def _spending_notes(arms: Sequence[Arm]) -> Iterator[str]:

@@ -62,15 +62,14 @@ def contrast(
         interval = statistics.bootstrap_mean(by_question, bounds=(-1.0, 1.0))
         p = statistics.chance_of_change([0.0] * questions, by_question)
         return Contrast(seeds, questions, interval, p, None, p)
-    half = max(t_quantile(1 - LEVEL / 2, error.freedom) * error.size for error in errors)
+    half = max(t_quantile(1 - LEVEL / 2, e.freedom) * e.size for e in errors)
     interval = Interval(mean, max(-1.0, mean - half), min(1.0, mean + half))
     p = max(t_two_sided(mean / error.size, error.freedom) for error in errors)
     if seeds == 1:  # exact over questions; a t-test would call changes of a handful of them sure
         p = statistics.chance_of_change([0.0] * questions, by_question)
     sure = 1 - LEVEL / comparisons / 2
     needed = max(
-        (t_quantile(sure, error.freedom) + t_quantile(POWER, error.freedom)) * error.size
-        for error in errors
+        (t_quantile(sure, e.freedom) + t_quantile(POWER, e.freedom)) * e.size for e in errors
     )
     return Contrast(seeds, questions, interval, p, needed, p)
 

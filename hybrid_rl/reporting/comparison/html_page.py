@@ -32,6 +32,7 @@ from hybrid_rl.reporting.comparison.compare import (
     spent,
 )
 from hybrid_rl.reporting.comparison.conclusion import conclusion
+from hybrid_rl.reporting.comparison.cost_curves import Costs
 from hybrid_rl.reporting.decisions import panels, read_notes
 from hybrid_rl.reporting.record import RunRecord
 
@@ -42,15 +43,14 @@ _FIELDS = ("completion", "outcome", "reward", "advantage", "trained")
 def render(comparison: Comparison, most_rollouts: int) -> str:
     """The page with at most `most_rollouts` rollouts over all runs, in whole steps that are evenly spread."""
     parts = resources.files("hybrid_rl.reporting.comparison") / "webpage"
-    read = {
-        name: (parts / name).read_text("utf-8") for name in ("page.html", "page.css", *_SCRIPTS)
-    }
-    script = "\n".join(read[name] for name in _SCRIPTS)
-    style = read["page.css"]
+    page, style, *scripts = (
+        (parts / name).read_text("utf-8") for name in ("page.html", "page.css", *_SCRIPTS)
+    )
+    script = "\n".join(scripts)
     jinja = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     # `tojson` escapes all that could end the script element; keys keep their order, in which the page shows them.
     jinja.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "allow_nan": False}
-    return jinja.from_string(read["page.html"]).render(
+    return jinja.from_string(page).render(
         title=comparison.arms.title,
         conclusion=conclusion(comparison),
         policy=f"default-src 'none'; img-src data:; script-src {_hash(script)}; style-src {_hash(style)}",
@@ -81,14 +81,7 @@ def _data(comparison: Comparison) -> dict[str, Any]:
         "target": arms.target and vars(arms.target),
         "costNote": wording.COST_NOTE,
         "costs": {
-            axis: {
-                arm: {
-                    "text": wording.cost_text(axis, costs),
-                    "reached": costs.reached,
-                    "runs": costs.runs,
-                }
-                for arm, costs in by_arm.items()
-            }
+            axis: {arm: _cost(axis, costs) for arm, costs in by_arm.items()}
             for axis, by_arm in comparison.costs.items()
         },
         "areas": {
@@ -100,6 +93,10 @@ def _data(comparison: Comparison) -> dict[str, Any]:
         "environment": environment_table(arms),
         "notes": comparison.notes,
     }
+
+
+def _cost(axis: str, found: Costs) -> dict[str, Any]:
+    return {"text": wording.cost_text(axis, found), "reached": found.reached, "runs": found.runs}
 
 
 def _arm(arm: Arm) -> dict[str, Any]:
@@ -154,22 +151,19 @@ def _on_set(found: SetComparison) -> dict[str, Any]:
 
 def _rollout_blocks(comparison: Comparison, most: int) -> Iterator[tuple[str, str]]:
     """Yields the name `<arm>-<run>`, by position, and the packed rollouts of every run that recorded some."""
-    records = [
-        (f"{i}-{j}", record)
-        for i, arm in enumerate(comparison.arms.arms)
-        for j, record in enumerate(arm.records)
-    ]
-    for name, record in records:
+    arms = comparison.arms
+    numbered = ((i, *run) for i, arm in enumerate(arms.arms) for run in enumerate(arm.records))
+    for i, j, record in numbered:
         files = sorted((record.directory.path / "rollouts").glob("step_*.jsonl"))
-        shown = _thinned(files, most // len(records))
-        if not shown:
-            continue
+        shown = _thinned(files, most // len(arms.records))
+        numbers = (int(path.stem.removeprefix("step_")) for path in shown)
         steps = [
-            {"groups": list(_groups(path)), "step": int(path.stem.removeprefix("step_"))}
-            for path in shown
+            {"groups": list(_groups(p)), "step": n} for p, n in zip(shown, numbers, strict=True)
         ]
-        text = json.dumps({"recorded": len(files), "steps": steps}, ensure_ascii=False)
-        yield name, base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()
+        if steps:
+            text = json.dumps({"recorded": len(files), "steps": steps}, ensure_ascii=False)
+            packed = gzip.compress(text.encode(), 6, mtime=0)
+            yield f"{i}-{j}", base64.b64encode(packed).decode()
 
 
 def _thinned(files: list[Path], most: int) -> list[Path]:
@@ -184,7 +178,6 @@ def _thinned(files: list[Path], most: int) -> list[Path]:
 
 def _groups(path: Path) -> Iterator[dict[str, Any]]:
     """Yields the rollouts of one question behind one prefix, whether they were trained on or passed over."""
-
     key = itemgetter("group", "example_id", "prefix")
     for (_, example_id, prefix), found in groupby(read_jsonl(path), key=key):
         rows = list(found)

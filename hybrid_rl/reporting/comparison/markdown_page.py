@@ -16,19 +16,12 @@ def markdown(found: Comparison) -> str:
     """The text of the page."""
     names = [arm.name for arm in found.arms.arms]
     settings = table(["setting", *names], setting_table(found.arms))
-    return joined(
-        [
-            [f"# {found.arms.title}: comparison of runs", "", conclusion(found), "", _BRACKETS],
-            *_accuracies(found),
-            *_levels(found),
-            _costs(found),
-            _areas(found),
-            _spending(found),
-            section("Settings in which arms differ", settings),
-            section("What to keep in mind", (f"- {note}" for note in found.notes)),
-            explained(glossary.COMPARISON),
-        ]
-    )
+    start = [f"# {found.arms.title}: comparison of runs", "", conclusion(found), "", _BRACKETS]
+    costs = [_costs(found), _areas(found), _spending(found)]
+    differing = section("Settings in which arms differ", settings)
+    notes = section("What to keep in mind", (f"- {note}" for note in found.notes))
+    last = [differing, notes, explained(glossary.COMPARISON)]
+    return joined([start, *_accuracies(found), *_levels(found), *costs, *last])
 
 
 def _accuracies(found: Comparison) -> Iterator[list[str]]:
@@ -38,14 +31,10 @@ def _accuracies(found: Comparison) -> Iterator[list[str]]:
         groups.setdefault((one.set, one.moment), []).append(one)
     for (name, moment), on_set in groups.items():
         when = "after training" if moment == "after" else "the checkpoint that was best on dev"
-        rows = [
-            [
-                figure.arm,
-                " ".join(map(str, figure.seeds)),
-                *(between(one.figures[index].value) for one in on_set),
-            ]
-            for index, figure in enumerate(on_set[0].figures)
-        ]
+        rows = []
+        for figures in zip(*(one.figures for one in on_set), strict=True):
+            values = (between(figure.value) for figure in figures)
+            rows.append([figures[0].arm, " ".join(map(str, figures[0].seeds)), *values])
         lines = table(["arm", "seeds", *map(wording.measure_name, on_set)], rows)
         contrasts = [
             [
@@ -100,13 +89,10 @@ def _areas(found: Comparison) -> list[str]:
     if not found.areas:
         return []
     names = [arm.name for arm in found.arms.arms if arm.name != found.arms.reference]
-    rows = [
-        [
-            BUDGETS[axis],
-            *(wording.area_text(axis, areas[name]) if name in areas else "-" for name in names),
-        ]
-        for axis, areas in found.areas.items()
-    ]
+    rows = []
+    for axis, areas in found.areas.items():
+        cells = (wording.area_text(axis, areas[name]) if name in areas else "-" for name in names)
+        rows.append([BUDGETS[axis], *cells])
     title = "Mean accuracy on dev while spending (area under the curve)"
     return section(title, [wording.AREA_NOTE, "", *table(["spending", *names], rows)])
 

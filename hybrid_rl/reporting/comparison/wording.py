@@ -20,9 +20,8 @@ def detectable_text(contrast: Contrast) -> str:
 
 def cost_text(axis: str, costs: Costs) -> str:
     """A median cost with its bounds as `1,200 [1,000, >2,000]`; the cost of a single run has no bounds."""
-    if costs.runs == 1:
-        return _cost(axis, costs.median)
-    return f"{_cost(axis, costs.median)} [{_cost(axis, costs.low)}, {_cost(axis, costs.high)}]"
+    median, low, high = (_cost(axis, cost) for cost in (costs.median, costs.low, costs.high))
+    return median if costs.runs == 1 else f"{median} [{low}, {high}]"
 
 
 def area_text(axis: str, area: Area | None) -> str:
