@@ -30,9 +30,9 @@ class Batch:
         """The arithmetic in one sentence, for check=true."""
         micro = f"{self.accumulation} x {self.micro_batch} per forward pass"
         sft = f"an SFT update is {self.sft_rows_per_device} sequences per device"
+        processes = f"{self.processes} process{'es' if self.processes > 1 else ''}"
         if not self.prompts_per_device:
-            return f"{sft}, {micro}, on {_count(self.processes, 'process', 'processes')}."
-        processes = _count(self.processes, "process", "processes")
+            return f"{sft}, {micro}, on {processes}."
         return (
             f"an RL update is {processes} x {self.prompts_per_device} prompts"
             f" x {self.group_size} rollouts = {self.processes * self.rows_per_device} sequences,"
@@ -61,9 +61,7 @@ def problems(
             f" must be a multiple of hardware.processes; nearest: {_nearest(prompts_per_step, processes)}"
         ]
     rows = prompts_per_step * group_size // processes
-    if micro_batch is None:
-        return []
-    if rows % micro_batch:
+    if micro_batch is not None and rows % micro_batch:
         divisors = [size for size in range(1, rows + 1) if rows % size == 0]
         nearest = min(divisors, key=lambda size: (abs(size - micro_batch), size))
         return [
@@ -72,7 +70,7 @@ def problems(
             f" one of {', '.join(map(str, divisors))}; nearest: {nearest}"
         ]
     most = rows * processes
-    if sft_batch_size is not None and sft_batch_size > most:
+    if micro_batch is not None and sft_batch_size is not None and sft_batch_size > most:
         return [
             f"{sft_setting} = {sft_batch_size}: cut over the {rows // micro_batch} micro-batches of an RL update"
             f" it exceeds hardware.micro_batch = {micro_batch}; at most {most} fit, or set hardware.micro_batch=null"
@@ -92,15 +90,7 @@ def plan(
     prompts = 0 if group_size is None else prompts_per_step // processes
     rows = sft_rows if group_size is None else prompts * group_size
     micro = min(micro_batch or rows, rows)
-    return Batch(
-        processes=processes,
-        prompts_per_device=prompts,
-        group_size=group_size or 1,
-        rows_per_device=rows,
-        micro_batch=micro,
-        accumulation=_ceil(rows, micro),
-        sft_rows_per_device=sft_rows,
-    )
+    return Batch(processes, prompts, group_size or 1, rows, micro, _ceil(rows, micro), sft_rows)
 
 
 def _ceil(number: int, divisor: int) -> int:
@@ -111,7 +101,3 @@ def _nearest(number: int, divisor: int) -> str:
     """The multiples of `divisor` around `number`, smallest first."""
     below = number // divisor * divisor
     return " or ".join(str(multiple) for multiple in (below, below + divisor) if multiple)
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"

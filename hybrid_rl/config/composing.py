@@ -21,7 +21,7 @@ from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import SettingsError
 
 _CONFIG_DIR = ("--config-dir", "-cd")
-_SETTING = re.compile(r"[A-Za-z_][\w.]*=")
+_SETTING = re.compile(r"(?!hydra\.)[A-Za-z_][\w.]*=")
 
 
 def config_dir() -> Path:
@@ -30,9 +30,8 @@ def config_dir() -> Path:
     for candidate in (package / "conf", package.parent / "conf"):
         if (candidate / "config.yaml").is_file():
             return candidate
-    raise FileNotFoundError(
-        f"no conf/config.yaml in {package} or {package.parent}; reinstall hybrid-rl"
-    )
+    where = f"{package} or {package.parent}"
+    raise FileNotFoundError(f"no conf/config.yaml in {where}; reinstall hybrid-rl")
 
 
 def groups(directory: Path) -> set[str]:
@@ -53,9 +52,7 @@ def composed(overrides: Sequence[str]) -> Settings:
         config = compose("config", open_struct(overrides))
     except HydraException as error:
         raise SettingsError(" ".join(str(error).split())) from error
-    return loading.load_settings(
-        config, Path.cwd(), typed=[key_of(override) for override in overrides]
-    )
+    return loading.load_settings(config, Path.cwd(), typed=[*map(key_of, overrides)])
 
 
 def open_struct(arguments: Sequence[str]) -> list[str]:
@@ -67,14 +64,8 @@ def open_struct(arguments: Sequence[str]) -> list[str]:
     if any(argument.startswith(("-sc", "--shell-completion")) for argument in arguments):
         return list(arguments)
     known = groups(config_dir())
-    return [
-        f"++{argument}"
-        if _SETTING.match(argument)
-        and not argument.startswith("hydra.")
-        and key_of(argument) not in known
-        else argument
-        for argument in arguments
-    ]
+    plain = [_SETTING.match(word) and key_of(word) not in known for word in arguments]
+    return [f"++{word}" if own else word for word, own in zip(arguments, plain, strict=True)]
 
 
 def unknown_options(arguments: Sequence[str]) -> list[str]:
@@ -82,11 +73,8 @@ def unknown_options(arguments: Sequence[str]) -> list[str]:
     if any(argument.startswith("hydra.searchpath") for argument in arguments):
         return []  # others are known to Hydra alone
     places = [config_dir(), *map(Path, _config_dirs(arguments))]
-    lines = [
-        f"--config-dir {place}: no such directory; correct the path"
-        for place in places
-        if not place.is_dir()
-    ]
+    absent = [place for place in places if not place.is_dir()]
+    lines = [f"--config-dir {place}: no such directory; correct the path" for place in absent]
     for argument in arguments:
         group, _, option = argument.partition("=")
         if group not in groups(config_dir()) - {"hydra"} or not re.fullmatch(r"[\w.+-]+", option):
@@ -94,10 +82,8 @@ def unknown_options(arguments: Sequence[str]) -> list[str]:
         options = sorted({file.stem for place in places for file in (place / group).glob("*.yaml")})
         if option.removesuffix(".yaml") not in options and option != "null":
             near = difflib.get_close_matches(option, options, 1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            lines.append(
-                f"{group} = {option}: no such option; {hint}choose from {', '.join(options)}"
-            )
+            hint = f"did you mean {near[0]}? choose" if near else "choose"
+            lines.append(f"{group} = {option}: no such option; {hint} from {', '.join(options)}")
     return lines
 
 
@@ -123,6 +109,5 @@ def _config_dirs(arguments: Sequence[str]) -> list[str]:
 def own_configs() -> list[str]:
     """The --config-dir that was given, for the command line in overrides.txt."""
     sources = HydraConfig.get().runtime.config_sources
-    return [
-        f"--config-dir={source.path}" for source in sources if source.provider == "command-line"
-    ]
+    typed = [source.path for source in sources if source.provider == "command-line"]
+    return [f"--config-dir={path}" for path in typed]

@@ -1,7 +1,4 @@
-"""Types and limits of `eval`: which sets are answered before and after training, and how often each question.
-
-The values stand in conf/eval/. How often dev is looked at in training is train.eval_every.
-"""
+"""Types and limits of `eval`: which sets are answered before and after training, and how often each question."""
 
 from pydantic import Field
 

@@ -1,7 +1,4 @@
-"""Types and limits of `guards`: what is watched while a run trains, and what happens where it goes wrong.
-
-The values stand in conf/guards/. training/guard.py and training/alarms.py do the watching.
-"""
+"""Types and limits of `guards`: what is watched while a run trains, and what happens where it goes wrong."""
 
 from typing import Literal
 

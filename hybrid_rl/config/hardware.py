@@ -1,7 +1,4 @@
-"""Types and limits of `hardware`: devices, processes, nodes, and what a device holds at a time.
-
-The values stand in conf/hardware/. What hardware cannot do together with other settings is in hardware_rules.py.
-"""
+"""Types and limits of `hardware`: devices, processes, nodes, and what a device holds at a time."""
 
 from typing import Any, Literal
 

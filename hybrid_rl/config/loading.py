@@ -91,12 +91,10 @@ def _sound_part(values: dict[str, Any], broken: set[str]) -> Settings:
     for name, field in Settings.model_fields.items():
         if name in broken or name not in values:
             continue
+        kind: Any = field.annotation
         if name == "method":
-            own = settings_class(method_class(values["method_target"]))
-            sound[name] = own.model_validate(values[name])
-        else:
-            adapter: TypeAdapter[Any] = TypeAdapter(field.annotation)  # type: ignore[arg-type] # pydantic says None
-            sound[name] = adapter.validate_python(values[name])
+            kind = settings_class(method_class(values["method_target"]))
+        sound[name] = TypeAdapter(kind).validate_python(values[name])
     return Settings.model_construct(**sound)
 
 
@@ -143,14 +141,17 @@ def _make_absolute(values: dict[str, Any], launch_dir: Path) -> None:
     if not isinstance(data, dict):
         return
     tests = data.get("test")
-    for source in (
+    sources = [
         data.get("train"),
         data.get("dev"),
         *(tests.values() if isinstance(tests, dict) else ()),
-    ):
-        if not isinstance(source, dict) or source.get("kind") != "file":
-            continue
-        path = source.get("path")
+    ]
+    for source in sources:
+        path = (
+            source.get("path")
+            if isinstance(source, dict) and source.get("kind") == "file"
+            else None
+        )
         if isinstance(path, str):
             source["path"] = str(_absolute(path, launch_dir))
         elif isinstance(path, list) and all(isinstance(item, str) for item in path):

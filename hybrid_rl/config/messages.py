@@ -5,10 +5,9 @@ The names of settings in a line come from the schema. Rules that join several se
 
 import difflib
 import re
-import types
-import typing
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from types import MappingProxyType, UnionType
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -26,30 +25,28 @@ _LIMITS = {
     "less_than": "below",
 }
 # Beginning of pydantic's error type -> what it wants, and how that is typed.
-_KINDS = {
+_KINDS: dict[str | tuple[str, ...], tuple[str, str]] = {
     "int": ("a whole number", "e.g. {name}=1"),
     "float": ("a number", "e.g. {name}=0.5"),
     "bool": ("true or false", "e.g. {name}=true"),
     "none": ("null", "leave it out"),
     "string": ("text", "e.g. '{name}=\"...\"'"),
-    "list": ("a list", "e.g. '{name}=[...]'"),
-    "tuple": ("a list", "e.g. '{name}=[...]'"),
-    "dict": ("a group of settings", "e.g. '{name}={{...}}'"),
-    "model": ("a group of settings", "e.g. '{name}={{...}}'"),
+    ("list", "tuple"): ("a list", "e.g. '{name}=[...]'"),
+    ("dict", "model"): ("a group of settings", "e.g. '{name}={{...}}'"),
 }
 
 
-class Origin:
+class Origin(NamedTuple):
     """The origin of the settings: which options were chosen, and which keys were typed."""
 
-    def __init__(self, choices: Mapping[str, str | None], typed: Sequence[str]) -> None:
-        self.choices = choices
-        self.typed = [key for key in typed if key not in choices]
+    choices: Mapping[str, str | None] = MappingProxyType({})
+    typed: Sequence[str] = ()
 
     def of(self, key: str) -> str:
         """The place that a key which does not belong came from; empty where it was typed, or nothing can be said."""
         group, _, rest = key.partition(".")
-        if any(key == given or key.startswith(f"{given}.") for given in self.typed):
+        typed = [given for given in self.typed if given not in self.choices]
+        if any(key == given or key.startswith(f"{given}.") for given in typed):
             return ""
         preset = self.choices.get("experiment")
         chosen = f"{group}={self.choices.get(group)}"
@@ -62,7 +59,7 @@ def lines(
     error: ValidationError,
     values: Any,
     method: type[BaseModel],
-    origin: Origin,
+    origin: Origin = Origin(),  # noqa: B008 - it is immutable
     schema: type[BaseModel] = Settings,
 ) -> dict[str, str]:
     """A line `setting = value: rule; remedy` for each setting; `method` is the schema of the method's section."""
@@ -73,11 +70,8 @@ def lines(
         path, value = _where(detail, values)
         name = ".".join(path)
         shown[name] = "" if detail["type"] == "missing" else f" = {as_typed(value)}"
-        rule = (
-            _unknown(name, known, origin)
-            if detail["type"] == "extra_forbidden"
-            else _rule(detail, name)
-        )
+        unknown = detail["type"] == "extra_forbidden"
+        rule = _unknown(name, known, origin) if unknown else _rule(detail, name)
         by_name.setdefault(name, []).append(rule)
     # A value that fits no branch of a union fails once in each; an error deeper in a branch says more.
     shallow = [name for name in by_name if any(other.startswith(f"{name}.") for other in by_name)]
@@ -123,12 +117,8 @@ def _unknown(name: str, known: Sequence[str], origin: Origin) -> tuple[str, str]
     rule = f"no such setting; {source}" if source else "no such setting"
     if near:
         return rule, f"did you mean {near[0]}?"
-    if siblings:
-        return (
-            rule,
-            f"{parent or 'there'} has {', '.join(key.rpartition('.')[2] for key in siblings)}",
-        )
-    return rule, "leave it out"
+    names = ", ".join(key.rpartition(".")[2] for key in siblings)
+    return rule, f"{parent or 'there'} has {names}" if siblings else "leave it out"
 
 
 def _rule(detail: ErrorDetails, name: str) -> tuple[str, str]:
@@ -138,23 +128,18 @@ def _rule(detail: ErrorDetails, name: str) -> tuple[str, str]:
         return "is missing", f"give it with {name}=..."
     if error_type in _LIMITS:
         limit = next(iter(context.values()))
-        inclusive = error_type.endswith("equal")
-        remedy = (
-            f"e.g. {name}={limit:g}" if inclusive else f"give a number {_LIMITS[error_type]} that"
-        )
+        remedy = f"give a number {_LIMITS[error_type]} that"
+        if error_type.endswith("equal"):
+            remedy = f"e.g. {name}={limit:g}"
         return f"must be {_LIMITS[error_type]} {limit:g}", remedy
     if error_type == "literal_error":
-        options = [
-            option.strip("'") for option in context["expected"].replace(" or ", ", ").split(", ")
-        ]
+        options = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
         near = difflib.get_close_matches(str(detail["input"]), options, n=1)
         remedy = f"did you mean {near[0]}?" if near else f"e.g. {name}={options[0]}"
         return f"must be one of {', '.join(options)}", remedy
     if error_type.startswith("union_tag"):
-        kinds: list[Any] = [
-            section.model_fields["kind"].annotation for section in _sections(Source)
-        ]
-        options = [typing.get_args(kind)[0] for kind in kinds]
+        kinds: list[Any] = [found.model_fields["kind"].annotation for found in _sections(Source)]
+        options = [get_args(kind)[0] for kind in kinds]
         return f"must have a kind, one of {', '.join(options)}", f"e.g. {name}.kind={options[0]}"
     for start, (kind, example) in _KINDS.items():
         if error_type.startswith(start):
@@ -184,6 +169,6 @@ def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
     """The settings classes in an annotation, through unions."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
-    elif typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated):
-        for part in typing.get_args(annotation):
+    elif get_origin(annotation) in (Union, UnionType, Annotated):
+        for part in get_args(annotation):
             yield from _sections(part)

@@ -1,7 +1,4 @@
-"""Types and limits of `model`: which weights and tokenizer a run starts from, and whether adapters are trained.
-
-The values stand in conf/model/. How they are loaded is the matter of models/loading.py.
-"""
+"""Types and limits of `model`: which weights and tokenizer a run starts from, and whether adapters are trained."""
 
 from typing import Literal
 

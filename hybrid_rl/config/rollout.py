@@ -1,7 +1,4 @@
-"""Types and limits of `rollout`: which engine generates solutions, in training and in its evaluations.
-
-The values stand in conf/rollout/. How tokens are drawn (temperature, top_p, top_k) is train.rl.
-"""
+"""Types and limits of `rollout`: which engine generates solutions, in training and in its evaluations."""
 
 from typing import Literal
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from hybrid_rl.config import batch, hardware_rules, trl_options
 from hybrid_rl.config.data import FileSource, HubSource
 from hybrid_rl.config.messages import NAME, NAME_RULE
-from hybrid_rl.config.model import LoraSettings
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.config.tracker import PACKAGES
 
@@ -19,10 +18,7 @@ _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 def problems(settings: Settings, absent: Container[str] = ()) -> list[str]:
-    """The lines of all broken rules, none when the settings fit together.
-
-    Rules that need a section in `absent` are left out.
-    """
+    """The lines of all broken rules; rules that need a section in `absent` are left out."""
     return [
         line
         for rule, sections in _RULES.items()
@@ -73,15 +69,10 @@ def _batch(settings: Settings) -> Iterator[str]:
     except ValueError as error:  # the phases of the method do not fit into so few steps
         yield str(error)
         return
-    sft_setting, sft_batch_size = settings.sft_batch
-    yield from batch.problems(
-        train.prompts_per_step,
-        settings.group_size,
-        sft_batch_size if sft_steps else None,
-        settings.hardware.world_size,
-        settings.hardware.micro_batch,
-        sft_setting,
-    )
+    setting, most = settings.sft_batch
+    share = (settings.hardware.world_size, settings.hardware.micro_batch, setting)
+    rows = most if sft_steps else None
+    yield from batch.problems(train.prompts_per_step, settings.group_size, rows, *share)
 
 
 def _training(settings: Settings) -> Iterator[str]:
@@ -100,10 +91,8 @@ def _training(settings: Settings) -> Iterator[str]:
             f"train.rl.beta = {rl.beta}: {settings.method.name} takes the KL to the model as it is after the warm-up,"
             " and with model.lora only that as loaded is kept; set train.rl.beta=0, or model.lora=null"
         )
-    for beta in settings.train.adam_betas:
-        if not 0 <= beta < 1:
-            yield f"train.adam_betas = {list(settings.train.adam_betas)}: both must be at least 0 and below 1"
-            break
+    if not all(0 <= beta < 1 for beta in settings.train.adam_betas):
+        yield f"train.adam_betas = {list(settings.train.adam_betas)}: both must be at least 0 and below 1"
     reward = settings.reward
     if settings.group_size is not None and reward.correct == 0 and reward.format == 0:
         yield "reward.correct = 0.0: with reward.format = 0 too, every reward is 0 and nothing is learned; set one"
@@ -158,33 +147,27 @@ def _sets(settings: Settings) -> Iterator[str]:
 
 
 def _patterns(settings: Settings) -> Iterator[str]:
-    patterns = {
-        "data.answer_pattern": settings.data.answer_pattern,
-        "data.remove_pattern": settings.data.remove_pattern,
-        "reward.format_pattern": settings.reward.format_pattern,
-    }
-    for name, pattern in patterns.items():
-        if pattern is None:
-            continue
+    for name, pattern, needs_group in (
+        ("data.answer_pattern", settings.data.answer_pattern, True),
+        ("data.remove_pattern", settings.data.remove_pattern, False),
+        ("reward.format_pattern", settings.reward.format_pattern, False),
+    ):
         try:
-            groups = re.compile(pattern).groups
+            if pattern is not None and re.compile(pattern).groups == 0 and needs_group:
+                yield f"{name} = {pattern}: needs a group, in parentheses, around the answer"
         except re.error as error:
             yield f"{name} = {pattern}: is not a regular expression ({error}); see Python's re module"
-            continue
-        if name == "data.answer_pattern" and groups == 0:
-            yield f"{name} = {pattern}: needs a group, in parentheses, around the answer"
 
 
 def _rollout(settings: Settings) -> Iterator[str]:
-    engine = settings.rollout.engine
-    if engine == "transformers":
+    name = f"rollout.engine = {settings.rollout.engine}"
+    if settings.rollout.engine == "transformers":
         return
-    name = f"rollout.engine = {engine}"
     if settings.hardware.device == "cpu":
         yield f"{name}: vLLM takes its weights between GPUs; set hardware=gpu, or rollout=transformers"
     if settings.task == "evaluate":
         yield f"{name}: task=evaluate generates with transformers; set rollout=transformers"
-    if engine == "vllm_colocate" and settings.model.gguf_file is not None:
+    if settings.rollout.engine == "vllm_colocate" and settings.model.gguf_file is not None:
         yield (
             f"{name}: cannot start from model.gguf_file = {settings.model.gguf_file};"
             " convert it to a model directory, or set rollout=transformers"
@@ -200,28 +183,27 @@ def _guards(settings: Settings) -> Iterator[str]:
 
 
 def _trl(settings: Settings) -> Iterator[str]:
-    for key, value in settings.trl.items():
-        problem = trl_options.problem(key, value)
-        if problem is not None:
-            yield problem
+    yield from filter(None, map(trl_options.problem, settings.trl, settings.trl.values()))
 
 
 def _installed(settings: Settings) -> Iterator[str]:
     """Refuses settings whose optional package is not installed."""
-    tracker = settings.tracker.name
-    wanted: list[tuple[str, object, str | None, str]] = [
-        ("tracker", tracker, PACKAGES.get(tracker), "tracker=none")
-    ]
-    if isinstance(settings.model.lora, LoraSettings):
-        wanted.append(("model.lora.rank", settings.model.lora.rank, "peft", "model.lora=null"))
-    if settings.model.gguf_file is not None:
-        wanted.append(("model.gguf_file", settings.model.gguf_file, "gguf", "another model=..."))
-    if settings.hardware.deepspeed is not None:
-        wanted.append(("hardware.deepspeed", "{...}", "deepspeed", "hardware.deepspeed=null"))
-    if settings.rollout.engine != "transformers":
-        wanted.append(("rollout.engine", settings.rollout.engine, "vllm", "rollout=transformers"))
+    tracker, model, engine = settings.tracker.name, settings.model, settings.rollout.engine
+    deepspeed = None if settings.hardware.deepspeed is None else "{...}"
+    wanted = (
+        ("tracker", tracker, PACKAGES.get(tracker), "tracker=none"),
+        ("model.lora.rank", model.lora and model.lora.rank, "peft", "model.lora=null"),
+        ("model.gguf_file", model.gguf_file, "gguf", "another model=..."),
+        ("hardware.deepspeed", deepspeed, "deepspeed", "hardware.deepspeed=null"),
+        (
+            "rollout.engine",
+            engine,
+            None if engine == "transformers" else "vllm",
+            "rollout=transformers",
+        ),
+    )
     for name, value, package, otherwise in wanted:
-        if package is not None and not _is_installed(package):
+        if value is not None and package is not None and not _is_installed(package):
             yield (
                 f"{name} = {value}: needs the package {package};"
                 f" pip install 'hybrid-rl[{package}]', or choose {otherwise}"

@@ -1,7 +1,7 @@
 """The settings of a run as a whole, one section per group of conf/, and what follows from several of them.
 
-Each section has its types and limits in a file of its own. `loading` turns what Hydra composed into one frozen
-`Settings`; `rules` says which sections do not fit together. It knows no torch.
+Each section has its types and limits in a file of its own, and its values in conf/. `loading` turns what Hydra
+composed into one frozen `Settings`; `rules` says which sections do not fit together. It knows no torch.
 """
 
 from pathlib import Path
@@ -60,8 +60,7 @@ class Settings(Section):
         """The method's section in the type that its class names, also when it is read from settings.json."""
         if isinstance(value, Section) or "method_target" not in info.data:
             return value
-        found = settings_class(method_class(info.data["method_target"]))
-        return found.model_validate(value)
+        return settings_class(method_class(info.data["method_target"])).model_validate(value)
 
     @classmethod
     def load_json(cls, path: Path) -> "Settings":
@@ -91,10 +90,5 @@ class Settings(Section):
     @property
     def batch(self) -> Batch:
         """What one device holds in one optimizer step."""
-        return plan(
-            self.train.prompts_per_step,
-            self.group_size,
-            self.sft_batch[1],
-            self.hardware.world_size,
-            self.hardware.micro_batch,
-        )
+        rows = (self.train.prompts_per_step, self.group_size, self.sft_batch[1])
+        return plan(*rows, self.hardware.world_size, self.hardware.micro_batch)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from hybrid_rl.config.messages import NAME, NAME_RULE, Origin, lines
+from hybrid_rl.config.messages import NAME, NAME_RULE, lines
 from hybrid_rl.config.overrides import key_of
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.types import Section
@@ -73,7 +73,7 @@ def load_study(values: Any, extra: Sequence[str]) -> StudySettings:
     try:
         study = _Typed.model_validate({"study": values}).study
     except ValidationError as error:
-        found = lines(error, {"study": values}, Section, Origin({}, []), _Typed)
+        found = lines(error, {"study": values}, Section, schema=_Typed)
         raise SettingsError("\n".join(sorted(found.values()))) from error
     problems = [*_problems(study), *_reserved("the command line", extra)]
     if problems:

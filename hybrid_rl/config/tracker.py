@@ -1,7 +1,4 @@
-"""Types and limits of `tracker`: the service that shows metrics beside the run directory, which is always written.
-
-The values stand in conf/tracker/.
-"""
+"""Types and limits of `tracker`: the service that shows metrics beside the run directory, which is always written."""
 
 from typing import Literal
 

@@ -1,7 +1,4 @@
-"""Types and limits of `train`, `budget` and `speed`: how to train, when to stop, and which work to leave out.
-
-Their values stand in conf/config.yaml. What a method does with its steps is no part of it: that is conf/method.
-"""
+"""Types and limits of `train`, `budget` and `speed`: how to train, when to stop, and which work to leave out."""
 
 from typing import Literal
 

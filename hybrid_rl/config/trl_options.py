@@ -53,26 +53,16 @@ _BY_OWNER = {
     "tracker": "report_to run_name project trackio_space_id trackio_bucket_id trackio_static_space_id",
     "train.steps": "max_steps num_train_epochs",
     "train.max_completion_tokens": "max_completion_length",
-    "train.max_grad_norm": "max_grad_norm",
-    "train.weight_decay": "weight_decay",
     "train.adam_betas": "adam_beta1 adam_beta2",
     "train.save_every": "save_strategy save_steps",
     "train.keep_checkpoints": "save_total_limit",
     "train.eval_every": "eval_strategy eval_steps eval_delay eval_on_start do_eval",
     "train.rollouts_every": "log_completions num_completions_to_print log_unique_prompts",
-    "train.rl.learning_rate": "learning_rate",
     "train.rl.schedule": "lr_scheduler_type lr_scheduler_kwargs",
     "train.rl.warmup": "warmup_steps",
     "train.rl.loss": "loss_type",
-    "train.rl.scale_rewards": "scale_rewards",
-    "train.rl.epsilon": "epsilon",
-    "train.rl.epsilon_high": "epsilon_high",
-    "train.rl.beta": "beta",
     "train.rl.entropy_bonus": "entropy_coef use_adaptive_entropy",
     "train.rl.ref_sync_steps": "sync_ref_model ref_model_sync_steps ref_model_mixup_alpha",
-    "train.rl.temperature": "temperature",
-    "train.rl.top_p": "top_p",
-    "train.rl.top_k": "top_k",
     "method.group_size": "num_generations",
     "reward.correct": "reward_weights",
     "hardware.device": "use_cpu",
@@ -84,14 +74,20 @@ _BY_OWNER = {
     "hardware.micro_batch": "per_device_train_batch_size gradient_accumulation_steps"
     " steps_per_generation auto_find_batch_size",
     "model.path": "model_init_kwargs",
-    "model.trust_remote_code": "trust_remote_code",
     "model.chat_template": "chat_template_kwargs",
     "rollout.engine": "use_vllm use_transformers_paged use_transformers_continuous_batching",
     "eval.best": "load_best_model_at_end metric_for_best_model",
     "eval.samples": "num_generations_eval",
     "eval.sets": "per_device_eval_batch_size",
 }
-OWNERS = {key: owner for owner, keys in _BY_OWNER.items() for key in keys.split()}
+_SAME_NAME = (
+    "train.max_grad_norm train.weight_decay train.rl.learning_rate train.rl.scale_rewards train.rl.epsilon"
+    " train.rl.epsilon_high train.rl.beta train.rl.temperature train.rl.top_p train.rl.top_k model.trust_remote_code"
+)
+OWNERS = {
+    **{key: owner for owner, keys in _BY_OWNER.items() for key in keys.split()},
+    **{owner.rpartition(".")[2]: owner for owner in _SAME_NAME.split()},
+}
 """Field of trl.GRPOConfig -> the setting of ours that decides it."""
 
 
@@ -102,9 +98,7 @@ def problem(key: str, value: object) -> str | None:
         try:
             _Trl.model_validate(values)
         except ValidationError as error:
-            return messages.lines(error, values, TrlOptions, messages.Origin({}, []), _Trl)[
-                f"trl.{key}"
-            ]
+            return messages.lines(error, values, TrlOptions, schema=_Trl)[f"trl.{key}"]
         return None
     shown = f"trl.{key} = {messages.as_typed(value)}"
     if key in OWNERS:

@@ -7,14 +7,11 @@ What we chose ourselves: the SFT update is the last of each k, so that training 
 in SASR it has a learning-rate schedule of its own, and the model at its end becomes the reference of the KL.
 """
 
-from collections.abc import Mapping
-from typing import Literal
-
 from pydantic import Field
 
 from hybrid_rl.methods.base import Method, MethodSettings, Plan
 from hybrid_rl.methods.warmup import StepsOrShare, warmup_length
-from hybrid_rl.types import Examples, Json, Kind, Update
+from hybrid_rl.types import Examples, Kind, Update
 
 
 class AlternateSettings(MethodSettings):
@@ -38,13 +35,15 @@ class AlternateSettings(MethodSettings):
         return Plan(opening=warmup, fewest=sft_steps, expected=sft_steps)
 
 
-def kind_of(step: int, every: int) -> Literal["sft", "rl"]:
+def kind_of(step: int, every: int) -> Kind:
     """Kind of step `step` (from 0) of the alternation: `every` - 1 RL updates, then one of SFT."""
     return "sft" if (step + 1) % every == 0 else "rl"
 
 
 class Alternate(Method[AlternateSettings]):
     needs_traces = True
+    # More steps after a resume prolong the alternation, over which its schedule then stretches.
+    remembered = "warmup_steps"
 
     def __init__(
         self, settings: AlternateSettings, examples: Examples, seed: int, steps: int
@@ -67,10 +66,3 @@ class Alternate(Method[AlternateSettings]):
             renew_reference=0 < step == self.warmup_steps,
             note={"phase": "alternate"},
         )
-
-    def state_dict(self) -> dict[str, Json]:
-        """More steps after a resume prolong the alternation, over which its schedule then stretches."""
-        return {"warmup_steps": self.warmup_steps}
-
-    def load_state_dict(self, state: Mapping[str, Json]) -> None:
-        self.warmup_steps = state["warmup_steps"]

@@ -19,17 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Literal, TypeVar
 
-from hybrid_rl.types import (
-    Attempt,
-    Attempts,
-    Example,
-    Examples,
-    Group,
-    Json,
-    Result,
-    Section,
-    Update,
-)
+from hybrid_rl.types import Attempt, Attempts, Example, Group, Json, Result, Section, Update
 
 
 @dataclass(frozen=True)
@@ -66,10 +56,7 @@ class MethodSettings(Section):
     sampled in training."""
 
     def plan(self, steps: int) -> Plan:
-        """The supervised part of a run of `steps`.
-
-        Raises ValueError, with a message for the user, when the settings do not fit into so few steps.
-        """
+        """The supervised part of a run; raises ValueError, with a message for the user, when `steps` are too few."""
         return Plan()
 
     @property
@@ -104,7 +91,12 @@ class Method(Generic[S_co]):
     notes: ClassVar[Mapping[str, Note]] = {}
     """Labels of those notes that reports show, by name. A note that holds a mapping holds notes of a part, by name."""
 
-    def __init__(self, settings: S_co, examples: Examples, seed: int, steps: int) -> None:
+    remembered: ClassVar[str] = ""
+    """Attributes that a resume needs, in words; one whose value is not JSON is left to an own `state_dict`."""
+
+    def __init__(
+        self, settings: S_co, examples: Mapping[str, Example], seed: int, steps: int
+    ) -> None:
         """`examples`: the training set by id; `steps`: of the whole run."""
         self.settings = settings
         self.examples = examples
@@ -133,7 +125,9 @@ class Method(Generic[S_co]):
 
     def state_dict(self) -> dict[str, Json]:
         """All that a resume needs, JSON values only; the phases too, since `steps` may have become more by then."""
-        return {}
+        return {name: getattr(self, name) for name in self.remembered.split()}
 
     def load_state_dict(self, state: Mapping[str, Json]) -> None:
         """Takes up what `state_dict` returned."""
+        for name in self.remembered.split():
+            setattr(self, name, state[name])

@@ -196,14 +196,8 @@ class Bread(Method[BreadSettings]):
             first = random.Random(f"{self.seed}-{step}-{example.id}").randint(1, longest)
         elif longest and settings.warm_start and example.id in self.anchors:
             first = min(self.anchors[example.id], longest)
-        return AnchorSearch(
-            hi=longest,
-            tau_lo=settings.tau_lo,
-            tau_hi=settings.tau_hi,
-            order=settings.order,
-            first=first,
-            most=settings.most_probes(longest),
-        )
+        most = settings.most_probes(longest)
+        return AnchorSearch(longest, settings.tau_lo, settings.tau_hi, settings.order, first, most)
 
     def _context(self, example: Example, k: int) -> Attempt:
         """The attempt that goes on from the prefix P_k."""

@@ -67,9 +67,8 @@ class BreadReliftSettings(MethodSettings):
 
     @property
     def beyond_deepspeed(self) -> tuple[str, str] | None:
-        if not self.relift.own_moments:
-            return None
-        return "method.relift.own_moments = true", "method.relift.own_moments=false"
+        own = ("method.relift.own_moments = true", "method.relift.own_moments=false")
+        return own if self.relift.own_moments else None
 
     def plan(self, steps: int) -> Plan:
         return self.relift.plan(steps)
@@ -80,11 +79,7 @@ class BreadRelift(Method[BreadReliftSettings]):
     notes: ClassVar = {**Bread.notes, **Relift.notes}
 
     def __init__(
-        self,
-        settings: BreadReliftSettings,
-        examples: Examples,
-        seed: int,
-        steps: int,
+        self, settings: BreadReliftSettings, examples: Examples, seed: int, steps: int
     ) -> None:
         super().__init__(settings, examples, seed, steps)
         self.bread = Bread(settings.bread, examples, seed, steps)

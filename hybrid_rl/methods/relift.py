@@ -12,8 +12,7 @@ Where this deviates from the authors' code (github TheRoadQaQ/ReLIFT, eb95454), 
 - A question without a demonstration is counted and skipped; the code would teach it silence.
 - A drained buffer is an empty one; the code crashes on it.
 - One optimizer step per batch of rollouts instead of two.
-- The SFT loss is the mean over all tokens of the batch; the code makes it smaller by the number of
-  devices.
+- The SFT loss is the mean over all tokens of the batch; the code makes it smaller by the number of devices.
 - Learning rates and the RL loss are settings of `train`. SFT updates have Adam moments of their own
   where `own_moments` says so; the code has a second optimizer.
 """
@@ -21,8 +20,7 @@ Where this deviates from the authors' code (github TheRoadQaQ/ReLIFT, eb95454), 
 import random
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -95,8 +93,7 @@ def answerless(results: Sequence[Result]) -> set[str]:
     return {result.example_id for result in results} - answered
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """A question that waits for its demonstration to be learned."""
 
     example_id: str
@@ -125,8 +122,7 @@ class Buffer:
         if self.dedupe:
             again = {entry.example_id for entry in self.entries} & set(new)
             self.entries = [
-                Entry(entry.example_id, now) if entry.example_id in again else entry
-                for entry in self.entries
+                e._replace(seen=now) if e.example_id in again else e for e in self.entries
             ]
             new = [example_id for example_id in dict.fromkeys(new) if example_id not in again]
         batch = [Entry(example_id, now) for example_id in new]
@@ -151,10 +147,10 @@ class Buffer:
         return served
 
     def state_dict(self) -> list[Json]:
-        return [[entry.example_id, entry.seen] for entry in self.entries]
+        return [list(entry) for entry in self.entries]
 
     def load_state_dict(self, state: Sequence[Json]) -> None:
-        self.entries = [Entry(example_id, seen) for example_id, seen in state]
+        self.entries = [Entry(*entry) for entry in state]
 
     def _keep(self, entries: list[Entry]) -> int:
         before, self.entries = len(self), entries
@@ -163,6 +159,7 @@ class Buffer:
 
 class Relift(Method[ReliftSettings]):
     needs_traces = True
+    remembered = "questions_seen rl_updates latest"
     notes: ClassVar = {
         "buffer": Note("questions in the buffer", "mean"),
         "solved": Note("left the buffer, solved meanwhile", "total"),
@@ -233,19 +230,12 @@ class Relift(Method[ReliftSettings]):
             self.left["expired"] += self.buffer.expire(self.questions_seen - age)
 
     def state_dict(self) -> dict[str, Json]:
-        return {
-            "buffer": self.buffer.state_dict(),
-            "questions_seen": self.questions_seen,
-            "rl_updates": self.rl_updates,
-            "latest": self.latest,
-            "left": dict(self.left),
-        }
+        own = {"buffer": self.buffer.state_dict(), "left": dict(self.left)}
+        return super().state_dict() | own
 
     def load_state_dict(self, state: Mapping[str, Json]) -> None:
+        super().load_state_dict(state)
         self.buffer.load_state_dict(state["buffer"])
-        self.questions_seen = state["questions_seen"]
-        self.rl_updates = state["rl_updates"]
-        self.latest = list(state["latest"])
         self.left = Counter(state["left"])
 
     def _due(self) -> bool:

@@ -20,7 +20,6 @@ there is no code. Numbers of lines are those of the algorithm as we reconstructe
 
 import math
 import random
-from collections.abc import Mapping
 from statistics import fmean
 from typing import ClassVar, Literal
 
@@ -79,14 +78,11 @@ class SasrSettings(MethodSettings):
 
     def plan(self, steps: int) -> Plan:
         """The warm-up opens the run; of the other steps a share is SFT, 1/(1+gamma) at equal norms, or a control's."""
-        warmup = 0
-        if self.control != "no_warmup":
-            warmup = warmup_length(self.warmup_steps, steps)
+        warmup = 0 if self.control == "no_warmup" else warmup_length(self.warmup_steps, steps)
         if self.control == "shuffled":
             sft_steps = warmup + len(shuffled_steps(self.sft_steps or 0, warmup, steps, seed=0))
             return Plan(opening=warmup, fewest=sft_steps, expected=sft_steps)
-        fixed = self.control == "fixed"
-        share = self.fixed_probability if fixed else 1 / (1 + self.gamma)
+        share = self.fixed_probability if self.control == "fixed" else 1 / (1 + self.gamma)
         expected = warmup + round(share * (steps - warmup))
         return Plan(opening=warmup, fewest=warmup, expected=expected)
 
@@ -116,12 +112,12 @@ def draw(seed: int, step: int) -> float:
     return random.Random(f"{seed}-{step}").random()
 
 
-def choose(probability: float, seed: int, step: int) -> Literal["sft", "rl"]:
+def choose(probability: float, seed: int, step: int) -> Kind:
     """The kind of `step`, line 7: SFT if u < p, else RL."""
     return "sft" if draw(seed, step) < probability else "rl"
 
 
-def shuffled_steps(sft_steps: int, first: int, steps: int, seed: int) -> frozenset[int]:
+def shuffled_steps(sft_steps: int, first: int, steps: int, seed: int) -> list[int]:
     """`sft_steps` of the steps `first` .. `steps` - 1, drawn: the same amount of SFT, at times without meaning.
 
     Raises ValueError when there are fewer steps than that.
@@ -131,11 +127,14 @@ def shuffled_steps(sft_steps: int, first: int, steps: int, seed: int) -> frozens
             f"method.sft_steps = {sft_steps}: only {steps - first} of {steps} steps follow the "
             "warm-up; lower method.sft_steps or raise train.steps"
         )
-    return frozenset(random.Random(f"{seed}-shuffled").sample(range(first, steps), sft_steps))
+    return sorted(random.Random(f"{seed}-shuffled").sample(range(first, steps), sft_steps))
 
 
 class Sasr(Method[SasrSettings]):
     needs_traces = True
+    # More steps after a resume prolong the hybrid phase, over which its schedule then stretches. `control: shuffled`
+    # has spent its SFT steps within the first plan: what comes on top is RL.
+    remembered = "warmup_steps sft_at warmup_norms last_norm measured_after sft_updates"
     notes: ClassVar = {
         "p": Note("probability of SFT", "share"),
         "g_last": Note("gradient norm of SFT, smoothed", "mean"),
@@ -145,7 +144,7 @@ class Sasr(Method[SasrSettings]):
     def __init__(self, settings: SasrSettings, examples: Examples, seed: int, steps: int) -> None:
         super().__init__(settings, examples, seed, steps)
         self.warmup_steps = settings.plan(steps).opening
-        self.sft_at: frozenset[int] | None = None
+        self.sft_at: list[int] | None = None
         """The SFT steps of `control: shuffled`; None for all others."""
         if settings.control == "shuffled":
             self.sft_at = shuffled_steps(settings.sft_steps or 0, self.warmup_steps, steps, seed)
@@ -212,41 +211,18 @@ class Sasr(Method[SasrSettings]):
             previous = self.last_norm
         self.last_norm = smoothed(previous, grad_norm, self.settings.smoothing)
 
-    def state_dict(self) -> dict[str, Json]:
-        """More steps after a resume prolong the hybrid phase, over which its schedule then stretches.
-
-        `control: shuffled` has spent its SFT steps within the first plan: what comes on top is RL.
-        """
-        return {
-            "warmup_steps": self.warmup_steps,
-            "sft_at": None if self.sft_at is None else sorted(self.sft_at),
-            "warmup_norms": self.warmup_norms,
-            "last_norm": self.last_norm,
-            "measured_after": self.measured_after,
-            "sft_updates": self.sft_updates,
-        }
-
-    def load_state_dict(self, state: Mapping[str, Json]) -> None:
-        self.warmup_steps = state["warmup_steps"]
-        self.sft_at = None if state["sft_at"] is None else frozenset(state["sft_at"])
-        self.warmup_norms = list(state["warmup_norms"])
-        self.last_norm = state["last_norm"]
-        self.measured_after = state["measured_after"]
-        self.sft_updates = state["sft_updates"]
-
     def _probe_note(self, step: int) -> dict[str, Json]:
         """The norm that a probe measured in this step, None where it says nothing; empty without a probe."""
         if self.probed is None or self.probed[0] != step:
             return {}
         return {"probe": self.probed[1] if usable(self.probed[1]) else None}
 
-    def _decide(self, step: int) -> tuple[Literal["sft", "rl"], float]:
+    def _decide(self, step: int) -> tuple[Kind, float]:
         """The kind of `step` and the probability that it was SFT."""
         if self.sft_at is not None:
             share = len(self.sft_at) / (self.steps - self.warmup_steps)
             return ("sft" if step in self.sft_at else "rl"), share
-        if self.settings.control == "fixed":
-            probability = self.settings.fixed_probability
-        else:
+        probability = self.settings.fixed_probability
+        if self.settings.control != "fixed":
             probability = switch_probability(self.last_norm, self.warmup_norm, self.settings.gamma)
         return choose(probability, self.seed, step), probability

@@ -4,12 +4,10 @@ Both phases are one run: one optimizer, one directory, one step count. Each phas
 A KL term of the RL loss (`train.rl.beta`) is to the result of SFT, as it is where GRPO is a run of its own.
 """
 
-from collections.abc import Mapping
-
 from pydantic import Field
 
 from hybrid_rl.methods.base import Method, MethodSettings, Plan
-from hybrid_rl.types import Examples, Json, Update
+from hybrid_rl.types import Examples, Update
 
 
 class SftThenGrpoSettings(MethodSettings):
@@ -30,6 +28,8 @@ class SftThenGrpoSettings(MethodSettings):
 
 class SftThenGrpo(Method[SftThenGrpoSettings]):
     needs_traces = True
+    # More steps after a resume prolong the RL phase, over which its schedule then stretches.
+    remembered = "sft_steps"
 
     def __init__(
         self, settings: SftThenGrpoSettings, examples: Examples, seed: int, steps: int
@@ -45,10 +45,3 @@ class SftThenGrpo(Method[SftThenGrpoSettings]):
             schedule_position=(step - self.sft_steps) / (self.steps - self.sft_steps),
             renew_reference=step == self.sft_steps,
         )
-
-    def state_dict(self) -> dict[str, Json]:
-        """More steps after a resume prolong the RL phase, over which its schedule then stretches."""
-        return {"sft_steps": self.sft_steps}
-
-    def load_state_dict(self, state: Mapping[str, Json]) -> None:
-        self.sft_steps = state["sft_steps"]
