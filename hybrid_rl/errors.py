@@ -1,7 +1,5 @@
 """Errors that a user can fix: the message says what was found and what to type. They end with exit code 2."""
 
-from collections.abc import Sequence
-
 USER_ERROR = 2
 """The exit code, in status.json and of the command, for what the user can fix."""
 
@@ -24,11 +22,9 @@ MOST_LINES = 20
 class DataError(UserError):
     """Problems of the data or of its settings: one a line, the first 20 of them, and how many there are in all."""
 
-    def __init__(self, problems: Sequence[str]) -> None:
+    def __init__(self, *problems: str) -> None:
         self.problems = list(problems)
-        shown = self.problems[:MOST_LINES]
-        if len(self.problems) > MOST_LINES:
-            shown.append(
-                f"... and {len(self.problems) - MOST_LINES} more; {len(self.problems)} problems in all"
-            )
+        shown = [*problems[:MOST_LINES]]
+        if (more := len(problems) - MOST_LINES) > 0:
+            shown.append(f"... and {more} more; {len(problems)} problems in all")
         super().__init__("\n".join(shown))

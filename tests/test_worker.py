@@ -53,7 +53,7 @@ def test_a_run_that_returns_is_done(fake: Fake) -> None:
 MISTAKES = ["a = 1: no; b", "c = 2: no; d"]
 
 
-@pytest.mark.parametrize("error", [SettingsError("\n".join(MISTAKES)), DataError(MISTAKES)])
+@pytest.mark.parametrize("error", [SettingsError("\n".join(MISTAKES)), DataError(*MISTAKES)])
 def test_what_the_user_can_fix_has_no_traceback(
     fake: Fake, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -25,11 +25,9 @@ from hybrid_rl.errors import DataError
 WHOLE_ROW = "row"
 """The name by which a template reaches columns whose names are no identifiers, `{{ row["odd name"] }}`."""
 _SINGLE_BRACES = re.compile(r"\{\s*([^{}]+?)\s*\}")
-_FAILURES = (
-    *(TemplateError, ArithmeticError, AttributeError, LookupError),
-    *(RecursionError, TypeError, ValueError),
-)
-"""What expressions raise on a value that they cannot take: `answer | int + "x"`, say."""
+_UNFIT = "a value that its template cannot take"
+# What expressions raise on such a value: `answer | int + "x"`, say.
+_FAILURES = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -73,13 +71,12 @@ class Template:
             self._compiled = environment.from_string(tree)
         except TemplateSyntaxError as error:
             message = f"{text} is no Jinja2 template ({error.message})"
-            raise DataError([f"{message}; write, for example, {{{{ question }}}}"]) from error
+            raise DataError(f"{message}; write, for example, {{{{ question }}}}") from error
         self.text = text
         self.columns = sorted(find_undeclared_variables(tree))
         self._parts: list[str] = []
-        problems = [*self._problems(tree, names)]
-        if problems:
-            raise DataError(problems)
+        if problems := [*self._problems(tree, names)]:
+            raise DataError(*problems)
 
     def fill(self, row: Values) -> Filled:
         """The text for a row. Raises BadRow, and DataError for an access that the sandbox refuses."""
@@ -88,12 +85,11 @@ class Template:
             text = self._compiled.render({WHOLE_ROW: row, **row})
         except SecurityError as error:
             reason = str(error).rstrip(".")
-            raise DataError([f"{self.text}: {reason}; a template may read columns only"]) from error
+            raise DataError(f"{self.text}: {reason}; a template may read columns only") from error
         except UndefinedError as error:
             raise BadRow("a value that is not there", f"{self.text}: {error}") from error
-        except _FAILURES as error:
-            kind = "a value that its template cannot take"
-            raise BadRow(kind, f"{self.text}: {error}") from error
+        except (TemplateError, *_FAILURES) as error:
+            raise BadRow(_UNFIT, f"{self.text}: {error}") from error
         return Filled(text.strip(), self._parts)
 
     def _problems(self, tree: nodes.Template, names: Sequence[str]) -> Iterator[str]:
@@ -158,15 +154,11 @@ class RowMapping:
         values = {**dict.fromkeys(self.names), **row.values}
         asked = self._filled("prompt", values)
         key = digest(normalise("\n".join(asked.parts)))
-        prompt = asked.text
-        if self.instruction is not None:
-            prompt = f"{prompt}\n\n{self.instruction}"
-        messages = [Message("user", prompt)]
-        if self.system is not None:
-            messages.insert(0, Message("system", self.system))
+        prompt = asked.text if self.instruction is None else f"{asked.text}\n\n{self.instruction}"
+        system = () if self.system is None else (Message("system", self.system),)
         question = Question(
             id=self._filled("id", values).text if "id" in self.templates else key[:12],
-            messages=tuple(messages),
+            messages=(*system, Message("user", prompt)),
             question=prompt,
             answer=self._answer(self._filled("answer", values).text),
             trace=self._trace(values),
@@ -175,18 +167,21 @@ class RowMapping:
         return Found(row.where, key, question)
 
     def _filled(self, field: str, values: Values) -> Filled:
+        """The filled template. Raises BadRow, naming the column where it can, if a part of it is empty."""
         template = self.templates[field]
-        return _refuse_empty(template, template.fill(values), values)
+        filled = template.fill(values)
+        if filled.text and all(part.strip() for part in filled.parts):
+            return filled
+        known = [name for name in template.columns if name in values and _is_empty(values[name])]
+        what = f"column {known[0]}" if known else f"a part of {template.text}"
+        raise BadRow(f"{what} is empty", f"{what} is empty")
 
     def _optional(self, field: str, values: Values) -> str | None:
         """The filled template, None where there is none or all that it prints is empty."""
         template = self.templates.get(field)
-        if template is None:
+        if template is None or not any(part.strip() for part in template.fill(values).parts):
             return None
-        filled = template.fill(values)
-        if not any(part.strip() for part in filled.parts):
-            return None
-        return _refuse_empty(template, filled, values).text
+        return self._filled(field, values).text
 
     def _answer(self, text: str) -> str:
         if self.answer_pattern is None:
@@ -223,7 +218,7 @@ def compile_columns(
         except DataError as error:
             problems += [f"{problem} ({setting}.{field})" for problem in error.problems]
     if problems:
-        raise DataError(problems)
+        raise DataError(*problems)
     return found
 
 
@@ -237,17 +232,6 @@ def shown(text: str) -> str:
     """Text on one line, cut short, for messages."""
     line = repr(text)
     return line if len(line) <= 80 else f"{line[:77]}..."
-
-
-def _refuse_empty(template: Template, filled: Filled, values: Values) -> Filled:
-    """`filled`, if none of its parts is empty. Raises BadRow that names the column where it can."""
-    if filled.text and all(part.strip() for part in filled.parts):
-        return filled
-    empty = [
-        f"column {name}" for name in template.columns if name in values and _is_empty(values[name])
-    ]
-    what = empty[0] if empty else f"a part of {template.text}"
-    raise BadRow(f"{what} is empty", f"{what} is empty")
 
 
 def _is_empty(value: Any) -> bool:
@@ -272,8 +256,7 @@ def _as_text(value: Any) -> str:
 
 def _expression(path: str) -> str:
     """What to type for the column, or the column with keys between dots, that single braces stood for."""
-    name, *keys = (
-        path.split(".") if path.replace(".", "").replace("-", "").isidentifier() else [path]
-    )
+    plain = path.replace(".", "").replace("-", "").isidentifier()
+    name, *keys = path.split(".") if plain else [path]
     first = name if name.isidentifier() else f'{WHOLE_ROW}["{name}"]'
     return first + "".join(f"[{key}]" if re.fullmatch(r"-?\d+", key) else f".{key}" for key in keys)

@@ -51,24 +51,17 @@ def encode(
     """
     if not tokenizer.is_fast:
         raise DataError(
-            [
-                f"model.tokenizer: {type(tokenizer).__name__} does not say where its tokens lie in the text; give a"
-                " tokenizer with a tokenizer.json"
-            ]
+            f"model.tokenizer: {type(tokenizer).__name__} does not say where its tokens lie in the text; give a"
+            " tokenizer with a tokenizer.json"
         )
     encoder = _Encoder(tokenizer, settings, answer_start, max_completion_tokens, on_long_trace)
     splits = {"train": questions.train, "dev": questions.dev, **questions.test}
     encoded = {name: encoder.split(name, found) for name, found in splits.items()}
     if encoder.problems:
-        raise DataError(encoder.problems)
+        raise DataError(*encoder.problems)
     for note in encoder.notes:
         log.info("%s", note)
-    return Examples(
-        train=encoded["train"],
-        dev=encoded["dev"],
-        test={name: encoded[name] for name in questions.test},
-        notes=encoder.notes,
-    )
+    return Examples(encoded.pop("train"), encoded.pop("dev"), encoded, encoder.notes)
 
 
 @dataclass
@@ -99,20 +92,14 @@ class _Encoder:
         traces = self._tokens(name, "trace", solved, self.max_completion_tokens - 1)
         examples = [
             Example(
-                id=question.id,
-                prompt_ids=prompts[question.id].ids,
-                question=question.question,
-                answer=question.answer,
-                trace=traces.get(question.id),
-                level=question.level,
+                one.id, prompts[one.id].ids, one.question, one.answer, traces.get(one.id), one.level
             )
-            for question in questions
-            if question.id in prompts
+            for one in questions
+            if one.id in prompts
         ]
         if questions and not examples and not self.problems:
-            self.problems.append(
-                f"{self._split(name)}: no question is left; raise data.max_prompt_tokens = {most}"
-            )
+            left = f"no question is left; raise data.max_prompt_tokens = {most}"
+            self.problems.append(f"{self._split(name)}: {left}")
         return examples
 
     def _render(self, question: Question) -> str:
@@ -124,10 +111,8 @@ class _Encoder:
             )
         except jinja2.TemplateError as error:
             roles = " and ".join(message.role for message in question.messages)
-            problem = (
-                f"model.chat_template: takes no messages of {roles} ({error}); set data.system=null, or give a template"
-                " that does"
-            )
+            problem = f"model.chat_template: takes no messages of {roles} ({error}); "
+            problem += "set data.system=null, or give a template that does"
             if problem not in self.problems:
                 self.problems.append(problem)
             return ""

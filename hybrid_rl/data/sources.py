@@ -67,10 +67,8 @@ def _read_hub(source: HubSource) -> list[Values]:
     except (OSError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(
-            [
-                f"{describe(source)}: cannot be loaded from the hub ({reason}); check path, config and split,"
-                " or give a local copy with kind=file"
-            ]
+            f"{describe(source)}: cannot be loaded from the hub ({reason}); check path, config and split, or give a"
+            " local copy with kind=file"
         ) from error
     if source.limit is not None:
         loaded = loaded.select(range(min(source.limit, len(loaded))))
@@ -78,23 +76,16 @@ def _read_hub(source: HubSource) -> list[Values]:
 
 
 def _read_file(path: Path, named: bool) -> list[SourceRow]:
-    prefix = f"{path.name} " if named else ""
-    readers = {
-        ".jsonl": _read_jsonl,
-        ".json": _read_json,
-        ".parquet": _read_parquet,
-        ".csv": _read_csv,
-    }
-    if path.suffix not in readers:
-        raise DataError([f"{path}: must end with one of {', '.join(readers)}; convert the file"])
+    if path.suffix not in _READERS:
+        raise DataError(f"{path}: must end with one of {', '.join(_READERS)}; convert the file")
     if not path.is_file():
         raise DataError(
-            [f"{path}: there is no such file; give its path relative to the directory of launch"]
+            f"{path}: there is no such file; give its path relative to the directory of launch"
         )
     try:
-        return _numbered(readers[path.suffix](path), prefix)
+        return _numbered(_READERS[path.suffix](path), f"{path.name} " if named else "")
     except UnicodeDecodeError as error:
-        raise DataError([f"{path}: must be UTF-8 text ({error}); convert the file"]) from error
+        raise DataError(f"{path}: must be UTF-8 text ({error}); convert the file") from error
 
 
 def _read_jsonl(path: Path) -> list[Values]:
@@ -105,18 +96,14 @@ def _read_jsonl(path: Path) -> list[Values]:
             continue
         try:
             row = json.loads(line)
+            if isinstance(row, dict):
+                rows.append(row)
+                continue
+            problem = f"must be an object, not {_shown(row)}"
         except ValueError as error:
-            problems.append(f"{path} line {number}: is not JSON ({error}); write one object a line")
-            continue
-        if not isinstance(row, dict):
-            problems.append(
-                f"{path} line {number}: must be an object, not {_shown(row)}; write one object a line"
-            )
-            continue
-        rows.append(row)
-    if problems:
-        raise DataError(problems)
-    return rows
+            problem = f"is not JSON ({error})"
+        problems.append(f"{path} line {number}: {problem}; write one object a line")
+    return _unless(problems, rows)
 
 
 def _read_json(path: Path) -> list[Values]:
@@ -124,11 +111,11 @@ def _read_json(path: Path) -> list[Values]:
         rows = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise DataError(
-            [f"{path}: is not JSON ({error}); write a list of objects, or name it .jsonl"]
+            f"{path}: is not JSON ({error}); write a list of objects, or name it .jsonl"
         ) from error
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise DataError(
-            [f"{path}: must be a list of objects, not {_shown(rows)}; one object per question"]
+            f"{path}: must be a list of objects, not {_shown(rows)}; one object per question"
         )
     return rows
 
@@ -141,9 +128,7 @@ def _read_csv(path: Path) -> list[Values]:
         for number, row in enumerate(rows, 1)
         if None in row  # where csv puts what is left over
     ]
-    if problems:
-        raise DataError(problems)
-    return rows
+    return _unless(problems, rows)
 
 
 def _read_parquet(path: Path) -> list[Values]:
@@ -153,7 +138,21 @@ def _read_parquet(path: Path) -> list[Values]:
     try:
         rows: list[Values] = pyarrow.parquet.read_table(path).to_pylist()
     except (pyarrow.ArrowException, OSError) as error:
-        raise DataError([f"{path}: is not a parquet file ({error}); write it again"]) from error
+        raise DataError(f"{path}: is not a parquet file ({error}); write it again") from error
+    return rows
+
+
+_READERS = {
+    ".jsonl": _read_jsonl,
+    ".json": _read_json,
+    ".parquet": _read_parquet,
+    ".csv": _read_csv,
+}
+
+
+def _unless(problems: list[str], rows: list[Values]) -> list[Values]:
+    if problems:
+        raise DataError(*problems)
     return rows
 
 

@@ -43,30 +43,28 @@ def load_questions(
     pool = findings.apart("train", pool, {"dev": dev, **test})
     if isinstance(settings.dev, int):
         pool, dev = _hold_out(pool, settings.dev, settings, findings)
-    if not train:
-        pool = []
-    pool = reader.check_traces(pool)
+    pool = reader.check_traces(pool if train else [])
     findings.raise_problems()
     pool = _ration(pool, settings, needs_traces, findings)
     if pool or dev:
         findings.notes.append(
             "no question of train or dev is in another split, compared by a hash of the normalised text"
         )
-    for name, found in {"train": pool if train else None, "dev": dev, **test}.items():
-        findings.summary(name, found)
+    splits = {"train": pool, "dev": dev, **test}
+    for name, found in splits.items():
+        if train or name != "train":
+            findings.summary(name, found)
     findings.raise_problems()
     for note in findings.notes:
         log.info("%s", note)
-    splits = {
-        name: [item.question for item in found]
-        for name, found in {"train": pool, "dev": dev, **test}.items()
-    }
+    questions = {name: [item.question for item in found] for name, found in splits.items()}
+    prints = {name: fingerprint(asked) for name, asked in questions.items()}
     return Questions(
-        train=splits["train"],
-        dev=splits["dev"],
-        test={name: splits[name] for name in test},
+        train=questions.pop("train"),
+        dev=questions.pop("dev"),
+        test=questions,
         notes=findings.notes,
-        fingerprint={name: fingerprint(questions) for name, questions in splits.items()},
+        fingerprint=prints,
     )
 
 
@@ -101,37 +99,28 @@ class _Findings:
     def apart(self, split: str, found: list[Found], others: dict[str, list[Found]]) -> list[Found]:
         """`found` without the questions that come twice or that are also in one of the others."""
         taken = {
-            item.key: (name, item.where)
+            item.key: (f"also in {name}", f"{name} {item.where}")
             for name, items in others.items()
             for item in reversed(items)
         }
-        seen: dict[str, str] = {}
         kept: list[Found] = []
         bad: list[tuple[str, BadRow]] = []
         for item in found:
             if item.key in taken:
-                name, where = taken[item.key]
-                problem = BadRow(f"also in {name}", f"the same question as {name} {where}")
-                bad.append((item.where, problem))
-            elif item.key in seen:
-                text = f"the same question as {seen[item.key]}"
-                bad.append((item.where, BadRow("the question comes twice", text)))
+                kind, where = taken[item.key]
+                bad.append((item.where, BadRow(kind, f"the same question as {where}")))
             else:
-                seen[item.key] = item.where
+                taken[item.key] = ("the question comes twice", item.where)
                 kept.append(item)
         self.settle(split, "on_overlap", bad)
         return kept
 
-    def summary(self, name: str, found: list[Found] | None) -> None:
+    def summary(self, name: str, found: list[Found]) -> None:
         """Notes how many questions a split has; none is a problem, unless none were asked for."""
-        if found is None:
-            return
         if not found:
-            asked = {"train": self.settings.train, "dev": self.settings.dev}
-            if asked.get(name, True):
-                self.refuse(
-                    name, "no question is left; see data.on_bad_row, data.on_overlap and the source"
-                )
+            left = "no question is left; see data.on_bad_row, data.on_overlap and the source"
+            if {"train": self.settings.train, "dev": self.settings.dev}.get(name, True):
+                self.refuse(name, left)
             return
         traced = sum(item.question.trace is not None for item in found)
         traces = f", {traced:,} with a trace" if name == "train" else ""
@@ -140,7 +129,7 @@ class _Findings:
     def raise_problems(self) -> None:
         """Raises DataError, where there are problems."""
         if self.problems:
-            raise DataError(self.problems)
+            raise DataError(*self.problems)
 
 
 @dataclass
@@ -156,7 +145,7 @@ class _Reader:
         try:
             rows = sources.read(source)
             if not rows:
-                raise DataError([f"{sources.describe(source)}: has no rows; give another source"])
+                raise DataError(f"{sources.describe(source)}: has no rows; give another source")
             return self._map(split, rows, self._mapping(split, source, rows))
         except DataError as error:
             for problem in error.problems:
@@ -167,13 +156,13 @@ class _Reader:
         """The templates of a split. Raises DataError for those that do not fit its rows."""
         own = split in self.settings.test_columns
         columns = self.settings.test_columns[split] if own else self.settings.columns
-        names = list(dict.fromkeys(name for row in rows for name in row.values))
         setting = f"data.test_columns.{split}" if own else "data.columns"
+        names = list(dict.fromkeys(name for row in rows for name in row.values))
         try:
             templates = compile_columns(columns, split == "train", names, setting)
         except DataError as error:
             where = sources.describe(source)
-            raise DataError([f"{where}: {problem}" for problem in error.problems]) from error
+            raise DataError(*(f"{where}: {problem}" for problem in error.problems)) from error
         return RowMapping(
             templates,
             names,
@@ -212,7 +201,7 @@ class _Reader:
         ungraded = [problem for _, problem in bad if problem.kind == _UNGRADED]
         if len(ungraded) == len(rows) > 1:
             many = f"none of the {len(rows):,} gold answers can be graded; choose the reward that fits this data"
-            raise DataError([f"{many}. The first: {ungraded[0]}"])
+            raise DataError(f"{many}. The first: {ungraded[0]}")
         self.findings.settle(split, "on_bad_row", bad)
         return found
 
@@ -282,9 +271,8 @@ def _ration(
                 f"data.traces = {limit}: only {_many(len(traced), 'question')} have a trace; give at most that",
             )
         traced = _shuffled(traced, f"traces-{settings.traces_seed}")[:keep]
-        findings.notes.append(
-            f"train: traces of {_many(len(traced), 'question')} kept (data.traces={limit})"
-        )
+        kept_traces = _many(len(traced), "question")
+        findings.notes.append(f"train: traces of {kept_traces} kept (data.traces={limit})")
     if pool and needs_traces and not traced:
         findings.refuse(
             "train",

@@ -12,7 +12,8 @@ from transformers import AutoConfig
 
 from hybrid_rl.config.model import ModelSettings
 from hybrid_rl.config.settings import Settings
-from hybrid_rl.data.encoding import encode
+from hybrid_rl.data.encoding import Examples, encode
+from hybrid_rl.data.questions import Questions
 from hybrid_rl.data.splits import load_questions
 from hybrid_rl.errors import DataError, SettingsError
 from hybrid_rl.models import loading
@@ -69,22 +70,17 @@ def _read(settings: Settings, grader: Grader) -> _DataFacts:
     except SettingsError as error:
         return _DataFacts(
             _limits(settings, sum(question.trace is not None for question in questions.train)),
-            {name: len(rows) for name, rows in {"dev": questions.dev, **questions.test}.items()},
+            _sizes(questions),
             [*questions.notes, f"lengths not checked, limits taken instead: {error}"],
         )
-    examples = encode(
-        questions,
-        tokenizer,
-        settings.data,
-        grader.answer_start,
-        settings.train.max_completion_tokens,
-        settings.train.on_long_trace,
-    )
-    return _DataFacts(
-        estimate.lengths_of(examples.train),
-        {name: len(rows) for name, rows in {"dev": examples.dev, **examples.test}.items()},
-        [*questions.notes, *examples.notes],
-    )
+    limit, on_long = settings.train.max_completion_tokens, settings.train.on_long_trace
+    found = encode(questions, tokenizer, settings.data, grader.answer_start, limit, on_long)
+    notes = [*questions.notes, *found.notes]
+    return _DataFacts(estimate.lengths_of(found.train), _sizes(found), notes)
+
+
+def _sizes(data: Questions | Examples) -> dict[str, int]:
+    return {name: len(rows) for name, rows in {"dev": data.dev, **data.test}.items()}
 
 
 def _limits(settings: Settings, traces: int) -> Lengths:
@@ -97,9 +93,8 @@ def _add_work(table: Table, settings: Settings, work: Work) -> None:
     if work.sft_steps < work.sft_steps_expected:
         kinds = f"from {kinds}, the bound below, to about {work.sft_steps_expected:,} SFT"
     table.add_row("optimizer steps", f"{train.steps:,}", kinds)
-    table.add_row(
-        "batch", f"{settings.batch.rows_per_device:,} per device", settings.batch.explain()
-    )
+    rows = f"{settings.batch.rows_per_device:,} per device"
+    table.add_row("batch", rows, settings.batch.explain())
     if work.rl_steps:
         steps = f"{work.rl_steps:,} steps x {train.prompts_per_step}"
         table.add_row("prompts", f"{work.prompts:,}", steps)
@@ -111,15 +106,13 @@ def _add_work(table: Table, settings: Settings, work: Work) -> None:
         limit = f"at most: x {train.max_completion_tokens} tokens"
         table.add_row("generated tokens", f"{work.generated_tokens:,}", limit)
     table.add_row("trained tokens", f"{work.trained_tokens:,}", "at most: completions and traces")
-    tokens = f"distinct, at most; {work.trace_tokens:,} tokens"
-    table.add_row("traces", f"{work.traces:,}", tokens)
+    table.add_row("traces", f"{work.traces:,}", f"distinct, at most; {work.trace_tokens:,} tokens")
     if work.flops is not None:
         how = "at most: 2 per parameter and token forward, 4 backward"
         table.add_row("FLOPs", f"{work.flops:.2e}", how)
-    limits = settings.budget.model_dump()
     for axis, bought in estimate.bought_by_budgets(settings, work).items():
-        value = f"{limits[axis]:.2e}" if axis == "flops" else f"{limits[axis]:,}"
-        table.add_row(f"budget.{axis}", value, bought)
+        limit = getattr(settings.budget, axis)
+        table.add_row(f"budget.{axis}", f"{limit:.2e}" if axis == "flops" else f"{limit:,}", bought)
 
 
 def _add_evaluation(table: Table, settings: Settings, sizes: Mapping[str, int]) -> None:

@@ -62,11 +62,8 @@ class Shape:
 def lengths_of(examples: Sequence[Example]) -> Lengths:
     """The lengths of an encoded training set."""
     traces = [len(example.trace.ids) + 1 for example in examples if example.trace is not None]
-    return Lengths(
-        prompt=_mean([len(example.prompt_ids) for example in examples]),
-        trace=_mean(traces),
-        traces=len(traces),
-    )
+    prompts = [len(example.prompt_ids) for example in examples]
+    return Lengths(_mean(prompts), _mean(traces), len(traces))
 
 
 def work(settings: Settings, lengths: Lengths, parameters: int | None) -> Work:
@@ -163,25 +160,18 @@ def bought_by_budgets(settings: Settings, work: Work) -> dict[str, str]:
 
     It buys more than that where completions are not of full length or searches end early.
     """
-    totals = {
-        "generated_tokens": work.generated_tokens,
-        "trained_tokens": work.trained_tokens,
-        "flops": work.flops,
-    }
     return {
-        axis: _until_traces(settings, work, limit)
-        if axis == "traces_used"
-        else _bought(settings, work, limit, totals.get(axis), work.opening.get(axis, 0.0))
+        axis: (_until_traces if axis == "traces_used" else _bought)(settings, work, axis, limit)
         for axis, limit in settings.budget.model_dump().items()
         if limit is not None
     }
 
 
-def _bought(
-    settings: Settings, work: Work, limit: float, total: float | None, opening: float
-) -> str:
-    """The steps that a limit buys, where all steps take `total` and the SFT steps that come first `opening` of it."""
+def _bought(settings: Settings, work: Work, axis: str, limit: float) -> str:
+    """The steps that a limit buys, given what all steps and the SFT steps that come first take of its axis."""
     steps = settings.train.steps
+    opening = work.opening.get(axis, 0.0)
+    total: float | None = getattr(work, axis, None)
     if total is None:
         return "not known beforehand"
     if total < limit:
@@ -197,7 +187,7 @@ def _bought(
     return f"about {bought:,} of {steps:,} steps{short}"
 
 
-def _until_traces(settings: Settings, work: Work, limit: float) -> str:
+def _until_traces(settings: Settings, work: Work, _axis: str, limit: float) -> str:
     """The steps until so many traces are used: a step uses at most those of its batch, or of all its questions."""
     train = settings.train
     if work.traces < limit:

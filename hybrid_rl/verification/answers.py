@@ -26,9 +26,7 @@ _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{(?!\s*\})")
 
 def answer_part(text: str, after: str | None) -> str:
     """The last MAX_CHARS characters of what follows the last `after`, or of all the text where that is absent."""
-    if after is not None:
-        text = text.rpartition(after)[2]
-    return text[-MAX_CHARS:]
+    return (text if after is None else text.rpartition(after)[2])[-MAX_CHARS:]
 
 
 def sentence_of(rest: str) -> str:
@@ -53,8 +51,7 @@ def boxed_spans(text: str) -> list[slice]:
         if mark == "{":
             open_braces.append(None)
         elif mark == "}":
-            start = open_braces.pop() if open_braces else None
-            if start is not None:
+            if open_braces and (start := open_braces.pop()) is not None:
                 found.append(slice(start, token.end()))
         elif mark.startswith(("\\boxed", "\\fbox")):
             open_braces.append(token.end())
@@ -80,9 +77,5 @@ def without_blanks(text: str) -> str:
 
 def _sentence_start(text: str, position: int) -> int:
     """The position at which the sentence or line around `position` begins, its leading blanks left out."""
-    start = 0
-    for end in _SENTENCE_END.finditer(text, 0, position):
-        start = end.end()
-    while start < position and text[start].isspace():
-        start += 1
-    return start
+    start = max((end.end() for end in _SENTENCE_END.finditer(text, 0, position)), default=0)
+    return position - len(text[start:position].lstrip())

@@ -1,7 +1,7 @@
 """Verifier `exact`: the words after the last `#` must be those of the gold answer."""
 
 from hybrid_rl.verification import answers
-from hybrid_rl.verification.verifier import BuiltIn, Said
+from hybrid_rl.verification.verifier import BuiltIn, Said, compared
 
 
 class Exact(BuiltIn):
@@ -10,10 +10,7 @@ class Exact(BuiltIn):
     in_process = True
 
     def judge(self, answer: str, text: str) -> Said:
-        stated = exact_answer(self._part(text))
-        if stated is None:
-            return "unparseable"
-        return "correct" if stated == " ".join(answer.split()) else "wrong"
+        return compared(exact_answer(self._part(text)), " ".join(answer.split()))
 
     def answer_start(self, text: str) -> int:
         """The first `#`: in solutions of this kind nothing else announces an answer."""

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from hybrid_rl.verification import number_text
 from hybrid_rl.verification.answers import ANSWER_IS, MAX_STATEMENTS, last_boxed, sentence_of
-from hybrid_rl.verification.verifier import BuiltIn, Said
+from hybrid_rl.verification.verifier import BuiltIn, Said, compared
 
 
 class Numeric(BuiltIn):
@@ -20,10 +20,7 @@ class Numeric(BuiltIn):
         gold = numeric_gold(answer)
         if gold is None:
             raise ValueError(f"the gold answer {answer[:80]!r} is not a number")
-        stated = numeric_answer(self._part(text), self._unmarked)
-        if stated is None:
-            return "unparseable"
-        return "correct" if stated == gold else "wrong"
+        return compared(numeric_answer(self._part(text), self._unmarked), gold)
 
     def vote(self, answer: str, text: str) -> str:
         return str(numeric_answer(self._part(text), self._unmarked))
@@ -47,15 +44,12 @@ def numeric_answer(text: str, unmarked: bool = False) -> Fraction | None:
     and unit words after the number are left out; an expression, a list, a range or a scale ("5 million") is none.
     """
     for rest in reversed(text.split("####")[1:]):
-        value = number_text.leading_number(rest, headings=True)
-        if value is not None:
+        if (value := number_text.leading_number(rest, headings=True)) is not None:
             return value
-    boxed = last_boxed(text)
-    if boxed is not None:
+    if (boxed := last_boxed(text)) is not None:
         return number_text.leading_number(boxed)
     for found in reversed(list(ANSWER_IS.finditer(text))[-MAX_STATEMENTS:]):
         sentence = sentence_of(text[found.end() : found.end() + 500])
-        value = number_text.leading_number(sentence, anywhere=True)
-        if value is not None:
+        if (value := number_text.leading_number(sentence, anywhere=True)) is not None:
             return value
     return number_text.last_number(text) if unmarked else None

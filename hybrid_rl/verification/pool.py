@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any, TypeVar
@@ -64,10 +65,10 @@ class KillablePool:
 
         `preload`: modules that are imported once, so that a process that replaces a killed one has them at once.
         """
-        self._workers = workers
+        self._start = partial(
+            ProcessPool, max_workers=workers, initializer=initializer, initargs=arguments
+        )
         self._timeout = timeout_seconds
-        self._initializer = initializer
-        self._arguments = arguments
         self._preload = list(preload)
         self._pool: ProcessPool | None = None
 
@@ -85,7 +86,7 @@ class KillablePool:
             try:
                 self._run_missing(function, calls, ended)
             except BrokenProcessPool as error:
-                self._give_up()
+                self.close()
                 restarts = 0 if len(ended) > before else restarts + 1
                 if restarts > _MOST_RESTARTS:
                     raise RuntimeError(
@@ -113,7 +114,7 @@ class KillablePool:
                 raise
             except BaseException:
                 # Also when a signal stops the run: what is left must not keep the processes busy.
-                self._give_up()
+                self.close()
                 raise
             if not future.done():
                 log.warning("a process that verifies answers could not be ended; starting others")
@@ -130,23 +131,18 @@ class KillablePool:
 
     def _running(self) -> ProcessPool:
         if self._pool is not None and not self._pool.active:
-            self._give_up()
+            self.close()
         if self._pool is None:
             context = _Context()
             context.set_forkserver_preload(self._preload)
             resource_tracker.ensure_running()  # the server would start it, and let the signals through
             with _held_back():
                 forkserver.ensure_running()
-            self._pool = ProcessPool(
-                max_workers=self._workers,
-                initializer=self._initializer,
-                initargs=self._arguments,
-                context=context,
-            )
+            self._pool = self._start(context=context)
         return self._pool
 
-    def _give_up(self) -> None:
-        """Kills the processes, without waiting for one that cannot be killed."""
+    def close(self) -> None:
+        """Kills all processes, without waiting for one that cannot be killed; a later call would start new ones."""
         pool, self._pool = self._pool, None
         if pool is None:
             return
@@ -155,10 +151,6 @@ class KillablePool:
             pool.join(timeout=_CLOSE_SECONDS)
         except TimeoutError:
             log.warning("a process that verifies answers does not end; it is left behind")
-
-    def close(self) -> None:
-        """Kills all processes; a later call would start new ones."""
-        self._give_up()
 
 
 def stay() -> None:

@@ -8,7 +8,7 @@ import importlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, cast
 
 from hybrid_rl.config.reward import BUILT_IN_VERIFIERS, RewardSettings
 from hybrid_rl.types import Outcome
@@ -89,9 +89,7 @@ class Judged:
 
 
 _WORDS = {
-    "correct": Judged("correct", 1.0),
-    "wrong": Judged("wrong"),
-    "unparseable": Judged("unparseable"),
+    one.outcome: one for one in (Judged("correct", 1.0), Judged("wrong"), Judged("unparseable"))
 }
 
 
@@ -104,9 +102,8 @@ def built_in(settings: RewardSettings) -> BuiltIn | None:
     name = settings.verifier
     if name not in BUILT_IN_VERIFIERS:
         return None
-    module = importlib.import_module(f"hybrid_rl.verification.{name}")
-    made: BuiltIn = getattr(module, name.capitalize())(settings)
-    return made
+    module: Any = importlib.import_module(f"hybrid_rl.verification.{name}")
+    return cast(BuiltIn, getattr(module, name.capitalize())(settings))
 
 
 def find(settings: RewardSettings) -> Verifier:
@@ -121,13 +118,19 @@ def _own(path: str) -> Verifier:
         found = found()
     missing = [member for member in _MEMBERS if not callable(getattr(found, member, None))]
     if not missing:
-        verifier: Verifier = found
-        return verifier
+        return cast(Verifier, found)
     if "judge" not in missing:
         raise TypeError(f"{path} has no method {' and no method '.join(missing)}")
     if not callable(found):
         raise TypeError(f"{path} is a {type(found).__name__}, neither a function nor a verifier")
     return PlainFunction(found)
+
+
+def compared(stated: object, gold: object) -> Said:
+    """Says whether what a text states equals the gold answer; unparseable where it states nothing."""
+    if stated is None:
+        return "unparseable"
+    return "correct" if stated == gold else "wrong"
 
 
 def judge_by(verifier: Verifier, answer: str, text: str) -> Judged:

@@ -86,13 +86,15 @@ def solve(puzzle: Puzzle) -> list[Roles]:
 
 def question(puzzle: Puzzle) -> str:
     """The puzzle in words."""
+    *others, last = puzzle.names
+    claims = [_words(claim, puzzle.names) for claim in puzzle.claims]
     said = " ".join(
-        f'{name} says: "{_capital(_words(claim, puzzle.names))}."'
-        for name, claim in zip(puzzle.names, puzzle.claims, strict=True)
+        f'{name} says: "{words[0].upper()}{words[1:]}."'
+        for name, words in zip(puzzle.names, claims, strict=True)
     )
     return (
         "On an island everyone is either a knight or a knave. A knight says only what is true, a knave only what is"
-        f" false. You meet {_listing(puzzle.names)}. {said} Who is a knight, and who is a knave?"
+        f" false. You meet {', '.join(others)} and {last}. {said} Who is a knight, and who is a knave?"
     )
 
 
@@ -124,13 +126,11 @@ def rows(size: int, seed: int, people: Range) -> list[GeneratedQuestion]:
         misses = misses + 1 if puzzle in found else 0
         if misses == _PATIENCE:
             few = f"only about {len(found)} puzzles with {people} people can be found"
-            raise DataError([f"size = {size}: {few}"])
+            raise DataError(f"size = {size}: {few}")
         found[puzzle] = None
     return [
-        GeneratedQuestion(
-            question(puzzle), answer(puzzle), solution(puzzle), str(len(puzzle.names))
-        )
-        for puzzle in found
+        GeneratedQuestion(question(one), answer(one), solution(one), str(len(one.names)))
+        for one in found
     ]
 
 
@@ -195,11 +195,8 @@ def _contradiction(puzzle: Puzzle, roles: dict[int, bool]) -> str | None:
             for guess in product((True, False), repeat=len(open_people))
         }
         if knight not in possible:
-            said = f"that {_words(claim, puzzle.names)}"
-            truth = "false" if knight else "true"
-            return (
-                f"{puzzle.names[speaker]}, {_article(knight)}, would say something {truth}, {said}"
-            )
+            said = f"{'false' if knight else 'true'}, that {_words(claim, puzzle.names)}"
+            return f"{puzzle.names[speaker]}, {_article(knight)}, would say something {said}"
     return None
 
 
@@ -217,11 +214,3 @@ def _role(name: str, knight: bool) -> str:
 
 def _article(knight: bool) -> str:
     return "a knight" if knight else "a knave"
-
-
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]
-
-
-def _listing(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:-1])} and {names[-1]}"

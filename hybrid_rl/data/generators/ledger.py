@@ -59,10 +59,8 @@ def draw(rng: Random, operations: Range, subtractions: Range | None) -> Problem:
         chosen = set(rng.sample(range(count), minus))
         negative = [i in chosen for i in range(count)]
     sizes = [rng.randint(1, LARGEST) for _ in range(count)]
-    return Problem(
-        rng.randrange(MODULUS),
-        tuple(-size if minus else size for size, minus in zip(sizes, negative, strict=True)),
-    )
+    signed = [-size if minus else size for size, minus in zip(sizes, negative, strict=True)]
+    return Problem(rng.randrange(MODULUS), tuple(signed))
 
 
 def question(problem: Problem) -> str:
@@ -110,11 +108,7 @@ def picked_up(problem: Problem, rng: Random, misread: float = 0.6) -> tuple[str,
 
 
 def rows(
-    size: int,
-    seed: int,
-    operations: Range,
-    subtractions: Range | None,
-    traces: Kinds,
+    size: int, seed: int, operations: Range, subtractions: Range | None, traces: Kinds
 ) -> list[GeneratedQuestion]:
     """`size` distinct questions; the first of them are the same whatever the size and the kind of traces.
 
@@ -123,16 +117,14 @@ def rows(
     available = count_problems(operations, subtractions)
     if size > available:
         ranges = f"operations {operations} and subtractions {subtractions}"
-        raise DataError([f"size = {size}: {ranges} allow only {available} questions"])
+        raise DataError(f"size = {size}: {ranges} allow only {available} questions")
     found: dict[Problem, None] = {}
     rng = Random(f"ledger-{seed}")
     while len(found) < size:
         found[draw(rng, operations, subtractions)] = None
     return [
         GeneratedQuestion(
-            question=question(problem),
-            answer=answer(problem),
-            trace=solution(problem, kind),
+            *(question(problem), answer(problem), solution(problem, kind)),
             level=str(sum(n < 0 for n in problem.operations)),
         )
         for problem, kind in zip(found, _kinds(seed, traces), strict=False)
