@@ -61,7 +61,8 @@ def encode(
         raise DataError(*encoder.problems)
     for note in encoder.notes:
         log.info("%s", note)
-    return Examples(encoded.pop("train"), encoded.pop("dev"), encoded, encoder.notes)
+    test = {name: encoded[name] for name in questions.test}
+    return Examples(encoded["train"], encoded["dev"], test, encoder.notes)
 
 
 @dataclass

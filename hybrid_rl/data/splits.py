@@ -52,19 +52,18 @@ def load_questions(
         )
     splits = {"train": pool, "dev": dev, **test}
     for name, found in splits.items():
-        if train or name != "train":
+        if train or found is not pool:
             findings.summary(name, found)
     findings.raise_problems()
     for note in findings.notes:
         log.info("%s", note)
     questions = {name: [item.question for item in found] for name, found in splits.items()}
-    prints = {name: fingerprint(asked) for name, asked in questions.items()}
     return Questions(
-        train=questions.pop("train"),
-        dev=questions.pop("dev"),
-        test=questions,
+        train=questions["train"],
+        dev=questions["dev"],
+        test={name: questions[name] for name in test},
         notes=findings.notes,
-        fingerprint=prints,
+        fingerprint={name: fingerprint(asked) for name, asked in questions.items()},
     )
 
 
