@@ -141,17 +141,11 @@ def _make_absolute(values: dict[str, Any], launch_dir: Path) -> None:
     if not isinstance(data, dict):
         return
     tests = data.get("test")
-    sources = [
-        data.get("train"),
-        data.get("dev"),
-        *(tests.values() if isinstance(tests, dict) else ()),
-    ]
-    for source in sources:
-        path = (
-            source.get("path")
-            if isinstance(source, dict) and source.get("kind") == "file"
-            else None
-        )
+    more = tests.values() if isinstance(tests, dict) else ()
+    for source in (data.get("train"), data.get("dev"), *more):
+        if not isinstance(source, dict) or source.get("kind") != "file":
+            continue
+        path = source.get("path")
         if isinstance(path, str):
             source["path"] = str(_absolute(path, launch_dir))
         elif isinstance(path, list) and all(isinstance(item, str) for item in path):

@@ -188,19 +188,15 @@ def _trl(settings: Settings) -> Iterator[str]:
 
 def _installed(settings: Settings) -> Iterator[str]:
     """Refuses settings whose optional package is not installed."""
-    tracker, model, engine = settings.tracker.name, settings.model, settings.rollout.engine
+    tracker, model = settings.tracker.name, settings.model
+    engine = None if settings.rollout.engine == "transformers" else settings.rollout.engine
     deepspeed = None if settings.hardware.deepspeed is None else "{...}"
     wanted = (
         ("tracker", tracker, PACKAGES.get(tracker), "tracker=none"),
         ("model.lora.rank", model.lora and model.lora.rank, "peft", "model.lora=null"),
         ("model.gguf_file", model.gguf_file, "gguf", "another model=..."),
         ("hardware.deepspeed", deepspeed, "deepspeed", "hardware.deepspeed=null"),
-        (
-            "rollout.engine",
-            engine,
-            None if engine == "transformers" else "vllm",
-            "rollout=transformers",
-        ),
+        ("rollout.engine", engine, "vllm", "rollout=transformers"),
     )
     for name, value, package, otherwise in wanted:
         if value is not None and package is not None and not _is_installed(package):
