@@ -223,18 +223,9 @@ def _what_ran(record: RunRecord) -> list[str]:
     """The choices of the run, the code and packages that it ran on, and how it was started."""
     settings, environment = record.settings, record.environment
     rows = [[key, str(settings[key])] for key in ("task", "seed") if key in settings]
-    groups = [
-        "method",
-        "model",
-        "data",
-        "reward",
-        "hardware",
-        "rollout",
-        "guards",
-        "eval",
-        "tracker",
-    ]
-    chosen = {key: settings[key] for key in groups if isinstance(settings.get(key), dict)}
+    names = "method model data reward hardware rollout guards eval tracker"
+    groups = {key: settings.get(key) for key in names.split()}
+    chosen = {key: values for key, values in groups.items() if isinstance(values, dict)}
     rows += [[key, str(values["name"])] for key, values in chosen.items()]
     rows += [["commit", record.commit]] if record.commit else []
     versions = {"python": environment.get("python"), **environment.get("packages", {})}

@@ -243,8 +243,7 @@ def _costs(arms: Arms, target: Target) -> dict[str, dict[str, Costs]]:
     for axis in BUDGETS:
         for arm in arms.arms:
             curves = [curve(r, axis, target.measure, target.set) for r in arm.evaluated]
-            made = [cost_curves.cost_of(points, target.value) for points in curves if points]
-            if made:
+            if made := [cost_curves.cost_of(points, target.value) for points in curves if points]:
                 found.setdefault(axis, {})[arm.name] = cost_curves.costs(made)
     return found
 
@@ -289,8 +288,7 @@ def _notes(arms: Arms, one_dev: bool) -> Iterator[str]:
             yield f"{record.directory.path} has no evaluation after training (state: {state}) and is left out."
     if not one_dev:
         yield OTHER_DEV
-    alone = [arm.name for arm in arms.arms if len(arm.evaluated) == 1]
-    if alone:
+    if alone := [arm.name for arm in arms.arms if len(arm.evaluated) == 1]:
         start = f"Only one run was evaluated of {', '.join(alone)}:"
         yield f"{start} an interval of one run does not include the spread between seeds."
     for arm in arms.arms:

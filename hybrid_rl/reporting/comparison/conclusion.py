@@ -22,14 +22,10 @@ def conclusion(comparison: Comparison) -> str:
     against = f"{reference} ({own.value.value:.3f})"
     sentences = []
     for word, sign in (("better", 1), ("worse", -1)):
-        found = [f for f in others if _concluded(f) and sign * _gain(f) > 0]
-        if found:
-            is_or_are = "is" if len(found) == 1 else "are"
-            sentences.append(
-                f"{_list(found)} {is_or_are} {word} than {against} in greedy accuracy."
-            )
-    left = [f for f in others if not _concluded(f)]
-    if left:
+        if found := [f for f in others if _concluded(f) and sign * _gain(f) > 0]:
+            are = "is" if len(found) == 1 else "are"
+            sentences.append(f"{_list(found)} {are} {word} than {against} in greedy accuracy.")
+    if left := [f for f in others if not _concluded(f)]:
         nothing = "Nothing" if sentences else "nothing"
         about = f"{nothing} can be concluded about the greedy accuracy of {_list(left, with_p=False)} against {against}"
         sentences.append(f"{about}: {_why(left)}")

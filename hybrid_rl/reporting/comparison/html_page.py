@@ -140,13 +140,8 @@ def _on_set(found: SetComparison) -> dict[str, Any]:
                 "seeds": contrast.seeds,
             }
         rows.append(row)
-    return {
-        "set": found.set,
-        "measure": wording.measure_name(found),
-        "moment": found.moment,
-        "questions": found.questions,
-        "rows": rows,
-    }
+    about = {"set": found.set, "measure": wording.measure_name(found), "moment": found.moment}
+    return about | {"questions": found.questions, "rows": rows}
 
 
 def _rollout_blocks(comparison: Comparison, most: int) -> Iterator[tuple[str, str]]:

@@ -42,8 +42,7 @@ def main() -> None:
     if preset is None or not out or not all(map(presets.is_open, options)):
         _refuse(USAGE)
     typed = [f"{key}={value}" for key, value in options.items()]
-    unknown = unknown_options(typed)
-    if unknown:
+    if unknown := unknown_options(typed):
         _refuse("\n".join(unknown))
     overrides = presets.overrides(preset, Path(data).resolve() if data else None, typed)
     with tempfile.TemporaryDirectory(prefix="hybrid_rl_bench_") as directory:
@@ -51,8 +50,7 @@ def main() -> None:
             settings = settings_of(overrides, Path(directory) / "settings")
         except SettingsError as error:
             _refuse(str(error))
-        reason = cannot_run(settings)
-        if reason is not None:
+        if reason := cannot_run(settings):
             _refuse(reason)
         found: dict[str, Any] = {}
         for part, figures in parts(preset, settings, overrides, Path(directory)):

@@ -21,13 +21,11 @@ def summary(steps: Sequence[Step]) -> dict[str, Any]:
     seconds are that share of the median step.
     """
     seconds = median(step.seconds for step in steps)
-    shares = {name: mean(step.phases[name] / step.seconds for step in steps) for name in PHASES} | {
-        "other": mean(step.other / step.seconds for step in steps)
-    }
+    shares = {name: mean(step.phases[name] / step.seconds for step in steps) for name in PHASES}
+    shares["other"] = mean(step.other / step.seconds for step in steps)
     parts = {name: mean(step.parts[name] / step.seconds for step in steps) for name in PARTS}
-    sampling = [
-        step.generated_tokens / step.phases["generate"] for step in steps if step.generated_tokens
-    ]
+    sampled = [step for step in steps if step.generated_tokens]
+    sampling = [step.generated_tokens / step.phases["generate"] for step in sampled]
     return {
         "seconds_per_step": seconds,
         "phases_share": shares,

@@ -75,13 +75,11 @@ def needs(model: PreTrainedModel, work: Work, compute: torch.dtype) -> dict[str,
     width = config.num_hidden_layers * config.num_attention_heads * head_dim
     forward = 2 * body * read + 2 * head * predicting + 4 * width * (in_prompts + in_completions)
     held = 2 * config.num_hidden_layers * config.num_key_value_heads * head_dim * compute.itemsize
+    loaded = work.passes * (body + head) * model.dtype.itemsize + in_completions * held
     return {
         "generate_gflop": forward / 1e9,
         "train_gflop": work.trained_share * 3 * forward / 1e9,
-        "generate_gbytes": (
-            work.passes * (body + head) * model.dtype.itemsize + in_completions * held
-        )
-        / 1e9,
+        "generate_gbytes": loaded / 1e9,
     }
 
 

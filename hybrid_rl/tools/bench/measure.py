@@ -26,6 +26,7 @@ _WHERE_IT_SHOWS = {
     ),
 }
 """The settings under which a saving is measured that the preset's own work has little use for."""
+Steps = Sequence[relay.Step]
 _FIRST_PASS = 2
 """Steps of 8 prompts in which each of 16 questions comes once."""
 
@@ -40,26 +41,18 @@ class Bench:
         self._runs = 0
 
     def against_plain(
-        self,
-        mixed_share: float | None,
-        *more: str,
-        model: tuple[int, int] | None = None,
-        pairs: int = 0,
+        self, mixed_share: float, *more: str, model: tuple[int, int] | None = None, pairs: int = 0
     ) -> dict[str, Any]:
         """The times of our trainer and plain TRL in turn, with this share of groups that have advantages.
 
-        None: the verdicts of the verifier. `model`: hidden size and layers of random weights in place of the preset's.
+        `model`: hidden size and layers of random weights in place of the preset's.
         """
-        pairs = pairs or self.preset.pairs
+        steps = f"train.steps={(pairs or self.preset.pairs) + 1}"
         with ExitStack() as stack:
-            workload = self._load(
-                stack, mixed_share, f"train.steps={pairs + 1}", *more, model=model
-            )
+            workload = self._load(stack, mixed_share, steps, *more, model=model)
             ours, plain = (steps[1:] for steps in relay.run([workload.ours(), workload.plain()]))
             found = {"ratio": ratio(ours, plain), "ours": summary(ours), "plain": summary(plain)}
-            if mixed_share is not None:
-                found["limits"] = self._limits(workload, ours, mixed_share)
-            return found
+            return found | {"limits": self._limits(workload, ours, mixed_share)}
 
     def savings(self) -> dict[str, Any]:
         """The ratio of a step without each saving to one with all, where half of the groups have no advantage."""
@@ -110,34 +103,25 @@ class Bench:
             "bisect, last anchor first": (bread, warm),
             "last anchor first, stop in range": (bread, warm, "method.order=first_in_range"),
         }
-        few = (
-            "data.train.size=16",
-            "train.prompts_per_step=8",
-            f"train.steps={_FIRST_PASS + self.preset.pairs}",
-            "train.rollouts_every=100",
-        )
+        few = ["data.train.size=16", "train.prompts_per_step=8", "train.rollouts_every=100"]
+        few.append(f"train.steps={_FIRST_PASS + self.preset.pairs}")
         with ExitStack() as stack:
             workloads = [
                 self._load(stack, 1.0 if name == "grpo" else None, *few, *more)
                 for name, more in ways.items()
             ]
-            ours = [workload.ours() for workload in workloads]
-            *runs, plain = (
-                steps[_FIRST_PASS:] for steps in relay.run([*ours, workloads[0].plain()])
-            )
+            trainers = [*(workload.ours() for workload in workloads), workloads[0].plain()]
+            *runs, plain = (steps[_FIRST_PASS:] for steps in relay.run(trainers))
         return {
             name: _search_cost(RunDir(workload.directory / "ours"), steps, runs[0], plain)
             for name, workload, steps in zip(ways, workloads, runs, strict=True)
         }
 
-    def _limits(
-        self, workload: Workload, steps: Sequence[relay.Step], share: float
-    ) -> dict[str, Any]:
+    def _limits(self, workload: Workload, steps: Steps, share: float) -> dict[str, Any]:
         """The limits of the device beside the needs of these steps, and which share of the limits they reach."""
-        batch = workload.settings.batch
-        hardware = workload.settings.hardware
+        batch, hardware, model = workload.settings.batch, workload.settings.hardware, workload.model
         device = torch.device(hardware.device)
-        compute = torch.bfloat16 if hardware.in_bfloat16 else workload.model.dtype
+        compute = torch.bfloat16 if hardware.in_bfloat16 else model.dtype
         passes = median(step.passes for step in steps)
         work = limits.Work(
             prompt=fmean(len(example.prompt_ids) for example in workload.examples),
@@ -147,8 +131,7 @@ class Bench:
             trained_share=share,
             passes=passes,
         )
-        needed = limits.needs(workload.model, work, compute)
-        model = workload.model
+        needed = limits.needs(model, work, compute)
         torch.nn.Module.to(model, device)  # in place; transformers has no types for its own
         can = limits.ceilings(device, compute)
         one_token = limits.one_token_seconds(model, compute)
@@ -176,8 +159,7 @@ class Bench:
         settings = composing.settings_of([*self.overrides, *more], directory)
         grader = stack.enter_context(Grader(settings.reward))
         workload = Workload.load(settings, grader, mixed_share)
-        size = model or self.preset.random
-        if size is not None:
+        if size := model or self.preset.random:
             workload.model = random_model(workload.model, *size)
         return workload
 
@@ -190,26 +172,13 @@ def _short(found: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _search_cost(
-    run: RunDir,
-    steps: Sequence[relay.Step],
-    grpo: Sequence[relay.Step],
-    plain: Sequence[relay.Step],
-) -> dict[str, Any]:
+def _search_cost(run: RunDir, steps: Steps, grpo: Steps, plain: Steps) -> dict[str, Any]:
     """The figures of the `steps` of `run` that follow the first pass."""
     metrics, decisions = read_jsonl(run.metrics), read_jsonl(run.decisions)
-    rows = [
-        sum(
-            group["size"]
-            for group in line["groups"]
-            if group["trained"] and 0 < group["correct"] < group["size"]
-        )
-        for line in decisions[_FIRST_PASS:]
-    ]
-    trained = sum(
-        n * one["completion_tokens_mean"]
-        for n, one in zip(rows, metrics[_FIRST_PASS:], strict=True)
-    )
+    taken = [[g for g in line["groups"] if g["trained"]] for line in decisions[_FIRST_PASS:]]
+    rows = [sum(g["size"] for g in gs if 0 < g["correct"] < g["size"]) for gs in taken]
+    lengths = (line["completion_tokens_mean"] for line in metrics[_FIRST_PASS:])
+    trained = sum(n * length for n, length in zip(rows, lengths, strict=True))
     sampled = sum(step.generated_tokens for step in steps)
     return {
         "sampled_per_trained_token": sampled / trained if trained else None,

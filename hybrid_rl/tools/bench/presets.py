@@ -1,16 +1,12 @@
 """The presets of the benchmark: what each types for settings, and how much of each part it runs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 STILL = (
-    "method=grpo",
-    "eval=none",
-    "train.rl.learning_rate=1e-6",
-    "train.eval_every=null",
-    "train.save_every=null",
-    "train.on_long_trace=drop",
+    "method=grpo eval=none train.rl.learning_rate=1e-6 train.eval_every=null train.save_every=null"
+    " train.on_long_trace=drop"
 )
 """What every preset types: the policy hardly moves, so that every step is the same amount of work."""
 OPEN = ("hardware", "model", "data", "train.prompts_per_step", "train.max_completion_tokens",
@@ -22,25 +18,26 @@ OPEN = ("hardware", "model", "data", "train.prompts_per_step", "train.max_comple
 class Preset:
     """A size of the benchmark."""
 
-    overrides: tuple[str, ...]
+    overrides: str
+    """What it types, between blanks."""
     pairs: int
     """Steps of each trainer that count, after a warm-up."""
-    scaling: Mapping[str, tuple[str, ...]]
+    scaling: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The name of what is varied -> overrides, a run each."""
-    models: Mapping[str, tuple[int, int]]
+    models: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """The name of a larger model of the same family with random weights -> its hidden size and layers."""
-    methods: tuple[str, ...]
+    methods: tuple[str, ...] = ()
     """The methods of which a step is profiled."""
-    search: bool
+    search: bool = False
     """Whether BREAD's search is measured."""
-    savings: bool
+    savings: bool = False
     """Whether each saving is measured alone."""
     random: tuple[int, int] | None = None
     """Hidden size and layers of random weights in place of the model of `overrides`; None: the model itself."""
 
 
 SMALL = Preset(
-    overrides=("model=tiny", "data=ledger", "hardware=cpu"),
+    overrides="model=tiny data=ledger hardware=cpu",
     pairs=7,
     scaling={
         "rollouts per prompt": ("method.group_size=4", "method.group_size=32"),
@@ -56,40 +53,23 @@ SMALL = Preset(
 
 MEDIUM = Preset(
     overrides=(
-        "experiment=gsm8k",
-        "model=smollm2_135m_gguf",
-        "hardware=cpu",
-        "train.prompts_per_step=2",
-        "method.group_size=8",
-        "train.max_completion_tokens=128",
-        "hardware.micro_batch=4",
+        "experiment=gsm8k model=smollm2_135m_gguf hardware=cpu train.prompts_per_step=2 method.group_size=8"
+        " train.max_completion_tokens=128 hardware.micro_batch=4"
     ),
     pairs=5,
-    scaling={},
-    models={},
-    methods=(),
-    search=False,
-    savings=False,
 )
 
 LARGE = Preset(
     overrides=(
-        "model=tiny",
-        "model.dtype=bfloat16",
-        "data=ledger",
-        "hardware=gpu",
-        "hardware.micro_batch=32",
-        "hardware.activation_checkpointing=false",
-        "train.max_completion_tokens=128",
+        "model=tiny model.dtype=bfloat16 data=ledger hardware=gpu hardware.micro_batch=32"
+        " hardware.activation_checkpointing=false train.max_completion_tokens=128"
     ),
     pairs=7,
     scaling={
         "rollouts per prompt": ("method.group_size=64",),
         "rows per forward pass": ("hardware.micro_batch=128",),
     },
-    models={},
     methods=("grpo",),
-    search=False,
     savings=True,
     random=(1280, 30),
 )
@@ -101,7 +81,7 @@ PRESETS = {"small": SMALL, "medium": MEDIUM, "large": LARGE}
 def overrides(preset: Preset, data: Path | None, typed: Sequence[str] = ()) -> list[str]:
     """The overrides of the preset, then those `typed`. `data`: directory of GSM8K's files; None: from the hub."""
     files = () if data is None else ("data=gsm8k_files", f"data.directory={data}")
-    return [*preset.overrides, *files, *STILL, *typed]
+    return [*preset.overrides.split(), *files, *STILL.split(), *typed]
 
 
 def is_open(key: str) -> bool:

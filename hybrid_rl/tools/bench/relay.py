@@ -107,9 +107,8 @@ class Clock:
         _synchronize()
         seconds = time.perf_counter() - self.started
         phases = {name: self.phases.get(name, 0.0) for name in PHASES}
-        self.steps.append(
-            Step(seconds, phases, self.generated_tokens, self.passes, dict(self.parts))
-        )
+        step = Step(seconds, phases, self.generated_tokens, self.passes, dict(self.parts))
+        self.steps.append(step)
 
 
 class _Runner(TrainerCallback):
@@ -180,14 +179,14 @@ def watch(trainer: Any) -> Clock:
     trainer.accelerator.backward = clock.timed("backward", trainer.accelerator.backward)
     trainer._clip_grad_norm = clock.timed("optimizer", trainer._clip_grad_norm)
     trainer.log = clock.part("log", trainer.log)
-    trainer.processing_class = copy.copy(trainer.processing_class)  # two trainers share it
-    trainer.processing_class.batch_decode = clock.part(
-        "text", trainer.processing_class.batch_decode
-    )
+    tokenizer = trainer.processing_class = copy.copy(
+        trainer.processing_class
+    )  # two trainers share it
+    tokenizer.batch_decode = clock.part("text", tokenizer.batch_decode)
     batches = trainer._generate_and_score_completions
     trainer._generate_and_score_completions = clock.part("trl", batches)
     if hasattr(trainer, "attempter"):
-        attempt, tokenizer = trainer.attempter, trainer.processing_class
+        attempt = trainer.attempter
         tokenizer.decode = clock.part("text", tokenizer.decode)
         attempt.vocabulary = replace(attempt.vocabulary, tokenizer=tokenizer)
         trainer.rollout_func = clock.part("ours", trainer.rollout_func)

@@ -22,10 +22,9 @@ def times(settings: Settings, directory: Path) -> dict[str, float]:
     environment = worker_environment(settings.hardware, os.environ)
     found = {}
     for name, arguments in commands.items():
+        command = [sys.executable, *arguments]
         started = time.perf_counter()
-        subprocess.run(
-            [sys.executable, *arguments], env=environment, check=True, stdout=subprocess.DEVNULL
-        )
+        subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
         found[f"{name}_seconds"] = time.perf_counter() - started
     found["first_step_seconds"] = _first_step(directory / "first_step", environment)
     return found
@@ -34,13 +33,9 @@ def times(settings: Settings, directory: Path) -> dict[str, float]:
 def _first_step(run_dir: Path, environment: dict[str, str]) -> float:
     """The seconds from the command line to the first line of metrics.jsonl, without evaluation."""
     arguments = ["experiment=smoke", "method=grpo", "eval=none", f"run_dir={run_dir}"]
+    command, nowhere = [sys.executable, "-m", "hybrid_rl", *arguments], subprocess.DEVNULL
     started = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "hybrid_rl", *arguments],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = subprocess.Popen(command, env=environment, stdout=nowhere, stderr=nowhere)
     try:
         while not (run_dir / "metrics.jsonl").exists():
             if process.poll() is not None:
@@ -61,8 +56,8 @@ def memory(
         model = "x".join(map(str, random)) if random else "-"
         run_dir = str(directory / f"{name}_alone")
         command = [sys.executable, "-m", "hybrid_rl.tools.bench.alone", name, model, run_dir]
-        done = subprocess.run(
-            [*command, *overrides], env=environment, check=True, capture_output=True, text=True
+        told = subprocess.check_output(
+            [*command, *overrides], env=environment, stderr=subprocess.PIPE, text=True
         )
-        found |= json.loads(done.stdout.splitlines()[-1])
+        found |= json.loads(told.splitlines()[-1])
     return found

@@ -4,17 +4,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from hybrid_rl.tools.bench.relay import PARTS, PHASES
 
 
 def show(found: Mapping[str, Any], console: Console) -> None:
     """Prints a table for every part that has figures."""
-    for part, name in (
-        ("none_zero", "every group has advantages"),
-        ("half_zero", "half of the groups have none"),
-    ):
+    names = {"none_zero": "every group has advantages", "half_zero": "half of the groups have none"}
+    for part, name in names.items():
         ratio = found["grpo_step_ratio_to_trl" + ("" if part == "none_zero" else "_half_zero")]
         console.print(
             f"\n{name}: {ratio['median']:.2f} of plain TRL's step"
@@ -35,23 +33,17 @@ def show(found: Mapping[str, Any], console: Console) -> None:
         columns += ["step / our grpo's", "step / plain TRL's"]
         console.print(_table(columns, [_searched(*one) for one in found["bread_search"].items()]))
     if found["scaling"]:
-        rows = [
-            [name, *(f"{one[of]:.3f}" for of in ("plain_seconds", "ours_seconds", "ratio"))]
-            for name, one in found["scaling"].items()
-        ]
+        keys = ("plain_seconds", "ours_seconds", "ratio")
+        rows = [[name, *(f"{one[k]:.3f}" for k in keys)] for name, one in found["scaling"].items()]
         console.print(_table(["varied", "plain, s", "ours, s", "ratio"], rows))
     others = {**found["memory"], **found["startup"]}
     console.print(_table(["", ""], [[name, f"{value:.2f}"] for name, value in others.items()]))
 
 
 def _searched(name: str, one: Mapping[str, Any]) -> list[str]:
-    cost = one["sampled_per_trained_token"]
-    return [
-        name,
-        "-" if cost is None else f"{cost:.1f}",
-        f"{one['rows_with_advantage_per_step']:.0f}",
-        *(f"{one[over]['median']:.2f}" for over in ("step_over_grpo", "step_over_plain")),
-    ]
+    cost, rows = one["sampled_per_trained_token"], one["rows_with_advantage_per_step"]
+    ratios = (f"{one[over]['median']:.2f}" for over in ("step_over_grpo", "step_over_plain"))
+    return [name, "-" if cost is None else f"{cost:.1f}", f"{rows:.0f}", *ratios]
 
 
 def _phases(parts: Mapping[str, Mapping[str, Any]]) -> Table:
@@ -90,9 +82,8 @@ def _limits(limits: Mapping[str, Any]) -> str:
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    table = Table()
-    for column in columns:
-        table.add_column(column, justify="left" if column == columns[0] else "right")
+    first, *others = columns
+    table = Table(first, *(Column(column, justify="right") for column in others))
     for row in rows:
         table.add_row(*row)
     return table

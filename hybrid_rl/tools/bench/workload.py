@@ -76,14 +76,8 @@ class Workload:
     directory: Path
 
     @classmethod
-    def load(
-        cls,
-        settings: Settings,
-        grader: Grader,
-        mixed_share: float | None,
-        model: PreTrainedModel | None = None,
-    ) -> "Workload":
-        """`model` None: that of the settings."""
+    def load(cls, settings: Settings, grader: Grader, mixed_share: float | None) -> "Workload":
+        """The work that these settings describe."""
         quiet.quiet_progress_bars()
         tokenizer = loading.load_tokenizer(settings.model)
         questions = load_questions(settings.data, grader, settings.method_class.needs_traces, True)
@@ -95,7 +89,7 @@ class Workload:
             settings.train.max_completion_tokens,
             settings.train.on_long_trace,
         )
-        model = model or loading.load_model(settings.model)
+        model = loading.load_model(settings.model)
         vocabulary = Vocabulary(tokenizer, loading.eos_token_ids(settings.model, tokenizer, model))
         arranged = ArrangedGrader(grader, settings.group_size or 1, mixed_share)
         rows = list(examples.train)
@@ -119,15 +113,11 @@ class Workload:
         )
 
     def plain(self) -> GRPOTrainer:
-
         def reward(completion_ids: Any, answer: Any, **_: Any) -> list[float | None]:
+            texts, ended = self.vocabulary.solution_text, self.vocabulary.has_ended
             solutions = [
-                Solution(
-                    gold,
-                    self.vocabulary.solution_text(tuple(ids)),
-                    not self.vocabulary.has_ended(tuple(ids)),
-                )
-                for gold, ids in zip(answer, completion_ids, strict=True)
+                Solution(gold, texts(ids), not ended(ids))
+                for gold, ids in zip(answer, map(tuple, completion_ids), strict=True)
             ]
             return [verdict.reward for verdict in self.grader.grade(solutions)]
 
@@ -153,12 +143,8 @@ class Workload:
 
 def plain_options(settings: Settings, directory: Path) -> dict[str, Any]:
     """What a user of plain TRL would give GRPOConfig for the same work."""
-    train, rl, hardware, batch = (
-        settings.train,
-        settings.train.rl,
-        settings.hardware,
-        settings.batch,
-    )
+    train, hardware, batch = settings.train, settings.hardware, settings.batch
+    rl = train.rl
     return {
         "output_dir": str(directory),
         "max_steps": train.steps,
