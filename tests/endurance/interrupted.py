@@ -90,7 +90,7 @@ def settings(directory: Path, method: str, engine: str, *more: str) -> Settings:
 
 
 class Forked:
-    """Stands in for subprocess.Popen within `supervising`."""
+    """Stands in for subprocess.Popen within `execution.supervise`."""
 
     def __init__(
         self,
@@ -117,7 +117,9 @@ class Forked:
         return self.returncode or 0
 
     def send_signal(self, number: int) -> None:
-        os.kill(self.pid, number)
+        """Sends nothing to a process that has ended, as subprocess.Popen does."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
 
 
 def _become(command: Sequence[str], env: Mapping[str, str]) -> None:
