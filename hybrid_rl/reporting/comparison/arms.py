@@ -83,9 +83,8 @@ def read(paths: Sequence[Path], reference: str | None = None, target: float | No
     names = [arm.name for arm in found.arms]
     chosen = reference or found.reference or next((n for n in _REFERENCES if n in names), names[0])
     if chosen not in names:
-        raise ComparisonError(
-            f"--reference {chosen}: these runs have no such arm. Choose from {', '.join(names)}."
-        )
+        advice = f"Choose from {', '.join(names)}."
+        raise ComparisonError(f"--reference {chosen}: these runs have no such arm. {advice}")
     wanted = Target("dev", "greedy", target) if target is not None else found.target
     # The reference comes first: all others are compared with it.
     ordered = sorted(found.arms, key=lambda arm: arm.name != chosen)
@@ -166,9 +165,8 @@ def _runs(paths: Sequence[Path]) -> list[Path]:
     found: dict[Path, None] = {}
     for path in paths:
         if not path.is_dir():
-            raise ComparisonError(
-                f"{path} is not a directory. Give run directories, or a directory above them."
-            )
+            advice = "Give run directories, or a directory above them."
+            raise ComparisonError(f"{path} is not a directory. {advice}")
         inside = [path] if (path / "settings.json").is_file() else _below(path)
         if not inside:
             raise _no_run(path)

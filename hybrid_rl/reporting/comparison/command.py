@@ -31,12 +31,10 @@ def run(arguments: Sequence[str]) -> int:
     """Writes the pages for a command line and tells where they are; returns the exit code."""
     typed = _parser().parse_args(arguments)
     html = typed.out or _default(typed.paths[0])
-    if html.suffix not in (".html", ".htm"):
-        sys.stderr.write(
-            f"--out {html}: the name must end with .html. The Markdown page is written beside it.\n"
-        )
-        return USER_ERROR
     try:
+        if html.suffix not in (".html", ".htm"):
+            advice = "the name must end with .html. The Markdown page is written beside it."
+            raise UserError(f"--out {html}: {advice}")
         told = write(typed.paths, html, typed.reference, typed.target, typed.rollouts)
     except (UserError, OSError) as error:
         sys.stderr.write(f"{error}\n")

@@ -106,9 +106,8 @@ def compare(arms: Arms) -> Comparison:
     """All figures. Raises ComparisonError where runs were evaluated on different questions, or no run was evaluated."""
     evaluated = [record for record in arms.records if record.after]
     if not evaluated:
-        raise ComparisonError(
-            f"There is nothing to compare: none of {len(arms.records)} runs was evaluated after training."
-        )
+        runs = f"none of {len(arms.records)} runs was evaluated after training"
+        raise ComparisonError(f"There is nothing to compare: {runs}.")
     sets = dict.fromkeys(name for record in evaluated for name in record.after)
     on_sets: list[SetComparison] = []
     levels: list[LevelFigure] = []

@@ -14,10 +14,8 @@ def conclusion(comparison: Comparison) -> str:
     if own is None:
         return f"Nothing can be concluded: the reference, {reference}, has not been evaluated."
     if not others:
-        return (
-            f"Nothing can be compared: no other arm shares a seed with {reference}, whose greedy accuracy on"
-            f" {main.set} is {own.value.value:.3f}."
-        )
+        start = f"Nothing can be compared: no other arm shares a seed with {reference},"
+        return f"{start} whose greedy accuracy on {main.set} is {own.value.value:.3f}."
     start = f"On {main.set} ({main.questions:,} questions, {_seeds(others)}), "
     against = f"{reference} ({own.value.value:.3f})"
     sentences = []
@@ -43,10 +41,8 @@ def _why(figures: Sequence[Figure]) -> str:
     chance = f"the difference{'s' if len(figures) > 1 else ''} may be chance (p > {LEVEL})."
     likely = [value for value in found if value <= 1]
     if not likely:
-        return (
-            f"{chance} The seeds are so few, or differ so much, that this study could not be sure to find any"
-            " difference."
-        )
+        unsure = "this study could not be sure to find any difference"
+        return f"{chance} The seeds are so few, or differ so much, that {unsure}."
     low, high = f"{min(likely):.2f}", f"{max(likely):.2f}"
     least = low if low == high else f"{low} to {high}"
     some = "; for some arms it would find none" if len(likely) < len(found) else ""
