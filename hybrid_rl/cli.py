@@ -62,16 +62,13 @@ def _job(config: DictConfig) -> float | None:
     multirun = HydraConfig.get().mode == RunMode.MULTIRUN
     try:
         code = _run(config, multirun)
-    except UserError as error:
-        if multirun:
-            raise JobFailedError(str(error)) from error
-        _exit_with(str(error))
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
+    except (UserError, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.ENOSPC:
             raise
+        message = DISK_FULL if isinstance(error, OSError) else str(error)
         if multirun:
-            raise JobFailedError(DISK_FULL) from error
-        _exit_with(DISK_FULL)
+            raise JobFailedError(message) from error
+        _exit_with(message)
     # A signal asks for the end of everything, so it ends a multirun too; any other failure is that of one job.
     stopped = code in (128 + signal.SIGINT, 128 + signal.SIGTERM)
     if code and multirun and not stopped:

@@ -55,10 +55,7 @@ def start_workers(settings: Settings, run: RunDir) -> int:
     """
     hardware = settings.hardware
     shared = worker_environment(hardware, os.environ)
-    with (
-        _held(run, hardware) as lock,
-        meeting_point(hardware) as (place, descriptors),
-    ):
+    with _held(run, hardware) as lock, meeting_point(hardware) as (place, descriptors):
         ended = supervise(
             worker_command(run.path),
             [shared | place | rank_environment(hardware, i) for i in range(hardware.processes)],
@@ -128,12 +125,9 @@ def rank_environment(hardware: HardwareSettings, local_rank: int) -> dict[str, s
     """The variables of torchrun that say who a rank is; empty for a process that needs no group."""
     if not needs_group(hardware):
         return {}
-    return {
-        "RANK": str(hardware.node_rank * hardware.processes + local_rank),
-        "LOCAL_RANK": str(local_rank),
-        "WORLD_SIZE": str(hardware.world_size),
-        "LOCAL_WORLD_SIZE": str(hardware.processes),
-    }
+    rank = hardware.node_rank * hardware.processes + local_rank
+    values = (rank, local_rank, hardware.world_size, hardware.processes)
+    return {name: str(value) for name, value in zip(_TORCHRUN, values, strict=True)}
 
 
 @contextmanager
@@ -147,14 +141,9 @@ def meeting_point(hardware: HardwareSettings) -> Iterator[tuple[dict[str, str], 
         yield {"MASTER_ADDR": host, "MASTER_PORT": port}, []
         return
     with socket.create_server(("127.0.0.1", 0)) as server:
-        place = {
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(server.getsockname()[1]),
-            "HYBRID_RL_LISTENING": str(
-                server.fileno()
-            ),  # see ranks.LISTENING, whose file loads torch
-        }
-        yield place, [server.fileno()]
+        host, port = server.getsockname()
+        listening = {"HYBRID_RL_LISTENING": str(server.fileno())}  # its name is also in ranks.py
+        yield {"MASTER_ADDR": host, "MASTER_PORT": str(port), **listening}, [server.fileno()]
 
 
 def worker_environment(hardware: HardwareSettings, inherited: Mapping[str, str]) -> dict[str, str]:

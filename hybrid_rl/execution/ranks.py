@@ -17,10 +17,11 @@ LISTENING = "HYBRID_RL_LISTENING"
 
 def join(hardware: HardwareSettings) -> None:
     """Meet the other ranks; with DeepSpeed before the model is loaded, for ZeRO-3 cuts it while it loads."""
+    backend = "gloo" if hardware.device == "cpu" else "nccl"
     if "RANK" in os.environ:
-        _make_group(hardware)
+        _make_group(hardware, backend)
     if hardware.deepspeed is not None:
-        _start_deepspeed(hardware)
+        _start_deepspeed(hardware, backend)
     PartialState(cpu=hardware.device == "cpu")
 
 
@@ -30,7 +31,7 @@ def leave() -> None:
         torch.distributed.destroy_process_group()
 
 
-def _make_group(hardware: HardwareSettings) -> None:
+def _make_group(hardware: HardwareSettings, backend: str) -> None:
     rank, world_size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     timeout = timedelta(seconds=hardware.collective_timeout_seconds)
     listening = os.environ.get(LISTENING)
@@ -45,20 +46,14 @@ def _make_group(hardware: HardwareSettings) -> None:
     if hardware.device == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     torch.distributed.init_process_group(
-        "gloo" if hardware.device == "cpu" else "nccl",
-        store=store,
-        rank=rank,
-        world_size=world_size,
-        timeout=timeout,
+        backend, store=store, rank=rank, world_size=world_size, timeout=timeout
     )
 
 
-def _start_deepspeed(hardware: HardwareSettings) -> None:
+def _start_deepspeed(hardware: HardwareSettings, backend: str) -> None:
     import deepspeed  # noqa: PLC0415 - optional, and seconds to load
 
     if hardware.device == "cpu":
         # Its all-reduce through shared memory would be compiled for minutes; gloo gives the same numbers.
         deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
-    deepspeed.init_distributed(
-        "gloo" if hardware.device == "cpu" else "nccl", auto_mpi_discovery=False, verbose=False
-    )
+    deepspeed.init_distributed(backend, auto_mpi_discovery=False, verbose=False)

@@ -12,21 +12,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from hybrid_rl.config import messages, rules
-from hybrid_rl.config.messages import Origin
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.config.train import BudgetSettings
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.recording import budget, files
 from hybrid_rl.recording.run_directory import RunDir
 
-ALLOWED = (
-    "resume",
-    "train.steps",
-    "check",
-    "hardware.node_rank",
-    "hardware.rendezvous",
-    *(f"budget.{axis}" for axis in BudgetSettings.model_fields),
-)
+ALLOWED = [f"budget.{axis}" for axis in BudgetSettings.model_fields]
+ALLOWED += ["resume", "train.steps", "check", "hardware.node_rank", "hardware.rendezvous"]
 
 
 def settings_of_interrupted(
@@ -61,19 +54,16 @@ def settings_of_interrupted(
         section, _, field = key.partition(".")
         if key in ALLOWED and field:
             changed[section] = changed[section] | {field: given[section][field]}
-    if (
-        settings.hardware.nodes > 1
-    ):  # which node this is comes from its environment, not from the file
+    if settings.hardware.nodes > 1:  # its environment says which node this is, not the file
         changed["hardware"] |= {"node_rank": given["hardware"]["node_rank"]}
     try:
         resumed = Settings.model_validate(changed)
     except ValidationError as error:
-        found = messages.lines(error, changed, type(settings.method), Origin({}, typed))
-        lines += found.values()
+        origin = messages.Origin({}, typed)
+        lines += messages.lines(error, changed, type(settings.method), origin).values()
         raise SettingsError("\n".join(sorted(lines))) from error
     lines += [f"{name}: {problem}" for problem in _obstacles(run, settings, resumed)]
-    lines = lines or rules.problems(resumed)
-    if lines:
+    if lines := lines or rules.problems(resumed):
         raise SettingsError("\n".join(sorted(lines)))
     return resumed
 
@@ -86,8 +76,7 @@ def _obstacles(run: RunDir, before: Settings, now: Settings) -> list[str]:
     if status.get("state") == "done":
         lines = files.read_jsonl(run.metrics)
         spent = lines[-1] if lines else {}
-        limit = budget.reached(now.budget.model_dump(), spent)
-        if limit is not None:
+        if (limit := budget.reached(now.budget.model_dump(), spent)) is not None:
             return [f"is done: it has used up {limit}; to train on, give more, or null"]
         if now.train.steps <= spent.get("step", before.train.steps):
             return [f"is done; to train on, give train.steps above {before.train.steps}"]
@@ -97,17 +86,13 @@ def _obstacles(run: RunDir, before: Settings, now: Settings) -> list[str]:
 def is_running(status: dict[str, Any]) -> bool:
     """Whether the run of this status.json has not ended, and the process that wrote it lives on this machine."""
     pid = status.get("pid")
-    if (
-        status.get("state") != "running"
-        or status.get("host") != platform.node()
-        or not isinstance(pid, int)
-        or pid == os.getpid()
-    ):
+    begun_here = status.get("state") == "running" and status.get("host") == platform.node()
+    if not begun_here or not isinstance(pid, int) or pid == os.getpid():
         return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
+        pass  # it lives, and is another user's
     return True

@@ -4,6 +4,7 @@ Knows no study: jobs are numbers here. Neither joblib nor concurrent.futures, wh
 between this one and the job: a signal would not reach the ranks, and they would have no time to save.
 """
 
+import math
 import os
 import signal
 import subprocess
@@ -61,24 +62,21 @@ def run_jobs(
     def remember(number: int, frame: FrameType | None) -> None:
         arrived.append(Arrived(number, time.monotonic()))
 
-    previous = {
-        number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    deadline: float | None = None
+    stops = (signal.SIGINT, signal.SIGTERM)
+    previous = {number: signal.signal(number, remember) for number in stops}
+    deadline = math.inf
     try:
         while running or (waiting and not arrived):
             while waiting and free and not arrived:
                 job, slot = waiting.popleft(), min(free)
                 running.append(_start(job, slot, begin(job, slot)))
                 free.remove(slot)
-            if arrived and deadline is None:
+            if arrived and deadline == math.inf:
                 deadline = time.monotonic() + grace_seconds
                 for one in running:
                     # Not to its group: a job passes it on to whom it concerns.
                     one.process.send_signal(signal.SIGTERM)
-            elif deadline is not None and (
-                time.monotonic() > deadline or supervise.is_repeated(arrived)
-            ):
+            elif time.monotonic() > deadline or supervise.is_repeated(arrived):
                 _kill(running)
             time.sleep(_POLL_SECONDS)
             for one in [one for one in running if one.process.poll() is not None]:

@@ -59,16 +59,12 @@ def supervise(
     of_launcher = _handlers_of_launcher()
     signals = _Signals(of_launcher)
     processes = signals.processes
-    previous = {
-        number: signal.signal(number, signals.pass_on)
-        for number in {signal.SIGINT, signal.SIGTERM, *of_launcher}
-    }
+    taken = {signal.SIGINT, signal.SIGTERM, *of_launcher}
+    previous = {number: signal.signal(number, signals.pass_on) for number in taken}
     try:
-        for environment in environments:
+        for env in environments:
             processes.append(
-                subprocess.Popen(
-                    command, env=dict(environment), start_new_session=True, pass_fds=keep_open
-                )
+                subprocess.Popen(command, env=env, start_new_session=True, pass_fds=keep_open)
             )
         if signals.arrived:
             signals.tell()  # who was being started when it came
@@ -120,13 +116,10 @@ class _Signals:
 
 def _handlers_of_launcher() -> dict[int, Callable[[int, FrameType | None], Any]]:
     """The handlers of the signals by which submitit gives notice: SIGUSR2, or what its environment names."""
-    named = signal.Signals.__members__.get(f"SIG{os.environ.get('SUBMITIT_PREEMPT_SIGNAL')}")
-    handlers = {
-        number: signal.getsignal(number)
-        for number in (signal.SIGUSR1, signal.SIGUSR2, named)
-        if number is not None
-    }
-    return {number: handler for number, handler in handlers.items() if callable(handler)}
+    name = f"SIG{os.environ.get('SUBMITIT_PREEMPT_SIGNAL')}"
+    named = signal.Signals.__members__.get(name, signal.SIGUSR2)
+    numbers = (signal.SIGUSR1, signal.SIGUSR2, named)
+    return {number: found for number in numbers if callable(found := signal.getsignal(number))}
 
 
 def _until_all_end(

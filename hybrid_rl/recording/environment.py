@@ -31,9 +31,7 @@ def describe(directory: Path) -> dict[str, Any]:
         "cpu_count": os.cpu_count(),
         "devices": [],
         "launch_dir": str(directory),
-        "packages": {
-            name: found for name in _PACKAGES.split() if (found := _version(name)) is not None
-        },
+        "packages": {name: found for name in _PACKAGES.split() if (found := _version(name))},
     }
 
 
@@ -46,11 +44,8 @@ def add_data(
     path: Path, questions: Mapping[str, int], traces: int, fingerprint: Mapping[str, str]
 ) -> None:
     """Add what was read: questions of every split, training questions with a trace, sha256 of every split."""
-    _add(
-        path,
-        "data",
-        {"questions": {**questions}, "traces": traces, "fingerprint": {**fingerprint}},
-    )
+    counts = {"questions": {**questions}, "traces": traces}
+    _add(path, "data", {**counts, "fingerprint": {**fingerprint}})
 
 
 def _add(path: Path, key: str, value: Any) -> None:
@@ -59,8 +54,7 @@ def _add(path: Path, key: str, value: Any) -> None:
 
 def git_state(directory: Path) -> dict[str, Any] | None:
     """The commit, and whether files differ from it; None outside of a repository with a commit, or without git."""
-    commit = _git(directory, "rev-parse", "HEAD")
-    if commit is None:
+    if (commit := _git(directory, "rev-parse", "HEAD")) is None:
         return None
     return {"commit": commit, "dirty": bool(_git(directory, "status", "--porcelain"))}
 

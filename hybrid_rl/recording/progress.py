@@ -7,11 +7,9 @@ heavy. The table that closes a run is `reporting.closing_table`.
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
-from types import TracebackType
 from typing import Any
 
 from rich.console import Console
@@ -58,34 +56,21 @@ class Progress:
         self._kinds: set[str] = set()
         self._bar: Bar | None = None
         self._task = TaskID(0)
-        self._restore: list[Callable[[], object]] = []
+        self._closing = ExitStack()
 
     def __enter__(self) -> "Progress":
         if self.console.is_terminal:
-            self._bar = Bar(
-                TextColumn("training"),
-                BarColumn(bar_width=24),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[state]}"),
-                console=self.console,
-                transient=True,
-            )
+            columns = (TextColumn("training"), BarColumn(bar_width=24), MofNCompleteColumn())
+            state = TextColumn("{task.fields[state]}")
+            self._bar = Bar(*columns, state, console=self.console, transient=True)
             self._task = self._bar.add_task("training", total=self.steps, state="")
             self._redirect_log()
+            self._closing.callback(self._bar.stop)
             self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-        for restore in self._restore:
-            restore()
-        self._restore.clear()
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
 
     def update(self, line: Mapping[str, Any]) -> None:
         """Show an optimizer step, of which `line` is that of metrics.jsonl."""
@@ -102,13 +87,10 @@ class Progress:
 
     def _redirect_log(self) -> None:
         """Let log lines appear above the bar instead of through it."""
-        for handler in logging.getLogger().handlers:
-            if isinstance(handler, logging.StreamHandler) and not isinstance(
-                handler, logging.FileHandler
-            ):
-                stream = handler.stream
-                handler.setStream(FileProxy(self.console, stream))
-                self._restore.append(partial(handler.setStream, stream))
+        for one in logging.getLogger().handlers:
+            if isinstance(one, logging.StreamHandler) and not isinstance(one, logging.FileHandler):
+                self._closing.callback(one.setStream, one.stream)
+                one.setStream(FileProxy(self.console, one.stream))
 
 
 def _state(line: Mapping[str, Any], pace: Pace) -> str:
@@ -129,7 +111,6 @@ def clock(seconds: float) -> str:
 class Phase:
     """A phase of a run; its `result`, once known, is told when it ends."""
 
-    name: str
     result: str = ""
 
 
@@ -138,7 +119,7 @@ def phase(name: str) -> Iterator[Phase]:
     """Log when a phase starts and when it ends; one that fails says nothing more."""
     log.info("%s: start", name)
     started = time.monotonic()
-    current = Phase(name)
+    current = Phase()
     yield current
     result = f": {current.result}" if current.result else ""
     log.info("%s: done in %.1f s%s", name, time.monotonic() - started, result)

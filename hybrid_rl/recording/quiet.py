@@ -21,17 +21,12 @@ _WARNINGS = (
     (FutureWarning, r"`gradient_checkpointing_(en|dis)able` is deprecated"),  # TRL and peft call it
     (FutureWarning, r"`torch\.distributed\.\w+_tensor` is deprecated"),  # DeepSpeed calls it
 )
-_LOG_LINES = (
-    # (logger, beginning of the message): why a user cannot act on it
-    (
-        "accelerate.accelerator",  # it reads the same number from DeepSpeed's configuration a moment later
-        "[RANK 0] Gradient accumulation steps mismatch",
-    ),
-    (
-        "transformers.trainer",  # tied weights are saved once; a resume finds them all the same
-        "There were missing keys in the checkpoint model loaded: ['lm_head.weight']",
-    ),
-)
+_LOG_LINES = {  # logger: beginning of the message, under the reason why a user cannot act on it
+    # accelerate reads the same number from DeepSpeed's configuration a moment later.
+    "accelerate.accelerator": "[RANK 0] Gradient accumulation steps mismatch",
+    # Tied weights are saved once; a resume finds them all the same.
+    "transformers.trainer": "There were missing keys in the checkpoint model loaded: ['lm_head.weight']",
+}
 
 
 def quiet_third_parties() -> None:
@@ -40,7 +35,7 @@ def quiet_third_parties() -> None:
         os.environ.setdefault(name, value)
     for category, message in _WARNINGS:
         warnings.filterwarnings("ignore", message=message, category=category)
-    for logger, message in _LOG_LINES:
+    for logger, message in _LOG_LINES.items():
         logging.getLogger(logger).addFilter(partial(_unlike, message))
 
 

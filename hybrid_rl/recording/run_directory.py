@@ -75,8 +75,7 @@ class RunDir:
             found = ", ".join(sorted(entry.name for entry in self.path.iterdir())[:5])
             raise UsedDirectoryError(
                 f"run_dir = {self.path}: is not empty (it holds {found}), and no run writes over another;"
-                f" give a new run_dir, leave it out to get a dated one,"
-                f" or continue that run with resume={self.path}"
+                f" give a new run_dir, leave it out to get a dated one, or continue that run with resume={self.path}"
             )
         self.path.mkdir(parents=True, exist_ok=True)
 
@@ -104,10 +103,6 @@ class RunDir:
             "host": platform.node(),
             "pid": os.getpid(),
         }
-        if error is not None:
-            record["error"] = error
-        if exit_code is not None:
-            record["exit_code"] = exit_code
-        if resumed:
-            record["resumed"] = True
+        known = {"error": error, "exit_code": exit_code, "resumed": resumed or None}
+        record |= {key: value for key, value in known.items() if value is not None}
         write_json(self.status, {**record, "history": [*history, record]})

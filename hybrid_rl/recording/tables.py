@@ -6,18 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 Cell = str | float | bool | None
-_ROLLOUT = {
-    "step": "step",
-    "example_id": "question",
-    "group": "group",
-    "outcome": "outcome",
-    "reward": "reward",
-    "advantage": "advantage",
-    "trained": "trained",
-    "prompt": "prompt",
-    "prefix": "expert prefix",
-    "completion": "completion",
-}
+_ROLLOUT = "step example_id group outcome reward advantage trained prompt prefix completion"
+_SHOWN = {"example_id": "question", "prefix": "expert prefix"}
 
 
 @dataclass(frozen=True)
@@ -30,7 +20,10 @@ class Table:
 
 def of_rollouts(rows: Sequence[Mapping[str, Any]]) -> Table:
     """The lines of rollouts/step_N.jsonl as a table, a row each."""
-    return Table([*_ROLLOUT.values()], [[row.get(key) for key in _ROLLOUT] for row in rows])
+    keys = _ROLLOUT.split()
+    return Table(
+        [_SHOWN.get(key, key) for key in keys], [[row.get(key) for key in keys] for row in rows]
+    )
 
 
 def of_decisions(lines: Sequence[Mapping[str, Any]]) -> Table:

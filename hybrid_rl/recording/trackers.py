@@ -34,8 +34,7 @@ def named(metrics: Mapping[str, Any]) -> dict[str, float]:
     """A line of metrics.jsonl or eval/progress.jsonl under the names a tracker shows, grouped by what is before `/`.
 
     train/ is the update, rollout/ what was sampled for it, method/ what the method noted, budget/ what was spent so
-    far, eval/<set>/ an evaluation, eval_detail/<set>/ its intervals and rates: a page that opens on eval/ shows
-    accuracies.
+    far, eval/<set>/ an evaluation, eval_detail/<set>/ its intervals and rates, apart from the accuracies.
     """
     found = {}
     for key, value in metrics.items():
@@ -134,7 +133,6 @@ class _Library:
     """The argument for the id of a page that a resume continues; empty: pages go by name, or each start has one."""
     page: Callable[[Any], str] = str
     """Reads that id from the library's own run."""
-    remedy: str = "choose tracker=none"
 
 
 def _wandb(settings: Settings, run_dir: Path, library: Any) -> dict[str, Any]:
@@ -142,22 +140,15 @@ def _wandb(settings: Settings, run_dir: Path, library: Any) -> dict[str, Any]:
     offline = settings.tracker.name == "wandb_offline"
     if not offline and not library.login(prompt=False):
         raise RuntimeError("no API key configured")
-    return {
-        "run_name": settings.tracker.project,
-        "mode": "offline" if offline else "online",
-        "entity": settings.tracker.entity,
-        "name": settings.name,
-        "tags": settings.tracker.tags,
-        "dir": str(run_dir),
-        "resume": "allow",
-        "config": public(settings),
-        "save_code": False,
-        "settings": library.Settings(silent=True, console="off"),
-    }
+    place = {"mode": "offline" if offline else "online", "dir": str(run_dir), "save_code": False}
+    shown = {**place, **_resumable(settings, settings.name), "entity": settings.tracker.entity}
+    return {**shown, "settings": library.Settings(silent=True, console="off")}
 
 
-def _tensorboard(settings: Settings, run_dir: Path, library: Any) -> dict[str, Any]:
-    return {"run_name": "tensorboard", "logging_dir": run_dir}
+def _resumable(settings: Settings, name: str) -> dict[str, Any]:
+    """The arguments in which wandb and SwanLab agree."""
+    page = {"run_name": settings.tracker.project, "name": name, "resume": "allow"}
+    return {**page, "tags": settings.tracker.tags, "config": public(settings)}
 
 
 def _trackio(settings: Settings, run_dir: Path, library: Any) -> dict[str, Any]:
@@ -193,15 +184,8 @@ def _aim(settings: Settings, run_dir: Path, library: Any) -> dict[str, Any]:
 
 
 def _swanlab(settings: Settings, run_dir: Path, library: Any) -> dict[str, Any]:
-    return {
-        "run_name": settings.tracker.project,
-        "workspace": settings.tracker.entity,
-        "name": _described(settings, run_dir),
-        "tags": settings.tracker.tags,
-        "log_dir": str(run_dir / "swanlab"),
-        "resume": "allow",
-        "config": public(settings),
-    }
+    place = {"workspace": settings.tracker.entity, "log_dir": str(run_dir / "swanlab")}
+    return {**place, **_resumable(settings, _described(settings, run_dir))}
 
 
 def _described(settings: Settings, run_dir: Path) -> str:
@@ -209,25 +193,18 @@ def _described(settings: Settings, run_dir: Path) -> str:
     return f"{settings.name}-{run_dir.name}"
 
 
-_LOGIN = "run `{0} login`, set {1}_API_KEY, or choose tracker={2}"
+_LOGIN = ("wandb", "comet", "swanlab")  # the pages that want an account
 _LIBRARIES = {
-    "wandb": _Library(
-        *("WandBTracker", _wandb, "id", lambda run: run.id),
-        remedy=_LOGIN.format("wandb", "WANDB", "wandb_offline"),
-    ),
+    "wandb": _Library("WandBTracker", _wandb, "id", lambda run: run.id),
     "wandb_offline": _Library("WandBTracker", _wandb, "id", lambda run: run.id),
-    "tensorboard": _Library("TensorBoardTracker", _tensorboard),
+    "tensorboard": _Library(
+        "TensorBoardTracker", lambda _, where, __: {"run_name": "tensorboard", "logging_dir": where}
+    ),
     "trackio": _Library("TrackioTracker", _trackio),
     "mlflow": _Library("MLflowTracker", _mlflow, "run_id", lambda run: run.info.run_id),
-    "comet": _Library(
-        *("CometMLTracker", _comet, "experiment_key", lambda run: run.get_key()),
-        remedy=_LOGIN.format("comet", "COMET", "none"),
-    ),
+    "comet": _Library("CometMLTracker", _comet, "experiment_key", lambda run: run.get_key()),
     "aim": _Library("AimTracker", _aim, "run_hash", lambda run: run.hash),
-    "swanlab": _Library(
-        *("SwanLabTracker", _swanlab, "id", lambda run: run.id),
-        remedy=_LOGIN.format("swanlab", "SWANLAB", "none"),
-    ),
+    "swanlab": _Library("SwanLabTracker", _swanlab, "id", lambda run: run.id),
 }
 
 
@@ -247,8 +224,10 @@ def start_tracker(settings: Settings, run_dir: Path) -> Tracker:
         ) from error
     except Exception as error:
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        login = f"run `{name} login`, set {name.upper()}_API_KEY, or " if name in _LOGIN else ""
+        other = "wandb_offline" if name == "wandb" else "none"
         raise SettingsError(
-            f"tracker = {name}: cannot start ({reason}); {_LIBRARIES[name].remedy}"
+            f"tracker = {name}: cannot start ({reason}); {login}choose tracker={other}"
         ) from error
 
 
@@ -259,8 +238,7 @@ def _started(settings: Settings, run_dir: Path, module: Any) -> Tracker:
     kept = run_dir / PACKAGES[name] / "run_id"
     is_new = not kept.exists()
     if library.page_argument:
-        page = None if is_new else kept.read_text(encoding="utf-8")
-        arguments[library.page_argument] = page
+        arguments[library.page_argument] = None if is_new else kept.read_text(encoding="utf-8")
     # accelerate loads torch, so it is imported here, in a worker that has it, and not by who reads this file.
     accelerate = importlib.import_module("accelerate.tracking")
     started = getattr(accelerate, library.tracker)(**arguments)

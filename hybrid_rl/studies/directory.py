@@ -36,15 +36,11 @@ def hold(directory: Path) -> Iterator[int]:
 
 
 def claim(directory: Path, definition: Mapping[str, Any]) -> None:
-    """Write study.json, or check that it has the same definition, or one that arms or seeds join.
-
-    Raises SettingsError or UsedDirectoryError.
-    """
+    """Write study.json, or check that it has this definition, or one that arms or seeds join; else raises UserError."""
     path = directory / "study.json"
     if path.exists():
         old = json.loads(path.read_text(encoding="utf-8"))
-        changed = differences(old, _without_what_joins(definition, old))
-        if changed:
+        if changed := differences(old, _without_what_joins(definition, old)):
             raise SettingsError(
                 f"run_dir = {directory}: holds another definition of a study, and only arms and seeds may join it;"
                 " give a new run_dir, or go on with the old definition. What differs:\n"

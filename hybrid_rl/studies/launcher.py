@@ -29,23 +29,17 @@ def chosen_launcher(
     """
     if HydraConfig.get().launcher._target_.endswith(".BasicLauncher"):
         return None
-    config: Any = copy.deepcopy(
-        HydraConfig.instance().cfg
-    )  # its type is that of its `hydra` section
+    config: Any = copy.deepcopy(HydraConfig.instance().cfg)  # typed as its `hydra` section is
     with read_write(config.hydra):
         config.hydra.sweep.dir = str(directory)
     context = HydraContext(GlobalHydra.instance().config_loader(), Callbacks(config))
     launcher = Plugins.instance().instantiate_launcher(context, job, config)
 
     def launch_all(jobs: Sequence[study.Launched]) -> None:
-        typed = [
-            [
-                *open_struct(one.typed),
-                f"hydra.sweep.subdir={one.directory.relative_to(directory)}",
-                "hydra.mode=MULTIRUN",
-            ]
-            for one in jobs
-        ]
-        launcher.launch(typed, initial_job_idx=0)
+        commands = []
+        for typed, run_dir in jobs:
+            place = f"hydra.sweep.subdir={run_dir.relative_to(directory)}"
+            commands.append([*open_struct(typed), place, "hydra.mode=MULTIRUN"])
+        launcher.launch(commands, initial_job_idx=0)
 
     return launch_all

@@ -24,9 +24,8 @@ def settings_of_job(
 
     `given`: what Hydra composed. Raises SettingsError where the sweeper could not search by what jobs return.
     """
-    problems = list(search_problems(sweeper, settings))
-    if problems:
-        raise SettingsError("\n".join(problems))
+    if problems := "\n".join(search_problems(sweeper, settings)):
+        raise SettingsError(problems)
     run = RunDir(Path(settings.run_dir))
     may_resume = settings.task == "train" and settings.hardware.nodes == 1
     if settings.resume is not None or not may_resume or not run.settings.is_file():

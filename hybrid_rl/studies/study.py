@@ -8,8 +8,9 @@ import logging
 import os
 import shlex
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +31,8 @@ Compose = Callable[[Sequence[str]], Settings]
 """Makes the checked settings of a run from what is typed for it; raises SettingsError."""
 
 
-@dataclass(frozen=True)
-class Launched:
-    """A job as it is handed to a launcher: what would be typed after `hybrid-rl`."""
-
-    typed: tuple[str, ...]
-    directory: Path
-
-
+Launched = tuple[Sequence[str], Path]
+"""A job as it is handed to a launcher: what would be typed after `hybrid-rl`, and its run directory."""
 Launcher = Callable[[Sequence[Launched]], None]
 """Runs jobs elsewhere, joblib's processes or a cluster's, and comes back when all have ended."""
 # Settings of the data in which arms may differ: what is learned from, not what is measured.
@@ -73,10 +68,6 @@ class Study:
     directory: Path
     jobs: tuple[Job, ...]
 
-    @property
-    def report(self) -> Path:
-        return self.directory / "report.html"
-
 
 def plan(
     definition: StudySettings, extra: Sequence[str], directory: Path, compose: Compose
@@ -97,9 +88,8 @@ def plan(
             except SettingsError as error:
                 problems += [f"study.arms.{arm}: {line}" for line in str(error).splitlines()]
                 break
-    problems += _unequal(
-        definition, [job for (_, s), job in made.items() if s == definition.seeds[0]]
-    )
+    of_first_seed = [job for job in made.values() if job.seed == definition.seeds[0]]
+    problems += _unequal(definition, of_first_seed)
     if problems:
         raise SettingsError("\n".join(problems))
     jobs = tuple(made[arm, seed] for seed in definition.seeds for arm in definition.arms)
@@ -110,11 +100,8 @@ def check(study: Study) -> None:
     """Print the estimate of every arm; raises SettingsError with what any of them would refuse."""
     from hybrid_rl.tools.check import check_run  # noqa: PLC0415 - heavy: reads the data, starts the verifier
 
-    first = study.definition.seeds[0]
     problems: list[str] = []
-    for job in study.jobs:
-        if job.seed != first:
-            continue
+    for job in study.jobs[: len(study.definition.arms)]:  # those of the first seed
         try:
             check_run(job.settings)
         except SettingsError as error:
@@ -132,25 +119,21 @@ def run_study(
 ) -> int:
     """Run what is not done yet, then compare; returns the exit code.
 
-    `program` and `typed`: how the study itself was started.
-
-    `launcher`: None runs as many jobs at a time as study.jobs says, here, where a signal stops them cleanly.
-    Raises SettingsError or UsedDirectoryError where the directory holds another study, or a job that is running.
+    `program` and `typed`: how the study itself was started. `launcher`: None runs as many jobs at a time as study.jobs
+    says, here, where a signal stops them cleanly. Raises UserError where the directory holds another study, or a job
+    that is running.
     """
     with hold(study.directory) as lock:
         claim(study.directory, study.definition.definition(study.extra))
         states = [state_of(job.run, job.settings) for job in study.jobs]
         _log_plan(study, states)
-        pending = [
-            (job, state) for job, state in zip(study.jobs, states, strict=True) if state != "done"
-        ]
+        pending = [both for both in zip(study.jobs, states, strict=True) if both[1] != "done"]
         runner = _Runner(study, pending, program, launch_dir, lock)
+        stopped, slots = None, study.definition.jobs
         if launcher is not None:
             runner.hand_to(launcher)
-            stopped = None
         else:
-            jobs = study.definition.jobs
-            stopped = side_by_side.run_jobs(len(pending), jobs, runner.begin, runner.ended)
+            stopped = side_by_side.run_jobs(len(pending), slots, runner.begin, runner.ended)
         if stopped is not None:
             again = shlex.join([*program, *typed])
             log.warning("stopped; continue with the same command: %s", again)
@@ -161,24 +144,17 @@ def run_study(
     return 1 if runner.failed else 0
 
 
+@dataclass
 class _Runner:
     """The jobs of a study that are not done: what happens when one begins and when it ends."""
 
-    def __init__(
-        self,
-        study: Study,
-        pending: Sequence[tuple[Job, JobState]],
-        program: Sequence[str],
-        launch_dir: Path,
-        lock: int,
-    ) -> None:
-        self.study = study
-        self.pending = pending
-        self.program = program
-        self.launch_dir = launch_dir
-        self.lock = lock
-        self.failed: list[tuple[Job, str]] = []
-        self._seconds: list[float] = []
+    study: Study
+    pending: Sequence[tuple[Job, JobState]]
+    program: Sequence[str]
+    launch_dir: Path
+    lock: int
+    failed: list[tuple[Job, str]] = field(default_factory=list)
+    _seconds: list[float] = field(default_factory=list)
 
     def begin(self, index: int, slot: int) -> side_by_side.Command:
         """Prepare a job to be run here."""
@@ -191,30 +167,26 @@ class _Runner:
             shutil.rmtree(job.run.path)
         directory = launch.prepare(settings, typed, self.launch_dir)
         hardware = settings.hardware
-        return side_by_side.Command(
-            launch.command(hardware, directory.path),
-            side_by_side.environment(
-                hardware, slot, self.study.definition.jobs, os.environ, side_by_side.cores()
-            ),
-            directory.path / "console.txt",
-            held=(self.lock,),
-        )
+        slots, cores = self.study.definition.jobs, side_by_side.cores()
+        environment = side_by_side.environment(hardware, slot, slots, os.environ, cores)
+        arguments = launch.command(hardware, directory.path)
+        console = directory.path / "console.txt"
+        return side_by_side.Command(arguments, environment, console, held=(self.lock,))
 
     def hand_to(self, launcher: Launcher) -> None:
         """Let a launcher run all jobs, and read how they ended in their status.json."""
-        jobs = []
+        jobs = list[Launched]()
         for job, state in self.pending:
             if state == "no checkpoint":
                 shutil.rmtree(job.run.path)
             resume = (f"resume={quoted(job.run.path)}",)
-            jobs.append(Launched(resume if state == "cut off" else job.typed, job.run.path))
+            jobs.append((resume if state == "cut off" else job.typed, job.run.path))
         launcher(jobs)
         for job, _ in self.pending:
             status = job.run.read_status()
             if status.get("state") != "done":
-                self.failed.append(
-                    (job, str(status.get("error", "it has not ended well, and gave no reason")))
-                )
+                error = status.get("error", "it has not ended well, and gave no reason")
+                self.failed.append((job, str(error)))
 
     def ended(self, index: int, code: int, seconds: float) -> None:
         """Take in how a job ended, and log it with the time that is left."""
@@ -231,15 +203,9 @@ class _Runner:
         else:
             result = in_words(read_summaries(job.run.evaluation("after"))) or "done"
         left = len(self.pending) - len(self._seconds)
-        slots = self.study.definition.jobs
-        rest = sum(self._seconds) / len(self._seconds) * -(-left // slots)
-        log.info(
-            "%s: %s; %s; %s",
-            job.label,
-            result,
-            clock(seconds),
-            f"{left} left, about {clock(rest)}" if left else "none left",
-        )
+        rest = sum(self._seconds) / len(self._seconds) * -(-left // self.study.definition.jobs)
+        still = f"{left} left, about {clock(rest)}" if left else "none left"
+        log.info("%s: %s; %s; %s", job.label, result, clock(seconds), still)
 
 
 def _unequal(definition: StudySettings, jobs: Sequence[Job]) -> Iterator[str]:
@@ -251,10 +217,8 @@ def _unequal(definition: StudySettings, jobs: Sequence[Job]) -> Iterator[str]:
     expected = flat(_measured(reference.settings))
     for job in jobs:
         found = flat(_measured(job.settings))
-        held_out = any(
-            isinstance(dev, int) and dev
-            for dev in (job.settings.data.dev, reference.settings.data.dev)
-        )
+        devs = (job.settings.data.dev, reference.settings.data.dev)
+        held_out = any(isinstance(dev, int) and dev for dev in devs)
         for key in dict.fromkeys([*expected, *found]):
             if found.get(key) == expected.get(key):
                 continue
@@ -283,23 +247,19 @@ def _measured(settings: Settings) -> dict[str, Any]:
 
 
 def _log_plan(study: Study, states: Sequence[JobState]) -> None:
-    counts = {state: states.count(state) for state in dict.fromkeys(states)}
     words = {"new": "to run", "done": "done", "cut off": "to resume", "no checkpoint": "to restart"}
-    log.info(
-        "study %s: %d arms x %d seeds: %s; in %s",
-        study.definition.name,
-        len(study.definition.arms),
-        len(study.definition.seeds),
-        ", ".join(f"{count} {words[state]}" for state, count in counts.items()),
-        study.directory,
-    )
+    todo = ", ".join(f"{count} {words[state]}" for state, count in Counter(states).items())
+    name, arms, seeds = study.definition.name, study.definition.arms, study.definition.seeds
+    form = "study %s: %d arms x %d seeds: %s; in %s"
+    log.info(form, name, len(arms), len(seeds), todo, study.directory)
 
 
 def _compare(study: Study) -> None:
+    report = study.directory / "report.html"
     try:
-        told = command.write([study.directory], study.report)
+        told = command.write([study.directory], report)
     except ComparisonError as error:
         log.warning("the runs are not compared: %s", error)
     else:
         log.info("%s", told)
-        log.info("comparison: %s", study.report)
+        log.info("comparison: %s", report)

@@ -9,7 +9,6 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from hybrid_rl.studies import launcher
-from hybrid_rl.studies.study import Launched
 
 
 def job(config: DictConfig) -> float | None:
@@ -49,7 +48,7 @@ def test_a_launcher_is_handed_each_job_as_a_multirun_in_its_own_directory(
     handed = chosen(monkeypatch, "hydra_plugins.hydra_joblib_launcher.JoblibLauncher")
     launch = launcher.chosen_launcher(tmp_path, job)
     assert launch is not None
-    launch([Launched(("method=grpo", "train.steps=3"), tmp_path / "rl" / "seed_0")])
+    launch([(("method=grpo", "train.steps=3"), tmp_path / "rl" / "seed_0")])
     overrides = [
         "method=grpo", "++train.steps=3", "hydra.sweep.subdir=rl/seed_0", "hydra.mode=MULTIRUN",
     ]  # fmt: skip

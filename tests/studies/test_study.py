@@ -113,7 +113,7 @@ def test_jobs_can_be_handed_to_a_launcher(tmp_path: Path, job_settings: study.Co
         begun(made.jobs[3]).write_status("failed", error="no disk")
 
     code = study.run_study(made, ["hybrid-rl"], ["study=two"], tmp_path, launcher)
-    assert [job.typed for job in handed] == [
+    assert [typed for typed, _ in handed] == [
         (f"resume='{resumed.path}'",), made.jobs[2].typed, made.jobs[3].typed
     ]  # fmt: skip
     assert code == 1
