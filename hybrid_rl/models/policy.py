@@ -21,7 +21,7 @@ from hybrid_rl.models.generation import generate
 from hybrid_rl.models.sampling import Request, SamplingParams
 from hybrid_rl.models.vllm import start_vllm
 from hybrid_rl.models.vocabulary import Vocabulary
-from hybrid_rl.models.whole_weights import for_generation
+from hybrid_rl.models.whole_weights import for_generation, has_shards
 from hybrid_rl.types import Ids
 
 log = logging.getLogger(__name__)
@@ -99,8 +99,7 @@ class TrainedPolicy(Policy):
     @property
     def is_sharded(self) -> bool:
         """Whether no rank has all weights, as with ZeRO-3."""
-        plugin = self._trainer.accelerator.state.deepspeed_plugin
-        return plugin is not None and plugin.zero_stage == 3
+        return has_shards(self._trainer.accelerator)
 
     def sample(self, request: Request, params: SamplingParams) -> list[Ids]:
         """Draws one completion per prompt of this rank, in order. All ranks enter where weights are sharded."""

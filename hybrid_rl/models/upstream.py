@@ -27,6 +27,10 @@ class PrivateName:
 
 _GRPO = "trl.trainer.grpo_trainer.GRPOTrainer"
 _TRAINER = "transformers.trainer.Trainer"
+_MIXIN = "transformers.generation.utils.GenerationMixin"
+_CONFIG = "transformers.configuration_utils.PreTrainedConfig"
+_ACCELERATOR = "accelerate.accelerator.Accelerator"
+_WORKSPACE = "wandb_workspaces.workspaces.interface.Workspace"
 _SCORED = (
     "self model input_ids attention_mask logits_to_keep batch_size compute_entropy compute_aux_loss"
 )
@@ -34,9 +38,7 @@ _TURN = "self prompt_ids images multimodal_fields num_generations has_tool_image
 _REWARDED = "self inputs prompts completions completion_ids_list"
 
 OVERRIDDEN = (
-    PrivateName(
-        _GRPO, "_prepare_inputs", "fills the buffer of micro-batches", "self generation_batch"
-    ),
+    PrivateName(_GRPO, "_prepare_inputs", "fills the step's buffer", "self generation_batch"),
     PrivateName(_GRPO, "_generate_and_score_completions", "a batch by names", "self inputs"),
     PrivateName(_GRPO, "_calculate_rewards", "rewards of all ranks, row by row", _REWARDED),
     PrivateName(_GRPO, "_compute_loss", "one scalar", "self model inputs"),
@@ -56,33 +58,15 @@ USED = (
     PrivateName(_GRPO, "_tokenize_prompts", "token ids of text", "self prompts"),
     PrivateName(_GRPO, "_generate_single_turn", "returns the completions first", _TURN),
     PrivateName(_TRAINER, "_clip_grad_norm", "clips the gradient", "self model"),
-    PrivateName(
-        "transformers.generation.utils.GenerationMixin",
-        "_supports_logits_to_keep",
-        "whether the forward pass takes logits_to_keep",
-        "self",
-    ),
-    PrivateName(
-        "transformers.configuration_utils.PreTrainedConfig",
-        "_attn_implementation",
-        "names the attention that the model runs",
-    ),
-    PrivateName(
-        "accelerate.accelerator.Accelerator",
-        "_original_forward",
-        "is set on a model whose forward pass has been wrapped in autocast",
-    ),
+    PrivateName(_MIXIN, "_supports_logits_to_keep", "whether forward takes logits_to_keep", "self"),
+    PrivateName(_CONFIG, "_attn_implementation", "names the attention that the model runs"),
+    PrivateName(_ACCELERATOR, "_original_forward", "is set on a model that autocast has wrapped"),
     PrivateName("accelerate.state.AcceleratorState", "_reset_state", "forgets all", ""),
     PrivateName(
-        "torch.nn.modules.module.Module",
-        "_forward_pre_hooks",
-        "a dictionary from the id of a hook's handle to the hook",
+        "torch.nn.modules.module.Module", "_forward_pre_hooks", "hooks by their handles' ids"
     ),
     PrivateName(
-        "wandb_workspaces.workspaces.interface.Workspace",
-        "_to_model",
-        "returns a pydantic model; reporting/dashboard.py shows it",
-        "self",
+        _WORKSPACE, "_to_model", "a pydantic model; reporting/dashboard.py shows it", "self"
     ),
 )
 """Names that are read, called or patched."""

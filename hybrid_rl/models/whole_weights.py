@@ -13,6 +13,12 @@ from hybrid_rl.models import upstream
 from hybrid_rl.models.precision import as_in_training
 
 
+def has_shards(accelerator: Accelerator) -> bool:
+    """Whether no rank has all weights, as with ZeRO-3."""
+    plugin = accelerator.state.deepspeed_plugin
+    return plugin is not None and plugin.zero_stage == 3
+
+
 @contextmanager
 def for_generation(
     wrapped: torch.nn.Module, accelerator: Accelerator, gather: bool, hardware: HardwareSettings

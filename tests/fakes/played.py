@@ -121,7 +121,7 @@ def play(directory: Path, method: str, engine: str) -> dict[str, Any]:
     return {
         "kinds": kinds,
         "state": json.loads(json.dumps(instance.state_dict())),
-        "weights": weights if not trainer._sharded else None,
+        "weights": weights if not trainer.policy.is_sharded else None,
         "metrics": recorder.metrics,
         "decisions": json.loads(json.dumps(recorder.decisions)),
     }

@@ -154,14 +154,13 @@ class Trial:
 
     def fingerprint(self) -> int:
         """A checksum of the weights that this rank computes with at the end, gathered where ZeRO-3 shards them."""
-        return zlib.crc32(b"".join(_bytes(weight) for _, weight in sorted(self.own.items())))
+        flat = [self.own[name].contiguous().view(torch.uint8).cpu() for name in sorted(self.own)]
+        return zlib.crc32(b"".join(weight.numpy().tobytes() for weight in flat))
 
     def off_masters(self) -> int:
         """How many tensors of this rank's weights are not the rounded ones of the optimizer."""
         masters = self.after[-1]
-        return sum(
-            not torch.equal(self.own[name], masters[name].to(self.own[name])) for name in masters
-        )
+        return sum(not torch.equal(self.own[n], one.to(self.own[n])) for n, one in masters.items())
 
 
 class _Plain(HybridTrainer):
@@ -196,10 +195,6 @@ def _own(named: Mapping[str, torch.nn.Parameter]) -> Weights:
     """Whole copies of this rank's weights."""
     with _gathered(list(named.values())):
         return {name: weight.detach().clone() for name, weight in named.items()}
-
-
-def _bytes(weight: torch.Tensor) -> bytes:
-    return weight.contiguous().view(torch.uint8).cpu().numpy().tobytes()
 
 
 def _gathered(weights: Sequence[torch.Tensor]) -> AbstractContextManager[None]:

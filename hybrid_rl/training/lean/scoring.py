@@ -89,14 +89,8 @@ def _score(
         hidden = found.last_hidden_state[:, max(request.context, 1) - 1 : -1]
     counts = labels != IGNORED
     head = model.get_output_embeddings()
-    log_probs, entropy = score_tokens(
-        hidden[counts],
-        head.weight,
-        head.bias,
-        labels[counts],
-        request.temperature,
-        request.entropy_gradient,
-    )
+    how = (request.temperature, request.entropy_gradient)
+    log_probs, entropy = score_tokens(hidden[counts], head.weight, head.bias, labels[counts], *how)
     empty = log_probs.new_zeros(counts.shape)
     return empty.masked_scatter(counts, log_probs), empty.masked_scatter(counts, entropy)
 
@@ -108,10 +102,9 @@ def _distinct(
     rows = range(len(input_ids))
     if not request.shared or request.context < 2:
         return list(rows), list(rows)
-    ids = input_ids[:, : request.context].tolist()
-    seen = attention_mask[:, : request.context].tolist()
-    first: dict[Any, int] = {}
+    ids, seen = (part[:, : request.context].tolist() for part in (input_ids, attention_mask))
     keys = [(tuple(ids[row]), tuple(seen[row])) for row in rows]
+    first: dict[Any, int] = {}
     for row, key in enumerate(keys):
         first.setdefault(key, row)
     order = {key: index for index, key in enumerate(first)}

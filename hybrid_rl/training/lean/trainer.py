@@ -15,6 +15,7 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from trl.trainer.utils import add_fused_lm_head
 
 from hybrid_rl.config.train import SpeedSettings
+from hybrid_rl.models.whole_weights import has_shards
 from hybrid_rl.training.lean import microbatches, scoring
 from hybrid_rl.training.lean.microbatches import Inputs
 from hybrid_rl.training.lean.scoring import ScoringRequest
@@ -43,14 +44,8 @@ class LeanGrpoTrainer(GRPOTrainer):
     def _can_score(self) -> bool:
         """Whether `scoring` may replace TRL's kernel, which is the better one on a GPU and can gather shards."""
         on_cpu = self.accelerator.device.type == "cpu"
-        alone = on_cpu and not self._sharded and not self.aux_loss_enabled
+        alone = on_cpu and not has_shards(self.accelerator) and not self.aux_loss_enabled
         return self.speed.completion_head and alone
-
-    @property
-    def _sharded(self) -> bool:
-        """Whether no rank has all weights."""
-        plugin = self.accelerator.state.deepspeed_plugin
-        return plugin is not None and plugin.zero_stage == 3
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Writes nothing: TRL would put a model card beside the checkpoints at every save."""
