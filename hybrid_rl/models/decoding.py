@@ -14,14 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import (
-    DynamicCache,
-    LogitsProcessorList,
-    PreTrainedModel,
-    TemperatureLogitsWarper,
-    TopKLogitsWarper,
-    TopPLogitsWarper,
-)
+import transformers
+from transformers import DynamicCache, LogitsProcessorList, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
 from hybrid_rl.config.train import SpeedSettings
@@ -73,6 +67,7 @@ def decode(
     positions = mask.sum(1, keepdim=True)
     ends = torch.tensor(list(language_model.eos_ids), device=device)
     last = torch.tensor(limits, device=device) - 1
+    flat = upstream.attention_of(model) == "sdpa"
     most = max(limits)
     drawn = torch.full((rows, most), language_model.pad_id, device=device)
     present = torch.arange(rows, device=device)  # rows of the caller that are still in the batch
@@ -95,14 +90,10 @@ def decode(
             present, tokens, positions = present[stay], tokens[stay], positions[stay]
             mask, ended = mask[stay], ended[stay]
             cache.batch_select_indices(stay)
-        logits = model(
-            input_ids=tokens.unsqueeze(1),
-            attention_mask=_attention_mask(model, mask[:, : cache.get_seq_length() + 1]),
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        ).logits
+        seen = mask[:, : cache.get_seq_length() + 1]
+        # For one query per row, the form that costs the model's attention least.
+        seen = seen[:, None, None, :] if flat else seen.long()
+        logits = _next_logits(model, tokens.unsqueeze(1), seen, positions, cache)
         positions = positions + 1
     return [row[:limit] for row, limit in zip(drawn.tolist(), limits, strict=True)]
 
@@ -113,11 +104,11 @@ def warpers(params: SamplingParams) -> LogitsProcessorList | None:
         return None
     chain = LogitsProcessorList()
     if params.temperature != 1.0:
-        chain.append(TemperatureLogitsWarper(params.temperature))
+        chain.append(transformers.TemperatureLogitsWarper(params.temperature))
     if params.top_k:
-        chain.append(TopKLogitsWarper(params.top_k))
+        chain.append(transformers.TopKLogitsWarper(params.top_k))
     if params.top_p < 1.0:
-        chain.append(TopPLogitsWarper(params.top_p))
+        chain.append(transformers.TopPLogitsWarper(params.top_p))
     return chain
 
 
@@ -130,20 +121,25 @@ def _prefill(
     ids, mask = language_model.padded(distinct)
     cache = DynamicCache(config=model.config)
     cache.layers = [_GrowingLayer() for _ in cache.layers]
-    logits = model(
-        input_ids=ids,
-        attention_mask=mask.long(),
-        position_ids=(mask.cumsum(1) - 1).clamp(min=0),
-        past_key_values=cache,
-        use_cache=True,
-        logits_to_keep=1,
-    ).logits
+    positions = (mask.cumsum(1) - 1).clamp(min=0)
+    logits = _next_logits(model, ids, mask.long(), positions, cache)
     if len(distinct) < len(prompts):
         place = {prompt: index for index, prompt in enumerate(distinct)}
         source = torch.tensor([place[prompt] for prompt in prompts], device=mask.device)
         logits, mask = logits[source], mask[source]
         cache.batch_select_indices(source)
     return logits, mask, cache
+
+
+def _next_logits(
+    model: Any, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: DynamicCache
+) -> torch.Tensor:
+    """Logits (B, 1, V) of what follows `ids` (B, T), whose keys and values the cache takes up."""
+    read = {"input_ids": ids, "attention_mask": mask, "position_ids": positions}
+    logits: torch.Tensor = model(
+        **read, past_key_values=cache, use_cache=True, logits_to_keep=1
+    ).logits
+    return logits
 
 
 def _choose(
@@ -159,13 +155,6 @@ def _choose(
     if len(present) < rows:
         noise = noise[present]
     return (probabilities / noise).argmax(-1)
-
-
-def _attention_mask(model: PreTrainedModel, mask: torch.Tensor) -> torch.Tensor:
-    """`mask` (B, T) for one query per row, in the form that costs the model's attention least."""
-    if upstream.attention_of(model) == "sdpa":
-        return mask[:, None, None, :]
-    return mask.long()
 
 
 class _GrowingLayer(DynamicLayer):

@@ -37,14 +37,10 @@ def generate(
     limits = request.limits_under(params)
     for start in range(0, len(prompts), rows_per_call):
         rows = order[start : start + rows_per_call]
-        part = Request(
-            [prompts[i] for i in rows],
-            [limits[i] for i in rows],
-            _among(rows, finished, language_model.eos_ids),
-        )
-        for row, completion in zip(
-            rows, _in_one_call(language_model, part, params, speed), strict=True
-        ):
+        told = _among(rows, finished, language_model.eos_ids)
+        part = Request([prompts[i] for i in rows], [limits[i] for i in rows], told)
+        drawn = _in_one_call(language_model, part, params, speed)
+        for row, completion in zip(rows, drawn, strict=True):
             completions[row] = completion
             if finished is not None and start + rows_per_call < len(prompts):
                 finished(row, completion)
@@ -88,6 +84,15 @@ def _by_transformers(
     ids, mask = language_model.padded(request.prompts)
     width = ids.shape[1]
     limits = request.limits_under(params)
+    greedy = params.temperature == 0
+    config = GenerationConfig(
+        max_new_tokens=max(limits),
+        pad_token_id=language_model.pad_id,
+        eos_token_id=list(language_model.eos_ids),
+        disable_compile=True,
+        do_sample=not greedy,
+        **({} if greedy else params.options),
+    )
     own_config = model.generation_config
     # transformers fills what is left unset from the model's own configuration; a repetition penalty or a top-k of the
     # model's makers would make the rollouts those of another policy.
@@ -99,7 +104,7 @@ def _by_transformers(
             output = run(
                 input_ids=ids,
                 attention_mask=mask.long(),
-                generation_config=_generation_config(language_model, params, max(limits)),
+                generation_config=config,
                 stopping_criteria=StoppingCriteriaList([_Limits(width, limits, device)]),
             )
     finally:
@@ -115,23 +120,3 @@ class _Limits(StoppingCriteria):
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: object) -> torch.Tensor:
         return self.lengths <= input_ids.shape[1]
-
-
-def _generation_config(
-    language_model: LanguageModel, params: SamplingParams, most: int
-) -> GenerationConfig:
-    common = {
-        "max_new_tokens": most,
-        "pad_token_id": language_model.pad_id,
-        "eos_token_id": list(language_model.eos_ids),
-        "disable_compile": True,
-    }
-    if params.temperature == 0:
-        return GenerationConfig(do_sample=False, **common)
-    return GenerationConfig(
-        do_sample=True,
-        temperature=params.temperature,
-        top_p=params.top_p,
-        top_k=params.top_k,
-        **common,
-    )

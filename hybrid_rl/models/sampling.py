@@ -6,6 +6,7 @@ length limit has none, and that is how a truncated completion is told.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hybrid_rl.config.train import TrainSettings
 from hybrid_rl.types import Ids
@@ -20,6 +21,11 @@ class SamplingParams:
     top_k: int
     """The number of likeliest tokens to draw from; 0 is no limit."""
     max_completion_tokens: int
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """How the next token is drawn, by the names that transformers and vLLM share."""
+        return {"temperature": self.temperature, "top_p": self.top_p, "top_k": self.top_k}
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,5 @@ def in_training(train: TrainSettings) -> SamplingParams:
 
 def cut_after_eos(ids: Sequence[int], eos_ids: Sequence[int]) -> Ids:
     """`ids` up to and including the first end-of-sequence token; all of them where there is none."""
-    for position, token in enumerate(ids):
-        if token in eos_ids:
-            return tuple(ids[: position + 1])
-    return tuple(ids)
+    ends = (place for place, token in enumerate(ids, start=1) if token in eos_ids)
+    return tuple(ids[: next(ends, len(ids))])

@@ -12,10 +12,9 @@ import os
 import shlex
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -37,8 +36,7 @@ _LAST_SECONDS = 60.0
 Answer = TypeVar("Answer")
 
 
-@dataclass(frozen=True)
-class SeededPrompt:
+class SeededPrompt(NamedTuple):
     """A prompt, the most tokens that may follow it, and the seed to draw them with."""
 
     ids: Ids
@@ -116,10 +114,10 @@ class VllmEngine:
                 answer[0] = self._clocked("generating", lambda: self._request(rows, params))
             except EngineError as error:
                 answer[1] = str(error)
-        found, problem = broadcast_object_list(answer)
+        drawn: list[Sequence[int]]
+        drawn, problem = broadcast_object_list(answer)
         if problem is not None:
             raise EngineError(problem)
-        drawn: list[Sequence[int]] = found
         return drawn
 
     def _request(self, rows: Sequence[SeededPrompt], params: SamplingParams) -> list[Sequence[int]]:
@@ -132,12 +130,10 @@ class VllmEngine:
             seed = {"seed": first.seed} if self.settings.seeded else {}
             answer: list[list[int]] = client.generate(
                 prompts=[list(rows[place].ids) for place in places],
-                temperature=params.temperature,
-                top_p=params.top_p,
-                top_k=params.top_k,
                 max_tokens=first.most,
                 logprobs=None,
                 generation_kwargs=common | seed,
+                **params.options,
             )["completion_ids"]
             return answer
 
@@ -162,13 +158,11 @@ class VllmEngine:
         parameters = [
             engine.SamplingParams(
                 n=1,
-                temperature=params.temperature,
-                top_p=params.top_p,
-                top_k=params.top_k,
                 max_tokens=row.most,
                 ignore_eos=True,
                 stop_token_ids=self.eos_ids,
                 seed=row.seed if self.settings.seeded else None,
+                **params.options,
             )
             for row in mine
         ]
@@ -184,35 +178,33 @@ class VllmEngine:
 
     def _clocked(self, doing: str, call: Callable[[], Answer]) -> Answer:
         """What `call` returns, within the wall clock. Raises EngineError with the cause."""
-        outcome: list[Any] = []
+        outcome: Future[Answer] = Future()
 
         def run() -> None:
             if self.accelerator.device.type == "cuda":
                 # Each thread has a current device of its own.
                 torch.cuda.set_device(self.accelerator.device)
             try:
-                outcome.extend((call(), None))
+                outcome.set_result(call())
             except Exception as error:  # noqa: BLE001 - raised again, with its cause, where the call was made
-                outcome.extend((None, error))
+                outcome.set_exception(error)
 
         # A daemon: a call that hangs in a socket or in NCCL cannot be ended, and must not keep the process alive.
         thread = threading.Thread(target=run, name=f"vllm {doing}", daemon=True)
         thread.start()
         thread.join(self.settings.timeout_seconds)
-        if not outcome:
+        if not outcome.done():
             _end_for_sure()
             raise EngineError(
                 f"rollout.timeout_seconds = {self.settings.timeout_seconds:g}: vLLM was still {doing} after that time;"
                 f" {self._advice()}, or allow it more"
             )
-        answer, error = outcome
-        if error is not None:
+        if (error := outcome.exception()) is not None:
             reason = f"{type(error).__name__}: {error}".rstrip(".")
             raise EngineError(
                 f"rollout.engine = {self.settings.engine}: vLLM failed while {doing} ({reason}); {self._advice()}"
             ) from error
-        result: Answer = answer
-        return result
+        return outcome.result()
 
     def _advice(self) -> str:
         if not self.is_server:
