@@ -28,7 +28,7 @@ from hybrid_rl.models import loading
 from hybrid_rl.models.policy import Policy
 from hybrid_rl.recording import budget, environment, trackers
 from hybrid_rl.recording.recorder import RunRecorder
-from hybrid_rl.recording.run_directory import Moment, RunDir
+from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.reporting import run_report
 from hybrid_rl.tools.doctor import checks
 from hybrid_rl.training import arguments, checkpoints, save_and_stop
@@ -55,9 +55,9 @@ def run(settings: Settings) -> int:
             _train(settings, directory, grader)
         elif settings.eval.rescore is None:
             policy, examples = _load(settings, directory, grader)
-            Evaluator(settings, directory, examples, grader, policy).after()
+            Evaluator(settings, directory, examples, grader, policy).at("after")
         elif PartialState().is_main_process:
-            _rescore(settings, directory, grader)
+            rescore.rescore_run(settings, directory, grader)
     if PartialState().is_main_process:
         log.info("report: %s", run_report.write(directory.path))
     ranks.leave()
@@ -103,7 +103,7 @@ def _train_and_evaluate(
     done = checkpoints.complete(directory.checkpoints)
     newest = done[-1] if done else None  # None: a resume starts from the beginning
     if settings.eval.before and newest is None:
-        before = evaluator.before()
+        before = evaluator.at("before")
         recorder.report(0, {name: summary.flat() for name, summary in before.items()})
         if settings.train.eval_every is not None:
             on_dev.begin(before.get("dev"))
@@ -118,7 +118,7 @@ def _train_and_evaluate(
             log.info("%s: reached after %d optimizer steps", limit, steps)
         recorder.show_decisions(steps)
     trainer.save(directory.model)
-    after = evaluator.after()
+    after = evaluator.at("after")
     recorder.report(steps, {name: summary.flat() for name, summary in after.items()})
     if best is not None:
         chosen = _evaluate_best(evaluator, best, trainer, after)
@@ -176,14 +176,4 @@ def _evaluate_best(
         evaluator.copy_after_as_best()
         return after
     log.info("best on dev: the weights of step %d", step)
-    return evaluator.best(trainer.policy.saved_in(best.directory))
-
-
-def _rescore(settings: Settings, directory: RunDir, grader: Grader) -> None:
-    """Grades again what another run generated, at every moment that it was evaluated."""
-    source = RunDir(Path(str(settings.eval.rescore)))
-    moments: tuple[Moment, ...] = ("before", "after", "best")
-    for moment in moments:
-        if source.evaluation(moment).exists():
-            out = directory.evaluation(moment)
-            rescore.rescore(source.path, settings.eval.sets, grader, out, moment)
+    return evaluator.at("best", trainer.policy.saved_in(best.directory))

@@ -160,5 +160,5 @@ def write_summary(
 ) -> None:
     """Writes summary.json into `out`; None writes nothing."""
     if out is not None:
-        sets = {name: summary.to_json() for name, summary in found.items()}
+        sets = {name: asdict(summary) for name, summary in found.items()}
         write_json(out / "summary.json", {**how_evaluated, "sets": sets})

@@ -24,6 +24,8 @@ from hybrid_rl.recording.run_directory import Moment, RunDir
 from hybrid_rl.types import Example
 from hybrid_rl.verification.grader import Grader
 
+_WHEN = {"before": "before training", "after": "after training", "best": "best on dev"}
+
 
 class Evaluator:
     """Evaluates `policy` as it is at the moment of the call, into the run directory. All ranks make the same calls."""
@@ -43,17 +45,15 @@ class Evaluator:
         self._grader = grader
         self._policy = policy
 
-    def before(self) -> dict[str, SetSummary]:
-        """The summaries of all sets of `eval.sets`, before training."""
-        return self._saved("before", "before training", self._policy)
-
-    def after(self) -> dict[str, SetSummary]:
-        """The summaries of all sets of `eval.sets`, after training, or without any."""
-        return self._saved("after", "after training", self._policy)
-
-    def best(self, policy: Policy) -> dict[str, SetSummary]:
-        """The summaries of all sets of `eval.sets`, with the weights that were best on dev, those of `policy`."""
-        return self._saved("best", "best on dev", policy)
+    def at(self, moment: Moment, policy: Policy | None = None) -> dict[str, SetSummary]:
+        """The summaries of all sets of `eval.sets`, saved as those of `moment`; `policy`: other weights."""
+        out = self._directory.evaluation(moment) if PartialState().is_main_process else None
+        wanted = {name: self._sets[name] for name in self._settings.eval.sets}
+        name = f"evaluation {_WHEN[moment]}" if self._settings.task == "train" else "evaluation"
+        with progress.phase(name) as phase:
+            found = self._found(wanted, out, moment, policy or self._policy)
+            phase.result = scores.in_words(found)
+        return found
 
     def copy_after_as_best(self) -> None:
         """Files the evaluation after training as that of the best weights too, for they are the last ones."""
@@ -66,15 +66,6 @@ class Evaluator:
         if not self._dev:
             return None
         return self._found({"dev": self._dev}, None, f"step {step}", self._policy)["dev"]
-
-    def _saved(self, moment: Moment, when: str, policy: Policy) -> dict[str, SetSummary]:
-        out = self._directory.evaluation(moment) if PartialState().is_main_process else None
-        wanted = {name: self._sets[name] for name in self._settings.eval.sets}
-        name = f"evaluation {when}" if self._settings.task == "train" else "evaluation"
-        with progress.phase(name) as phase:
-            found = self._found(wanted, out, moment, policy)
-            phase.result = scores.in_words(found)
-        return found
 
     def _found(
         self, sets: Mapping[str, Sequence[Example]], out: Path | None, moment: str, policy: Policy

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.evaluation import scores
 from hybrid_rl.evaluation.evaluate import grade_and_save, write_summary
@@ -13,12 +14,18 @@ from hybrid_rl.recording.run_directory import Moment, RunDir
 from hybrid_rl.verification.grader import Grader
 
 
+def rescore_run(settings: Settings, directory: RunDir, grader: Grader) -> None:
+    """Grades again into `directory` what run `eval.rescore` generated, at every moment that it was evaluated."""
+    source = RunDir(Path(str(settings.eval.rescore)))
+    moments: tuple[Moment, ...] = ("before", "after", "best")
+    for moment in moments:
+        if source.evaluation(moment).exists():
+            out = directory.evaluation(moment)
+            rescore(source.path, settings.eval.sets, grader, out, moment)
+
+
 def rescore(
-    source: Path,
-    sets: Sequence[str],
-    grader: Grader,
-    out: Path | None,
-    moment: Moment = "after",
+    source: Path, sets: Sequence[str], grader: Grader, out: Path | None, moment: Moment = "after"
 ) -> dict[str, SetSummary]:
     """Grades again what run directory `source` generated at `moment`, and saves it into `out` like an evaluation.
 

@@ -7,9 +7,11 @@ numbers. It loads no torch.
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+
+from pydantic import TypeAdapter
 
 from hybrid_rl.evaluation import statistics
 from hybrid_rl.evaluation.statistics import Interval
@@ -48,11 +50,6 @@ class AnsweredQuestion:
     answer: str
     greedy: Answered
     samples: tuple[Answered, ...]
-
-    @classmethod
-    def from_json(cls, line: Mapping[str, Any]) -> "AnsweredQuestion":
-        samples = tuple(Answered(**sample) for sample in line["samples"])
-        return cls(**{**line, "greedy": Answered(**line["greedy"]), "samples": samples})
 
     @property
     def correct_samples(self) -> int:
@@ -113,28 +110,6 @@ class SetSummary:
     """The mean length over all solutions, greedy and sampled."""
     by_level: dict[str, LevelSummary]
 
-    def to_json(self) -> dict[str, Any]:
-        """The summary as JSON values, for summary.json."""
-        return {**asdict(self), "pass_at": {str(k): asdict(v) for k, v in self.pass_at.items()}}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "SetSummary":
-        """Undoes `to_json`."""
-        levels = {
-            name: LevelSummary(
-                level["questions"], Interval(**level["greedy"]), _interval(level["avg"])
-            )
-            for name, level in values["by_level"].items()
-        }
-        read: dict[str, Any] = {
-            "greedy": Interval(**values["greedy"]),
-            "avg": _interval(values["avg"]),
-            "maj": _interval(values["maj"]),
-            "pass_at": {int(k): Interval(**found) for k, found in values["pass_at"].items()},
-            "by_level": levels,
-        }
-        return cls(**{**values, **read})
-
     def flat(self) -> dict[str, float]:
         """The numbers by name, for eval/progress.jsonl and for trackers: greedy, greedy_low, greedy_high, avg, ..."""
         named = {"greedy": self.greedy, "avg": self.avg, "maj": self.maj}
@@ -192,7 +167,7 @@ def ks(samples: int) -> list[int]:
 
 def read_rows(path: Path) -> list[AnsweredQuestion]:
     """The rows of an eval/<moment>/<set>.jsonl."""
-    return [AnsweredQuestion.from_json(line) for line in read_jsonl(path)]
+    return TypeAdapter(list[AnsweredQuestion]).validate_python(read_jsonl(path))
 
 
 def read_summaries(directory: Path) -> dict[str, SetSummary]:
@@ -201,7 +176,7 @@ def read_summaries(directory: Path) -> dict[str, SetSummary]:
     if not path.exists():
         return {}
     sets = json.loads(path.read_text(encoding="utf-8"))["sets"]
-    return {name: SetSummary.from_json(values) for name, values in sets.items()}
+    return TypeAdapter(dict[str, SetSummary]).validate_python(sets)
 
 
 def _greedy(rows: Sequence[AnsweredQuestion]) -> Interval:
@@ -212,10 +187,6 @@ def _avg(rows: Sequence[AnsweredQuestion], seed: int) -> Interval | None:
     if not rows[0].samples:
         return None
     return statistics.bootstrap_mean([row.accuracy for row in rows], seed)
-
-
-def _interval(values: Mapping[str, float] | None) -> Interval | None:
-    return None if values is None else Interval(**values)
 
 
 def level_order(level: str) -> tuple[bool, float, str]:

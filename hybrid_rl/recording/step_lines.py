@@ -4,11 +4,11 @@ Pure: it knows neither files nor models.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Protocol
 
 from hybrid_rl.recording.budget import Spent, UpdateCost
-from hybrid_rl.types import Demonstration, Group, Ids, Result, Update
+from hybrid_rl.types import Demonstration, Group, Ids, Kind, Result, Update
 
 
 class Recorder(Protocol):
@@ -27,34 +27,19 @@ class Recorder(Protocol):
         """Takes what dev showed after `step`, every train.eval_every steps and after the last; one may come twice."""
 
 
-@dataclass(frozen=True)
-class Done:
-    """An optimizer step that has been taken."""
-
-    step: int
-    update: Update
-    learning_rate: float
-    logs: Mapping[str, Any]
-    """What TRL logged of this step."""
-
-
 def metrics_line(
-    done: Done,
+    step: int,
+    kind: Kind,
+    logs: Mapping[str, Any],
     results: Sequence[Result],
     rewards: Sequence[float],
     cost: UpdateCost,
     spent: Spent,
 ) -> dict[str, Any]:
-    """One line of metrics.jsonl. `rewards` are those of the rows trained on."""
-    logs = done.logs
-    line: dict[str, Any] = {
-        "step": done.step,
-        "kind": done.update.kind,
-        "loss": logs["loss"],
-        "grad_norm": logs["grad_norm"],
-        "learning_rate": done.learning_rate,
-    }
-    if done.update.kind == "rl":
+    """One line of metrics.jsonl. `logs` is what TRL logged of the step, `rewards` those of the rows trained on."""
+    line: dict[str, Any] = {"step": step, "kind": kind}
+    line |= {name: logs[name] for name in ("loss", "grad_norm", "learning_rate")}
+    if kind == "rl":
         trained = [result for result in results if result.trained]
         graded = max(1, sum(cost.outcomes.values()))
         line |= {

@@ -132,17 +132,15 @@ class Guards:
         if not line.get("skipped"):
             self.skips = 0
         self.on = []
-        began = []
+        began: list[Began] = []
         slow = self._slow(seconds, verifier_seconds)
         for rule in _RULES:
-            value = self._value(rule, line)
-            alarm = None if value is None else self._judge(rule, line["step"], value, slow)
-            if alarm is not None:
-                began.append(alarm)
+            if (value := self._value(rule, line)) is not None:
+                began += self._judge(rule, line["step"], value, slow)
         self._remember(line, seconds)
         return began
 
-    def _judge(self, rule: AlarmRule, step: int, value: float, slow: str) -> Began | None:
+    def _judge(self, rule: AlarmRule, step: int, value: float, slow: str) -> list[Began]:
         """The alarm of one rule, if it begins with this value; counts the value, and notes whether the alarm is on."""
         limit: LowAlarm | Alarm = getattr(self.settings, rule.alarm)
         if isinstance(limit, LowAlarm):
@@ -153,15 +151,15 @@ class Guards:
         count = self._beyond[rule.alarm] = self._beyond.get(rule.alarm, 0) + 1 if beyond else 0
         if count < limit.steps or limit.action == "ignore":
             self._begun.discard(rule.alarm)
-            return None
+            return []
         self.on.append(rule.alarm)
         if rule.alarm in self._begun:
-            return None
+            return []
         self._begun.add(rule.alarm)
         found = rule.finding.format(value=f"{value:.3g}", percent=f"{value:.0%}", slow=slow)
         span = f"step {step}" + (f", for {count} updates in a row" if count > 1 else "")
         message = f"guards.{rule.alarm}.{name} = {threshold:g}: at {span}, {found}; {rule.remedy}"
-        return Began(step, rule.alarm, value, message, limit.action == "stop")
+        return [Began(step, rule.alarm, value, message, limit.action == "stop")]
 
     def disk(self, step: int, free: int, checkpoint: int) -> list[Began]:
         """The alarm of the disk, if it begins. `free` and `checkpoint`, an estimate of its size, in bytes."""
@@ -213,19 +211,17 @@ class Guards:
         """How much longer the update took because of the verifier, in words; empty where that was fast."""
         if verifier_seconds < 1:
             return ""
-        text = (
-            f"; the verifier took {verifier_seconds:.1f} of the {seconds:.1f} seconds of this step"
-        )
+        took = f"{verifier_seconds:.1f} of the {seconds:.1f} seconds of this step"
+        text = f"; the verifier took {took}"
         usual = median(self._seconds) if self._seconds else 0.0
         if usual and seconds > 2 * usual:
             text += f", which was {seconds / usual:.0f} times slower than those before"
         return text
 
     def _remember(self, line: Mapping[str, Any], seconds: float) -> None:
-        norm = line.get("grad_norm")
+        norm, before = line.get("grad_norm"), self._norms.get(line["kind"], [])
         if norm is not None and math.isfinite(norm):
-            norms = self._norms.setdefault(line["kind"], [])
-            self._norms[line["kind"]] = [*norms, norm][-_WINDOW:]
+            self._norms[line["kind"]] = [*before, norm][-_WINDOW:]
         if line["kind"] == "rl":
             self._seconds = [*self._seconds, seconds][-_WINDOW:]
 

@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
@@ -30,8 +31,8 @@ class BestModel:
     @property
     def step(self) -> int | None:
         """The number of optimizer steps that the chosen weights had; None while there are none."""
-        path = self.directory / _MARK
-        return int(json.loads(path.read_text())["step"]) if path.exists() else None
+        mark = self._mark()
+        return int(mark["step"]) if mark else None
 
     def consider(self, step: int, accuracy: float) -> None:
         """Keeps the current weights if they are better on dev than all before."""
@@ -60,14 +61,18 @@ class BestModel:
 
     def _is_better(self, accuracy: float) -> bool:
         """Whether rank 0 finds it better: a verifier's clock could make ranks differ."""
-        mark = self.directory / _MARK
-        decided = [
-            not mark.exists() or accuracy > json.loads(mark.read_text())["greedy"]
-            if PartialState().is_main_process
-            else None
-        ]
+        decided = [False]
+        if PartialState().is_main_process:
+            mark = self._mark()
+            decided = [not mark or accuracy > mark["greedy"]]
         broadcast_object_list(decided)
-        return bool(decided[0])
+        return decided[0]
+
+    def _mark(self) -> dict[str, Any]:
+        """The step and the accuracy of the chosen weights; empty while there are none."""
+        path = self.directory / _MARK
+        mark: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        return mark
 
 
 def _replace(directory: Path, new: Path) -> None:

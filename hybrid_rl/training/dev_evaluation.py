@@ -4,6 +4,7 @@ It knows no trainer: a trainer calls it, and tells it the step and what the run 
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from accelerate import PartialState
@@ -14,19 +15,14 @@ from hybrid_rl.recording.step_lines import Recorder
 from hybrid_rl.training.best_model import BestModel
 
 
+@dataclass
 class DevEvaluation:
     """What a trainer calls every train.eval_every steps: it evaluates dev, records it and keeps the best weights."""
 
-    def __init__(
-        self,
-        measure: Callable[[int], SetSummary | None],
-        recorder: Recorder,
-        best: BestModel | None = None,
-    ) -> None:
-        """`measure` evaluates dev after a step, on all ranks; None where there is no dev set."""
-        self.measure = measure
-        self.recorder = recorder
-        self.best = best
+    measure: Callable[[int], SetSummary | None]
+    """The function that evaluates dev after a step, on all ranks; it returns None where there is no dev set."""
+    recorder: Recorder
+    best: BestModel | None = None
 
     def begin(self, found: SetSummary | None) -> None:
         """Records dev before training, where curves start; it is measured unless it was `found` already.

@@ -85,8 +85,7 @@ class TrainingGuard:
     ) -> tuple[dict[str, Any], list[Began]]:
         """The metrics line with its alarms counted and without values that are no numbers; and the alarms that begin.
 
-        Guards see those values too: a KL that is infinite, or NaN, is the worst of all.
-        `seconds`: wall clock of the update; `verifier_seconds`: what of it was spent on waiting for the verifier.
+        Guards see those values too: a KL that is infinite, or NaN, is the worst of all. The rest: see `Guards.check`.
         """
         if self._skipped:
             line = {**line, "skipped": 1, "loss": None}

@@ -3,10 +3,14 @@
 It knows neither the trainer nor the folder's name; `checkpoints` says when a folder is complete.
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from transformers import PreTrainedModel
+
+from hybrid_rl.config.settings import Settings
 from hybrid_rl.methods.base import Method, MethodSettings
 from hybrid_rl.recording.budget import Spent
 from hybrid_rl.training import checkpoints
@@ -16,18 +20,25 @@ from hybrid_rl.training.streams import Stream
 from hybrid_rl.types import Example
 
 
-@dataclass
 class Position:
     """Where a run stands, apart from what transformers saves; its parts are changed in place."""
 
-    questions: Stream[Example]
-    demonstrations: Stream[Example] | None
-    spent: Spent
-    method: Method[MethodSettings]
-    guards: Guards
-    reference: Reference
-    evaluation_due: bool = False
-    """Whether an evaluation on dev was left out on the way to a stop; a resume makes up for it."""
+    def __init__(
+        self,
+        method: Method[MethodSettings],
+        examples: Sequence[Example],
+        model: PreTrainedModel,
+        settings: Settings,
+    ) -> None:
+        traced = [example for example in examples if example.trace]
+        self.method = method
+        self.questions = Stream(examples, settings.seed, "questions")
+        self.demonstrations = Stream(traced, settings.seed, "demonstrations") if traced else None
+        self.spent = Spent()
+        self.guards = Guards(settings.guards)
+        self.reference = Reference(model, settings)
+        self.evaluation_due = False
+        """Whether an evaluation on dev was left out on the way to a stop; a resume makes up for it."""
 
     def save(self, checkpoint: Path, step: int) -> None:
         """Adds our part to a checkpoint that transformers has written, and marks it complete."""

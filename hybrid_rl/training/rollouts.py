@@ -5,6 +5,7 @@ Knows neither TRL nor methods; sampling comes in as a function.
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from hybrid_rl.models.sampling import Request, Sample, SamplingParams
@@ -14,26 +15,19 @@ from hybrid_rl.types import Attempt, Group, Ids, Rollout
 from hybrid_rl.verification.grader import Grades, Solution
 
 
+@dataclass
 class Attempter:
     """Carries out attempts; `partial(attempter.attempt, cost)` is what a method gets as `types.Attempts`.
 
     The length limit covers the expert prefix too (BREAD, D12 in the method's notes: our choice).
     """
 
-    def __init__(
-        self,
-        sample: Sample,
-        params: SamplingParams,
-        grader: Grades,
-        vocabulary: Vocabulary,
-        early: bool,
-    ) -> None:
-        """`early`: solutions that have ended are verified while others are still being drawn."""
-        self.sample = sample
-        self.params = params
-        self.grader = grader
-        self.vocabulary = vocabulary
-        self.early = early
+    sample: Sample
+    params: SamplingParams
+    grader: Grades
+    vocabulary: Vocabulary
+    early: bool
+    """Whether solutions that have ended are verified while others are still being drawn."""
 
     def attempt(self, cost: UpdateCost, attempts: Sequence[Attempt]) -> list[Rollout]:
         """One graded rollout per attempt, in the same order; what it takes is added to `cost`."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerCallback, TrainerControl
 
 from hybrid_rl.execution import stopping
 
@@ -12,13 +12,7 @@ from hybrid_rl.execution import stopping
 class SaveAndStop(TrainerCallback):
     """The callback. All ranks agree on the step, though a signal reaches them at different moments, or only one."""
 
-    def on_step_end(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        **kwargs: Any,
-    ) -> None:
+    def on_step_end(self, args: Any, state: Any, control: TrainerControl, **kwargs: Any) -> None:
         if asked_to_stop():
             control.should_save = control.should_training_stop = True
 

@@ -26,19 +26,16 @@ from hybrid_rl.models import loading, saving
 from hybrid_rl.models.policy import Policy, TrainedPolicy
 from hybrid_rl.models.sampling import in_training
 from hybrid_rl.recording import step_lines
-from hybrid_rl.recording.budget import Spent, reached
+from hybrid_rl.recording.budget import reached
 from hybrid_rl.recording.step_lines import Recorder
 from hybrid_rl.training import checkpoints, demonstrations, rollouts
 from hybrid_rl.training.adam_moments import OwnMoments
-from hybrid_rl.training.alarms import Guards
 from hybrid_rl.training.dev_evaluation import DevEvaluation
 from hybrid_rl.training.guard import TrainingGuard
 from hybrid_rl.training.lean.trainer import LeanGrpoTrainer
 from hybrid_rl.training.learning_rate import of_update
 from hybrid_rl.training.position import Position
-from hybrid_rl.training.reference import Reference
 from hybrid_rl.training.save_and_stop import asked_to_stop
-from hybrid_rl.training.streams import Stream
 from hybrid_rl.training.update import UpdateInProgress
 from hybrid_rl.types import Example, Update
 from hybrid_rl.verification.grader import Grades, verifies_early
@@ -60,19 +57,11 @@ class HybridTrainer(LeanGrpoTrainer):
     ) -> None:
         self.method = method
         self.settings = settings
-        self.batch = settings.batch
         self.recorder = recorder
         self.vocabulary = policy.vocabulary
-        self.spent = Spent()
         self.parameter_count = loading.parameter_count(policy.model)
-        self.questions = Stream(examples, settings.seed, "questions")
-        traced = [example for example in examples if example.trace]
-        self.demonstrations = Stream(traced, settings.seed, "demonstrations") if traced else None
-        guards = Guards(settings.guards)
-        reference = Reference(policy.model, settings)
-        self._position = Position(
-            self.questions, self.demonstrations, self.spent, method, guards, reference
-        )
+        self.position = Position(method, examples, policy.model, settings)
+        self.spent = self.position.spent
         self._own_moments = OwnMoments()
         self._on_dev: DevEvaluation | None = None
         self._asked: Sequence[Example] = ()
@@ -87,10 +76,13 @@ class HybridTrainer(LeanGrpoTrainer):
             speed=settings.speed,
         )
         self.remove_callback(PrinterCallback)
+        guards, reference = self.position.guards, self.position.reference.model
         self.guard = TrainingGuard(guards, settings, self.accelerator, policy.model, recorder)
         self.beta = settings.train.rl.beta
-        if reference.model is not None:
-            self.add_reference(reference.model)
+        if reference is not None:
+            self.add_reference(reference)
+        self._first_group = int(self.accelerator.process_index) * settings.batch.prompts_per_device
+        """The number of this rank's first group among those of all ranks."""
         self.policy = TrainedPolicy(policy, self, args.ds3_gather_for_generation)
         params, early = in_training(settings.train), verifies_early(settings)
         self.attempter = rollouts.Attempter(
@@ -104,7 +96,7 @@ class HybridTrainer(LeanGrpoTrainer):
         if resume is None:
             self.train()
             return
-        step = self._position.load(resume)
+        step = self.position.load(resume)
         over = self._budget_reached() or step >= self.args.max_steps
         if over:  # it was cut off between its last step and its evaluation
             self.args.max_steps = step
@@ -125,7 +117,7 @@ class HybridTrainer(LeanGrpoTrainer):
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
     ) -> tuple[list[Any], None]:
         """The micro-batches of one optimizer step, of the kind that the method chose."""
-        if self._position.evaluation_due:
+        if self.position.evaluation_due:
             self._evaluate_dev()
         for _ in range(num_batches):
             next(epoch_iterator)
@@ -134,10 +126,14 @@ class HybridTrainer(LeanGrpoTrainer):
             self._measure(num_batches)
             self._begin_update()
         if self.now.update.renew_reference:
-            self._position.reference.renew(self.policy.model)
+            self.position.reference.renew(self.policy.model)
         if self.now.update.own_moments:
             self._own_moments.enter(self._optimizer)
-        self._set_learning_rate()
+        self.now.learning_rate = of_update(
+            self.now.update, self.state.global_step, self.settings.train
+        )
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.now.learning_rate
         if self.now.update.kind == "sft":
             self._buffered_inputs = None
             return self._demonstration_rows(num_batches), None
@@ -157,12 +153,6 @@ class HybridTrainer(LeanGrpoTrainer):
         self.now.charge(self.spent, self.parameter_count)
         self.method.observe_norm(self.state.global_step, self.now.update, norm)
 
-    def _set_learning_rate(self) -> None:
-        rate = of_update(self.now.update, self.state.global_step, self.settings.train)
-        self.now.learning_rate = rate
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
-
     @property
     def _optimizer(self) -> torch.optim.Optimizer:
         assert self.optimizer is not None, "it exists once training has begun"
@@ -178,15 +168,10 @@ class HybridTrainer(LeanGrpoTrainer):
                 f"{self.settings.method_target} asked for an RL update, but method.group_size is null;"
                 " its settings must declare `group_size: int`"
             )
-        examples = self.questions.following(self.settings.train.prompts_per_step)
-        first = self._first_group
-        self._asked = examples[first : first + self.batch.prompts_per_device]
+        examples = self.position.questions.following(self.settings.train.prompts_per_step)
+        end = self._first_group + self.settings.batch.prompts_per_device
+        self._asked = examples[self._first_group : end]
         return [{"prompt": e.question} for e in self._asked for _ in range(size)]
-
-    @property
-    def _first_group(self) -> int:
-        """The number of this rank's first group among those of all ranks."""
-        return int(self.accelerator.process_index) * self.batch.prompts_per_device
 
     def _rollout(self, prompts: list[str], trainer: GRPOTrainer) -> dict[str, Any]:
         """TRL's rollout function; `prompts` are those of `_question_rows` and are not looked at."""
@@ -211,9 +196,9 @@ class HybridTrainer(LeanGrpoTrainer):
     def _demonstration_rows(self, micro_steps: int) -> list[dict[str, torch.Tensor]]:
         examples: Sequence[Example] = self.now.update.examples
         if not examples:
-            if self.demonstrations is None:
+            if self.position.demonstrations is None:
                 raise ValueError("an SFT update was asked for, but no question has an expert trace")
-            examples = self.demonstrations.following(self.settings.train.sft.batch_size)
+            examples = self.position.demonstrations.following(self.settings.train.sft.batch_size)
         rows = demonstrations.rows(examples, self.vocabulary.end_id)
         self.now.take_demonstrations(examples, rows)
         rank, ranks = self.accelerator.process_index, self.accelerator.num_processes
@@ -226,17 +211,11 @@ class HybridTrainer(LeanGrpoTrainer):
         return super()._prepare_inputs(generation_batch)
 
     def compute_loss(
-        self,
-        model: Any,
-        inputs: Mapping[str, torch.Tensor],
-        return_outputs: bool = False,
-        num_items_in_batch: Any = None,
+        self, model: Any, inputs: Mapping[str, torch.Tensor], *args: Any, **kwargs: Any
     ) -> torch.Tensor:
         """The RL loss of TRL, or this micro-batch's share of the mean over all supervised tokens."""
         if "labels" not in inputs:
-            loss: torch.Tensor = super().compute_loss(
-                model, inputs, return_outputs, num_items_in_batch
-            )
+            loss: torch.Tensor = super().compute_loss(model, inputs, *args, **kwargs)
             return loss
         whole: demonstrations.Head = "fused" if self.temperature == 1.0 else "logits"
         head: demonstrations.Head = "scoring" if self._scores else whole
@@ -252,12 +231,11 @@ class HybridTrainer(LeanGrpoTrainer):
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> float:
         """Called right before the optimizer's step, which does nothing where there is no gradient."""
-        original: Any = (
-            super()._get_grad_norm
-        )  # transformers has no types here, nor for the two below
+        original: Any = super()._get_grad_norm  # here and below transformers has no types
         norm = float(original(model, grad_norm=grad_norm))
         step = self.state.global_step
-        skipped = self.guard.skips(step + 1, norm, self.now.rows())
+        rows = step_lines.trained_rows(self.now.groups, self.now.demonstrations)
+        skipped = self.guard.skips(step + 1, norm, rows)
         if skipped:
             model.zero_grad()
         self.method.observe_norm(step, self.now.update, math.nan if skipped else norm)
@@ -275,9 +253,8 @@ class HybridTrainer(LeanGrpoTrainer):
         seconds = now.charge(self.spent, self.parameter_count)
         rows: list[dict[str, Any]] = []
         if now.update.kind == "rl" and step % self.settings.train.rollouts_every == 0:
-            # TRL's advantages are those of all ranks, in rank order.
-            first, advantages = self._first_group, self._logs["advantages"]
-            rows = now.rollout_rows(step, first, self.vocabulary.decode, advantages)
+            advantages = self._logs["advantages"]  # TRL's, of all ranks and in rank order
+            rows = now.rollout_rows(step, self._first_group, self.vocabulary.decode, advantages)
         line = now.metrics_line(step, logs, self.spent)
         line, alarms = self.guard.line(line, seconds, now.cost.verifier_seconds)
         if self.accelerator.is_main_process:
@@ -294,8 +271,8 @@ class HybridTrainer(LeanGrpoTrainer):
 
     def _evaluate_dev(self) -> None:
         """Evaluates dev. On the way to a stop there is no time for it; a resume makes up for it."""
-        self._position.evaluation_due = asked_to_stop()
-        if not self._position.evaluation_due and self._on_dev is not None:
+        self.position.evaluation_due = asked_to_stop()
+        if not self.position.evaluation_due and self._on_dev is not None:
             self._on_dev.evaluate(self.state.global_step, self.spent.axes())
         if asked_to_stop():
             self.control.should_training_stop = self.control.should_save = True
@@ -317,7 +294,7 @@ class HybridTrainer(LeanGrpoTrainer):
         if self._on_dev is not None:
             self._on_dev.keep_with(checkpoint)
         self._own_moments.save(self._optimizer, checkpoint)
-        self._position.save(checkpoint, step)
+        self.position.save(checkpoint, step)
         checkpoints.keep_newest(checkpoint.parent, self.settings.train.keep_checkpoints)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
@@ -332,5 +309,4 @@ class HybridTrainer(LeanGrpoTrainer):
         weights = self.accelerator.get_state_dict(wrapped) if self.policy.is_sharded else None
         if self.accelerator.is_main_process:
             model = self.accelerator.unwrap_model(wrapped)
-            tokenizer, eos_ids = vocabulary.tokenizer, vocabulary.eos_ids
-            saving.save(model, tokenizer, directory, weights, eos_ids=eos_ids)
+            saving.save(model, vocabulary.tokenizer, directory, weights, vocabulary.eos_ids)

@@ -4,7 +4,7 @@ It knows neither TRL nor the model. A new one begins with every optimizer step, 
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,21 +70,14 @@ class UpdateInProgress:
 
     def metrics_line(self, step: int, logs: Mapping[str, Any], spent: Spent) -> dict[str, Any]:
         """The line of metrics.jsonl for this update, optimizer step `step` from 1; `logs` is what TRL logged of it."""
-        done = step_lines.Done(step, self.update, self.learning_rate, logs)
-        return step_lines.metrics_line(done, self.results, self.rewards, self.cost, spent)
+        logs = {**logs, "learning_rate": self.learning_rate}
+        kind, results, rewards = self.update.kind, self.results, self.rewards
+        return step_lines.metrics_line(step, kind, logs, results, rewards, self.cost, spent)
 
     def rollout_rows(
-        self,
-        step: int,
-        first_group: int,
-        decode: Callable[[Ids], str],
-        advantages: Iterable[float],
+        self, step: int, first_group: int, decode: Callable[[Ids], str], advantages: Iterable[float]
     ) -> list[dict[str, Any]]:
         """The rollouts of all ranks; `first_group` numbers this rank's groups, `advantages` are those of all ranks."""
         rows = list(step_lines.rollout_rows(step, self.groups, first_group, decode))
         gathered = zip(gather_object(rows), advantages, strict=True)
         return [row | {"advantage": advantage} for row, advantage in gathered]
-
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """What this update learns from on this rank, as token ids, for the file of a broken batch."""
-        return step_lines.trained_rows(self.groups, self.demonstrations)

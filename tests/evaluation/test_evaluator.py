@@ -44,8 +44,8 @@ def made(path: Path, policy: Any = None, dev: int = 3) -> tuple[Evaluator, RunDi
 
 def test_each_moment_has_its_files_and_all_chosen_sets(tmp_path: Path) -> None:
     evaluator, directory = made(tmp_path)
-    before, after = evaluator.before(), evaluator.after()
-    best = evaluator.best(Drawing(digit=2))  # type: ignore[arg-type]  # a fake; 2 is the symbol 0, which is even
+    before, after = evaluator.at("before"), evaluator.at("after")
+    best = evaluator.at("best", Drawing(digit=2))  # type: ignore[arg-type]  # a fake; 2 is the symbol 0, which is even
     assert set(before) == set(after) == {"dev", "hard"}
     assert best["hard"].greedy.value == 1.0
     for moment in ("before", "after", "best"):
@@ -76,7 +76,7 @@ def test_evaluation_leaves_the_random_numbers_of_training_alone(tmp_path: Path) 
 
 def test_the_last_weights_being_best_are_not_evaluated_twice(tmp_path: Path) -> None:
     evaluator, directory = made(tmp_path)
-    evaluator.after()
+    evaluator.at("after")
     evaluator.copy_after_as_best()
     summaries = [directory.evaluation(moment) / "summary.json" for moment in ("after", "best")]  # type: ignore[arg-type]
     after, best = (json.loads(path.read_text()) for path in summaries)

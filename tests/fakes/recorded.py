@@ -36,7 +36,7 @@ def write_evaluation(run: RunDir, moment: Moment, name: str, made: list[Answered
     directory = run.evaluation(moment)
     lines = [f"{json.dumps(asdict(row))}\n" for row in made]
     write_text(directory / f"{name}.jsonl", "".join(lines))
-    write_json(directory / "summary.json", {"sets": {name: scores.summarise(made).to_json()}})
+    write_json(directory / "summary.json", {"sets": {name: asdict(scores.summarise(made))}})
 
 
 BEFORE = rows(

@@ -2,13 +2,12 @@
 
 from hybrid_rl.recording.budget import Spent, UpdateCost
 from hybrid_rl.recording.step_lines import (
-    Done,
     decision_line,
     metrics_line,
     rollout_rows,
     trained_rows,
 )
-from hybrid_rl.types import Demonstration, Example, Group, Result, Rollout, Update, Verdict
+from hybrid_rl.types import Demonstration, Example, Group, Kind, Result, Rollout, Update, Verdict
 
 EXAMPLE = Example("q", (2, 3), "2 3", "5")
 SOLVED = Rollout((4, 1), Verdict("correct", 1.0))
@@ -24,11 +23,11 @@ LOGS = {
 }
 
 
-def line_of(kind: str, logs: dict[str, float], *results: Result) -> dict[str, object]:
+def line_of(kind: Kind, logs: dict[str, float], *results: Result) -> dict[str, object]:
     cost = UpdateCost()
     cost.outcomes.update(correct=1, truncated=3)
-    update = Update("rl" if kind == "rl" else "sft")
-    return metrics_line(Done(3, update, 1e-3, logs), results, [1.0, 0.0, 0.5], cost, Spent())
+    logs = {**logs, "learning_rate": 1e-3}
+    return metrics_line(3, kind, logs, results, [1.0, 0.0, 0.5], cost, Spent())
 
 
 def test_an_rl_line_counts_correct_rollouts_of_trained_groups_only() -> None:

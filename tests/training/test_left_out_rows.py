@@ -44,7 +44,7 @@ def one_step(directory: Path, groups: int, length: int, **overrides: Any) -> tup
     trainer, recorder = build(
         directory, instance=method, train__steps=1, train__prompts_per_step=groups, **overrides
     )
-    trainer.questions = InOrder(trainer.questions.items, 0, "questions")
+    trainer.position.questions = InOrder(trainer.position.questions.items, 0, "questions")
     trainer.train()
     return recorder.column("grad_norm")[0], recorder.rows
 

@@ -8,12 +8,8 @@ import pytest
 pytest.importorskip("torch")
 
 from hybrid_rl.methods.base import Method
-from hybrid_rl.recording.budget import Spent
 from hybrid_rl.training import checkpoints
-from hybrid_rl.training.alarms import Guards
 from hybrid_rl.training.position import Position
-from hybrid_rl.training.reference import Reference
-from hybrid_rl.training.streams import Stream
 from tests.fakes import tiny
 
 pytestmark = pytest.mark.slow
@@ -33,14 +29,7 @@ class Counting(Method[Any]):
 
 def made(path: Path) -> Position:
     settings, examples = tiny.settings(path), tiny.examples(4)
-    return Position(
-        Stream(examples, 0, "questions"),
-        Stream(examples, 0, "demonstrations"),
-        Spent(),
-        Counting(settings.method, {}, 0, 4),
-        Guards(settings.guards),
-        Reference(tiny.model(), settings),
-    )
+    return Position(Counting(settings.method, {}, 0, 4), examples, tiny.model(), settings)
 
 
 def test_a_run_goes_on_where_it_stood(tmp_path: Path) -> None:

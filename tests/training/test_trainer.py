@@ -77,7 +77,7 @@ def test_grpo_is_trl_grpo(tmp_path: Path, loss: str, beta: float, micro_batch: i
         train__rl__beta=beta,
         hardware__micro_batch=micro_batch,
     )
-    ours.questions = InOrder(ours.questions.items, 0, "questions")
+    ours.position.questions = InOrder(ours.position.questions.items, 0, "questions")
     ours.add_callback(SeedEachStep())
     ours.train()
 
@@ -224,7 +224,7 @@ def test_update_kinds_share_the_window_without_stale_rollouts(tmp_path: Path) ->
     trainer.train()
     assert recorder.column("kind") == ["rl", "sft", "rl", "sft"]
     assert [row["step"] for row in recorder.rows[::16]] == [1, 3]
-    assert trainer.questions.taken == 2 * 4
+    assert trainer.position.questions.taken == 2 * 4
 
 
 def test_a_measured_norm_is_that_of_the_same_update_and_changes_nothing(tmp_path: Path) -> None:
