@@ -47,10 +47,10 @@ def _names(settings: Settings) -> Iterator[str]:
     if not NAME.fullmatch(settings.name):
         yield f"name = {settings.name}: becomes a directory, so {NAME_RULE}"
     for name in settings.data.test:
-        if name == "dev" or not NAME.fullmatch(name):
+        if name in ("train", "dev") or not NAME.fullmatch(name):
             yield (
                 f"data.test.{name}: becomes a file name, so only letters, digits and . _ + = , -,"
-                " and not `dev`; rename it"
+                " and neither `train` nor `dev`; rename it"
             )
 
 

@@ -113,6 +113,14 @@ RULES = [
         ["data.test_columns={other:${data.columns}}"],
         "data.test_columns.other: data.test has no set of that name; choose from {TESTS}",
     ),
+    *(
+        (
+            [f"data.test={{{name}:${{data.train}}}}"],
+            f"data.test.{name}: becomes a file name, so only letters, digits and . _ + = , -,"
+            " and neither `train` nor `dev`; rename it",
+        )
+        for name in ("train", "dev")
+    ),
     (
         ["eval.sets=[other]"],
         "eval.sets = ['other']: data=ledger has no set other; choose from dev, {TESTS}",
