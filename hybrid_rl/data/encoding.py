@@ -92,11 +92,9 @@ class _Encoder:
         # The end-of-sequence token comes on top.
         traces = self._tokens(name, "trace", solved, self.max_completion_tokens - 1)
         examples = [
-            Example(
-                one.id, prompts[one.id].ids, one.question, one.answer, traces.get(one.id), one.level
-            )
+            Example(key, prompts[key].ids, one.question, one.answer, traces.get(key), one.level)
             for one in questions
-            if one.id in prompts
+            if (key := one.id) in prompts
         ]
         if questions and not examples and not self.problems:
             left = f"no question is left; raise data.max_prompt_tokens = {most}"
@@ -122,7 +120,10 @@ class _Encoder:
     def _tokens(
         self, name: str, what: Literal["prompt", "trace"], texts: Mapping[str, str], most: int
     ) -> dict[str, Trace]:
-        """The texts of a split with their tokens, by question id; those of more than `most` are refused or counted."""
+        """The texts of a split with their tokens, by question id; those of more than `most` are refused or counted.
+
+        A text that decoding does not give again, but for blanks, is a problem.
+        """
         if not texts:
             return {}
         cut = what == "trace"  # where the tokens of a prompt end is never asked
@@ -133,7 +134,14 @@ class _Encoder:
         for place, (question_id, text) in enumerate(texts.items()):
             ids = tuple(encoded["input_ids"][place])
             ends = tuple(end for _, end in encoded["offset_mapping"][place]) if cut else ()
-            self._check_faithful(f"{self._split(name)} {question_id}", what, text, ids)
+            decoded = self.tokenizer.decode(
+                list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
+            )
+            if not ids or _bare(decoded) != _bare(text):
+                self.problems.append(
+                    f"{self._split(name)} {question_id}: the tokenizer turns the {what} into other text"
+                    f" ({_difference(text, decoded)}); choose a model for this kind of text, or mend the row"
+                )
             found[question_id] = Trace(text, ids, ends, self.answer_start(text) if cut else 0)
         long = {key: len(one.ids) for key, one in found.items() if len(one.ids) > most}
         if what == "prompt":
@@ -157,19 +165,6 @@ class _Encoder:
             )
         return {key: one for key, one in found.items() if key not in long}
 
-    def _check_faithful(
-        self, where: str, what: Literal["prompt", "trace"], text: str, ids: Sequence[int]
-    ) -> None:
-        """Notes a problem where decoding does not give the text again, but for blanks."""
-        decoded = self.tokenizer.decode(
-            list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
-        )
-        if not ids or _bare(decoded) != _bare(text):
-            self.problems.append(
-                f"{where}: the tokenizer turns the {what} into other text ({_difference(text, decoded)});"
-                " choose a model for this kind of text, or mend the row"
-            )
-
     def _split(self, name: str) -> str:
         return f"data={self.settings.name}, {name}"
 
@@ -190,8 +185,6 @@ def _bare(text: str) -> str:
 def _difference(text: str, decoded: str) -> str:
     """The place where two texts first differ, as a few characters of both."""
     expected, found = _bare(text), _bare(decoded)
-    place = next(
-        (i for i, (a, b) in enumerate(zip(expected, found, strict=False)) if a != b),
-        min(len(expected), len(found)),
-    )
+    pairs = enumerate(zip(expected, found, strict=False))
+    place = next((i for i, (a, b) in pairs if a != b), min(len(expected), len(found)))
     return f"{expected[place : place + 12]!r} becomes {found[place : place + 12]!r}"

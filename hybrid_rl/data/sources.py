@@ -103,7 +103,9 @@ def _read_jsonl(path: Path) -> list[Values]:
         except ValueError as error:
             problem = f"is not JSON ({error})"
         problems.append(f"{path} line {number}: {problem}; write one object a line")
-    return _unless(problems, rows)
+    if problems:
+        raise DataError(*problems)
+    return rows
 
 
 def _read_json(path: Path) -> list[Values]:
@@ -128,7 +130,9 @@ def _read_csv(path: Path) -> list[Values]:
         for number, row in enumerate(rows, 1)
         if None in row  # where csv puts what is left over
     ]
-    return _unless(problems, rows)
+    if problems:
+        raise DataError(*problems)
+    return rows
 
 
 def _read_parquet(path: Path) -> list[Values]:
@@ -148,12 +152,6 @@ _READERS = {
     ".parquet": _read_parquet,
     ".csv": _read_csv,
 }
-
-
-def _unless(problems: list[str], rows: list[Values]) -> list[Values]:
-    if problems:
-        raise DataError(*problems)
-    return rows
 
 
 def _shown(value: Any) -> str:

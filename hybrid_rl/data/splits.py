@@ -31,47 +31,47 @@ def load_questions(
     `train`: False leaves the training split empty, but still holds the same dev questions out of it. Only training
     questions carry traces. Raises DataError with every problem found.
     """
-    findings = _Findings(settings)
-    reader = _Reader(settings, grader, findings)
-    test = {name: reader.read(name, source) for name, source in settings.test.items()}
+    loader = _Loader(settings, grader)
+    test = {name: loader.read(name, source) for name, source in settings.test.items()}
     pool: list[Found] = []
     dev: list[Found] = []
     if settings.train is not None and (train or settings.dev):
-        pool = reader.read("train", settings.train)
+        pool = loader.read("train", settings.train)
     if not isinstance(settings.dev, int):
-        dev = findings.apart("dev", reader.read("dev", settings.dev), test)
-    pool = findings.apart("train", pool, {"dev": dev, **test})
+        dev = loader.apart("dev", loader.read("dev", settings.dev), test)
+    pool = loader.apart("train", pool, {"dev": dev, **test})
     if isinstance(settings.dev, int):
-        pool, dev = _hold_out(pool, settings.dev, settings, findings)
-    pool = reader.check_traces(pool if train else [])
-    findings.raise_problems()
-    pool = _ration(pool, settings, needs_traces, findings)
+        pool, dev = loader.hold_out(pool, settings.dev)
+    pool = loader.check_traces(pool if train else [])
+    loader.raise_problems()
+    pool = loader.ration(pool, needs_traces)
     if pool or dev:
-        findings.notes.append(
+        loader.notes.append(
             "no question of train or dev is in another split, compared by a hash of the normalised text"
         )
     splits = {"train": pool, "dev": dev, **test}
     for name, found in splits.items():
         if train or found is not pool:
-            findings.summary(name, found)
-    findings.raise_problems()
-    for note in findings.notes:
+            loader.summary(name, found)
+    loader.raise_problems()
+    for note in loader.notes:
         log.info("%s", note)
     questions = {name: [item.question for item in found] for name, found in splits.items()}
     return Questions(
         train=questions["train"],
         dev=questions["dev"],
         test={name: questions[name] for name in test},
-        notes=findings.notes,
+        notes=loader.notes,
         fingerprint={name: fingerprint(asked) for name, asked in questions.items()},
     )
 
 
 @dataclass
-class _Findings:
-    """The problems and the notes of one loading; a kind of problem that may be dropped becomes a note."""
+class _Loader:
+    """Reads split after split, and collects problems and notes; a kind of problem that may be dropped is a note."""
 
     settings: DataSettings
+    grader: Grader
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -130,15 +130,6 @@ class _Findings:
         if self.problems:
             raise DataError(*self.problems)
 
-
-@dataclass
-class _Reader:
-    """Reads sources, makes questions of their rows and checks them."""
-
-    settings: DataSettings
-    grader: Grader
-    findings: _Findings
-
     def read(self, split: str, source: Source) -> list[Found]:
         """The good questions of a split; traces are unchecked."""
         try:
@@ -148,7 +139,7 @@ class _Reader:
             return self._map(split, rows, self._mapping(split, source, rows))
         except DataError as error:
             for problem in error.problems:
-                self.findings.refuse(split, problem)
+                self.refuse(split, problem)
             return []
 
     def _mapping(self, split: str, source: Source, rows: Sequence[SourceRow]) -> RowMapping:
@@ -201,7 +192,7 @@ class _Reader:
         if len(ungraded) == len(rows) > 1:
             many = f"none of the {len(rows):,} gold answers can be graded; choose the reward that fits this data"
             raise DataError(f"{many}. The first: {ungraded[0]}")
-        self.findings.settle(split, "on_bad_row", bad)
+        self.settle(split, "on_bad_row", bad)
         return found
 
     def check_traces(self, found: list[Found]) -> list[Found]:
@@ -224,10 +215,48 @@ class _Reader:
             many = f"none of the {len(wrong):,} traces reaches its gold answer; choose the reward that fits this data"
             failed = self.grader.first_error
             why = f" The verifier itself failed: {failed}." if failed else ""
-            self.findings.refuse("train", f"{many}.{why} The first, {first}: {problem}")
+            self.refuse("train", f"{many}.{why} The first, {first}: {problem}")
             return []
-        self.findings.settle("train", "on_bad_row", list(wrong.items()))
+        self.settle("train", "on_bad_row", list(wrong.items()))
         return [item for item in found if item.where not in wrong]
+
+    def hold_out(self, pool: list[Found], count: int) -> tuple[list[Found], list[Found]]:
+        """(train, dev): dev are the `count` questions with the smallest seeded hashes."""
+        if self.settings.train is None or count == 0:
+            return pool, []
+        if count >= len(pool):
+            if not self.problems:  # otherwise they are why there are so few
+                size = _many(len(pool), "question")
+                self.refuse("dev", f"data.dev = {count}: train has only {size}; hold out fewer")
+            return pool, []
+        seed = self.settings.dev_seed
+        chosen = {item.key for item in _shuffled(pool, f"dev-{seed}")[:count]}
+        self.notes.append(
+            f"dev: held out of train by a hash of the question (data.dev_seed={seed})"
+        )
+        dev = [_without_trace(item) for item in pool if item.key in chosen]
+        return [item for item in pool if item.key not in chosen], dev
+
+    def ration(self, pool: list[Found], needs_traces: bool) -> list[Found]:
+        """`pool` with as many traces as the settings leave."""
+        traced = [item for item in pool if item.question.trace is not None]
+        limit = self.settings.traces
+        keep = round(limit * len(traced)) if isinstance(limit, float) else limit
+        if pool and keep is not None:
+            if keep > len(traced):
+                few = f"only {_many(len(traced), 'question')} have a trace; give at most that"
+                self.refuse("train", f"data.traces = {limit}: {few}")
+            traced = _shuffled(traced, f"traces-{self.settings.traces_seed}")[:keep]
+            kept_traces = _many(len(traced), "question")
+            self.notes.append(f"train: traces of {kept_traces} kept (data.traces={limit})")
+        if pool and needs_traces and not traced:
+            self.refuse(
+                "train",
+                "the method learns from expert traces, and no question has one; map them with data.columns.trace, and"
+                " see data.traces",
+            )
+        kept = {item.key for item in traced}
+        return [item if item.key in kept else _without_trace(item) for item in pool]
 
 
 def _attempt(mapping: RowMapping, row: SourceRow) -> Found | BadRow:
@@ -235,51 +264,6 @@ def _attempt(mapping: RowMapping, row: SourceRow) -> Found | BadRow:
         return mapping.question(row)
     except BadRow as error:
         return error
-
-
-def _hold_out(
-    pool: list[Found], count: int, settings: DataSettings, findings: _Findings
-) -> tuple[list[Found], list[Found]]:
-    """(train, dev): dev are the `count` questions with the smallest seeded hashes."""
-    if settings.train is None or count == 0:
-        return pool, []
-    if count >= len(pool):
-        if not findings.problems:  # otherwise they are why there are so few
-            size = _many(len(pool), "question")
-            findings.refuse("dev", f"data.dev = {count}: train has only {size}; hold out fewer")
-        return pool, []
-    chosen = {item.key for item in _shuffled(pool, f"dev-{settings.dev_seed}")[:count]}
-    dev = [_without_trace(item) for item in pool if item.key in chosen]
-    findings.notes.append(
-        f"dev: held out of train by a hash of the question (data.dev_seed={settings.dev_seed})"
-    )
-    return [item for item in pool if item.key not in chosen], dev
-
-
-def _ration(
-    pool: list[Found], settings: DataSettings, needs_traces: bool, findings: _Findings
-) -> list[Found]:
-    """`pool` with as many traces as the settings leave."""
-    traced = [item for item in pool if item.question.trace is not None]
-    limit = settings.traces
-    keep = round(limit * len(traced)) if isinstance(limit, float) else limit
-    if pool and keep is not None:
-        if keep > len(traced):
-            findings.refuse(
-                "train",
-                f"data.traces = {limit}: only {_many(len(traced), 'question')} have a trace; give at most that",
-            )
-        traced = _shuffled(traced, f"traces-{settings.traces_seed}")[:keep]
-        kept_traces = _many(len(traced), "question")
-        findings.notes.append(f"train: traces of {kept_traces} kept (data.traces={limit})")
-    if pool and needs_traces and not traced:
-        findings.refuse(
-            "train",
-            "the method learns from expert traces, and no question has one; map them with data.columns.trace, and see"
-            " data.traces",
-        )
-    kept = {item.key for item in traced}
-    return [item if item.key in kept else _without_trace(item) for item in pool]
 
 
 def _without_trace(item: Found) -> Found:

@@ -93,8 +93,8 @@ def _add_work(table: Table, settings: Settings, work: Work) -> None:
     if work.sft_steps < work.sft_steps_expected:
         kinds = f"from {kinds}, the bound below, to about {work.sft_steps_expected:,} SFT"
     table.add_row("optimizer steps", f"{train.steps:,}", kinds)
-    rows = f"{settings.batch.rows_per_device:,} per device"
-    table.add_row("batch", rows, settings.batch.explain())
+    batch = settings.batch
+    table.add_row("batch", f"{batch.rows_per_device:,} per device", batch.explain())
     if work.rl_steps:
         steps = f"{work.rl_steps:,} steps x {train.prompts_per_step}"
         table.add_row("prompts", f"{work.prompts:,}", steps)
@@ -132,9 +132,8 @@ def _add_memory(table: Table, settings: Settings, parameters: int | None) -> Non
     sizes = estimate.memory(settings, parameters, _shape(settings.model))
     for name, size in sizes.items():
         table.add_row(f"memory: {name}", f"{size / 2**20:,.1f} MiB", "per device")
-    total = sum(sizes.values()) / 2**20
-    how = f"without activations; {parameters:,} parameters"
-    table.add_row("memory: sum", f"{total:,.1f} MiB", how)
+    total, how = sum(sizes.values()), f"without activations; {parameters:,} parameters"
+    table.add_row("memory: sum", f"{total / 2**20:,.1f} MiB", how)
 
 
 def _shape(settings: ModelSettings) -> Shape:

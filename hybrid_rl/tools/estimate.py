@@ -112,10 +112,8 @@ def work(settings: Settings, lengths: Lengths, parameters: int | None) -> Work:
 def _sft_cost(settings: Settings, lengths: Lengths) -> UpdateCost:
     """The cost of one SFT step."""
     batch = settings.sft_batch[1]
-    return UpdateCost(
-        trained_tokens=round(batch * lengths.trace),
-        backward_tokens=round(batch * (lengths.prompt + lengths.trace)),
-    )
+    read = round(batch * (lengths.prompt + lengths.trace))
+    return UpdateCost(trained_tokens=round(batch * lengths.trace), backward_tokens=read)
 
 
 def _rl_cost(settings: Settings, lengths: Lengths) -> UpdateCost:

@@ -11,7 +11,6 @@ import logging
 import random
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -52,15 +51,6 @@ HARD = ((12, 12), (10, 10))
 MEASURED = 2048
 """How many problems are behind a figure: fewer cannot tell a success in 10,000 from one in 200."""
 _SOLUTION = re.compile(r"(?:[a-p] [+-][1-3] \d \d )+# \d \d <end>")
-
-
-@dataclass(frozen=True)
-class Figures:
-    """How completions are, as shares from 0 to 1."""
-
-    right: float
-    well_formed: float
-    """The share that has lines of label, operation and total, then the mark and a total, whatever the numbers."""
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
@@ -129,8 +119,11 @@ def measure(
     problems: tuple[Range, Range | None],
     temperature: float,
     count: int,
-) -> Figures:
-    """How the model does on `count` fresh problems, always the same ones."""
+) -> tuple[float, float]:
+    """The shares of right and of well-formed completions of `count` fresh problems, always the same ones.
+
+    Well-formed are lines of label, operation and total, then the mark and a total, whatever the numbers.
+    """
     rng = random.Random("pretrain-figures")
     drawn = [ledger.draw(rng, *problems) for _ in range(count)]
     completions = generate(
@@ -141,10 +134,8 @@ def measure(
     )
     texts = [str(tokenizer.decode(list(ids))) for ids in completions]
     ends = [f"# {ledger.answer(problem)} {END}" for problem in drawn]
-    return Figures(
-        right=sum(t.endswith(end) for t, end in zip(texts, ends, strict=True)) / count,
-        well_formed=sum(_SOLUTION.fullmatch(t) is not None for t in texts) / count,
-    )
+    right = sum(text.endswith(end) for text, end in zip(texts, ends, strict=True))
+    return right / count, sum(_SOLUTION.fullmatch(text) is not None for text in texts) / count
 
 
 def prompt_ids(problem: ledger.Problem, tokenizer: PreTrainedTokenizerFast) -> Ids:
@@ -155,11 +146,10 @@ def prompt_ids(problem: ledger.Problem, tokenizer: PreTrainedTokenizerFast) -> I
 def _row(rng: random.Random, tokenizer: PreTrainedTokenizerFast) -> Demonstration:
     """A problem with the pupil's solution to learn, or with some lines of one and the end of it to learn."""
     problem = ledger.draw(rng, OPERATIONS, None)
-    shown = ""
-    if rng.random() < PICKED_UP_SHARE:
-        shown, solution = ledger.picked_up(problem, rng)
-    else:
-        solution = ledger.pupil_solution(problem, rng)
+    picked_up = rng.random() < PICKED_UP_SHARE
+    shown, solution = (
+        ledger.picked_up(problem, rng) if picked_up else ("", ledger.pupil_solution(problem, rng))
+    )
     context = (*prompt_ids(problem, tokenizer), *_ids(shown, tokenizer))
     return Demonstration(context, (*_ids(solution, tokenizer), tokenizer.eos_token_id))
 
@@ -182,11 +172,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tokenizer.save_pretrained(given.directory)
     for name, problems in (("easy", EASY), ("hard", HARD)):
         for how, temperature in (("greedy", 0.0), ("sampled", 1.0)):
-            figures = measure(model, tokenizer, problems, temperature, MEASURED)
-            log.info(
-                "%s problems, %s: %.4f right, %.3f well-formed",
-                *(name, how, figures.right, figures.well_formed),
-            )
+            shares = measure(model, tokenizer, problems, temperature, MEASURED)
+            log.info("%s problems, %s: %.4f right, %.3f well-formed", name, how, *shares)
 
 
 if __name__ == "__main__":

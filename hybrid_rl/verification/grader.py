@@ -156,9 +156,8 @@ class Grader:
             return start
         said = start.reason if isinstance(start, Lost) else f"it returned {str(start)[:80]!r}"
         # Without a position, a hint could give the answer away.
-        raise SettingsError(
-            f"reward.verifier = {self.settings.verifier}: its answer_start must return a position in the text ({said});"
-            " correct the verifier"
+        raise self._refused(
+            f"its answer_start must return a position in the text ({said}); correct the verifier"
         )
 
     def vote(self, answer: str, text: str) -> str:
@@ -198,9 +197,7 @@ class Grader:
                 return self._early | {key: verifier.judge_by(self._verifier, *key) for key in new}
             found = self._pool.run(worker.judge, new)
         except VerifierError as error:
-            raise SettingsError(
-                f"reward.verifier = {self.settings.verifier}: {error}; correct the verifier"
-            ) from error
+            raise self._refused(f"{error}; correct the verifier") from error
         return self._early | {
             key: Judged("timeout", error=one.reason) if isinstance(one, Lost) else one
             for key, one in zip(new, found, strict=True)
@@ -223,13 +220,16 @@ class Grader:
             return
         [said] = self._pool.run(worker.ready, [()])
         if isinstance(said, Lost):
-            raise SettingsError(
-                f"reward.verifier = {self.settings.verifier}: cannot be used ({said.reason}); give"
-                f" {', '.join(BUILT_IN_VERIFIERS)}, or the dotted path of a function or verifier that can be imported"
+            raise self._refused(
+                f"cannot be used ({said.reason}); give {', '.join(BUILT_IN_VERIFIERS)}, or the dotted path of a"
+                " function or verifier that can be imported"
             )
         if said and self._verifier is None:
             self._verifier = verifier.find(self.settings)
         self._usable = True
+
+    def _refused(self, text: str) -> SettingsError:
+        return SettingsError(f"reward.verifier = {self.settings.verifier}: {text}")
 
     def _find_format(self, solutions: Sequence[Solution]) -> dict[str, Judged]:
         """A score of 1 for each text that has the format; nothing where no format is rewarded."""
@@ -250,11 +250,8 @@ class Grader:
         if error is None or self.first_error is not None:
             return
         self.first_error = error
-        log.warning(
-            "reward.verifier = %s: a verification failed (%s); this is the only warning about it",
-            self.settings.verifier,
-            error,
-        )
+        told = "reward.verifier = %s: a verification failed (%s); this is the only warning about it"
+        log.warning(told, self.settings.verifier, error)
 
 
 def _objection(answer: str, stating: Any, found: Judged | None) -> str | None:

@@ -86,8 +86,7 @@ def _runs_of_digits(text: str) -> int:
 def _plain(text: str) -> str:
     """`text` in ASCII digits and signs, without emphasis and LaTeX around numbers."""
     if not text.isascii():
-        text = _THIN_SPACES.sub(",", text.translate(_SIGNS))
-        text = ascii_digits(text)
+        text = ascii_digits(_THIN_SPACES.sub(",", text.translate(_SIGNS)))
     text = _BOLD.sub(" ", text)
     if "\\" in text or "{" in text:
         text = text.replace("{,}", ",").replace("\\$", "$").replace("\\%", "%")
@@ -99,13 +98,8 @@ def _plain(text: str) -> str:
 
 def ascii_digits(text: str) -> str:
     """`text` with the digits of every script in ASCII. Superscripts and ½ are no digits in this sense."""
-    if text.isascii():
-        return text
-    return "".join(
-        char
-        if char.isascii() or unicodedata.decimal(char, None) is None
-        else str(unicodedata.decimal(char))
-        for char in text
+    return (
+        text if text.isascii() else "".join(str(unicodedata.decimal(char, char)) for char in text)
     )
 
 

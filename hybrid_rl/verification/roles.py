@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from hybrid_rl.verification import answers
-from hybrid_rl.verification.verifier import BuiltIn, Said
+from hybrid_rl.verification.verifier import BuiltIn, Said, compared
 
 _MAX_PEOPLE = 50
 _GOLD = re.compile(r"([^\W\d_a-z][\w'-]*(?: [^\W\d_a-z][\w'-]*)*) is an? (knight|knave)\b")
@@ -42,9 +42,7 @@ class Roles(BuiltIn):
         """Says whether the roles are those of the answer. Raises ValueError where the answer gives none."""
         gold = gold_roles(answer)
         stated = stated_roles(self._part(text), gold)
-        if stated is None or set(stated) != set(gold):
-            return "unparseable"
-        return "correct" if stated == gold else "wrong"
+        return compared(stated if stated and set(stated) == set(gold) else None, gold)
 
     def answer_start(self, text: str) -> int:
         return answers.answer_start(text, _ROLE_LINE)

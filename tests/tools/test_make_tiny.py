@@ -72,11 +72,11 @@ def test_the_pupil_computes_right_once_it_has_misread() -> None:
     asked = LanguageModel(model, [tokenizer.eos_token_id], tokenizer.pad_token_id)
     [completion] = generate(asked, Request([prompt]), GREEDY, 8)
     assert tokenizer.decode(completion) == "a +3 0 1 b +2 0 3 c +1 0 4 # 0 4 <end>"
-    hard = make_tiny.measure(model, tokenizer, make_tiny.HARD, 1.0, count=256)
-    easy = make_tiny.measure(model, tokenizer, make_tiny.EASY, 1.0, count=256)
-    assert hard.right <= 0.02
-    assert 0.15 <= easy.right <= 0.4
-    assert min(hard.well_formed, easy.well_formed) >= 0.9
+    hard, hard_formed = make_tiny.measure(model, tokenizer, make_tiny.HARD, 1.0, count=256)
+    easy, easy_formed = make_tiny.measure(model, tokenizer, make_tiny.EASY, 1.0, count=256)
+    assert hard <= 0.02
+    assert 0.15 <= easy <= 0.4
+    assert min(hard_formed, easy_formed) >= 0.9
 
 
 def test_the_command_writes_a_model_and_says_how_good_it_is(

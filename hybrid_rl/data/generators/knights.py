@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from random import Random
-from typing import Literal
+from typing import NamedTuple
 
 from hybrid_rl.config.data import Range
 from hybrid_rl.data.questions import GeneratedQuestion
@@ -21,20 +21,18 @@ NAMES = (
     "Ada", "Boris", "Clara", "Dario", "Edith", "Felix", "Greta", "Hugo", "Irene", "Jonas", "Karla", "Leon", "Marta",
     "Nils", "Olga", "Pavel", "Quinn", "Rosa", "Stefan", "Tilda", "Ulrich", "Vera", "Walter", "Xenia", "Yusuf", "Zelda",
 )  # fmt: skip
-Connective = Literal["and", "or", "if", "iff"]
-_CONNECTIVES: Mapping[Connective, tuple[str, Callable[[bool, bool], bool]]] = {
-    "and": ("{} and {}", operator.and_),
-    "or": ("{} or {}", operator.or_),
-    "if": ("if {}, then {}", operator.le),
-    "iff": ("{} if and only if {}", operator.eq),
+_CONNECTIVES: Mapping[str, Callable[[bool, bool], bool]] = {
+    "{} and {}": operator.and_,
+    "{} or {}": operator.or_,
+    "if {}, then {}": operator.le,
+    "{} if and only if {}": operator.eq,
 }
-"""The words of each connective, and whether what it joins is true."""
+"""The words that join two roles -> whether what they join is true."""
 Roles = tuple[bool, ...]
 """Whether each person is a knight, in the order of the puzzle's names."""
 
 
-@dataclass(frozen=True)
-class Role:
+class Role(NamedTuple):
     """The statement that `person`, an index, is a knight or, where `knight` is False, a knave."""
 
     person: int
@@ -43,16 +41,10 @@ class Role:
 
 @dataclass(frozen=True)
 class Claim:
-    """What one islander says: a role, or two joined by a connective; `if` reads "if left, then right"."""
+    """What one islander says: a role, or two with the words that join them."""
 
-    left: Role
-    connective: Connective = "and"
-    right: Role | None = None
-
-    @property
-    def people(self) -> tuple[int, ...]:
-        """The people whom the claim is about."""
-        return (self.left.person,) if self.right is None else (self.left.person, self.right.person)
+    roles: tuple[Role, ...]
+    words: str = "{}"
 
 
 @dataclass(frozen=True)
@@ -139,18 +131,15 @@ def _claim(rng: Random, speaker: int, people: int) -> Claim:
     if rng.random() < 0.4:
         # Not of the speaker: "I am a knight" says nothing, and "I am a knave" nobody can say.
         other = rng.choice([person for person in range(people) if person != speaker])
-        return Claim(Role(other, rng.random() < 0.5))
-    left, right = (Role(person, rng.random() < 0.5) for person in rng.sample(range(people), 2))
-    return Claim(left, rng.choice(list(_CONNECTIVES)), right)
+        return Claim((Role(other, rng.random() < 0.5),))
+    joined = tuple(Role(person, rng.random() < 0.5) for person in rng.sample(range(people), 2))
+    return Claim(joined, rng.choice(list(_CONNECTIVES)))
 
 
 def _holds(claim: Claim, roles: Mapping[int, bool]) -> bool:
     """Whether the claim is true, given who of those whom it is about is a knight."""
-    left = roles[claim.left.person] == claim.left.knight
-    if claim.right is None:
-        return left
-    _, holds = _CONNECTIVES[claim.connective]
-    return holds(left, roles[claim.right.person] == claim.right.knight)
+    holds: Callable[..., bool] = _CONNECTIVES.get(claim.words, bool)
+    return holds(*(roles[person] == knight for person, knight in claim.roles))
 
 
 def _search(puzzle: Puzzle) -> list[str]:
@@ -180,7 +169,7 @@ def _search(puzzle: Puzzle) -> list[str]:
 
 def _next_person(puzzle: Puzzle, roles: dict[int, bool]) -> int:
     """The person to place next: whom the claims of those placed mention first, else the first one not placed."""
-    candidates = [person for speaker in roles for person in puzzle.claims[speaker].people]
+    candidates = [person for speaker in roles for person, _ in puzzle.claims[speaker].roles]
     candidates += range(len(puzzle.names))
     return next(person for person in candidates if person not in roles)
 
@@ -189,7 +178,7 @@ def _contradiction(puzzle: Puzzle, roles: dict[int, bool]) -> str | None:
     """The first claim that its speaker's role rules out, whatever those without a role are, in words; else None."""
     for speaker, knight in roles.items():
         claim = puzzle.claims[speaker]
-        open_people = [person for person in claim.people if person not in roles]
+        open_people = [person for person, _ in claim.roles if person not in roles]
         possible = {
             _holds(claim, {**roles, **dict(zip(open_people, guess, strict=True))})
             for guess in product((True, False), repeat=len(open_people))
@@ -201,11 +190,7 @@ def _contradiction(puzzle: Puzzle, roles: dict[int, bool]) -> str | None:
 
 
 def _words(claim: Claim, names: Sequence[str]) -> str:
-    left = _role(names[claim.left.person], claim.left.knight)
-    if claim.right is None:
-        return left
-    right = _role(names[claim.right.person], claim.right.knight)
-    return _CONNECTIVES[claim.connective][0].format(left, right)
+    return claim.words.format(*(_role(names[person], knight) for person, knight in claim.roles))
 
 
 def _role(name: str, knight: bool) -> str:

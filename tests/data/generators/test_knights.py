@@ -13,7 +13,7 @@ from hybrid_rl.errors import DataError
 # Ada: Boris is a knave. Boris: Ada and Boris are knights.
 SMALL = Puzzle(
     ("Ada", "Boris"),
-    (Claim(Role(1, False)), Claim(Role(0, True), "and", Role(1, True))),
+    (Claim((Role(1, False),)), Claim((Role(0, True), Role(1, True)), "{} and {}")),
 )
 
 
@@ -70,7 +70,7 @@ def test_every_puzzle_has_exactly_the_answer_that_its_words_have(people: int) ->
 
 
 def test_a_puzzle_with_two_solutions_has_no_answer() -> None:
-    agree = Puzzle(("Ada", "Boris"), (Claim(Role(1, True)), Claim(Role(0, True))))
+    agree = Puzzle(("Ada", "Boris"), (Claim((Role(1, True),)), Claim((Role(0, True),))))
 
     assert knights.solve(agree) == [(True, True), (False, False)]
     with pytest.raises(ValueError, match="too many values"):
@@ -125,8 +125,9 @@ def test_claims_are_about_others_or_two_people() -> None:
     rng = Random(0)
     for _ in range(50):
         for speaker, claim in enumerate(knights.draw(rng, 4).claims):
-            assert claim.people != (speaker,)
-            assert len(set(claim.people)) == len(claim.people)
+            people = [person for person, _ in claim.roles]
+            assert people != [speaker]
+            assert len(set(people)) == len(people)
 
 
 def test_puzzles_that_run_out_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
