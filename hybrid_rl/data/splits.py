@@ -57,13 +57,9 @@ def load_questions(
     for note in loader.notes:
         log.info("%s", note)
     questions = {name: [item.question for item in found] for name, found in splits.items()}
-    return Questions(
-        train=questions["train"],
-        dev=questions["dev"],
-        test={name: questions[name] for name in test},
-        notes=loader.notes,
-        fingerprint={name: fingerprint(asked) for name, asked in questions.items()},
-    )
+    tests = {name: questions[name] for name in test}
+    prints = {name: fingerprint(asked) for name, asked in questions.items()}
+    return Questions(questions["train"], questions["dev"], tests, loader.notes, prints)
 
 
 @dataclass

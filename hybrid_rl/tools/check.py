@@ -4,7 +4,6 @@ It loads the data, the tokenizer and the model's configuration, never its weight
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
@@ -21,14 +20,8 @@ from hybrid_rl.tools import estimate
 from hybrid_rl.tools.estimate import Lengths, Shape, Work
 from hybrid_rl.verification.grader import Grader
 
-
-@dataclass(frozen=True)
-class _DataFacts:
-    """What the data says about the work: lengths of the training set, questions of every other set, notes."""
-
-    lengths: Lengths
-    sizes: Mapping[str, int]
-    notes: Sequence[str]
+_DataFacts = tuple[Lengths, Mapping[str, int], Sequence[str]]
+"""What the data says about the work: lengths of the training set, questions of every other set, notes."""
 
 
 def check_run(settings: Settings) -> None:
@@ -39,21 +32,21 @@ def check_run(settings: Settings) -> None:
     refused: DataError | None = None
     with Grader(settings.reward) as grader:
         try:
-            data = _read(settings, grader)
+            lengths, sizes, notes = _read(settings, grader)
         except DataError as error:
             refused = error
             lengths = _limits(settings, settings.train.steps * settings.train.prompts_per_step)
-            note = "the data could not be used: lengths are the limits of the settings"
-            data = _DataFacts(lengths, {}, [note])
+            sizes = {}
+            notes = ["the data could not be used: lengths are the limits of the settings"]
     parameters = loading.parameters(settings.model)
     table = Table("quantity", "value", "how it comes about", title=settings.name)
     if settings.task == "train":
-        _add_work(table, settings, estimate.work(settings, data.lengths, parameters))
-    _add_evaluation(table, settings, data.sizes)
+        _add_work(table, settings, estimate.work(settings, lengths, parameters))
+    _add_evaluation(table, settings, sizes)
     _add_memory(table, settings, parameters)
     console = Console(highlight=False)
     console.print(table)
-    for note in data.notes:
+    for note in notes:
         console.print(f"- {note}", markup=False)
     if refused is not None:
         raise SettingsError(str(refused)) from refused
@@ -68,15 +61,12 @@ def _read(settings: Settings, grader: Grader) -> _DataFacts:
     try:
         tokenizer = loading.load_tokenizer(settings.model)
     except SettingsError as error:
-        return _DataFacts(
-            _limits(settings, sum(question.trace is not None for question in questions.train)),
-            _sizes(questions),
-            [*questions.notes, f"lengths not checked, limits taken instead: {error}"],
-        )
+        limits = _limits(settings, sum(one.trace is not None for one in questions.train))
+        note = f"lengths not checked, limits taken instead: {error}"
+        return limits, _sizes(questions), [*questions.notes, note]
     limit, on_long = settings.train.max_completion_tokens, settings.train.on_long_trace
     found = encode(questions, tokenizer, settings.data, grader.answer_start, limit, on_long)
-    notes = [*questions.notes, *found.notes]
-    return _DataFacts(estimate.lengths_of(found.train), _sizes(found), notes)
+    return estimate.lengths_of(found.train), _sizes(found), [*questions.notes, *found.notes]
 
 
 def _sizes(data: Questions | Examples) -> dict[str, int]:

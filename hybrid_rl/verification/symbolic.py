@@ -5,6 +5,7 @@ takes quadratic time and any expression that comes last. This file is light; exp
 """
 
 import re
+from itertools import accumulate
 
 from hybrid_rl.verification import answers
 from hybrid_rl.verification.verifier import BuiltIn, Said
@@ -121,11 +122,5 @@ def _formula(written: str) -> str:
 
 def _depth(text: str) -> int:
     """How deep brackets are nested, closed or not."""
-    depth = deepest = 0
-    for char in text:
-        if char in "([{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif char in ")]}":
-            depth = max(0, depth - 1)
-    return deepest
+    steps = ((char in "([{") - (char in ")]}") for char in text)
+    return max(accumulate(steps, lambda depth, step: max(0, depth + step), initial=0))

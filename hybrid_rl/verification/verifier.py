@@ -137,7 +137,7 @@ def judge_by(verifier: Verifier, answer: str, text: str) -> Judged:
     """The judgement of a verifier; unparseable where it raises. Raises VerifierError for what it must not return."""
     said = ask_of(verifier, "judge", (answer, text))
     if said is None or isinstance(said, Lost):
-        return Judged("unparseable", error=said and said.reason)
+        return Judged("unparseable", error=said.reason if said else None)
     if isinstance(said, str) and said in _WORDS:
         return _WORDS[said]
     try:
