@@ -54,11 +54,8 @@ class StudySettings(Section):
     def definition(self, extra: Sequence[str]) -> dict[str, Any]:
         """The content of study.json; `extra` is what the command line gives to all arms, after their own overrides."""
         return {
-            "name": self.name,
-            "arms": self.arms,
-            "seeds": self.seeds,
+            **self.model_dump(exclude={"common", "jobs"}),
             "reference": self.reference or next(iter(self.arms)),
-            "target": self.target.model_dump() if self.target else None,
             "common": [*self.common],
             "extra": [*extra],
         }

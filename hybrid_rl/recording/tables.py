@@ -2,16 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 Cell = str | float | bool | None
 _ROLLOUT = "step example_id group outcome reward advantage trained prompt prefix completion"
 _SHOWN = {"example_id": "question", "prefix": "expert prefix"}
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(NamedTuple):
     """A table as every tracker can show it."""
 
     columns: list[str]

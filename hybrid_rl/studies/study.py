@@ -29,8 +29,6 @@ from hybrid_rl.studies.directory import JobState, claim, hold, state_of
 log = logging.getLogger(__name__)
 Compose = Callable[[Sequence[str]], Settings]
 """Makes the checked settings of a run from what is typed for it; raises SettingsError."""
-
-
 Launched = tuple[Sequence[str], Path]
 """A job as it is handed to a launcher: what would be typed after `hybrid-rl`, and its run directory."""
 Launcher = Callable[[Sequence[Launched]], None]

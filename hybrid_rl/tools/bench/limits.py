@@ -5,8 +5,7 @@ The file knows models and devices, and nothing of trainers.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from transformers import PreTrainedModel
@@ -36,8 +35,7 @@ def one_token_seconds(model: PreTrainedModel, compute: torch.dtype) -> float:
         return _best(lambda: model(input_ids=ids, use_cache=False), model.device)
 
 
-@dataclass(frozen=True)
-class Work:
+class Work(NamedTuple):
     """The amount of what one step samples and trains on."""
 
     prompt: float
