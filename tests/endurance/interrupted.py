@@ -158,6 +158,8 @@ def begin(directory: Path, planned: Settings | None) -> int:
         supervise.subprocess = types.SimpleNamespace(Popen=Forked)
         made = planned or resuming.settings_of_interrupted(directory, ["resume"], {})
         code = launch.start_workers(made, launch.prepare(made, ["hybrid-rl"], directory.parent))
+    except KeyboardInterrupt:
+        code = 128 + signal.SIGINT  # it came before there was a handler
     except BaseException as error:  # noqa: BLE001 - the end of a process: all that is left is to say so
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         code = 2
@@ -186,7 +188,9 @@ def end(pid: int, seconds: float | None, way: str) -> int | None:
         try:
             ended, status = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
-            return code if code is None or code >= 0 else None
+            if code is None or code == -signal.SIGKILL:
+                return None
+            return code if code >= 0 else 128 - code  # a signal before there was a handler, as a shell says it
         if ended == pid:
             code, gone = os.waitstatus_to_exitcode(status), time.monotonic()
         elif deadline is not None and time.monotonic() > deadline and gone is None:
