@@ -75,7 +75,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Attempt:
-    """A solution to be sampled: the prompt of `example`, then `prefix`, then up to the length limit."""
+    """A solution to be graded: `prefix` follows the prompt of `example`, and the rest is sampled unless it is given."""
 
     example: Example
     prefix: Ids = ()
@@ -86,7 +86,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Rollout:
-    """A sampled completion and the verdict on the whole solution, prefix included."""
+    """A completion, sampled or given, and the verdict on the whole solution, prefix included."""
 
     completion: Ids
     """At least one token; ends with an end-of-sequence token unless it was cut at the length limit."""
@@ -105,8 +105,8 @@ class Group:
     rollouts: tuple[Rollout, ...]
     prefix: Ids = ()
     trained: bool = True
-    """False: the rows keep their place in the batch and contribute no gradient, KL, entropy or token; a loss that is a
-    mean over rows (grpo, dr_grpo) still counts them, as it does a group whose rollouts are all alike."""
+    """False: the rows keep their place in the batch and contribute no gradient, KL, entropy or token of the loss. The
+    budget counts them, and so does a loss that is a mean over rows (grpo, dr_grpo), as it does a uniform group."""
     note: Mapping[str, Json] = field(default_factory=dict)
     """The reason why the group looks as it does, for the decision log."""
 

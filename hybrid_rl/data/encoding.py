@@ -41,7 +41,7 @@ def encode(
     max_completion_tokens: int,
     on_long_trace: Literal["refuse", "drop"],
 ) -> Examples:
-    """All questions as examples.
+    """Token ids take the place of text: all questions become examples.
 
     The prompt is the chat template with its generation prompt; the trace follows it directly and is tokenised on its
     own, as sampling would produce it. An opening tag, such as <think>, that ends the one and begins the other is left

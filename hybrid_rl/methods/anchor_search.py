@@ -13,7 +13,7 @@ Probe = tuple[int, float]
 
 @dataclass(frozen=True)
 class AnchorSearch:
-    """A search over the prefixes P_lo .. P_hi, step 3c; `step` returns the next one."""
+    """A search over the prefixes P_lo .. P_hi of an expert's solution; `step` returns the next one."""
 
     hi: int
     """The longest prefix still to be tried, K_max at first; 0: there is nothing to try."""
@@ -45,7 +45,7 @@ class AnchorSearch:
 
     @property
     def chosen(self) -> int | None:
-        """The anchor, step 3d: the shortest prefix in range, else the shortest mixed one."""
+        """The anchor: the shortest prefix in range, else the shortest mixed one."""
         return self.mixed if self.best is None else self.best
 
     def step(self, rate: float) -> "AnchorSearch":

@@ -5,13 +5,21 @@ shortest prefix of an expert's solution from which the student succeeds sometime
 The rollouts from there are the group of the GRPO update. As the student improves, anchors move
 towards the start of the solution. Expert tokens are context only: no loss falls on them.
 
-There is no published code. Where the paper is silent we chose ourselves, and each choice is a setting:
+There is no published code. Where the paper is silent we chose ourselves, and each choice but the last two is a setting:
 
 - The target range is "neither all nor none of the group", [1/G, (G-1)/G].
 - The search goes on below a prefix in range, for the shortest; about 4 probes for 10 episodes.
 - With nothing in range, the shortest mixed group; with none of these, the question is left out.
 - Episodes are those of `episodes.py`; the last one and the statement of the answer are never given away.
 - The prefix counts towards the length limit of the completion.
+
+One update, for each question q with an expert solution e:
+
+1. Sample a group of G rollouts from q. If one is correct, the group stays as it is.
+2. Else search an anchor (anchor_search.py): a question without a trace is left out; e is split into K episodes, and
+   P_k is the first k of them, k < K; groups from q and P_k are sampled until the search ends.
+3. The group of the anchor replaces the failed one; without an anchor the question is left out.
+4. GRPO on the groups: q and P_k are context, and only what was sampled is in the loss.
 
 All failing questions of a batch are probed together, one call of `attempt` per round, and the number
 of rounds depends on settings only.
@@ -78,7 +86,7 @@ class BreadSettings(MethodSettings):
 
     @property
     def extra_rollouts(self) -> int:
-        """Rollouts of a question whose search goes on to its end; the control `extra_rollouts` samples as many."""
+        """Most rollouts besides the first group: a search that goes on to its end, or the control that equals it."""
         searches = self.on_failure in ("search", "extra_rollouts")
         return searches * self.group_size * self.most_probes(self.episodes - 1)
 
@@ -132,7 +140,7 @@ class Bread(Method[BreadSettings]):
         """Running totals of groups by outcome, of probes, and of tokens given as prefixes."""
 
     def rollout(self, step: int, examples: Sequence[Example], attempt: Attempts) -> list[Group]:
-        """Groups by algorithm 1: one with a correct rollout stays, all others are replaced together."""
+        """Steps 1 to 3 give the groups: one with a correct rollout stays, all others are replaced together."""
         unguided = super().rollout(step, examples, attempt)
         failed = [group for group in unguided if group.correct == 0]
         replaced = iter(self._replace(step, failed, attempt))
@@ -170,7 +178,7 @@ class Bread(Method[BreadSettings]):
                 return [_noted(group, "kept") for group in failed]
 
     def _branch(self, step: int, failed: Groups, attempt: Attempts) -> list[Group]:
-        """Groups by step 3, the Episode Anchor Search, for all failed questions in lock step."""
+        """Step 2, the Episode Anchor Search, for all failed questions in lock step; step 3 gives their groups."""
         size = self.settings.group_size
         searches = [self._search(step, group.example) for group in failed]
         probed: list[dict[int, Group]] = [{} for _ in failed]
@@ -205,7 +213,7 @@ class Bread(Method[BreadSettings]):
         return Attempt(example, prefix=example.trace.ids[: self._hints(example)[k - 1]])
 
     def _anchored(self, failed: Group, search: AnchorSearch, probed: Mapping[int, Group]) -> Group:
-        """The group of the chosen probe, steps 3a, 3d and 3e; without one the failed group, not trained on."""
+        """The group of the anchor, step 3; without one the failed group, which is not trained on."""
         trace, k = failed.example.trace, search.chosen
         if trace is None:
             return _noted(failed, "dropped: no trace", trained=False)
@@ -253,7 +261,7 @@ class Bread(Method[BreadSettings]):
         return replaced
 
     def _hints(self, example: Example) -> tuple[int, ...]:
-        """The lengths in tokens of P_1 .. P_(K_max), step 3b; empty without a trace."""
+        """The lengths in tokens of P_1 .. P_(K_max), step 2; empty without a trace."""
         if example.trace is None:
             return ()
         if example.id not in self._cuts:

@@ -9,7 +9,7 @@ Where this deviates from the authors' code (github TheRoadQaQ/ReLIFT, eb95454), 
 - A question waits once (`dedupe`), the longest wait is served first (`order`), and a question
   leaves the buffer when it was solved meanwhile (`drop_solved`), when the evidence is old
   (`max_age_epochs`) or when too many wait (`capacity_batches`).
-- A question without a demonstration is counted and skipped; the code would teach it silence.
+- A question without a demonstration is counted and skipped; the code would train it to end at once.
 - A drained buffer is an empty one; the code crashes on it.
 - One optimizer step per batch of rollouts instead of two.
 - The SFT loss is the mean over all tokens of the batch; the code makes it smaller by the number of devices.

@@ -6,7 +6,18 @@ otherwise, G_last being the norm of the latest SFT gradient. As the policy nears
 that norm shrinks and RL takes over; when RL drifts away, SFT returns.
 
 This is a reconstruction: no source states the exact p, gamma or the length of the warm-up, and
-there is no code. Numbers of lines are those of the algorithm as we reconstructed it. What we chose ourselves:
+there is no code. The algorithm as we reconstructed it, whose lines the docstrings below number:
+
+1. W times: one SFT update, and its gradient norm before clipping.
+2. G_warmup is the mean of the last N_w of these norms, and G_last is the last one.
+3. pi_ref, the reference of the KL, is the policy at this point.
+4. For every other step:
+5. p = G_last / (G_last + gamma * G_warmup);
+6. u is drawn from [0, 1), the same on all ranks;
+7. if u < p: one SFT update, whose norm becomes G_last;
+8. else: one GRPO update, and G_last stays.
+
+What we chose ourselves:
 
 - p is the plain ratio; a sigmoid of it, seen in one summary, could never fall below one half.
 - G_warmup is the mean norm of the last `reference_steps` warm-up updates, G_last one norm.
@@ -66,7 +77,7 @@ class SasrSettings(MethodSettings):
 
     @property
     def renews_reference(self) -> bool:
-        """Line 3: pi_ref is the model at the end of the warm-up."""
+        """True where there is a warm-up, at whose end line 3 takes the policy as the reference of the KL."""
         return self.control != "no_warmup"
 
     @property
@@ -163,7 +174,7 @@ class Sasr(Method[SasrSettings]):
         return fmean(self.warmup_norms) if self.warmup_norms else None
 
     def next_update(self, step: int) -> Update:
-        """Lines 1 and 4-8 of the algorithm. A stale norm is measured first; then the step is asked for again."""
+        """Chooses by lines 1 and 4 to 8. A stale norm is measured first; then the step is asked for again."""
         if step < self.warmup_steps:
             return Update(
                 "sft", schedule_position=step / self.warmup_steps, note={"phase": "warmup"}
@@ -193,7 +204,7 @@ class Sasr(Method[SasrSettings]):
         )
 
     def observe_norm(self, step: int, update: Update, grad_norm: float) -> None:
-        """Lines 1, 2 and 7 of the algorithm: SFT norms are kept; the gradient of an RL update changes nothing."""
+        """Keeps SFT norms, by lines 1, 2 and 7; the gradient of an RL update changes nothing."""
         if update.kind != "sft":
             return
         warmup = step < self.warmup_steps

@@ -1,4 +1,4 @@
-"""What a sampler is asked for, and in which words: the prompts, the limits, and how the next token is drawn.
+"""The request to a sampler: the prompts, the limits, and how the next token is drawn.
 
 It knows no model and no library that draws. A completion keeps its end-of-sequence token; one that was cut at the
 length limit has none, and that is how a truncated completion is told.

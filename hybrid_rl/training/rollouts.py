@@ -19,7 +19,7 @@ from hybrid_rl.verification.grader import Grades, Solution
 class Attempter:
     """Carries out attempts; `partial(attempter.attempt, cost)` is what a method gets as `types.Attempts`.
 
-    The length limit covers the expert prefix too (BREAD, D12 in the method's notes: our choice).
+    The length limit covers the expert prefix too (our choice, see methods/bread.py).
     """
 
     sample: Sample
@@ -88,6 +88,7 @@ def columns(groups: Sequence[Group]) -> dict[str, Any]:
     """What TRL takes from a rollout function: a row per rollout, and our column of rewards."""
     rows = [(group, rollout) for group in groups for rollout in group.rollouts]
     return {
+        # TRL's loss, ratio and KL are sums over completion ids: here an expert prefix is kept out of all three.
         "prompt_ids": [list(group.example.prompt_ids + group.prefix) for group, _ in rows],
         "completion_ids": [list(rollout.completion) for _, rollout in rows],
         "logprobs": None,

@@ -4,7 +4,11 @@
 method's groups to TRL as rollouts: a prefix becomes part of the prompt ids, so it is outside loss, ratio and KL. An SFT
 update replaces the batch and the loss. One optimizer, one step count and one checkpoint serve both kinds.
 
-TRL's data loader only counts steps here; rows come from `streams`, which makes a resume exact in any epoch.
+Of one RL step, transformers calls `get_batch_samples` (the method chooses) and `training_step`; TRL calls
+`_prepare_inputs`, `_rollout` (the method samples; ranks share what they saw), and `compute_loss`; transformers calls
+`_get_grad_norm` (guards and the method see the norm), steps the optimizer, and calls `log`. lean/trainer.py overrides
+what lies between rollout and loss. TRL's data loader only counts steps; rows come from `streams`, which makes a resume
+exact in any epoch.
 """
 
 import math
@@ -143,7 +147,8 @@ class HybridTrainer(LeanGrpoTrainer):
         update = self.method.next_update(self.state.global_step)
         if self.is_deepspeed_enabled and (update.measure_only or update.own_moments):
             raise ValueError(
-                f"DeepSpeed cannot do {update}; beyond_deepspeed of its settings must say so"
+                f"{self.settings.method_target} asked for measure_only or own_moments, which DeepSpeed cannot do;"
+                " its settings must say so in `beyond_deepspeed`"
             )
         self.now = UpdateInProgress(update)
 

@@ -190,7 +190,9 @@ def end(pid: int, seconds: float | None, way: str) -> int | None:
         except ChildProcessError:
             if code is None or code == -signal.SIGKILL:
                 return None
-            return code if code >= 0 else 128 - code  # a signal before there was a handler, as a shell says it
+            return (
+                code if code >= 0 else 128 - code
+            )  # a signal before there was a handler, as a shell says it
         if ended == pid:
             code, gone = os.waitstatus_to_exitcode(status), time.monotonic()
         elif deadline is not None and time.monotonic() > deadline and gone is None:

@@ -51,7 +51,7 @@ class ScoringRequest:
 
 
 def install(model: Any) -> bool:
-    """Whether the model can score; then `model(..., request=ScoringRequest)` returns log-probabilities and entropies.
+    """Lets `model(..., request=ScoringRequest)` return log-probabilities and entropies; False where it cannot.
 
     Each is (B, T - max(context, 1)), float32, and 0 where the label is IGNORED. A model whose logits are more than a
     projection is left as it is.
