@@ -1,4 +1,4 @@
-"""From what Hydra composed to one frozen Settings, or a SettingsError that lists every problem at once.
+"""Turns what Hydra composed into one frozen Settings, or into a SettingsError that lists every problem at once.
 
 Relative paths become absolute here, and a run without a directory gets a dated one. Imports nothing heavy.
 """
