@@ -10,10 +10,9 @@ import pytest
 from rich.console import Console
 
 from hybrid_rl.evaluation import scores
-from hybrid_rl.evaluation.scores import SetSummary
-from hybrid_rl.evaluation.statistics import Interval
 from hybrid_rl.recording import progress as progress_module
 from hybrid_rl.recording.progress import Pace, Progress, _state, time
+from tests.fakes.summaries import summary
 
 
 def line(step: int, kind: str = "rl", seconds: float | None = None) -> dict[str, Any]:
@@ -118,23 +117,6 @@ def test_a_phase_has_a_line_at_each_end(
         "evaluation before training: start",
         "evaluation before training: done in 3.2 s: hard 0.250",
     ]
-
-
-def summary(greedy: float, samples: int = 0) -> SetSummary:
-    half = Interval(0.5, 0.4, 0.6) if samples else None
-    return SetSummary(
-        questions=64,
-        samples=samples,
-        greedy=Interval(greedy, greedy - 0.1, greedy + 0.1),
-        avg=half,
-        maj=half,
-        pass_at={samples: Interval(0.75, 0.7, 0.8)} if samples else {},
-        truncated_rate=0,
-        unparseable_rate=0,
-        timeout_rate=0,
-        completion_tokens_mean=1,
-        by_level={},
-    )
 
 
 def test_the_console_loads_nothing_heavy() -> None:

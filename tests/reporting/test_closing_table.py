@@ -4,26 +4,8 @@ import io
 
 from rich.console import Console
 
-from hybrid_rl.evaluation.scores import SetSummary
-from hybrid_rl.evaluation.statistics import Interval
 from hybrid_rl.reporting import closing_table
-
-
-def summary(greedy: float, samples: int = 0) -> SetSummary:
-    half = Interval(0.5, 0.4, 0.6) if samples else None
-    return SetSummary(
-        questions=64,
-        samples=samples,
-        greedy=Interval(greedy, greedy - 0.1, greedy + 0.1),
-        avg=half,
-        maj=half,
-        pass_at={samples: Interval(0.75, 0.7, 0.8)} if samples else {},
-        truncated_rate=0,
-        unparseable_rate=0,
-        timeout_rate=0,
-        completion_tokens_mean=1,
-        by_level={},
-    )
+from tests.fakes.summaries import summary
 
 
 def test_the_closing_table_has_a_row_per_measure() -> None:
