@@ -135,19 +135,13 @@ def _load(settings: Settings, directory: RunDir, grader: Grader) -> tuple[Policy
     training = settings.task == "train"
     needs_traces = training and settings.method_class.needs_traces
     questions = load_questions(settings.data, grader, needs_traces, training)
-    examples = encode(
-        questions,
-        tokenizer,
-        settings.data,
-        grader.answer_start,
-        settings.train.max_completion_tokens,
-        settings.train.on_long_trace,
-    )
+    examples = encode(questions, tokenizer, settings.data, settings.train, grader.answer_start)
     if PartialState().is_main_process:
         splits = {"train": examples.train, "dev": examples.dev, **examples.test}
         counts = {name: len(found) for name, found in splits.items()}
         traces = sum(example.trace is not None for example in examples.train)
-        environment.add_data(directory.environment, counts, traces, questions.fingerprint)
+        read = {"questions": counts, "traces": traces, "fingerprint": questions.fingerprint}
+        environment.add(directory.environment, "data", read)
     return Policy.load(settings, tokenizer), examples
 
 

@@ -17,7 +17,7 @@ from jinja2.exceptions import SecurityError
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from hybrid_rl.config.data import Columns
+from hybrid_rl.config.data import Columns, DataSettings
 from hybrid_rl.data.questions import Message, Question, digest, normalise
 from hybrid_rl.data.sources import SourceRow, Values
 from hybrid_rl.errors import DataError
@@ -38,15 +38,6 @@ class Found:
     key: str
     """Digest of its normalised text: the same for two printings of one question."""
     question: Question
-
-
-@dataclass(frozen=True)
-class Filled:
-    """A template filled with a row."""
-
-    text: str
-    parts: list[str]
-    """The text of each `{{ }}` that was printed, in order."""
 
 
 class BadRow(Exception):
@@ -78,8 +69,11 @@ class Template:
         if problems := [*self._problems(tree, names)]:
             raise DataError(*problems)
 
-    def fill(self, row: Values) -> Filled:
-        """The text for a row. Raises BadRow, and DataError for an access that the sandbox refuses."""
+    def fill(self, row: Values) -> tuple[str, list[str]]:
+        """The text for a row, and that of each `{{ }}` in it, in order.
+
+        Raises BadRow, and DataError for an access that the sandbox refuses.
+        """
         self._parts = []
         try:
             text = self._compiled.render({WHOLE_ROW: row, **row})
@@ -90,7 +84,7 @@ class Template:
             raise BadRow("a value that is not there", f"{self.text}: {error}") from error
         except (TemplateError, *_FAILURES) as error:
             raise BadRow(_UNFIT, f"{self.text}: {error}") from error
-        return Filled(text.strip(), self._parts)
+        return text.strip(), self._parts
 
     def _problems(self, tree: nodes.Template, names: Sequence[str]) -> Iterator[str]:
         for name in self.columns:
@@ -143,35 +137,34 @@ class RowMapping:
     """The compiled columns, by field of `Columns`."""
     names: Sequence[str]
     """The columns of all rows; one may leave some out."""
-    system: str | None
-    instruction: str | None
-    answer_pattern: str | None
-    remove_pattern: str | None
+    settings: DataSettings
 
     def question(self, row: SourceRow) -> Found:
         """The question of a row. Raises BadRow, and DataError for an access that the sandbox refuses."""
         # A column that a line of JSON leaves out is one that holds null.
         values = {**dict.fromkeys(self.names), **row.values}
-        asked = self._filled("prompt", values)
-        key = digest(normalise("\n".join(asked.parts)))
-        prompt = asked.text if self.instruction is None else f"{asked.text}\n\n{self.instruction}"
-        system = () if self.system is None else (Message("system", self.system),)
+        prompt, parts = self._filled("prompt", values)
+        key = digest(normalise("\n".join(parts)))
+        settings = self.settings
+        if settings.instruction is not None:
+            prompt += f"\n\n{settings.instruction}"
+        system = () if settings.system is None else (Message("system", settings.system),)
         question = Question(
-            id=self._filled("id", values).text if "id" in self.templates else key[:12],
+            id=self._filled("id", values)[0] if "id" in self.templates else key[:12],
             messages=(*system, Message("user", prompt)),
             question=prompt,
-            answer=self._answer(self._filled("answer", values).text),
+            answer=self._answer(self._filled("answer", values)[0]),
             trace=self._trace(values),
             level=self._optional("level", values),
         )
         return Found(row.where, key, question)
 
-    def _filled(self, field: str, values: Values) -> Filled:
+    def _filled(self, field: str, values: Values) -> tuple[str, list[str]]:
         """The filled template. Raises BadRow, naming the column where it can, if a part of it is empty."""
         template = self.templates[field]
-        filled = template.fill(values)
-        if filled.text and all(part.strip() for part in filled.parts):
-            return filled
+        text, parts = template.fill(values)
+        if text and all(part.strip() for part in parts):
+            return text, parts
         known = [name for name in template.columns if name in values and _is_empty(values[name])]
         what = f"column {known[0]}" if known else f"a part of {template.text}"
         raise BadRow(f"{what} is empty", f"{what} is empty")
@@ -179,32 +172,34 @@ class RowMapping:
     def _optional(self, field: str, values: Values) -> str | None:
         """The filled template, None where there is none or all that it prints is empty."""
         template = self.templates.get(field)
-        if template is None or not any(part.strip() for part in template.fill(values).parts):
+        if template is None or not any(part.strip() for part in template.fill(values)[1]):
             return None
-        return self._filled(field, values).text
+        return self._filled(field, values)[0]
 
     def _answer(self, text: str) -> str:
-        if self.answer_pattern is None:
+        pattern = self.settings.answer_pattern
+        if pattern is None:
             return text
-        found = re.search(self.answer_pattern, text)
+        found = re.search(pattern, text)
         if found is None or not (found[1] or "").strip():
             raise BadRow(
                 "no gold answer found by data.answer_pattern",
-                f"data.answer_pattern = {self.answer_pattern} finds no gold answer in {shown(text[-60:])}",
+                f"data.answer_pattern = {pattern} finds no gold answer in {shown(text[-60:])}",
             )
         return found[1].strip()
 
     def _trace(self, values: Values) -> str | None:
         text = self._optional("trace", values)
-        if text is None or self.remove_pattern is None:
+        pattern = self.settings.remove_pattern
+        if text is None or pattern is None:
             return text
-        return re.sub(self.remove_pattern, "", text).strip() or None
+        return re.sub(pattern, "", text).strip() or None
 
 
 def compile_columns(
-    columns: Columns, with_trace: bool, names: Sequence[str], setting: str
+    columns: Columns, with_trace: bool, names: Sequence[str], setting: str, source: str
 ) -> dict[str, Template]:
-    """The templates by field, of the fields that have one, for rows with columns of these names.
+    """The templates by field, of the fields that have one, for rows of `source` with columns of these names.
 
     Raises DataError with all problems of all templates, each with its `setting`, such as data.columns.prompt.
     """
@@ -216,7 +211,7 @@ def compile_columns(
         try:
             found[field] = Template(text, names)
         except DataError as error:
-            problems += [f"{problem} ({setting}.{field})" for problem in error.problems]
+            problems += [f"{source}: {one} ({setting}.{field})" for one in error.problems]
     if problems:
         raise DataError(*problems)
     return found

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import jinja2
 
 from hybrid_rl.config.data import DataSettings
+from hybrid_rl.config.train import TrainSettings
 from hybrid_rl.data.questions import Question, Questions
 from hybrid_rl.errors import DataError
 from hybrid_rl.types import Example, Trace
@@ -36,25 +37,24 @@ class Examples:
 def encode(
     questions: Questions,
     tokenizer: Any,  # a fast tokenizer of transformers, which is half-typed
-    settings: DataSettings,
+    data: DataSettings,
+    train: TrainSettings,
     answer_start: Callable[[str], int],
-    max_completion_tokens: int,
-    on_long_trace: Literal["refuse", "drop"],
 ) -> Examples:
     """Token ids take the place of text: all questions become examples.
 
     The prompt is the chat template with its generation prompt; the trace follows it directly and is tokenised on its
     own, as sampling would produce it. An opening tag, such as <think>, that ends the one and begins the other is left
     out of the trace, as in ReLIFT's code. `answer_start` says where the statement of the answer begins in a text, and
-    `max_completion_tokens` holds for a trace with its end-of-sequence token. Raises DataError for prompts and traces
-    that are too long where they may not be dropped, and for text that the tokenizer cannot hold.
+    `train.max_completion_tokens` holds for a trace with its end-of-sequence token. Raises DataError for prompts and
+    traces that are too long where they may not be dropped, and for text that the tokenizer cannot hold.
     """
     if not tokenizer.is_fast:
         raise DataError(
             f"model.tokenizer: {type(tokenizer).__name__} does not say where its tokens lie in the text; give a"
             " tokenizer with a tokenizer.json"
         )
-    encoder = _Encoder(tokenizer, settings, answer_start, max_completion_tokens, on_long_trace)
+    encoder = _Encoder(tokenizer, data, train, answer_start)
     splits = {"train": questions.train, "dev": questions.dev, **questions.test}
     encoded = {name: encoder.split(name, found) for name, found in splits.items()}
     if encoder.problems:
@@ -70,10 +70,9 @@ class _Encoder:
     """An encoder of split after split, which collects problems and notes."""
 
     tokenizer: Any
-    settings: DataSettings
+    data: DataSettings
+    train: TrainSettings
     answer_start: Callable[[str], int]
-    max_completion_tokens: int
-    on_long_trace: Literal["refuse", "drop"]
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -82,7 +81,7 @@ class _Encoder:
         texts = {question.id: self._render(question) for question in questions}
         if self.problems and "" in texts.values():
             return []  # the chat template took no messages, and that is among the problems
-        most = self.settings.max_prompt_tokens
+        most = self.data.max_prompt_tokens
         prompts = self._tokens(name, "prompt", texts, most)
         solved = {
             question.id: without_opening_tag(question.trace, texts[question.id])
@@ -90,7 +89,7 @@ class _Encoder:
             if question.trace is not None and question.id in prompts
         }
         # The end-of-sequence token comes on top.
-        traces = self._tokens(name, "trace", solved, self.max_completion_tokens - 1)
+        traces = self._tokens(name, "trace", solved, self.train.max_completion_tokens - 1)
         examples = [
             Example(key, prompts[key].ids, one.question, one.answer, traces.get(key), one.level)
             for one in questions
@@ -145,10 +144,10 @@ class _Encoder:
             found[question_id] = Trace(text, ids, ends, self.answer_start(text) if cut else 0)
         long = {key: len(one.ids) for key, one in found.items() if len(one.ids) > most}
         if what == "prompt":
-            policy, lost = self.settings.on_long_prompt, "questions dropped"
+            policy, lost = self.data.on_long_prompt, "questions dropped"
             remedy = f"data.max_prompt_tokens={most}); raise it, or set data.on_long_prompt=drop"
         else:
-            policy, lost = self.on_long_trace, "questions lost their trace"
+            policy, lost = self.train.on_long_trace, "questions lost their trace"
             remedy = (
                 f"train.max_completion_tokens={most + 1}, one of them for the end of sequence); raise it,"
                 " or set train.on_long_trace=drop"
@@ -166,7 +165,7 @@ class _Encoder:
         return {key: one for key, one in found.items() if key not in long}
 
     def _split(self, name: str) -> str:
-        return f"data={self.settings.name}, {name}"
+        return f"data={self.data.name}, {name}"
 
 
 def without_opening_tag(trace: str, prompt: str) -> str:

@@ -8,7 +8,6 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from hybrid_rl.config.data import DataSettings, Source
 from hybrid_rl.data import sources
@@ -75,12 +74,7 @@ class _Loader:
         """Notes a problem at a place: a split, or a row of it."""
         self.problems.append(f"data={self.settings.name}, {place}: {text}")
 
-    def settle(
-        self,
-        split: str,
-        setting: Literal["on_bad_row", "on_overlap"],
-        bad: Sequence[tuple[str, BadRow]],
-    ) -> None:
+    def settle(self, split: str, setting: str, bad: Sequence[tuple[str, BadRow]]) -> None:
         """Refuses rows or counts them, as the setting says; each is given as (where, problem)."""
         if getattr(self.settings, setting) == "refuse":
             for where, problem in bad:
@@ -140,27 +134,26 @@ class _Loader:
 
     def _mapping(self, split: str, source: Source, rows: Sequence[SourceRow]) -> RowMapping:
         """The templates of a split. Raises DataError for those that do not fit its rows."""
-        own = split in self.settings.test_columns
-        columns = self.settings.test_columns[split] if own else self.settings.columns
-        setting = f"data.test_columns.{split}" if own else "data.columns"
+        settings, setting = self.settings, "data.columns"
+        if split in settings.test_columns:
+            setting = f"data.test_columns.{split}"
+            own = {"columns": settings.test_columns[split]}
+            settings = settings.model_copy(
+                update=own | {"answer_pattern": None, "remove_pattern": None}
+            )
         names = list(dict.fromkeys(name for row in rows for name in row.values))
-        try:
-            templates = compile_columns(columns, split == "train", names, setting)
-        except DataError as error:
-            where = sources.describe(source)
-            raise DataError(*(f"{where}: {problem}" for problem in error.problems)) from error
-        return RowMapping(
-            templates,
-            names,
-            system=self.settings.system,
-            instruction=self.settings.instruction,
-            answer_pattern=None if own else self.settings.answer_pattern,
-            remove_pattern=None if own else self.settings.remove_pattern,
-        )
+        where = sources.describe(source)
+        templates = compile_columns(settings.columns, split == "train", names, setting, where)
+        return RowMapping(templates, names, settings)
 
     def _map(self, split: str, rows: Sequence[SourceRow], mapping: RowMapping) -> list[Found]:
         """The questions of the rows, without those that are bad or cannot be graded. Raises DataError."""
-        read = [_attempt(mapping, row) for row in rows]
+        read: list[Found | BadRow] = []
+        for row in rows:
+            try:
+                read.append(mapping.question(row))
+            except BadRow as error:
+                read.append(error)
         answers = [item.question.answer for item in read if isinstance(item, Found)]
         objections = dict(zip(answers, self.grader.check_golds(answers), strict=True))
         found: list[Found] = []
@@ -253,13 +246,6 @@ class _Loader:
             )
         kept = {item.key for item in traced}
         return [item if item.key in kept else _without_trace(item) for item in pool]
-
-
-def _attempt(mapping: RowMapping, row: SourceRow) -> Found | BadRow:
-    try:
-        return mapping.question(row)
-    except BadRow as error:
-        return error
 
 
 def _without_trace(item: Found) -> Found:

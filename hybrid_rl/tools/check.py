@@ -64,8 +64,7 @@ def _read(settings: Settings, grader: Grader) -> _DataFacts:
         limits = _limits(settings, sum(one.trace is not None for one in questions.train))
         note = f"lengths not checked, limits taken instead: {error}"
         return limits, _sizes(questions), [*questions.notes, note]
-    limit, on_long = settings.train.max_completion_tokens, settings.train.on_long_trace
-    found = encode(questions, tokenizer, settings.data, grader.answer_start, limit, on_long)
+    found = encode(questions, tokenizer, settings.data, settings.train, grader.answer_start)
     return estimate.lengths_of(found.train), _sizes(found), [*questions.notes, *found.notes]
 
 

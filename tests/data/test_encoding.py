@@ -7,6 +7,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from hybrid_rl.config.data import DataSettings
+from hybrid_rl.config.train import TrainSettings
 from hybrid_rl.data.encoding import Examples, encode, without_opening_tag
 from hybrid_rl.data.questions import Message, Question, Questions
 from hybrid_rl.errors import DataError
@@ -58,17 +59,15 @@ def question(name: str, text: str, trace: str | None, system: str | None = None)
 
 def encoded(train: list[Question], test: list[Question] | None = None, **changes: Any) -> Examples:
     on_long = changes.get("on_long", "refuse")
-    # Only the three settings that encoding reads; the whole section would hide them.
-    settings = DataSettings.model_construct(
-        name="mine", on_long_prompt=on_long, max_prompt_tokens=9
-    )
+    # Only the settings that encoding reads; the whole sections would hide them.
+    data = DataSettings.model_construct(name="mine", on_long_prompt=on_long, max_prompt_tokens=9)
+    train_settings = TrainSettings.model_construct(on_long_trace=on_long, max_completion_tokens=6)
     return encode(
         Questions(train, [], {"held": test or []}, [], {}),
         changes.get("thinking", tokenizer()),
-        settings,
+        data,
+        train_settings,
         answer_start=lambda text: text.find("#"),
-        max_completion_tokens=6,
-        on_long_trace=on_long,
     )
 
 

@@ -39,7 +39,7 @@ class Problem:
 
 def vocabulary() -> list[str]:
     """All symbols of questions and solutions, in a fixed order."""
-    signed = [_signed(n) for n in range(-LARGEST, LARGEST + 1) if n]
+    signed = [f"{n:+d}" for n in range(-LARGEST, LARGEST + 1) if n]
     return [*"0123456789", *LABELS, *signed, "|", "#"]
 
 
@@ -65,7 +65,7 @@ def draw(rng: Random, operations: Range, subtractions: Range | None) -> Problem:
 
 def question(problem: Problem) -> str:
     """The problem as the model reads it: `2 7 | a -1 b -3 c +2`."""
-    steps = [f"{label} {_signed(n)}" for label, n in zip(LABELS, problem.operations, strict=False)]
+    steps = [f"{label} {n:+d}" for label, n in zip(LABELS, problem.operations, strict=False)]
     return " ".join([_digits(problem.start), "|", *steps])
 
 
@@ -145,7 +145,7 @@ def _lines(start: int, operations: tuple[int, ...], labels: str = LABELS) -> lis
     lines, total = [], start
     for label, n in zip(labels, operations, strict=False):
         total = (total + n) % MODULUS
-        lines.append(f"{label} {_signed(n)} {_digits(total)}")
+        lines.append(f"{label} {n:+d} {_digits(total)}")
     return lines
 
 
@@ -156,10 +156,6 @@ def _kinds(seed: int, traces: Kinds) -> Iterator[Kind]:
     while True:
         verbose = rng.random() < VERBOSE_SHARE
         yield traces if traces != "mixed" else "verbose" if verbose else "terse"
-
-
-def _signed(n: int) -> str:
-    return f"{n:+d}"
 
 
 def _digits(total: int) -> str:

@@ -81,14 +81,7 @@ class Workload:
         quiet.quiet_progress_bars()
         tokenizer = loading.load_tokenizer(settings.model)
         questions = load_questions(settings.data, grader, settings.method_class.needs_traces, True)
-        examples = encode(
-            questions,
-            tokenizer,
-            settings.data,
-            grader.answer_start,
-            settings.train.max_completion_tokens,
-            settings.train.on_long_trace,
-        )
+        examples = encode(questions, tokenizer, settings.data, settings.train, grader.answer_start)
         model = loading.load_model(settings.model)
         vocabulary = Vocabulary(tokenizer, loading.eos_token_ids(settings.model, tokenizer, model))
         arranged = ArrangedGrader(grader, settings.group_size or 1, mixed_share)
