@@ -97,7 +97,7 @@ def check_devices(hardware: HardwareSettings, run: RunDir, rank: int) -> None:
             f" {torch.__version__} can use; choose fewer, or hardware=cpu"
         )
     if rank == 0:
-        environment.add_devices(run.environment, found)
+        environment.add(run.environment, "devices", found)
 
 
 def _die_with_parent() -> None:

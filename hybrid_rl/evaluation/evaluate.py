@@ -4,8 +4,7 @@ Knows neither models nor methods: sampling comes in as a function, and no expert
 """
 
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from hybrid_rl.evaluation import scores
 from hybrid_rl.evaluation.scores import Answered, AnsweredQuestion, SetSummary
 from hybrid_rl.models.sampling import Request, Sample, SamplingParams
 from hybrid_rl.models.vocabulary import Vocabulary
-from hybrid_rl.recording.files import write_json, write_text
+from hybrid_rl.recording.files import write_json, write_jsonl
 from hybrid_rl.types import Example, Ids, Verdict
 from hybrid_rl.verification.grader import Grader, Solution, verifies_early
 
@@ -40,22 +39,20 @@ class Evaluation:
 
     def of(self, sets: Mapping[str, Sequence[Example]], out: Path | None) -> dict[str, SetSummary]:
         """A summary of each set. Writes <set>.jsonl and summary.json into `out`; None writes nothing."""
-        found = {}
         for name, examples in sets.items():
             if not examples:
                 raise ValueError(f"evaluation set {name} has no questions")
-            rows = self._answered(_chosen(examples, self._settings.limit))
-            found[name] = grade_and_save(name, rows, self._grader, self._seed, out)
+        limit = self._settings.limit
+        answered = ((name, self._answered(_chosen(one, limit))) for name, one in sets.items())
         how_evaluated = {
             "samples": self._settings.samples,
             "temperature": self._settings.temperature,
             "top_p": self._settings.top_p,
             "max_completion_tokens": self._most,
-            "limit": self._settings.limit,
+            "limit": limit,
             "seed": self._seed,
         }
-        write_summary(out, how_evaluated, found)
-        return found
+        return grade_and_save(answered, self._grader, how_evaluated, out)
 
     def _answered(self, examples: Sequence[Example]) -> list[AnsweredQuestion]:
         """The questions with their solutions, which are not graded yet."""
@@ -112,14 +109,25 @@ def _chosen(examples: Sequence[Example], limit: int | None) -> list[Example]:
 
 
 def grade_and_save(
-    name: str, rows: Sequence[AnsweredQuestion], grader: Grader, seed: int, out: Path | None
-) -> SetSummary:
-    """The summary of one set after its solutions are graded; `seed` is that of the intervals' bootstrap."""
-    graded = _graded(rows, grader)
+    answered: Iterable[tuple[str, Sequence[AnsweredQuestion]]],
+    grader: Grader,
+    how_evaluated: Mapping[str, Any],
+    out: Path | None,
+) -> dict[str, SetSummary]:
+    """The summaries of named sets, graded one after the other; `out` is as in `Evaluation.of`.
+
+    `how_evaluated` goes into summary.json; its `seed` is that of the intervals' bootstrap.
+    """
+    found = {}
+    for name, rows in answered:
+        graded = _graded(rows, grader)
+        found[name] = scores.summarise(graded, how_evaluated["seed"])
+        if out is not None:
+            write_jsonl(out / f"{name}.jsonl", map(asdict, graded))
     if out is not None:
-        lines = [f"{json.dumps(asdict(row), ensure_ascii=False)}\n" for row in graded]
-        write_text(out / f"{name}.jsonl", "".join(lines))
-    return scores.summarise(graded, seed)
+        summaries = {name: asdict(summary) for name, summary in found.items()}
+        write_json(out / "summary.json", {**how_evaluated, "sets": summaries})
+    return found
 
 
 def _graded(rows: Sequence[AnsweredQuestion], grader: Grader) -> list[AnsweredQuestion]:
@@ -153,12 +161,3 @@ def _vote(answer: str, text: str, verdict: Verdict, grader: Grader) -> str | Non
     if verdict.outcome != "wrong":
         return None
     return f"wrong: {grader.vote(answer, text)}"
-
-
-def write_summary(
-    out: Path | None, how_evaluated: Mapping[str, Any], found: Mapping[str, SetSummary]
-) -> None:
-    """Writes summary.json into `out`; None writes nothing."""
-    if out is not None:
-        sets = {name: asdict(summary) for name, summary in found.items()}
-        write_json(out / "summary.json", {**how_evaluated, "sets": sets})

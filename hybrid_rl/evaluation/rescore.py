@@ -3,12 +3,12 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.evaluation import scores
-from hybrid_rl.evaluation.evaluate import grade_and_save, write_summary
+from hybrid_rl.evaluation.evaluate import grade_and_save
 from hybrid_rl.evaluation.scores import SetSummary
 from hybrid_rl.recording.run_directory import Moment, RunDir
 from hybrid_rl.verification.grader import Grader
@@ -17,8 +17,7 @@ from hybrid_rl.verification.grader import Grader
 def rescore_run(settings: Settings, directory: RunDir, grader: Grader) -> None:
     """Grades again into `directory` what run `eval.rescore` generated, at every moment that it was evaluated."""
     source = RunDir(Path(str(settings.eval.rescore)))
-    moments: tuple[Moment, ...] = ("before", "after", "best")
-    for moment in moments:
+    for moment in get_args(Moment):
         if source.evaluation(moment).exists():
             out = directory.evaluation(moment)
             rescore(source.path, settings.eval.sets, grader, out, moment)
@@ -41,11 +40,5 @@ def rescore(
         )
     how_evaluated: dict[str, Any] = json.loads((saved / "summary.json").read_text(encoding="utf-8"))
     del how_evaluated["sets"]
-    found = {
-        name: grade_and_save(
-            name, scores.read_rows(saved / f"{name}.jsonl"), grader, how_evaluated["seed"], out
-        )
-        for name in sets
-    }
-    write_summary(out, how_evaluated | {"rescored_from": str(saved)}, found)
-    return found
+    answered = ((name, scores.read_rows(saved / f"{name}.jsonl")) for name in sets)
+    return grade_and_save(answered, grader, how_evaluated | {"rescored_from": str(saved)}, out)

@@ -128,10 +128,8 @@ def summarise(rows: Sequence[AnsweredQuestion], seed: int = 0) -> SetSummary:
     sampled = len(rows[0].samples)
     if any(len(row.samples) != sampled for row in rows):
         raise ValueError("every question needs equally many samples")
-    levels: dict[str, list[AnsweredQuestion]] = {}
-    for row in rows:
-        if row.level is not None:
-            levels.setdefault(row.level, []).append(row)
+    levels = sorted({row.level for row in rows if row.level is not None}, key=level_order)
+    by_level = {level: [row for row in rows if row.level == level] for level in levels}
     answers = [answer for row in rows for answer in (row.greedy, *row.samples)]
     outcomes = Counter(answer.outcome for answer in answers)
     return SetSummary(
@@ -153,8 +151,8 @@ def summarise(rows: Sequence[AnsweredQuestion], seed: int = 0) -> SetSummary:
         timeout_rate=outcomes["timeout"] / len(answers),
         completion_tokens_mean=sum(answer.tokens for answer in answers) / len(answers),
         by_level={
-            name: LevelSummary(len(levels[name]), _greedy(levels[name]), _avg(levels[name], seed))
-            for name in sorted(levels, key=level_order)
+            level: LevelSummary(len(found), _greedy(found), _avg(found, seed))
+            for level, found in by_level.items()
         },
     )
 

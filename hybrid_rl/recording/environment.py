@@ -8,7 +8,6 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -35,20 +34,8 @@ def describe(directory: Path) -> dict[str, Any]:
     }
 
 
-def add_devices(path: Path, devices: list[str]) -> None:
-    """Add the names of the GPUs, which only a worker knows."""
-    _add(path, "devices", devices)
-
-
-def add_data(
-    path: Path, questions: Mapping[str, int], traces: int, fingerprint: Mapping[str, str]
-) -> None:
-    """Add what was read: questions of every split, training questions with a trace, sha256 of every split."""
-    counts = {"questions": {**questions}, "traces": traces}
-    _add(path, "data", {**counts, "fingerprint": {**fingerprint}})
-
-
-def _add(path: Path, key: str, value: Any) -> None:
+def add(path: Path, key: str, value: Any) -> None:
+    """Add to environment.json what only a worker knows, such as its GPUs."""
     write_json(path, {**json.loads(path.read_text(encoding="utf-8")), key: value})
 
 

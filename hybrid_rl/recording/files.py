@@ -5,7 +5,7 @@ What the files of a run are called, `run_directory` knows.
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,11 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def write_jsonl(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """Replace a .jsonl file as a whole, by a line for each record."""
+    write_text(path, "".join(f"{json.dumps(one, ensure_ascii=False)}\n" for one in records))
+
+
 def append_json(path: Path, record: Mapping[str, Any]) -> None:
     """Add one line to a .jsonl file, in a single write."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,6 +51,5 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
 
 def rewind(path: Path, step: int) -> None:
     """Drop the lines of a .jsonl file that lie after `step`."""
-    lines = [line for line in read_jsonl(path) if line["step"] <= step]
     if path.exists():
-        write_text(path, "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines))
+        write_jsonl(path, [line for line in read_jsonl(path) if line["step"] <= step])

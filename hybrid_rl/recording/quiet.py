@@ -45,10 +45,7 @@ def _unlike(message: str, record: logging.LogRecord) -> bool:
 
 def quiet_progress_bars() -> None:
     """Switch off the bars of transformers for reading and writing weights; downloads from the hub keep theirs."""
-    from huggingface_hub.utils.tqdm import (  # noqa: PLC0415 - heavy
-        are_progress_bars_disabled,
-        enable_progress_bars,
-    )
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, enable_progress_bars  # noqa: PLC0415 - heavy
     from transformers.utils import logging as transformers_logging  # noqa: PLC0415 - heavy
 
     unwanted = are_progress_bars_disabled()

@@ -3,7 +3,6 @@
 It records what it is given. It knows neither models nor evaluation nor checkpoints, and is called on rank 0 only.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -41,8 +40,7 @@ class RunRecorder:
 
     def rollouts(self, step: int, rows: list[dict[str, Any]]) -> None:
         """Records the rollouts of `step` in a file of their own."""
-        lines = [f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows]
-        files.write_text(self.directory.rollouts(step), "".join(lines))
+        files.write_jsonl(self.directory.rollouts(step), rows)
         self.tracker.table("rollouts", tables.of_rollouts(rows), step)
 
     def dev(self, step: int, line: Mapping[str, float]) -> None:

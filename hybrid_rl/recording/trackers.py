@@ -196,13 +196,12 @@ def _described(settings: Settings, run_dir: Path) -> str:
 _LOGIN = ("wandb", "comet", "swanlab")  # the pages that want an account
 _LIBRARIES = {
     "wandb": _Library("WandBTracker", _wandb, "id", lambda run: run.id),
-    "wandb_offline": _Library("WandBTracker", _wandb, "id", lambda run: run.id),
     "tensorboard": _Library(
         "TensorBoardTracker", lambda _, where, __: {"run_name": "tensorboard", "logging_dir": where}
     ),
     "trackio": _Library("TrackioTracker", _trackio),
     "mlflow": _Library("MLflowTracker", _mlflow, "run_id", lambda run: run.info.run_id),
-    "comet": _Library("CometMLTracker", _comet, "experiment_key", lambda run: run.get_key()),
+    "comet_ml": _Library("CometMLTracker", _comet, "experiment_key", lambda run: run.get_key()),
     "aim": _Library("AimTracker", _aim, "run_hash", lambda run: run.hash),
     "swanlab": _Library("SwanLabTracker", _swanlab, "id", lambda run: run.id),
 }
@@ -233,7 +232,7 @@ def start_tracker(settings: Settings, run_dir: Path) -> Tracker:
 
 def _started(settings: Settings, run_dir: Path, module: Any) -> Tracker:
     name = settings.tracker.name
-    library = _LIBRARIES[name]
+    library = _LIBRARIES[PACKAGES[name]]
     arguments = library.arguments(settings, run_dir, module)
     kept = run_dir / PACKAGES[name] / "run_id"
     is_new = not kept.exists()

@@ -26,5 +26,5 @@ def test_the_environment_names_versions_and_the_machine(tmp_path: Path) -> None:
     assert {"torch", "trl", "transformers", "hydra-core"} <= found["packages"].keys()
     assert found["launch_dir"] == str(tmp_path)
     files.write_json(tmp_path / "environment.json", found)
-    environment.add_devices(tmp_path / "environment.json", ["GPU"])
+    environment.add(tmp_path / "environment.json", "devices", ["GPU"])
     assert json.loads((tmp_path / "environment.json").read_text())["devices"] == ["GPU"]
