@@ -19,7 +19,7 @@ from hybrid_rl.models import loading, precision
 from hybrid_rl.models.decoding import LanguageModel
 from hybrid_rl.models.generation import generate
 from hybrid_rl.models.sampling import Request, SamplingParams
-from hybrid_rl.models.vllm import start_vllm
+from hybrid_rl.models.vllm import VllmEngine
 from hybrid_rl.models.vocabulary import Vocabulary
 from hybrid_rl.models.whole_weights import for_generation, has_shards
 from hybrid_rl.types import Ids
@@ -90,9 +90,11 @@ class TrainedPolicy(Policy):
 
     def __init__(self, policy: Policy, trainer: Trainer, gathers_shards: bool) -> None:
         super().__init__(policy.model, policy.vocabulary, policy.settings)
-        tokenizer, eos_ids = self.vocabulary.tokenizer, self.vocabulary.eos_ids
-        self.engine = start_vllm(self.settings, self.model, tokenizer, trainer.accelerator, eos_ids)
+        self.engine: VllmEngine | None = None
         """None: transformers draws."""
+        if self.settings.rollout.engine != "transformers":
+            own = self.vocabulary
+            self.engine = VllmEngine(self.settings, self.model, own, trainer.accelerator)
         self._trainer = trainer
         self._gathers_shards = gathers_shards
 

@@ -50,12 +50,12 @@ def _merged(adapted: Any, weights: Mapping[str, torch.Tensor] | None) -> PreTrai
     `weights`: see `save`; a shard cannot be copied, so they go into a fresh model.
     """
     if weights is None:
-        merged: PreTrainedModel = copy.deepcopy(adapted).merge_and_unload()
-        return merged
-    base = adapted.get_base_model()
-    fresh = type(adapted)(type(base)(base.config), adapted.peft_config[adapted.active_adapter])
-    fresh.load_state_dict(weights)
-    merged = fresh.merge_and_unload()
+        whole = copy.deepcopy(adapted)
+    else:
+        base = adapted.get_base_model()
+        whole = type(adapted)(type(base)(base.config), adapted.peft_config[adapted.active_adapter])
+        whole.load_state_dict(weights)
+    merged: PreTrainedModel = whole.merge_and_unload()
     return merged
 
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 from trl.generation import vllm_generation
 
 from hybrid_rl.config.model import ModelSettings
@@ -28,6 +28,7 @@ from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import USER_ERROR, SettingsError
 from hybrid_rl.models import loading
 from hybrid_rl.models.sampling import Request, SamplingParams, cut_after_eos
+from hybrid_rl.models.vocabulary import Vocabulary
 from hybrid_rl.types import Ids
 
 _CONNECTIONS = 64  # as many as TRL's client keeps open
@@ -55,15 +56,14 @@ class VllmEngine:
         self,
         settings: Settings,
         model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
+        vocabulary: Vocabulary,
         accelerator: Accelerator,
-        eos_ids: Sequence[int],
     ) -> None:
         self.settings: RolloutSettings = settings.rollout
         self._model = settings.model
         self.is_server = self.settings.engine == "vllm_server"
         self.accelerator = accelerator
-        self.eos_ids = list(eos_ids)
+        self.eos_ids = list(vocabulary.eos_ids)
         self._sent: int | None = None
         evaluated = settings.eval.max_completion_tokens or 0
         longest = max(settings.train.max_completion_tokens, evaluated)
@@ -71,7 +71,7 @@ class VllmEngine:
             vllm_generation.VLLMGeneration,
             model=model,
             accelerator=accelerator,
-            processing_class=tokenizer,
+            processing_class=vocabulary.tokenizer,
             mode=self.settings.engine.removeprefix("vllm_"),
             server_host=self.settings.host,
             server_port=self.settings.port,
@@ -225,19 +225,6 @@ def served(model: ModelSettings) -> str:
     if model.gguf_file is not None:
         return shlex.quote(f"DIRECTORY WITH {model.gguf_file} AS SAFETENSORS")
     return shlex.quote(loading.location(model))
-
-
-def start_vllm(
-    settings: Settings,
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    accelerator: Accelerator,
-    eos_ids: Sequence[int],
-) -> VllmEngine | None:
-    """The engine of `rollout.engine`; None where transformers generates."""
-    if settings.rollout.engine == "transformers":
-        return None
-    return VllmEngine(settings, model, tokenizer, accelerator, eos_ids)
 
 
 def _end_for_sure() -> None:

@@ -57,7 +57,7 @@ def verifies_early(settings: Settings) -> bool:
 
 
 class Grader:
-    """Grades by the settings and counts. May be called from any thread; close it, or use it in a `with`."""
+    """Grades by the settings and counts. May be called from any thread; a `with` closes it."""
 
     def __init__(self, settings: RewardSettings) -> None:
         built_in = verifier.built_in(settings)
@@ -88,10 +88,7 @@ class Grader:
     def __enter__(self) -> "Grader":
         return self
 
-    def __exit__(self, *raised: object) -> None:
-        self.close()
-
-    def close(self) -> None:
+    def __exit__(self, *_: object) -> None:
         """Kills the processes, if there are any."""
         with self._waiting_lock:
             self._waiting.clear()

@@ -98,22 +98,18 @@ def _plain(text: str) -> str:
 
 def ascii_digits(text: str) -> str:
     """`text` with the digits of every script in ASCII. Superscripts and ½ are no digits in this sense."""
-    return (
-        text if text.isascii() else "".join(str(unicodedata.decimal(char, char)) for char in text)
-    )
+    return "".join(str(unicodedata.decimal(char, char)) for char in text)
 
 
 def _value(found: re.Match[str]) -> Fraction | None:
     """The value of a match of _NUMBER; None where a part is too long, or a denominator is 0."""
     whole, denominator = found["whole"], found["denominator"] or "1"
-    parts = (whole, denominator, found["over"] or "0", found["under"] or "1")
-    if any(len(part) > MAX_DIGITS for part in parts):
+    over, under = found["over"] or "0", found["under"] or "1"
+    if any(len(part) > MAX_DIGITS for part in (whole, denominator, over, under)):
         return None
-    exponent = int(found["exponent"] or 0)
-    below, under = Fraction(denominator.replace(",", "")), int(parts[3])
-    if abs(exponent) > MAX_EXPONENT or below == 0 or under == 0:
+    exponent, below = int(found["exponent"] or 0), Fraction(denominator.replace(",", ""))
+    if abs(exponent) > MAX_EXPONENT or below == 0 or int(under) == 0:
         return None
     value = Fraction(whole.replace(",", "")) * Fraction(10) ** exponent / below
-    value += Fraction(int(parts[2]), under)
-    negative = "-" in (found["sign"], found["late_sign"])
-    return -value if negative else value
+    value += Fraction(int(over), int(under))
+    return -value if "-" in (found["sign"], found["late_sign"]) else value

@@ -16,7 +16,8 @@ from hybrid_rl.config.rollout import RolloutSettings
 from hybrid_rl.methods.base import Method
 from hybrid_rl.models import loading, vllm
 from hybrid_rl.models.sampling import Request, SamplingParams
-from hybrid_rl.models.vllm import EngineError
+from hybrid_rl.models.vllm import EngineError, VllmEngine
+from hybrid_rl.models.vocabulary import Vocabulary
 from hybrid_rl.types import Attempt, Group
 from tests.fakes import (
     presets,
@@ -54,8 +55,8 @@ def with_engine(
     }
     changed = {"rollout": RolloutSettings.model_validate(rollout)}
     settings = trainer.settings.model_copy(update=changed)
-    accelerator, tokenizer = trainer.accelerator, trainer.processing_class
-    trainer.policy.engine = vllm.start_vllm(settings, trainer.model, tokenizer, accelerator, [1])
+    vocabulary = Vocabulary(trainer.processing_class, [1])
+    trainer.policy.engine = VllmEngine(settings, trainer.model, vocabulary, trainer.accelerator)
     return trainer, recorder
 
 

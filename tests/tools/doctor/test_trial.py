@@ -39,10 +39,12 @@ def test_the_trial_starts_no_vllm(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     made = of_one(tmp_path)
     rollout = made.rollout.model_copy(update={"engine": "vllm_colocate"})
     made = made.model_copy(update={"rollout": rollout})
-    asked: list[str] = []
-    monkeypatch.setattr(policy, "start_vllm", lambda given, *_: asked.append(given.rollout.engine))
+    started: list[str] = []
+    monkeypatch.setattr(
+        policy, "VllmEngine", lambda given, *_: started.append(given.rollout.engine)
+    )
     trial.Trial(made, ["sft"], micro_batch=None)
-    assert asked == ["transformers"]
+    assert started == []
     assert checks._facts(made)["generation"] == (
         "transformers; vllm_colocate is no part of these checks"
     )
