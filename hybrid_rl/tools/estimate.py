@@ -6,6 +6,7 @@ Figures are upper bounds where a length is not known before it is sampled. `chec
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
+from statistics import fmean
 
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.recording.budget import UpdateCost
@@ -63,7 +64,7 @@ def lengths_of(examples: Sequence[Example]) -> Lengths:
     """The lengths of an encoded training set."""
     traces = [len(example.trace.ids) + 1 for example in examples if example.trace is not None]
     prompts = [len(example.prompt_ids) for example in examples]
-    return Lengths(_mean(prompts), _mean(traces), len(traces))
+    return Lengths(fmean(prompts or [0]), fmean(traces or [0]), len(traces))
 
 
 def work(settings: Settings, lengths: Lengths, parameters: int | None) -> Work:
@@ -194,7 +195,3 @@ def _until_traces(settings: Settings, work: Work, _axis: str, limit: float) -> s
     if not work.sft_steps_expected or work.extra_rollouts:
         most = max(most, train.prompts_per_step)
     return f"{ceil(limit / most):,} of {train.steps:,} steps at least"
-
-
-def _mean(numbers: Sequence[int]) -> float:
-    return sum(numbers) / len(numbers) if numbers else 0.0

@@ -179,9 +179,8 @@ def watch(trainer: Any) -> Clock:
     trainer.accelerator.backward = clock.timed("backward", trainer.accelerator.backward)
     trainer._clip_grad_norm = clock.timed("optimizer", trainer._clip_grad_norm)
     trainer.log = clock.part("log", trainer.log)
-    tokenizer = trainer.processing_class = copy.copy(
-        trainer.processing_class
-    )  # two trainers share it
+    # Two trainers share the tokenizer and the grader.
+    tokenizer = trainer.processing_class = copy.copy(trainer.processing_class)
     tokenizer.batch_decode = clock.part("text", tokenizer.batch_decode)
     batches = trainer._generate_and_score_completions
     trainer._generate_and_score_completions = clock.part("trl", batches)
@@ -193,7 +192,8 @@ def watch(trainer: Any) -> Clock:
         trainer.get_batch_samples = clock.part("ours", trainer.get_batch_samples)
         trainer._plan = clock.part("ours", trainer._plan)
         attempt.sample = clock.timed("generate", _counted(clock, attempt.sample, lambda ids: ids))
-        attempt.grader = _TimedGrader(attempt.grader, clock)
+        grader = attempt.grader = copy.copy(attempt.grader)
+        grader.grade = clock.timed("verify", grader.grade)
     else:
         counted = _counted(clock, trainer._generate_single_turn, lambda found: found[0])
         trainer._tokenize_prompts = clock.part("text", trainer._tokenize_prompts)
@@ -215,18 +215,6 @@ def _counted(
         return found
 
     return run
-
-
-class _TimedGrader:
-    """A grader whose time counts as `verify`."""
-
-    def __init__(self, grader: Any, clock: Clock) -> None:
-        self.grader = grader
-        self.grade = clock.timed("verify", grader.grade)
-
-    @property
-    def calls(self) -> int:
-        return int(self.grader.calls)
 
 
 def _synchronize() -> None:

@@ -93,8 +93,7 @@ class Workload:
         method = settings.method_class(
             settings.method, {e.id: e for e in self.examples}, settings.seed, settings.train.steps
         )
-        directory = RunDir(self.directory / "ours")
-        progress = Progress(settings.train.steps)
+        run = RunDir(self.directory / "ours")
         return HybridTrainer(
             args=arguments.build(settings),
             policy=Policy(copy.deepcopy(self.model), self.vocabulary, settings),
@@ -102,7 +101,7 @@ class Workload:
             examples=self.examples,
             grader=self.grader,  # grades and counts like one
             settings=settings,
-            recorder=RunRecorder(directory, Tracker(), progress),
+            recorder=RunRecorder(run, Tracker(), Progress(settings.train.steps)),
         )
 
     def plain(self) -> GRPOTrainer:
@@ -137,7 +136,7 @@ class Workload:
 def plain_options(settings: Settings, directory: Path) -> dict[str, Any]:
     """What a user of plain TRL would give GRPOConfig for the same work."""
     train, hardware, batch = settings.train, settings.hardware, settings.batch
-    rl = train.rl
+    same_names = "temperature top_p top_k scale_rewards epsilon beta learning_rate"
     return {
         "output_dir": str(directory),
         "max_steps": train.steps,
@@ -145,14 +144,8 @@ def plain_options(settings: Settings, directory: Path) -> dict[str, Any]:
         "gradient_accumulation_steps": batch.accumulation,
         "num_generations": batch.group_size,
         "max_completion_length": train.max_completion_tokens,
-        "temperature": rl.temperature,
-        "top_p": rl.top_p,
-        "top_k": rl.top_k,
-        "loss_type": rl.loss,
-        "scale_rewards": rl.scale_rewards,
-        "epsilon": rl.epsilon,
-        "beta": rl.beta,
-        "learning_rate": rl.learning_rate,
+        **{name: getattr(train.rl, name) for name in same_names.split()},
+        "loss_type": train.rl.loss,
         "lr_scheduler_type": "constant",
         "weight_decay": train.weight_decay,
         "max_grad_norm": train.max_grad_norm,

@@ -80,11 +80,9 @@ def checks(settings: Settings) -> Iterator[Check]:
     count = cut.trainer.args.gradient_accumulation_steps
     windows = cut.distances()
     for kind, off in zip(cut.kinds[:2], windows[:2], strict=True):
-        name = f"{kind.upper()} gradient, {count} micro-batches"
-        yield Check(name, off < most, _off(off))
-    for index in (1, 3):
-        name = "RL after SFT" if index == 1 else "SFT after RL"
-        yield Check(f"consecutive windows, {name}", windows[index] < most, _off(windows[index]))
+        yield Check(f"{kind.upper()} gradient, {count} micro-batches", off < most, _off(off))
+    for name, off in (("RL after SFT", windows[1]), ("SFT after RL", windows[3])):
+        yield Check(f"consecutive windows, {name}", off < most, _off(off))
     naive = cut.distance(0, cut.mean_of_means())
     yield Check(
         "token mean over ranks and micro-batches",
@@ -145,10 +143,9 @@ def _generation(trial: Trial, most: float) -> Check:
         complete &= trial.vocabulary.has_ended(ids) or len(ids) == _DRAWN
     shares = gather_object([(short, complete)])
     worst, whole = max(share[0] for share in shares), all(share[1] for share in shares)
-    words = (
-        f"tokens at most {worst:.1g} nats below the likeliest{'' if whole else '; some cut short'}"
-    )
-    return Check("generation, other ranks idle", whole and worst < most, words)
+    told = f"tokens at most {worst:.1g} nats below the likeliest"
+    told += "" if whole else "; some cut short"
+    return Check("generation, other ranks idle", whole and worst < most, told)
 
 
 def _facts(settings: Settings) -> dict[str, str]:
@@ -159,11 +156,9 @@ def _facts(settings: Settings) -> dict[str, str]:
     packages = {name: described["packages"].get(name, "not installed") for name in names}
     facts = {"python": described["python"], **packages}
     if hardware.device == "cuda":
-        count = torch.cuda.device_count()
-        gib = [torch.cuda.get_device_properties(i).total_memory / 2**30 for i in range(count)]
-        facts["devices"] = ", ".join(
-            f"{torch.cuda.get_device_name(i)} ({gib[i]:.0f} GiB)" for i in range(count)
-        )
+        found = map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
+        gpus = (f"{gpu.name} ({gpu.total_memory / 2**30:.0f} GiB)" for gpu in found)
+        facts["devices"] = ", ".join(gpus)
     else:
         facts["devices"] = f"CPU, {described['cpu_count']} cores"
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30

@@ -7,7 +7,7 @@ of the model, row by row, rounded alike: in bfloat16 a defect is no larger than 
 
 import random
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any, Literal
@@ -55,7 +55,7 @@ class Trial:
         upstream.forget_engine()  # each trial has a DeepSpeed configuration of its own
         arguments = build(self.settings)
         arguments.save_strategy = "no"
-        self.tokenizer = loading.load_tokenizer(settings.model)
+        tokenizer = loading.load_tokenizer(settings.model)
         model = loading.load_model(self.settings.model)
         trained = [weight for weight in model.parameters() if weight.requires_grad]
         self.dtype = trained[0].dtype
@@ -65,17 +65,16 @@ class Trial:
         if not self.keeps_masters:
             self.unmoved = _unmoved(trained, settings.train.rl.learning_rate)
             model.float()  # what is lost to their rounding is told apart from what the engine does
-        eos_ids = loading.eos_token_ids(settings.model, self.tokenizer, model)
-        self.vocabulary = Vocabulary(self.tokenizer, eos_ids)
-        self.examples = _examples(self.tokenizer, 4 * settings.hardware.world_size)
-        self.grader = _Grader()
+        eos_ids = loading.eos_token_ids(settings.model, tokenizer, model)
+        self.vocabulary = Vocabulary(tokenizer, eos_ids)
+        self.examples = _examples(tokenizer, 4 * settings.hardware.world_size)
         self.method = _Script(_METHOD, self.examples, kinds)
         self.trainer = _Plain(
             args=arguments,
             policy=Policy(model, self.vocabulary, self.settings),
             method=self.method,
             examples=self.examples,
-            grader=self.grader,
+            grader=_Grader(),
             settings=self.settings,
             recorder=_Silent(),
         )
@@ -83,13 +82,12 @@ class Trial:
         self.after: list[Weights] = []
         self.trainer.add_callback(_WeightRecorder(self))
         self.trainer.train()
-        own = dict(
-            self.trainer.accelerator.unwrap_model(self.trainer.model_wrapped).named_parameters()
-        )
+        named = dict(_named(self.trainer))
+        with _gathered(list(named.values())):
+            self.own = {name: weight.detach().clone() for name, weight in named.items()}
         self.plain = PlainModel(model, self.trainer.accelerator.autocast)
-        self.plain.to(PartialState().device, {name: weight.dtype for name, weight in own.items()})
-        self.own = _own(own)
-        self.plain.load({name: self.own[name] for name in own if not own[name].requires_grad})
+        self.plain.to(PartialState().device, {name: own.dtype for name, own in self.own.items()})
+        self.plain.load({name: self.own[name] for name in named if not named[name].requires_grad})
 
     @property
     def keeps_masters(self) -> bool:
@@ -191,10 +189,9 @@ def _unmoved(weights: Sequence[torch.Tensor], rate: float) -> float:
     return same / sum(weight.numel() for weight in weights)
 
 
-def _own(named: Mapping[str, torch.nn.Parameter]) -> Weights:
-    """Whole copies of this rank's weights."""
-    with _gathered(list(named.values())):
-        return {name: weight.detach().clone() for name, weight in named.items()}
+def _named(trainer: HybridTrainer) -> Iterator[tuple[str, torch.nn.Parameter]]:
+    model: torch.nn.Module = trainer.accelerator.unwrap_model(trainer.model_wrapped)
+    return model.named_parameters()
 
 
 def _gathered(weights: Sequence[torch.Tensor]) -> AbstractContextManager[None]:
@@ -214,8 +211,7 @@ def _weights(trainer: HybridTrainer) -> Weights:
         from deepspeed.utils import safe_get_full_fp32_param  # noqa: PLC0415 - optional
 
         full = safe_get_full_fp32_param
-    named = trainer.accelerator.unwrap_model(trainer.model_wrapped).named_parameters()
-    return {name: full(weight).float().clone() for name, weight in named if weight.requires_grad}
+    return {n: full(w).float().clone() for n, w in _named(trainer) if w.requires_grad}
 
 
 class _Script(Method[GrpoSettings]):
@@ -277,11 +273,6 @@ def _reward(text: str) -> float:
     return zlib.crc32(text.encode()) % 5 / 4
 
 
-def _trace(example: Example) -> Ids:
-    assert example.trace is not None, "made-up questions have traces"
-    return example.trace.ids
-
-
 def _examples(tokenizer: PreTrainedTokenizerBase, count: int) -> list[Example]:
     """Questions of random tokens with solutions of 1 to 12, so that ranks and micro-batches differ in their tokens."""
     draw = random.Random(0)
@@ -298,7 +289,8 @@ def _examples(tokenizer: PreTrainedTokenizerBase, count: int) -> list[Example]:
 def _completions(examples: Sequence[Example], example: Example) -> list[Ids]:
     """The rollouts of the group of `example`, which are the solutions of other examples."""
     first = [e.id for e in examples].index(example.id)
-    return [_trace(examples[(first * GROUP + k) % len(examples)]) for k in range(GROUP)]
+    solutions = [e.trace.ids for e in examples if e.trace is not None]
+    return [solutions[(first * GROUP + k) % len(solutions)] for k in range(GROUP)]
 
 
 def _small(

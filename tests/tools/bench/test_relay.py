@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -10,6 +11,8 @@ pytest.importorskip("torch")
 
 from hybrid_rl.tools.bench import relay
 from hybrid_rl.tools.bench.relay import Clock, _counted
+from hybrid_rl.verification.grader import Solution
+from tests.fakes import tiny
 
 pytestmark = pytest.mark.slow
 
@@ -46,3 +49,15 @@ def test_a_part_of_other_does_not_count_what_phases_and_parts_within_take(
     [step] = clock.steps
     assert (step.seconds, step.phases["generate"], step.other) == (8.5, 5, 3.5)
     assert step.parts == {"text": 1, "trl": 0, "ours": 2, "log": 0, "rest": 0.5}
+
+
+def test_the_grader_of_our_trainer_is_timed_in_a_copy_that_still_verifies_early() -> None:
+    trainer, shared = MagicMock(), tiny.EvenGrader()
+    trainer.attempter = SimpleNamespace(grader=shared, sample=None, vocabulary=tiny.vocabulary())
+    clock = relay.watch(trainer)
+    watched = trainer.attempter.grader
+    watched.verify_early(Solution("", "0"))
+    shared.grade([Solution("", "0")])
+    assert clock.phases["verify"] == 0
+    watched.grade([Solution("", "0")])
+    assert clock.phases["verify"] > 0
