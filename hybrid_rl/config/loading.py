@@ -136,31 +136,30 @@ def _make_absolute(values: dict[str, Any], launch_dir: Path) -> None:
         if key == "model.path" and holder.get("package") is not None:
             continue  # relative to the files of that package
         if key in _PATHS or _is_path(holder[name], launch_dir):
-            holder[name] = str(_absolute(holder[name], launch_dir))
+            holder[name] = _absolute(holder[name], launch_dir)
     data = values.get("data")
     if not isinstance(data, dict):
         return
     tests = data.get("test")
     more = tests.values() if isinstance(tests, dict) else ()
     for source in (data.get("train"), data.get("dev"), *more):
-        if not isinstance(source, dict) or source.get("kind") != "file":
-            continue
-        path = source.get("path")
-        if isinstance(path, str):
-            source["path"] = str(_absolute(path, launch_dir))
-        elif isinstance(path, list) and all(isinstance(item, str) for item in path):
-            source["path"] = [str(_absolute(item, launch_dir)) for item in path]
+        if isinstance(source, dict) and source.get("kind") == "file" and "path" in source:
+            source["path"] = _absolute(source["path"], launch_dir)
 
 
 def _is_path(text: str, launch_dir: Path) -> bool:
     """Whether a text names a file: it says so (`./x`, `/x`, `~/x`), or there is one; `tiny` is the package's own."""
     if "\n" in text or "{" in text or text == "tiny":
         return False
-    return text.startswith(("/", "./", "../", "~")) or _absolute(text, launch_dir).exists()
+    return text.startswith(("/", "./", "../", "~")) or Path(_absolute(text, launch_dir)).exists()
 
 
-def _absolute(text: str, launch_dir: Path) -> Path:
-    return Path(launch_dir, Path(text).expanduser()).resolve()
+def _absolute(value: Any, launch_dir: Path) -> Any:
+    """A path, or each in a list; the schema refuses what is no text."""
+    if isinstance(value, list):
+        return [_absolute(item, launch_dir) for item in value]
+    is_text = isinstance(value, str)
+    return str(Path(launch_dir, Path(value).expanduser()).resolve()) if is_text else value
 
 
 def dated(root: Path, name: str) -> Path:

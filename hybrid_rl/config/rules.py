@@ -72,7 +72,7 @@ def _batch(settings: Settings) -> Iterator[str]:
     setting, most = settings.sft_batch
     share = (settings.hardware.world_size, settings.hardware.micro_batch, setting)
     rows = most if sft_steps else None
-    yield from batch.problems(train.prompts_per_step, settings.group_size, rows, *share)
+    yield from batch.problems(train.prompts_per_step, settings.method.group_size, rows, *share)
 
 
 def _training(settings: Settings) -> Iterator[str]:
@@ -94,7 +94,7 @@ def _training(settings: Settings) -> Iterator[str]:
     if not all(0 <= beta < 1 for beta in settings.train.adam_betas):
         yield f"train.adam_betas = {list(settings.train.adam_betas)}: both must be at least 0 and below 1"
     reward = settings.reward
-    if settings.group_size is not None and reward.correct == 0 and reward.format == 0:
+    if settings.method.group_size is not None and reward.correct == 0 and reward.format == 0:
         yield "reward.correct = 0.0: with reward.format = 0 too, every reward is 0 and nothing is learned; set one"
     if reward.format != 0 and reward.format_pattern is None:
         yield (

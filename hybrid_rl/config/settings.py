@@ -72,11 +72,6 @@ class Settings(Section):
         return method_class(self.method_target)
 
     @property
-    def group_size(self) -> int | None:
-        """The number of rollouts per question; None where the method samples nothing in training."""
-        return self.method.group_size
-
-    @property
     def moves_reference(self) -> bool:
         """Whether the reference of the KL changes in training, and belongs to every checkpoint."""
         rl = self.train.rl
@@ -90,5 +85,5 @@ class Settings(Section):
     @property
     def batch(self) -> Batch:
         """What one device holds in one optimizer step."""
-        rows = (self.train.prompts_per_step, self.group_size, self.sft_batch[1])
+        rows = (self.train.prompts_per_step, self.method.group_size, self.sft_batch[1])
         return plan(*rows, self.hardware.world_size, self.hardware.micro_batch)

@@ -202,10 +202,9 @@ def _examples(record: RunRecord) -> list[str]:
         return []
     before = {row.id: row for row in record.rows("before", names[0])}
     after = {row.id: row for row in record.rows("after", names[0])}
+    was = {row.id: row.greedy.outcome for row in before.values()}
     changed = {
-        i
-        for i in after.keys() & before.keys()
-        if before[i].greedy.outcome != after[i].greedy.outcome
+        i for i, row in after.items() if was.get(i, row.greedy.outcome) != row.greedy.outcome
     }
     ids = sorted(after or before, key=lambda i: i not in changed)
     lines = [_EXAMPLES]

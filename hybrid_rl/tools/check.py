@@ -87,7 +87,8 @@ def _add_work(table: Table, settings: Settings, work: Work) -> None:
     if work.rl_steps:
         steps = f"{work.rl_steps:,} steps x {train.prompts_per_step}"
         table.add_row("prompts", f"{work.prompts:,}", steps)
-        table.add_row("rollouts", f"{work.rollouts:,}", f"x {settings.group_size} per prompt")
+        per_prompt = f"x {settings.method.group_size} per prompt"
+        table.add_row("rollouts", f"{work.rollouts:,}", per_prompt)
         if work.extra_rollouts:
             extra = work.extra_rollouts // work.prompts
             how = f"at most: x {extra} per prompt that fails"

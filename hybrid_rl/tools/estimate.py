@@ -77,7 +77,7 @@ def work(settings: Settings, lengths: Lengths, parameters: int | None) -> Work:
     plan = method.plan(train.steps)
     rl_steps = train.steps - plan.fewest
     prompts = rl_steps * train.prompts_per_step
-    rollouts = prompts * (settings.group_size or 0)
+    rollouts = prompts * (settings.method.group_size or 0)
     extra = prompts * method.extra_rollouts
     sft, rl = _sft_cost(settings, lengths), _rl_cost(settings, lengths)
 
@@ -120,7 +120,7 @@ def _sft_cost(settings: Settings, lengths: Lengths) -> UpdateCost:
 def _rl_cost(settings: Settings, lengths: Lengths) -> UpdateCost:
     """The most that one RL step costs; what a search samples beyond a group is read and drawn, not trained on."""
     train = settings.train
-    rows = train.prompts_per_step * (settings.group_size or 0)
+    rows = train.prompts_per_step * (settings.method.group_size or 0)
     extra = train.prompts_per_step * settings.method.extra_rollouts
     read = round(rows * (lengths.prompt + train.max_completion_tokens))
     return UpdateCost(

@@ -12,7 +12,7 @@ def build(settings: Settings) -> GRPOConfig:
     train, rl, hardware = settings.train, settings.train.rl, settings.hardware
     batch = settings.batch
     # A method that never samples still has to pass TRL's check of groups; its rows are cut by `demonstrations` alone.
-    samples = settings.group_size is not None
+    samples = settings.method.group_size is not None
     return GRPOConfig(
         output_dir=str(Path(settings.run_dir) / "checkpoints"),
         max_steps=train.steps,

@@ -167,7 +167,7 @@ class HybridTrainer(LeanGrpoTrainer):
 
     def _question_rows(self) -> list[dict[str, str]]:
         """This rank's questions, each repeated for its group, the way TRL expects them."""
-        size = self.settings.group_size
+        size = self.settings.method.group_size
         if size is None:
             raise ValueError(
                 f"{self.settings.method_target} asked for an RL update, but method.group_size is null;"

@@ -31,7 +31,7 @@ def test_the_batch_of_the_default_run(load: Load) -> None:
 
 def test_the_settings_of_the_method_say_what_the_run_samples_and_learns_from(load: Load) -> None:
     found = {
-        method: (settings.group_size, settings.sft_batch)
+        method: (settings.method.group_size, settings.sft_batch)
         for method in ("sft", "grpo", "relift", "bread_relift")
         if (settings := load(f"method={method}"))
     }

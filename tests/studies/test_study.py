@@ -36,7 +36,7 @@ def test_jobs_are_ordinary_runs_seed_by_seed(tmp_path: Path, job_settings: study
     last = made.jobs[-1]
     assert last.run.path == tmp_path / "rl" / "seed_1"
     assert (last.settings.name, last.settings.seed) == ("two-rl", 1)
-    assert (last.settings.train.steps, last.settings.group_size) == (7, 4)
+    assert (last.settings.train.steps, last.settings.method.group_size) == (7, 4)
     assert last.typed == (
         "method.group_size=4", "method=grpo", "train.steps=7", "name=two-rl", "seed=1",
         f"run_dir='{tmp_path}/rl/seed_1'",

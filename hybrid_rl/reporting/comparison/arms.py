@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from hybrid_rl.config.overrides import flat
+from hybrid_rl.config.study import TargetSettings
 from hybrid_rl.errors import UserError
-from hybrid_rl.evaluation.scores import Measure
 from hybrid_rl.reporting.record import RunRecord
 
 # Runs of one arm may differ in these settings, and in those of these sections.
@@ -23,15 +23,6 @@ _REFERENCES = ("sft_then_grpo", "grpo")  # chosen where nobody says which arm it
 
 class ComparisonError(UserError):
     """Runs that cannot be compared; the message says which, and what to give instead."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """An accuracy on a set that is evaluated during training."""
-
-    set: str
-    measure: Measure
-    value: float
 
 
 @dataclass(frozen=True)
@@ -58,7 +49,7 @@ class Arms:
     title: str
     arms: list[Arm]
     reference: str
-    target: Target | None
+    target: TargetSettings | None
 
     @property
     def records(self) -> list[RunRecord]:
@@ -85,7 +76,9 @@ def read(paths: Sequence[Path], reference: str | None = None, target: float | No
     if chosen not in names:
         advice = f"Choose from {', '.join(names)}."
         raise ComparisonError(f"--reference {chosen}: these runs have no such arm. {advice}")
-    wanted = Target("dev", "greedy", target) if target is not None else found.target
+    wanted = found.target
+    if target is not None:
+        wanted = TargetSettings(set="dev", measure="greedy", value=target)
     # The reference comes first: all others are compared with it.
     ordered = sorted(found.arms, key=lambda arm: arm.name != chosen)
     return replace(found, arms=ordered, reference=chosen, target=wanted)
@@ -140,8 +133,8 @@ def environment_table(arms: Arms) -> list[list[str]]:
         rows |= environment.get("packages", {})
         rows |= {f"{name}: questions": f"{n:,}" for name, n in data.get("questions", {}).items()}
         rows["train: expert traces"] = data.get("traces")
-        for name, digest in data.get("fingerprint", {}).items():
-            rows[f"{name}: sha256 of the questions"] = digest
+        hashes = data.get("fingerprint", {})
+        rows |= {f"{name}: sha256 of the questions": digest for name, digest in hashes.items()}
         for key, value in rows.items():
             if value not in (None, [], {}):
                 found.setdefault(key, {})[_as_text(value)] = None
@@ -157,7 +150,7 @@ def _of_study(directory: Path, definition: Mapping[str, Any]) -> Arms:
     target = definition.get("target")
     known = {arm.name for arm in arms}
     reference = definition["reference"] if definition["reference"] in known else ""
-    return Arms(definition["name"], arms, reference, Target(**target) if target else None)
+    return Arms(definition["name"], arms, reference, target and TargetSettings(**target))
 
 
 def _runs(paths: Sequence[Path]) -> list[Path]:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from hybrid_rl.config.study import TargetSettings
 from hybrid_rl.evaluation import statistics
 from hybrid_rl.evaluation.scores import AnsweredQuestion, Measure, level_order
 from hybrid_rl.evaluation.statistics import Interval
 from hybrid_rl.recording.budget import AXES
 from hybrid_rl.recording.run_directory import Moment
 from hybrid_rl.reporting.comparison import cost_curves
-from hybrid_rl.reporting.comparison.arms import Arm, Arms, ComparisonError, Target, seed_of
+from hybrid_rl.reporting.comparison.arms import Arm, Arms, ComparisonError, seed_of
 from hybrid_rl.reporting.comparison.contrasts import Contrast, contrast, corrected
 from hybrid_rl.reporting.comparison.cost_curves import Costs, Point
 from hybrid_rl.reporting.record import RunRecord
@@ -89,17 +90,13 @@ class Comparison:
 
     arms: Arms
     on_sets: list[SetComparison]
+    """The first is of the greedy accuracy after training on the first set, which the conclusion is about."""
     levels: list[LevelFigure]
     costs: dict[str, dict[str, Costs]]
     """The cost of the target by budget axis and arm; empty without a target."""
     areas: dict[str, dict[str, Area | None]]
     """The area by budget axis and arm that spends on it, without the reference; None: they have no common range."""
     notes: list[str]
-
-    @property
-    def main(self) -> SetComparison:
-        """The greedy accuracy after training on the first set, which the conclusion is about."""
-        return self.on_sets[0]
 
 
 def compare(arms: Arms) -> Comparison:
@@ -236,7 +233,7 @@ def _scores(tables: Sequence[Sequence[AnsweredQuestion]], measure: Measure) -> l
     return [[row.score(measure) for row in table] for table in tables]
 
 
-def _costs(arms: Arms, target: Target) -> dict[str, dict[str, Costs]]:
+def _costs(arms: Arms, target: TargetSettings) -> dict[str, dict[str, Costs]]:
     """The cost of the target by budget axis and arm."""
     found: dict[str, dict[str, Costs]] = {}
     for axis in BUDGETS:

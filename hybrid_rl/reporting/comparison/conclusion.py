@@ -8,7 +8,7 @@ from hybrid_rl.reporting.comparison.contrasts import LEVEL
 
 def conclusion(comparison: Comparison) -> str:
     """What follows from the greedy accuracies on the first set, in plain words."""
-    main, reference = comparison.main, comparison.arms.reference
+    main, reference = comparison.on_sets[0], comparison.arms.reference
     others = [f for f in main.figures if f.contrast is not None]
     own = next((f for f in main.figures if f.arm == reference), None)
     if own is None:

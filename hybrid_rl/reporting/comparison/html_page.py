@@ -21,16 +21,9 @@ import jinja2
 
 from hybrid_rl.recording.files import read_jsonl
 from hybrid_rl.reporting import glossary
-from hybrid_rl.reporting.comparison import wording
+from hybrid_rl.reporting.comparison import compare, wording
 from hybrid_rl.reporting.comparison.arms import Arm, environment_table, seed_of, setting_table
-from hybrid_rl.reporting.comparison.compare import (
-    BUDGETS,
-    MEASURES,
-    Comparison,
-    SetComparison,
-    evaluations,
-    spent,
-)
+from hybrid_rl.reporting.comparison.compare import BUDGETS, MEASURES, Comparison, SetComparison
 from hybrid_rl.reporting.comparison.conclusion import conclusion
 from hybrid_rl.reporting.comparison.cost_curves import Costs
 from hybrid_rl.reporting.decisions import panels, read_notes
@@ -112,13 +105,13 @@ def _arm(arm: Arm) -> dict[str, Any]:
 
 def _run(record: RunRecord) -> dict[str, Any]:
     keys = [*BUDGETS, *(f"{m}{end}" for m in MEASURES for end in ("", "_low", "_high"))]
-    lines = evaluations(record)
+    lines = compare.evaluations(record)
     return {
         "seed": seed_of(record),
         "state": record.status.get("state", "unknown"),
         "evaluated": bool(record.after),
         "traces": record.traces,
-        "spent": {axis: spent(record, axis) for axis in BUDGETS},
+        "spent": {axis: compare.spent(record, axis) for axis in BUDGETS},
         "final": {
             name: {m: found.value for m in MEASURES if (found := getattr(summary, m)) is not None}
             for name, summary in record.after.items()

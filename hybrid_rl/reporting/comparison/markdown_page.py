@@ -75,10 +75,10 @@ def _costs(found: Comparison) -> list[str]:
     if target is None or not found.costs:
         return []
     rows = []
-    for name in (arm.name for arm in found.arms.arms if arm.name in found.costs["step"]):
-        of = {axis: by_arm[name] for axis, by_arm in found.costs.items() if name in by_arm}
-        cells = [wording.cost_text(axis, of[axis]) if axis in of else "-" for axis in found.costs]
-        rows.append([name, f"{of['step'].reached} of {of['step'].runs}", *cells])
+    for name, steps in found.costs["step"].items():
+        of = {axis: by_arm.get(name) for axis, by_arm in found.costs.items()}
+        cells = (wording.cost_text(axis, costs) if costs else "-" for axis, costs in of.items())
+        rows.append([name, f"{steps.reached} of {steps.runs}", *cells])
     columns = ["arm", "runs at the target", *(BUDGETS[axis] for axis in found.costs)]
     title = f"Cost of reaching {target.measure} accuracy {target.value:g} on {target.set}"
     return section(title, [wording.COST_NOTE, "", *table(columns, rows)])

@@ -84,7 +84,7 @@ class Workload:
         examples = encode(questions, tokenizer, settings.data, settings.train, grader.answer_start)
         model = loading.load_model(settings.model)
         vocabulary = Vocabulary(tokenizer, loading.eos_token_ids(settings.model, tokenizer, model))
-        arranged = ArrangedGrader(grader, settings.group_size or 1, mixed_share)
+        arranged = ArrangedGrader(grader, settings.method.group_size or 1, mixed_share)
         rows = list(examples.train)
         return cls(settings, model, vocabulary, rows, arranged, Path(settings.run_dir))
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from hybrid_rl.config.study import TargetSettings
 from hybrid_rl.recording.files import write_json
 from hybrid_rl.reporting.comparison import arms
-from hybrid_rl.reporting.comparison.arms import ComparisonError, Target
+from hybrid_rl.reporting.comparison.arms import ComparisonError
 from tests.fakes import recorded, studies
 
 
@@ -15,11 +16,15 @@ def _names(found: arms.Arms) -> list[tuple[str, list[int]]]:
     return [(arm.name, [arms.seed_of(record) for record in arm.records]) for arm in found.arms]
 
 
+def _target(value: float) -> TargetSettings:
+    return TargetSettings(set="dev", measure="greedy", value=value)
+
+
 def test_a_study_says_its_arms_seeds_reference_and_target(tmp_path: Path) -> None:
     studies.write_study(tmp_path, {"grpo": 0.2, "bread": 0.6}, seeds=(0, 1))
     found = arms.read([tmp_path])
     assert _names(found) == [("grpo", [0, 1]), ("bread", [0, 1])]
-    assert (found.reference, found.target) == ("grpo", Target("dev", "greedy", 0.5))
+    assert (found.reference, found.target) == ("grpo", _target(0.5))
 
 
 def test_runs_anywhere_below_are_put_into_arms_by_method(tmp_path: Path) -> None:
@@ -54,7 +59,7 @@ def test_trackers_and_hardware_make_no_arm(tmp_path: Path) -> None:
 def test_the_command_line_stands_before_the_study(tmp_path: Path) -> None:
     studies.write_study(tmp_path, {"grpo": 0.2, "bread": 0.6}, seeds=(0,))
     found = arms.read([tmp_path], reference="bread", target=0.25)
-    assert (found.reference, found.target) == ("bread", Target("dev", "greedy", 0.25))
+    assert (found.reference, found.target) == ("bread", _target(0.25))
     assert [arm.name for arm in found.arms] == ["bread", "grpo"]
 
 

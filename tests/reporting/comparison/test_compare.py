@@ -37,7 +37,7 @@ def test_the_figures_are_those_of_the_raw_files(tmp_path: Path) -> None:
         for arm in ("grpo", "bread")
     }
     means = {arm: mean(mean(seed) for seed in table) for arm, table in raw.items()}
-    figures = {figure.arm: figure for figure in found.main.figures}
+    figures = {figure.arm: figure for figure in found.on_sets[0].figures}
     assert {arm: f.value.value for arm, f in figures.items()} == pytest.approx(means)
     contrast = figures["bread"].contrast
     assert contrast is not None
@@ -94,7 +94,7 @@ def test_unfinished_runs_are_named_and_left_out(tmp_path: Path) -> None:
     definition = json.loads((tmp_path / "study.json").read_text())
     write_json(tmp_path / "study.json", {**definition, "seeds": [0, 1, 2, 3]})
     found = _compared(tmp_path)
-    assert found.main.figures[1].seeds == [0, 1, 2]
+    assert found.on_sets[0].figures[1].seeds == [0, 1, 2]
     assert found.notes == [
         f"{unfinished.path} has no evaluation after training (state: running) and is left out."
     ]
