@@ -6,8 +6,9 @@ processes that are killed when their clock runs out. Knows no verifier in partic
 
 import logging
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 from typing import Any, Protocol
 
@@ -70,16 +71,14 @@ class Grader:
         self._pool = KillablePool(
             settings.workers,
             settings.timeout_seconds,
-            worker.prepare,
-            (settings,),
+            partial(worker.prepare, settings),
             preload=("hybrid_rl.config.settings", *(built_in.loads if built_in else ())),
         )
         self._golds: dict[str, str | None] = {}
         self._waiting: list[Key] = []
-        self._waiting_lock = Lock()
+        """Filled without the lock: what is lost by that is not verified early, and `grade` verifies it."""
         self._early: dict[Key, Judged] = {}
         self._background = ThreadPoolExecutor(1, "early verification")
-        self._verifying: Future[None] | None = None
         self.calls = 0
         """Solutions graded so far; equal ones are verified once and count each."""
         self.first_error: str | None = None
@@ -90,9 +89,7 @@ class Grader:
 
     def __exit__(self, *_: object) -> None:
         """Kills the processes, if there are any."""
-        with self._waiting_lock:
-            self._waiting.clear()
-        self._background.shutdown()
+        self._background.shutdown(cancel_futures=True)
         self._pool.close()
 
     def verify_early(self, solution: Solution) -> None:
@@ -100,10 +97,8 @@ class Grader:
         key = self._key(solution)
         if key is None or (self._verifier is not None and self._verifier.in_process):
             return
-        with self._waiting_lock:
-            self._waiting.append(key)
-            if self._verifying is None:
-                self._verifying = self._background.submit(self._verify_waiting)
+        self._waiting.append(key)
+        self._background.submit(self._verify_waiting)
 
     def grade(self, solutions: Sequence[Solution]) -> list[Verdict]:
         """One verdict per solution, in order.
@@ -112,8 +107,7 @@ class Grader:
         makes the solution unparseable. Raises SettingsError for a verifier of the user's that cannot be used.
         """
         with self._lock:
-            with self._waiting_lock:
-                self._waiting.clear()  # what is not verified yet, is now
+            self._waiting = []  # what is not verified yet, is now
             keys = dict.fromkeys(key for one in solutions if (key := self._key(one)) is not None)
             judged = self._judge(list(keys))
             self._early.clear()
@@ -173,15 +167,10 @@ class Grader:
         return solution.answer, solution.text
 
     def _verify_waiting(self) -> None:
-        """Verifies, in a thread of its own, until nothing waits. Where it raises, `grade` does too."""
-        while True:
-            with self._lock:
-                with self._waiting_lock:
-                    keys, self._waiting = dict.fromkeys(self._waiting), []
-                    if not keys:
-                        self._verifying = None
-                        return
-                self._early = self._judge(list(keys))
+        """Verifies, in a thread of its own, all that waits by now. Where it raises, `grade` does too."""
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+            self._early = self._judge(list(dict.fromkeys(waiting)))
 
     def _judge(self, keys: Sequence[Key]) -> dict[Key, Judged]:
         """The judgements of these, and of what is verified already."""

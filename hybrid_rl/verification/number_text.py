@@ -67,8 +67,8 @@ def leading_number(text: str, anywhere: bool = False, headings: bool = False) ->
             return _value(found)
     if anywhere and not re.search(r"\bnot\b", line):
         every = list(_NUMBER.finditer(line))
-        # A second run of digits, even one inside a word, makes it unclear which number is meant.
-        if len(every) == 1 and _runs_of_digits(line) == _runs_of_digits(every[0].group()):
+        # Digits elsewhere, even inside a word, make it unclear which number is meant.
+        if len(every) == 1 and not re.search("[0-9]", line.replace(every[0].group(), "", 1)):
             return _value(every[0])
     return None
 
@@ -77,10 +77,6 @@ def last_number(text: str) -> Fraction | None:
     """The last number of `text`."""
     every = list(_NUMBER.finditer(_plain(text)))
     return _value(every[-1]) if every else None
-
-
-def _runs_of_digits(text: str) -> int:
-    return len(re.findall(r"[0-9]+", text))
 
 
 def _plain(text: str) -> str:

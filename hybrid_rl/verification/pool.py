@@ -18,7 +18,7 @@ from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any, TypeVar
 
-from pebble import ProcessExpired, ProcessFuture, ProcessPool
+from pebble import ProcessExpired, ProcessPool
 
 log = logging.getLogger(__name__)
 
@@ -57,17 +57,14 @@ class KillablePool:
         self,
         workers: int,
         timeout_seconds: float,
-        initializer: Callable[..., None],
-        arguments: Sequence[Any],
+        initializer: Callable[[], None],
         preload: Sequence[str] = (),
     ) -> None:
-        """`initializer`, of a module that a process imports, is called with `arguments` in every process first.
+        """`initializer`, which a process can import, is called in every process first.
 
         `preload`: modules that are imported once, so that a process that replaces a killed one has them at once.
         """
-        self._start = partial(
-            ProcessPool, max_workers=workers, initializer=initializer, initargs=arguments
-        )
+        self._start = partial(ProcessPool, max_workers=workers, initializer=initializer)
         self._timeout = timeout_seconds
         self._preload = list(preload)
         self._pool: ProcessPool | None = None
@@ -109,7 +106,12 @@ class KillablePool:
         }
         for i, future in futures.items():
             try:
-                ended[i] = self._outcome(future)
+                # Calls start in order, so that those before this one have ended by now.
+                ended[i] = future.result(timeout=self._timeout + _PATIENCE_SECONDS)
+            except TimeoutError:
+                ended[i] = Lost(f"it took longer than {self._timeout:g} seconds")
+            except ProcessExpired as error:
+                ended[i] = Lost(f"its process died with exit code {error.exitcode}")
             except BrokenProcessPool:
                 raise
             except BaseException:
@@ -119,15 +121,6 @@ class KillablePool:
             if not future.done():
                 log.warning("a process that verifies answers could not be ended; starting others")
                 raise BrokenProcessPool("a process does not end")
-
-    def _outcome(self, future: "ProcessFuture[Any]") -> Any:
-        """What the call returned, or Lost. Calls start in order, so that those before this one have ended by now."""
-        try:
-            return future.result(timeout=self._timeout + _PATIENCE_SECONDS)
-        except TimeoutError:
-            return Lost(f"it took longer than {self._timeout:g} seconds")
-        except ProcessExpired as error:
-            return Lost(f"its process died with exit code {error.exitcode}")
 
     def _running(self) -> ProcessPool:
         if self._pool is not None and not self._pool.active:
