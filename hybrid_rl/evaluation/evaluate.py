@@ -17,7 +17,7 @@ from hybrid_rl.evaluation.scores import Answered, AnsweredQuestion, SetSummary
 from hybrid_rl.models.sampling import Request, Sample, SamplingParams
 from hybrid_rl.models.vocabulary import Vocabulary
 from hybrid_rl.recording.files import write_json, write_jsonl
-from hybrid_rl.types import Example, Ids, Verdict
+from hybrid_rl.types import Example, Ids
 from hybrid_rl.verification.grader import Grader, Solution, verifies_early
 
 
@@ -58,12 +58,9 @@ class Evaluation:
         """The questions with their solutions, which are not graded yet."""
         count = self._settings.samples
         greedy = self._drawn(examples, SamplingParams(0.0, 1.0, 0, self._most))
-        drawn: list[Answered] = []
-        if count:
-            repeated = [example for example in examples for _ in range(count)]
-            settings = self._settings
-            params = SamplingParams(settings.temperature, settings.top_p, 0, self._most)
-            drawn = self._drawn(repeated, params)
+        params = SamplingParams(self._settings.temperature, self._settings.top_p, 0, self._most)
+        repeated = [example for example in examples for _ in range(count)]
+        drawn = self._drawn(repeated, params) if repeated else []
         return [
             AnsweredQuestion(
                 example.id,
@@ -140,9 +137,11 @@ def _graded(rows: Sequence[AnsweredQuestion], grader: Grader) -> list[AnsweredQu
     verdicts = iter(grader.grade(solutions))
 
     def judge(row: AnsweredQuestion, answered: Answered) -> Answered:
-        verdict = next(verdicts)
-        vote = _vote(row.answer, answered.completion, verdict, grader)
-        return replace(answered, outcome=verdict.outcome, vote=vote)
+        outcome = next(verdicts).outcome
+        vote = "correct" if outcome == "correct" else None
+        if outcome == "wrong":
+            vote = f"wrong: {grader.vote(row.answer, answered.completion)}"
+        return replace(answered, outcome=outcome, vote=vote)
 
     return [
         replace(
@@ -152,12 +151,3 @@ def _graded(rows: Sequence[AnsweredQuestion], grader: Grader) -> list[AnsweredQu
         )
         for row in rows
     ]
-
-
-def _vote(answer: str, text: str, verdict: Verdict, grader: Grader) -> str | None:
-    """What a solution counts for in the majority; all that are correct count for the same."""
-    if verdict.correct:
-        return "correct"
-    if verdict.outcome != "wrong":
-        return None
-    return f"wrong: {grader.vote(answer, text)}"

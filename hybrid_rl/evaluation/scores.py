@@ -136,10 +136,8 @@ def summarise(rows: Sequence[AnsweredQuestion], seed: int = 0) -> SetSummary:
         questions=len(rows),
         samples=sampled,
         greedy=_greedy(rows),
-        avg=_avg(rows, seed),
-        maj=statistics.bootstrap_mean([row.majority_correct for row in rows], seed)
-        if sampled
-        else None,
+        avg=_sampled(rows, "avg", seed),
+        maj=_sampled(rows, "maj", seed),
         pass_at={
             k: statistics.bootstrap_mean(
                 [statistics.pass_at_k(row.correct_samples, sampled, k) for row in rows], seed
@@ -151,7 +149,7 @@ def summarise(rows: Sequence[AnsweredQuestion], seed: int = 0) -> SetSummary:
         timeout_rate=outcomes["timeout"] / len(answers),
         completion_tokens_mean=sum(answer.tokens for answer in answers) / len(answers),
         by_level={
-            level: LevelSummary(len(found), _greedy(found), _avg(found, seed))
+            level: LevelSummary(len(found), _greedy(found), _sampled(found, "avg", seed))
             for level, found in by_level.items()
         },
     )
@@ -181,10 +179,10 @@ def _greedy(rows: Sequence[AnsweredQuestion]) -> Interval:
     return statistics.wilson(sum(row.greedy.correct for row in rows), len(rows))
 
 
-def _avg(rows: Sequence[AnsweredQuestion], seed: int) -> Interval | None:
+def _sampled(rows: Sequence[AnsweredQuestion], measure: Measure, seed: int) -> Interval | None:
     if not rows[0].samples:
         return None
-    return statistics.bootstrap_mean([row.accuracy for row in rows], seed)
+    return statistics.bootstrap_mean([row.score(measure) for row in rows], seed)
 
 
 def level_order(level: str) -> tuple[bool, float, str]:

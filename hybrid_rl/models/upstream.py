@@ -30,6 +30,7 @@ _TRAINER = "transformers.trainer.Trainer"
 _MIXIN = "transformers.generation.utils.GenerationMixin"
 _CONFIG = "transformers.configuration_utils.PreTrainedConfig"
 _ACCELERATOR = "accelerate.accelerator.Accelerator"
+_MODULE = "torch.nn.modules.module.Module"
 _WORKSPACE = "wandb_workspaces.workspaces.interface.Workspace"
 _SCORED = (
     "self model input_ids attention_mask logits_to_keep batch_size compute_entropy compute_aux_loss"
@@ -62,12 +63,8 @@ USED = (
     PrivateName(_CONFIG, "_attn_implementation", "names the attention that the model runs"),
     PrivateName(_ACCELERATOR, "_original_forward", "is set on a model that autocast has wrapped"),
     PrivateName("accelerate.state.AcceleratorState", "_reset_state", "forgets all", ""),
-    PrivateName(
-        "torch.nn.modules.module.Module", "_forward_pre_hooks", "hooks by their handles' ids"
-    ),
-    PrivateName(
-        _WORKSPACE, "_to_model", "a pydantic model; reporting/dashboard.py shows it", "self"
-    ),
+    PrivateName(_MODULE, "_forward_pre_hooks", "hooks by their handles' ids"),
+    PrivateName(_WORKSPACE, "_to_model", "a pydantic model, for reporting/dashboard.py", "self"),
 )
 """Names that are read, called or patched."""
 

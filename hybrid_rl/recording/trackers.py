@@ -244,12 +244,7 @@ def _started(settings: Settings, run_dir: Path, module: Any) -> Tracker:
     started.start()
     if library.page_argument and is_new:
         write_text(kept, library.page(started.tracker))
-    return _shown(settings, started, module, is_new)
-
-
-def _shown(settings: Settings, started: Any, module: Any, is_new: bool) -> Tracker:
-    """The view of what has been started, which has been told the settings."""
-    match settings.tracker.name:
+    match name:  # each is told the settings in its own way
         case "wandb" | "wandb_offline":
             started.tracker.define_metric("step", hidden=True)
             started.tracker.define_metric("*", step_metric="step")
