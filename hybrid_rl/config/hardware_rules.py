@@ -29,10 +29,7 @@ def problems(settings: Settings) -> Iterator[str]:
     """Every broken rule, as a line `setting = value: rule; remedy`."""
     hardware, model = settings.hardware, settings.model
     if hardware.device == "cpu" and model.attention == "flash_attention_2":
-        yield (
-            "model.attention = flash_attention_2: needs a GPU;"
-            " choose hardware=gpu, or model.attention=sdpa"
-        )
+        yield "model.attention = flash_attention_2: needs a GPU; choose hardware=gpu, or model.attention=sdpa"
     yield from _nodes(hardware)
     if hardware.deepspeed is None:
         return

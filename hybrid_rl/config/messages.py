@@ -61,14 +61,18 @@ def lines(
     method: type[BaseModel],
     origin: Origin = Origin(),  # noqa: B008 - it is immutable
     schema: type[BaseModel] = Settings,
+    prefix: str = "",
 ) -> dict[str, str]:
-    """A line `setting = value: rule; remedy` for each setting; `method` is the schema of the method's section."""
-    known = list(dict.fromkeys(_known(method, "method.") + _known(schema, "")))
+    """A line `setting = value: rule; remedy` for each setting; `method` is the schema of the method's section.
+
+    `schema` is that of `values`, whose settings are named with `prefix`, such as `trl.`.
+    """
+    known = list(dict.fromkeys([*_known(method, "method."), *_known(schema, prefix)]))
     by_name: dict[str, list[tuple[str, str]]] = {}
     shown: dict[str, str] = {}
     for detail in error.errors(include_url=False):
         path, value = _where(detail, values)
-        name = ".".join(path)
+        name = (prefix + ".".join(path)).removesuffix(".")
         shown[name] = "" if detail["type"] == "missing" else f" = {as_typed(value)}"
         unknown = detail["type"] == "extra_forbidden"
         rule = _unknown(name, known, origin) if unknown else _rule(detail, name)
@@ -155,14 +159,12 @@ def as_typed(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _known(model: Any, prefix: str) -> list[str]:
-    """The dotted names of all settings of a section and of those below it."""
-    found = []
+def _known(model: Any, prefix: str) -> Iterator[str]:
+    """Yields the dotted names of all settings of a section and of those below it; some come more than once."""
     for name, field in model.model_fields.items():
-        found.append(f"{prefix}{name}")
+        yield f"{prefix}{name}"
         for section in _sections(field.annotation):
-            found += _known(section, f"{prefix}{name}.")
-    return list(dict.fromkeys(found))
+            yield from _known(section, f"{prefix}{name}.")
 
 
 def _sections(annotation: Any) -> Iterator[type[BaseModel]]:

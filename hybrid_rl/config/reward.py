@@ -1,11 +1,8 @@
 """The group `reward`: by which verifier a solution is judged, within which limits, and what it earns.
 
-A verifier of your own is named by its dotted path, `module.name`, and is one of two things. A plain function
-`verify(answer: str, text: str)` is enough to train. An object with the members of `verification.verifier.Verifier`, or
-a class that makes one when it is called without arguments, has `judge(answer, text)` and says what else depends on how
-answers are written: where a text states its answer, so that hints stop before it (`answer_start`); what a wrong
-solution counts for in maj@k (`vote`); and a solution that states an answer, by which gold answers are checked
-(`stating`). A class that derives from `Verifier` needs to define only those that differ from what a function gets.
+A verifier of your own is named by its dotted path, `module.name`. A plain function `verify(answer: str, text: str)` is
+enough to train. `verification.verifier.Verifier` says what an object has instead, or a class that makes one when it is
+called without arguments.
 """
 
 from pydantic import Field, field_validator

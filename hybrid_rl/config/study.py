@@ -61,16 +61,12 @@ class StudySettings(Section):
         }
 
 
-class _Typed(Section):
-    study: StudySettings
-
-
 def load_study(values: Any, extra: Sequence[str]) -> StudySettings:
     """The checked definition; raises SettingsError with every problem."""
     try:
-        study = _Typed.model_validate({"study": values}).study
+        study = StudySettings.model_validate(values)
     except ValidationError as error:
-        found = lines(error, {"study": values}, Section, schema=_Typed)
+        found = lines(error, values, Section, schema=StudySettings, prefix="study.")
         raise SettingsError("\n".join(sorted(found.values()))) from error
     problems = [*_problems(study), *_reserved("the command line", extra)]
     if problems:

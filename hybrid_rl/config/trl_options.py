@@ -38,12 +38,6 @@ class TrlOptions(Section):
     """Whether the KL term is weighted with the ratio of new to old probabilities."""
 
 
-class _Trl(Section):
-    """The part of the settings that messages name as `trl.<field>`."""
-
-    trl: TrlOptions
-
-
 ALLOWED = frozenset(TrlOptions.model_fields)
 
 _BY_OWNER = {
@@ -94,11 +88,11 @@ OWNERS = {
 def problem(key: str, value: object) -> str | None:
     """Why `trl.<key>` cannot have this value, as `setting = value: rule; remedy`; None when it can."""
     if key in ALLOWED:
-        values = {"trl": {key: value}}
         try:
-            _Trl.model_validate(values)
+            TrlOptions.model_validate({key: value})
         except ValidationError as error:
-            return messages.lines(error, values, TrlOptions, schema=_Trl)[f"trl.{key}"]
+            found = messages.lines(error, {key: value}, Section, schema=TrlOptions, prefix="trl.")
+            return found[f"trl.{key}"]
         return None
     shown = f"trl.{key} = {messages.as_typed(value)}"
     if key in OWNERS:

@@ -3,7 +3,7 @@
 It loads the data, the tokenizer and the model's configuration, never its weights. The arithmetic is in `estimate`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from rich.console import Console
 from rich.table import Table
@@ -19,9 +19,6 @@ from hybrid_rl.models import loading
 from hybrid_rl.tools import estimate
 from hybrid_rl.tools.estimate import Lengths, Shape, Work
 from hybrid_rl.verification.grader import Grader
-
-_DataFacts = tuple[Lengths, Mapping[str, int], Sequence[str]]
-"""What the data says about the work: lengths of the training set, questions of every other set, notes."""
 
 
 def check_run(settings: Settings) -> None:
@@ -53,8 +50,11 @@ def check_run(settings: Settings) -> None:
     console.print("Settings and data are valid; nothing was run.")
 
 
-def _read(settings: Settings, grader: Grader) -> _DataFacts:
-    """The facts of the data. Where the tokenizer is out of reach, lengths are the limits of the settings."""
+def _read(settings: Settings, grader: Grader) -> tuple[Lengths, dict[str, int], list[str]]:
+    """The lengths of the training set, the number of questions of every other set, and notes.
+
+    Where the tokenizer is out of reach, lengths are the limits of the settings.
+    """
     train = settings.task == "train"
     needs_traces = train and settings.method_class.needs_traces
     questions = load_questions(settings.data, grader, needs_traces, train)

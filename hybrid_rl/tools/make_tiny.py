@@ -135,9 +135,9 @@ def measure(
     return right / count, sum(_SOLUTION.fullmatch(text) is not None for text in texts) / count
 
 
-def prompt_ids(problem: ledger.Problem, tokenizer: PreTrainedTokenizerFast) -> Ids:
-    """The prompt that asks a problem, as the chat template gives it."""
-    return _ids(f"{USER} {ledger.question(problem)} {ASSISTANT}", tokenizer)
+def prompt_ids(problem: ledger.Problem, tokenizer: PreTrainedTokenizerFast, shown: str = "") -> Ids:
+    """The prompt that asks a problem, as the chat template gives it, and the lines `shown` of a solution."""
+    return tuple(tokenizer.encode(f"{USER} {ledger.question(problem)} {ASSISTANT} {shown}"))
 
 
 def _row(rng: random.Random, tokenizer: PreTrainedTokenizerFast) -> Demonstration:
@@ -147,12 +147,8 @@ def _row(rng: random.Random, tokenizer: PreTrainedTokenizerFast) -> Demonstratio
     shown, solution = (
         ledger.picked_up(problem, rng) if picked_up else ("", ledger.pupil_solution(problem, rng))
     )
-    context = (*prompt_ids(problem, tokenizer), *_ids(shown, tokenizer))
-    return Demonstration(context, (*_ids(solution, tokenizer), tokenizer.eos_token_id))
-
-
-def _ids(text: str, tokenizer: PreTrainedTokenizerFast) -> Ids:
-    return tuple(tokenizer.encode(text, add_special_tokens=False))
+    target = tuple(tokenizer.encode(f"{solution} {END}"))
+    return Demonstration(prompt_ids(problem, tokenizer, shown), target)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

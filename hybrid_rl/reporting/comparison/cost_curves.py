@@ -32,8 +32,6 @@ class Costs:
     median: CostToTarget
     low: CostToTarget
     high: CostToTarget
-    coverage: float
-    """The chance that [low, high] holds the median of all seeds; with few runs even their whole range seldom does."""
     reached: int
     runs: int
 
@@ -74,7 +72,6 @@ def costs(found: Sequence[CostToTarget]) -> Costs:
         median=middle,
         low=least[below],
         high=CostToTarget(least[-1].spent, False) if last == inf else CostToTarget(last, True),
-        coverage=coverage(runs, below),
         reached=sum(cost.reached for cost in found),
         runs=runs,
     )

@@ -90,18 +90,16 @@ class Workload:
 
     def ours(self) -> HybridTrainer:
         settings = self.settings
-        method = settings.method_class(
-            settings.method, {e.id: e for e in self.examples}, settings.seed, settings.train.steps
-        )
+        by_id, steps = {e.id: e for e in self.examples}, settings.train.steps
         run = RunDir(self.directory / "ours")
         return HybridTrainer(
             args=arguments.build(settings),
             policy=Policy(copy.deepcopy(self.model), self.vocabulary, settings),
-            method=method,
+            method=settings.method_class(settings.method, by_id, settings.seed, steps),
             examples=self.examples,
             grader=self.grader,  # grades and counts like one
             settings=settings,
-            recorder=RunRecorder(run, Tracker(), Progress(settings.train.steps)),
+            recorder=RunRecorder(run, Tracker(), Progress(steps)),
         )
 
     def plain(self) -> GRPOTrainer:

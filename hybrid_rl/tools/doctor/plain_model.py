@@ -34,12 +34,11 @@ class PlainModel:
             self.model = _built(model)
         self.autocast = autocast
 
-    def to(self, device: torch.device, types: Mapping[str, torch.dtype]) -> "PlainModel":
+    def to(self, device: torch.device, types: Mapping[str, torch.dtype]) -> None:
         """Moves the model to a device, and each weight, by its name, to the type that the engine computes with."""
         self.model.to(device)
         for name, weight in self.model.named_parameters():
             weight.data = weight.data.to(types[name])
-        return self
 
     def load(self, weights: Weights) -> None:
         """Takes over some or all weights, each of them whole, and rounds them."""

@@ -247,8 +247,7 @@ class _Script(Method[GrpoSettings]):
 class _Grader:
     """A grader whose rewards depend on the text alone."""
 
-    def __init__(self) -> None:
-        self.calls = 0
+    calls = 0
 
     def grade(self, solutions: Sequence[Solution]) -> list[Verdict]:
         return [Verdict("wrong", _reward(solution.text)) for solution in solutions]
