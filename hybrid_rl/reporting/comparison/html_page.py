@@ -25,7 +25,6 @@ from hybrid_rl.reporting.comparison import compare, wording
 from hybrid_rl.reporting.comparison.arms import Arm, environment_table, seed_of, setting_table
 from hybrid_rl.reporting.comparison.compare import BUDGETS, MEASURES, Comparison, SetComparison
 from hybrid_rl.reporting.comparison.conclusion import conclusion
-from hybrid_rl.reporting.comparison.cost_curves import Costs
 from hybrid_rl.reporting.decisions import panels, read_notes
 from hybrid_rl.reporting.record import RunRecord
 
@@ -74,7 +73,10 @@ def _data(comparison: Comparison) -> dict[str, Any]:
         "target": arms.target and vars(arms.target),
         "costNote": wording.COST_NOTE,
         "costs": {
-            axis: {arm: _cost(axis, costs) for arm, costs in by_arm.items()}
+            axis: {
+                arm: {"text": wording.cost_text(axis, c), "reached": c.reached, "runs": c.runs}
+                for arm, c in by_arm.items()
+            }
             for axis, by_arm in comparison.costs.items()
         },
         "areas": {
@@ -86,10 +88,6 @@ def _data(comparison: Comparison) -> dict[str, Any]:
         "environment": environment_table(arms),
         "notes": comparison.notes,
     }
-
-
-def _cost(axis: str, found: Costs) -> dict[str, Any]:
-    return {"text": wording.cost_text(axis, found), "reached": found.reached, "runs": found.runs}
 
 
 def _arm(arm: Arm) -> dict[str, Any]:

@@ -155,12 +155,11 @@ def _facts(settings: Settings) -> dict[str, str]:
     names = ["torch", "transformers", "trl", "accelerate", "deepspeed"]
     packages = {name: described["packages"].get(name, "not installed") for name in names}
     facts = {"python": described["python"], **packages}
+    facts["devices"] = f"CPU, {described['cpu_count']} cores"
     if hardware.device == "cuda":
         found = map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
         gpus = (f"{gpu.name} ({gpu.total_memory / 2**30:.0f} GiB)" for gpu in found)
         facts["devices"] = ", ".join(gpus)
-    else:
-        facts["devices"] = f"CPU, {described['cpu_count']} cores"
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     facts["memory"] = f"{memory:.0f} GiB"
     facts["processes"] = f"{hardware.world_size} on {hardware.nodes} node(s)"
