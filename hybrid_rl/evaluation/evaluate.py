@@ -42,20 +42,15 @@ class Evaluation:
         for name, examples in sets.items():
             if not examples:
                 raise ValueError(f"evaluation set {name} has no questions")
-        limit = self._settings.limit
-        answered = ((name, self._answered(_chosen(one, limit))) for name, one in sets.items())
-        how_evaluated = {
-            "samples": self._settings.samples,
-            "temperature": self._settings.temperature,
-            "top_p": self._settings.top_p,
-            "max_completion_tokens": self._most,
-            "limit": limit,
-            "seed": self._seed,
-        }
+        answered = ((name, self._answered(one)) for name, one in sets.items())
+        drawing = {"samples", "temperature", "top_p", "max_completion_tokens", "limit"}
+        how_evaluated = self._settings.model_dump(include=drawing)
+        how_evaluated |= {"max_completion_tokens": self._most, "seed": self._seed}
         return grade_and_save(answered, self._grader, how_evaluated, out)
 
-    def _answered(self, examples: Sequence[Example]) -> list[AnsweredQuestion]:
-        """The questions with their solutions, which are not graded yet."""
+    def _answered(self, questions: Sequence[Example]) -> list[AnsweredQuestion]:
+        """The questions, `eval.limit` of them, with their solutions, which are not graded yet."""
+        examples = _chosen(questions, self._settings.limit)
         count = self._settings.samples
         greedy = self._drawn(examples, SamplingParams(0.0, 1.0, 0, self._most))
         params = SamplingParams(self._settings.temperature, self._settings.top_p, 0, self._most)

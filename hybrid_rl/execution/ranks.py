@@ -11,9 +11,6 @@ from accelerate import PartialState
 
 from hybrid_rl.config.hardware import HardwareSettings
 
-LISTENING = "HYBRID_RL_LISTENING"
-"""The variable with the descriptor on which rank 0 is to listen; the launcher holds its port until then."""
-
 
 def join(hardware: HardwareSettings) -> None:
     """Meet the other ranks; with DeepSpeed before the model is loaded, for ZeRO-3 cuts it while it loads."""
@@ -34,7 +31,8 @@ def leave() -> None:
 def _make_group(hardware: HardwareSettings, backend: str) -> None:
     rank, world_size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     timeout = timedelta(seconds=hardware.collective_timeout_seconds)
-    listening = os.environ.get(LISTENING)
+    # The descriptor on which rank 0 is to listen; the launcher holds its port until then.
+    listening = os.environ.get("HYBRID_RL_LISTENING")
     store = torch.distributed.TCPStore(  # type: ignore[attr-defined] # exported, but not by name
         os.environ["MASTER_ADDR"],
         int(os.environ["MASTER_PORT"]),

@@ -67,17 +67,16 @@ class RunDir:
 
     def create(self) -> None:
         """Make the directory; raises UsedDirectoryError unless it is new or empty."""
-        if self.path.exists() and not self.path.is_dir():
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:
+            told = f"run_dir = {self.path}: is a file; give the path of a directory"
+            raise UsedDirectoryError(told) from error
+        if held := sorted(entry.name for entry in self.path.iterdir()):
             raise UsedDirectoryError(
-                f"run_dir = {self.path}: is a file; give the path of a directory"
-            )
-        if self.path.is_dir() and any(self.path.iterdir()):
-            found = ", ".join(sorted(entry.name for entry in self.path.iterdir())[:5])
-            raise UsedDirectoryError(
-                f"run_dir = {self.path}: is not empty (it holds {found}), and no run writes over another;"
+                f"run_dir = {self.path}: is not empty (it holds {', '.join(held[:5])}), and no run writes over another;"
                 f" give a new run_dir, leave it out to get a dated one, or continue that run with resume={self.path}"
             )
-        self.path.mkdir(parents=True, exist_ok=True)
 
     def add_overrides(self, command_line: Sequence[str]) -> None:
         """Add a command line, quoted as a shell wants it."""

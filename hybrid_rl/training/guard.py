@@ -4,7 +4,6 @@ A loss or gradient that is not finite is found before the optimizer sees it. Los
 gradient norm, for which a step waits anyway, so watching them costs nothing more.
 """
 
-import json
 import logging
 import math
 from collections.abc import Iterable, Mapping
@@ -72,7 +71,7 @@ class TrainingGuard:
 
     def _skip(self, step: int, finding: str, rows: Iterable[Mapping[str, Any]]) -> None:
         path = self._directory.guarded_batch(step, self._accelerator.process_index)
-        files.write_text(path, "".join(f"{json.dumps({'step': step, **row})}\n" for row in rows))
+        files.write_jsonl(path, [{"step": step, **row} for row in rows])
         self.guards.skip(step, finding, path)
         if self._accelerator.is_main_process:
             message = f"guards.non_finite = skip: step {step} is left out, {finding}; its batch is in {path}"
