@@ -9,10 +9,13 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import hydra
 from hydra import compose
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep
 from hydra.errors import HydraException
 
 from hybrid_rl.config import loading
@@ -22,6 +25,16 @@ from hybrid_rl.errors import SettingsError
 
 _CONFIG_DIR = ("--config-dir", "-cd")
 _SETTING = re.compile(r"(?!hydra\.)[A-Za-z_][\w.]*=")
+
+
+class Interval(NamedTuple):
+    """The numbers from `low` to `high` that a search may try."""
+
+    low: float
+    high: float
+    log: bool
+    """Whether numbers are drawn on a logarithmic scale."""
+    whole: bool
 
 
 def config_dir() -> Path:
@@ -53,6 +66,24 @@ def composed(overrides: Sequence[str]) -> Settings:
     except HydraException as error:
         raise SettingsError(" ".join(str(error).split())) from error
     return loading.load_settings(config, Path.cwd(), typed=[*map(key_of, overrides)])
+
+
+def interval_of(key: str, text: str) -> Interval:
+    """The interval that `text` writes in the grammar of Hydra's sweeps. Raises SettingsError with rule and remedy."""
+    wanted = (
+        "must be a list of values, or an interval of increasing numbers as Hydra's Optuna sweeper writes it;"
+        ' e.g. "tag(log, interval(1e-4,1e-2))" or "int(interval(2,8))"'
+    )
+    try:
+        found = OverridesParser.create().parse_override(f"{key}={text}").value()
+    except HydraException as error:
+        raise SettingsError(wanted) from error
+    log = isinstance(found, IntervalSweep) and "log" in found.tags
+    if not isinstance(found, IntervalSweep) or found.start is None or found.end is None:
+        raise SettingsError(wanted)
+    if not found.start < found.end or (log and found.start <= 0):
+        raise SettingsError(wanted)
+    return Interval(found.start, found.end, log, isinstance(found.start, int))
 
 
 def open_struct(arguments: Sequence[str]) -> list[str]:

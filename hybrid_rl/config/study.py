@@ -8,8 +8,10 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
+from hybrid_rl.config import tuning
 from hybrid_rl.config.messages import NAME, NAME_RULE, lines
 from hybrid_rl.config.overrides import key_of
+from hybrid_rl.config.tuning import TuneSettings
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.types import Section
 
@@ -23,6 +25,14 @@ _OWNERS = {
     "task": "the study, which trains",
     "study": "the command line",
 }
+
+
+class PrimarySettings(Section):
+    """The one outcome that a study is about; all others are explored."""
+
+    set: str
+    """A set of eval.sets, measured after training."""
+    measure: Literal["greedy", "avg", "maj"]
 
 
 class TargetSettings(Section):
@@ -46,6 +56,12 @@ class StudySettings(Section):
     """The arm that the others are compared with; null: the first."""
     common: list[str]
     """Overrides for every arm, before its own: budget, data, evaluation."""
+    primary: PrimarySettings | None
+    """The outcome that is named before anything is run; null: greedy accuracy on the first set of eval.sets."""
+    after: dict[str, str]
+    """Arm -> the arm whose job with the same seed must be done before its own starts."""
+    tune: TuneSettings | None
+    """The tuning of every arm before the comparison; null: arms run as they are written."""
     target: TargetSettings | None
     """The target of cost-to-target; null: none."""
     jobs: int = Field(ge=1)
@@ -69,6 +85,9 @@ def load_study(values: Any, extra: Sequence[str]) -> StudySettings:
         found = lines(error, values, Section, schema=StudySettings, prefix="study.")
         raise SettingsError("\n".join(sorted(found.values()))) from error
     problems = [*_problems(study), *_reserved("the command line", extra)]
+    if study.tune is not None:
+        waiting = [*study.after]
+        problems += tuning.problems(study.tune, study.arms, study.seeds, waiting, extra)
     if problems:
         raise SettingsError("\n".join(problems))
     return study
@@ -85,9 +104,27 @@ def _problems(study: StudySettings) -> Iterator[str]:
         if not NAME.fullmatch(name):
             where = "study.name" if name == study.name else "study.arms"
             yield f"{where}: {name} becomes a directory, so {NAME_RULE}; rename it"
+    yield from _order(study)
     yield from _reserved("study.common", study.common)
+    if study.tune is not None:
+        yield from _reserved("study.tune.common", study.tune.common)
     for arm, overrides in study.arms.items():
         yield from _reserved(f"study.arms.{arm}", overrides)
+
+
+def _order(study: StudySettings) -> Iterator[str]:
+    """A line for each arm that could never start."""
+    for arm, other in study.after.items():
+        for name in (arm, other):
+            if name not in study.arms:
+                arms = ", ".join(study.arms)
+                yield f"study.after.{arm} = {other}: {name} is no arm; choose from {arms}"
+        seen = [arm]
+        while (following := study.after.get(seen[-1])) is not None and following not in seen:
+            seen.append(following)
+        if following == arm:
+            circle = ", which waits for ".join([*seen, arm])
+            yield f"study.after.{arm} = {other}: {circle}; take one of them out"
 
 
 def _reserved(where: str, overrides: Sequence[str]) -> Iterator[str]:

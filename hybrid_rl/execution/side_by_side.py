@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -46,13 +46,16 @@ class _Running:
 def run_jobs(
     count: int,
     slots: int,
-    begin: Callable[[int, int], Command],
+    begin: Callable[[int, int], Command | None],
     ended: Callable[[int, int, float], None],
+    ready: Callable[[int], bool] = lambda job: True,
     grace_seconds: float = 120.0,
 ) -> int | None:
     """Run jobs 0 to `count` - 1 in order, at most `slots` at a time; returns the signal that stopped it, or None.
 
-    `begin(job, slot)` prepares a job; `ended(job, exit code, seconds)` hears of it, 128 + n where signal n ended it.
+    `begin(job, slot)` prepares a job, or returns None to leave it out; `ended(job, exit code, seconds)` hears of it,
+    128 + n where signal n ended it. A job that is not `ready(job)` lets later ones go first; where none
+    runs, one must be ready.
     SIGINT and SIGTERM start no more jobs and end the running ones with SIGTERM; a second one, see
     `supervise.is_repeated`, or `grace_seconds` after the first, kills.
     """
@@ -67,10 +70,13 @@ def run_jobs(
     deadline = math.inf
     try:
         while running or (waiting and not arrived):
-            while waiting and free and not arrived:
-                job, slot = waiting.popleft(), min(free)
-                running.append(_start(job, slot, begin(job, slot)))
-                free.remove(slot)
+            while free and not arrived and (job := _first(waiting, ready)) is not None:
+                waiting.remove(job)
+                slot = min(free)
+                if (command := begin(job, slot)) is not None:
+                    running.append(_start(job, slot, command))
+                    free.remove(slot)
+            assert running or not waiting or arrived, "no job is ready, and none runs"
             if arrived and deadline == math.inf:
                 deadline = time.monotonic() + grace_seconds
                 for one in running:
@@ -90,6 +96,10 @@ def run_jobs(
         for number, handler in previous.items():
             signal.signal(number, handler)
     return arrived[0].number if arrived else None
+
+
+def _first(waiting: Iterable[int], ready: Callable[[int], bool]) -> int | None:
+    return next((job for job in waiting if ready(job)), None)
 
 
 def environment(

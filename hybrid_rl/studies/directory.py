@@ -60,9 +60,16 @@ def claim(directory: Path, definition: Mapping[str, Any]) -> None:
 
 def _without_what_joins(definition: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
     """The new definition without arms that are not in `old`, and with the seeds of `old` where it keeps them all."""
-    arms = {arm: own for arm, own in definition["arms"].items() if arm in old["arms"]}
+
+    def of_known_arms(by_arm: Mapping[str, Any]) -> dict[str, Any]:
+        return {arm: own for arm, own in by_arm.items() if arm in old["arms"]}
+
+    known = {key: of_known_arms(definition[key]) for key in ("arms", "after")}
+    if definition["tune"] is not None:
+        tune = definition["tune"]
+        known["tune"] = tune | {key: of_known_arms(tune[key]) for key in ("space", "like")}
     kept = set(old["seeds"]) <= set(definition["seeds"])
-    return {**definition, "arms": arms, "seeds": old["seeds"] if kept else definition["seeds"]}
+    return {**definition, **known, "seeds": old["seeds"] if kept else definition["seeds"]}
 
 
 def state_of(run: RunDir, settings: Settings) -> JobState:

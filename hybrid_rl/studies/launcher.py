@@ -1,6 +1,6 @@
 """Hydra's launchers for the jobs of a study: joblib's processes, or a cluster by submitit.
 
-Only Hydra's plugins are asked here; what a job is, and how it goes on, `studies.study` knows. Hydra has no public way
+Only Hydra's plugins are asked here; what a job is, and how it goes on, `studies.running` knows. Hydra has no public way
 to start one of its launchers without a sweeper, hence the imports from `hydra._internal`.
 """
 
@@ -17,12 +17,12 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, read_write
 
 from hybrid_rl.config.composing import open_struct
-from hybrid_rl.studies import study
+from hybrid_rl.studies import running
 
 
 def chosen_launcher(
     directory: Path, job: Callable[[DictConfig], float | None]
-) -> study.Launcher | None:
+) -> running.Launcher | None:
     """Runs the jobs of a study by the Hydra launcher that is chosen; None: none is, and the study runs them itself.
 
     Hydra's own sweepers vary one setting per axis, while an arm is several; a launcher takes any list of overrides.
@@ -35,7 +35,7 @@ def chosen_launcher(
     context = HydraContext(GlobalHydra.instance().config_loader(), Callbacks(config))
     launcher = Plugins.instance().instantiate_launcher(context, job, config)
 
-    def launch_all(jobs: Sequence[study.Launched]) -> None:
+    def launch_all(jobs: Sequence[running.Launched]) -> None:
         commands = []
         for typed, run_dir in jobs:
             place = f"hydra.sweep.subdir={run_dir.relative_to(directory)}"

@@ -35,6 +35,15 @@ def test_a_study_that_does_not_fit_its_schema_is_told_by_setting() -> None:
         ({"arms": {}}, "study.arms = {}: a study needs arms;"),
         ({"seeds": [1, 1]}, "study.seeds = [1, 1]: must be different numbers from 0;"),
         ({"arms": {"a/b": []}}, "study.arms: a/b becomes a directory,"),
+        (
+            {"after": {"rl": "x"}},
+            "study.after.rl = x: x is no arm; choose from base, rl",
+        ),
+        (
+            {"after": {"rl": "base", "base": "rl"}},
+            "study.after.rl = base: rl, which waits for base, which waits for rl; take one of them out",
+        ),
+        ({"primary": {"set": "hard", "measure": "best"}}, "study.primary.measure = best: must be"),
     ],
 )
 def test_a_study_that_makes_no_sense_is_refused(changes: dict[str, Any], line: str) -> None:

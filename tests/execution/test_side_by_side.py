@@ -62,6 +62,30 @@ def test_a_signal_ends_the_running_jobs_and_starts_no_others(tmp_path: Path) -> 
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_a_job_that_is_not_ready_lets_later_ones_go_first(tmp_path: Path) -> None:
+    begun: list[int] = []
+    over: set[int] = set()
+
+    def begin(job: int, slot: int) -> Command | None:
+        begun.append(job)
+        if job == 1:  # it is left out, and so over at once
+            over.add(job)
+            return None
+        return Command([*PYTHON, ""], os.environ, tmp_path / "out.txt")
+
+    needed = {0: 2, 2: 1}
+    stopped = side_by_side.run_jobs(
+        4,
+        2,
+        begin,
+        lambda job, code, seconds: over.add(job),
+        ready=lambda job: needed.get(job) in (None, *over),
+    )
+    assert stopped is None
+    assert begun == [1, 2, 3, 0]
+    assert over == {0, 1, 2, 3}
+
+
 def test_jobs_side_by_side_share_the_cores_and_not_the_gpus(load: Load) -> None:
     cpu = load("method=grpo").hardware
     assert "OMP_NUM_THREADS" not in side_by_side.environment(cpu, 0, 1, {}, cores=8)

@@ -26,7 +26,8 @@ from hybrid_rl.config.loading import load_settings
 from hybrid_rl.config.overrides import flat, key_of
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.config.study import load_study as load_study
-from hybrid_rl.studies.study import Compose, plan
+from hybrid_rl.studies.jobs import Compose
+from hybrid_rl.studies.study import plan
 from tests.fakes import recorded, studies
 from tests.fakes.places import GOLDEN
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hybrid_rl.config.overrides import key_of
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.config.study import StudySettings, load_study
 from hybrid_rl.execution import launch
@@ -20,9 +21,14 @@ TWO: dict[str, Any] = {
     "seeds": [0, 1],
     "reference": None,
     "common": ["method.group_size=4"],
+    "primary": None,
+    "after": {},
+    "tune": None,
     "target": None,
     "jobs": 1,
 }
+
+_COMPOSED: dict[tuple[str, ...], Settings] = {}
 
 
 def defined(**changes: Any) -> StudySettings:
@@ -31,10 +37,15 @@ def defined(**changes: Any) -> StudySettings:
 
 @pytest.fixture
 def job_settings(load: Load) -> study.Compose:
-    """As the command line makes them, of what is typed for one job."""
+    """As the command line makes them, of what is typed for one job; the same words are composed once for all tests."""
 
     def compose(overrides: Sequence[str]) -> Settings:
-        return load(*overrides)
+        words = tuple(word for word in overrides if key_of(word) != "run_dir")
+        if words not in _COMPOSED:
+            _COMPOSED[words] = load(*words)
+        typed = next(word for word in overrides if key_of(word) == "run_dir")
+        where = typed.partition("=")[2].strip("'")
+        return _COMPOSED[words].model_copy(update={"run_dir": where})
 
     return compose
 
@@ -44,8 +55,28 @@ def planned(directory: Path, compose: study.Compose, **changes: Any) -> study.St
 
 
 def claim(made: study.Study) -> None:
-    directory_.claim(made.directory, made.definition.definition(made.extra))
+    directory_.claim(made.directory, made.definition.definition(made.blueprint.extra))
 
 
 def begun(job: study.Job) -> RunDir:
     return launch.prepare(job.settings, ["hybrid-rl"], job.run.path)
+
+
+TUNE: dict[str, Any] = {
+    "trials": 3,
+    "seeds": [1000, 1001],
+    "measure": "greedy",
+    "looks": 2,
+    "draw": 0,
+    "common": [],
+    "space": {
+        "base": {"train.sft.learning_rate": [1e-3, 2e-3, 4e-3]},
+        "rl": {"train.rl.learning_rate": [4e-4, 2e-4, 8e-4]},
+    },
+    "like": {},
+}
+
+
+def tuned(**changes: Any) -> dict[str, Any]:
+    """The tuning of `TWO`, changed."""
+    return TUNE | changes

@@ -9,7 +9,7 @@ from hybrid_rl.errors import SettingsError, UsedDirectoryError
 from hybrid_rl.studies import directory as directory_
 from hybrid_rl.studies import study
 from hybrid_rl.studies.directory import JobState, hold
-from tests.studies.conftest import TWO, begun, claim, defined, planned
+from tests.studies.conftest import TUNE, TWO, begun, claim, defined, planned, tuned
 
 
 def state_of(job: study.Job) -> JobState:
@@ -23,6 +23,7 @@ def test_study_json_is_the_definition_and_another_one_is_refused(
     claim(made)
     assert json.loads((tmp_path / "study.json").read_text()) == {
         "name": "two", "arms": TWO["arms"], "seeds": [0, 1], "reference": "base", "target": None,
+        "primary": None, "after": {}, "tune": None,
         "common": ["method.group_size=4"], "extra": [],
     }  # fmt: skip
     claim(made)
@@ -45,6 +46,29 @@ def test_arms_and_seeds_may_join_a_study_and_none_may_leave(
     )
     with pytest.raises(SettingsError, match=r"arms\.late: was .*alternate.*, is .*bread"):
         claim(changed)
+
+
+def test_an_arm_joins_with_its_space_and_a_changed_tuning_is_refused(
+    tmp_path: Path, job_settings: study.Compose
+) -> None:
+    claim(planned(tmp_path, job_settings, tune=tuned()))
+    more = {**TWO["arms"], "late": ["method=alternate"], "control": ["method=grpo"]}
+    space = {**TUNE["space"], "late": {"train.rl.learning_rate": [1e-4, 2e-4]}}
+    joined = {"arms": more, "after": {"control": "rl"}}
+    tune = tuned(space=space, like={"control": "rl"})
+    claim(planned(tmp_path, job_settings, **joined, tune=tune))
+    assert json.loads((tmp_path / "study.json").read_text())["tune"] == tune
+    with pytest.raises(SettingsError, match=r"tune\.looks: was 2, is 3"):
+        claim(planned(tmp_path, job_settings, **joined, tune={**tune, "looks": 3}))
+    space["late"] = {"train.rl.learning_rate": [1e-4, 3e-4]}
+    with pytest.raises(
+        SettingsError, match=r"late\.train\.rl\.learning_rate: was \[0\.0001, 0\.0002\], is"
+    ):
+        claim(planned(tmp_path, job_settings, **joined, tune={**tune, "space": space}))
+    with pytest.raises(SettingsError, match=r"after\.control: was rl, is not there"):
+        claim(planned(tmp_path, job_settings, arms=more, tune=tune))
+    with pytest.raises(SettingsError, match=r"tune\.trials: was 3, is not there"):
+        claim(planned(tmp_path, job_settings, **joined))
 
 
 def test_a_directory_of_something_else_is_refused(

@@ -15,10 +15,12 @@ from omegaconf import OmegaConf
 from hybrid_rl.config.composing import config_dir
 from hybrid_rl.config.study import load_study
 from hybrid_rl.errors import SettingsError
+from hybrid_rl.recording import tuning
 from hybrid_rl.recording.files import read_jsonl
 from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.studies import study
 from hybrid_rl.studies.directory import hold
+from hybrid_rl.studies.running import Launched
 from hybrid_rl.training import checkpoints
 from tests.conftest import Compose
 from tests.fakes.places import ROOT
@@ -105,9 +107,9 @@ def test_jobs_can_be_handed_to_a_launcher(tmp_path: Path, job_settings: study.Co
     resumed.write_status("failed", error="stopped")
     (resumed.checkpoints / "checkpoint-2").mkdir(parents=True)
     (resumed.checkpoints / "checkpoint-2" / "hybrid_state.json").write_text("{}")
-    handed: list[study.Launched] = []
+    handed: list[Launched] = []
 
-    def launcher(jobs: Sequence[study.Launched]) -> None:
+    def launcher(jobs: Sequence[Launched]) -> None:
         handed.extend(jobs)
         resumed.write_status("done")
         begun(made.jobs[3]).write_status("failed", error="no disk")
@@ -190,3 +192,50 @@ def test_a_stopped_study_goes_on_and_one_bad_job_does_not_end_it(tmp_path: Path)
     assert any(record.get("resumed") for record in runs["grpo"].read_status()["history"])
     assert [line["step"] for line in read_jsonl(runs["grpo"].metrics)] == [1, 2, 3, 4]
     assert "## hard: 2 questions" in (tmp_path / "s" / "report.md").read_text()
+
+
+TUNE = (
+    "study.tune={trials: 2, seeds: [1000], measure: greedy, looks: 1, draw: 0, common: ['train.steps=2'], like: {},"
+    " space: {grpo: {train.rl.learning_rate: [4e-4, 8e-4]}, sft_then_grpo: {train.rl.learning_rate: [4e-4, 8e-4]}}}"
+)
+
+
+@pytest.mark.slow
+def test_a_tuning_that_is_killed_goes_on_and_the_comparison_has_its_outcome(tmp_path: Path) -> None:
+    command = ("study=smoke", "run_dir=s", "study.seeds=[0]", "study.jobs=2", "eval.limit=2", TUNE)
+    first = start(tmp_path, *command)
+    trials = {
+        (arm, n): RunDir(tmp_path / "s" / "tune" / arm / f"trial_{n}" / "seed_1000")
+        for n in (0, 1)
+        for arm in ("sft_then_grpo", "grpo")
+    }
+    done = trials["grpo", 0]
+    while first.poll() is None and done.read_status().get("state") != "done":
+        time.sleep(0.05)
+    first.kill()
+    told = first.communicate()[1]
+    assert first.returncode == -signal.SIGKILL, told
+    before = done.status.read_bytes()
+    assert not (tmp_path / "s" / "grpo").exists()
+
+    second = start(tmp_path, *command)
+    told = second.communicate()[1]
+    assert second.returncode == 0, told
+    assert done.status.read_bytes() == before
+    assert [run.read_status()["state"] for run in trials.values()] == ["done"] * 4
+    assert all(len(read_jsonl(run.metrics)) == 2 for run in trials.values())
+    assert not any(list(run.path.glob("eval/*/*.jsonl")) for run in trials.values())  # no test set
+    found = tuning.read(tmp_path / "s")
+    assert list(found) == ["sft_then_grpo", "grpo"]
+    for arm, outcome in found.items():
+        flops = [read_jsonl(trials[arm, n].metrics)[-1]["flops"] for n in (0, 1)]
+        assert outcome.spent["flops"] == sum(flops)
+        words = (tmp_path / "s" / arm / "seed_0" / "overrides.txt").read_text()
+        assert ("train.rl.learning_rate=0.0008" in words) == (outcome.chosen == 1)
+    assert "## hard: 2 questions" in (tmp_path / "s" / "report.md").read_text()
+
+    third = start(tmp_path, *command)
+    told = third.communicate()[1]
+    assert third.returncode == 0, told
+    assert "study smoke: 2 arms x 1 seeds" in told
+    assert "2 done" in told

@@ -1,0 +1,69 @@
+"""The jobs of a study as they are handed over: what is left alone, what goes on, and what waits for another job."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hybrid_rl.studies import running
+from hybrid_rl.studies.jobs import Compose, Job
+from hybrid_rl.studies.running import Launched, Launcher, Place
+from tests.studies.conftest import begun, planned
+
+
+def place(launcher: Launcher) -> Place:
+    return Place(["hybrid-rl"], Path(), slots=1, launcher=launcher, lock=0)
+
+
+def launcher(jobs: Sequence[Job], failing: str, batches: list[list[str]]) -> Launcher:
+    """A launcher that does all jobs but those of one arm, and keeps their labels by batch."""
+    by_path = {job.run.path: job for job in jobs}
+
+    def launch(handed: Sequence[Launched]) -> None:
+        found = [by_path[path] for _, path in handed]
+        batches.append([job.label for job in found])
+        for job in found:
+            state = "failed" if job.arm == failing else "done"
+            begun(job).write_status(state, error="no disk" if job.arm == failing else None)
+
+    return launch
+
+
+def test_a_job_starts_when_the_one_it_waits_for_is_done(
+    tmp_path: Path, job_settings: Compose
+) -> None:
+    jobs = planned(tmp_path, job_settings).jobs
+    begun(jobs[1]).write_status("done")  # rl with seed 0
+    batches: list[list[str]] = []
+    ended = running.run("two", jobs, place(launcher(jobs, "", batches)), {"base": "rl"})
+    assert batches == [["base seed 0", "rl seed 1"], ["base seed 1"]]
+    assert (ended.signal, ended.failed) == (None, [])
+
+
+def test_a_job_whose_prerequisite_failed_fails_without_a_start(
+    tmp_path: Path, job_settings: Compose
+) -> None:
+    jobs = planned(tmp_path, job_settings, seeds=[3]).jobs
+    batches: list[list[str]] = []
+    ended = running.run("two", jobs, place(launcher(jobs, "rl", batches)), {"base": "rl"})
+    assert batches == [["rl seed 3"]]
+    assert [(job.label, error) for job, error in ended.failed] == [
+        ("rl seed 3", "no disk"),
+        (
+            "base seed 3",
+            "rl seed 3, which must be done first (study.after), failed; it was not started",
+        ),
+    ]
+    assert not jobs[0].run.path.exists()
+
+
+def test_here_too_a_job_waits_and_fails_with_the_other(
+    tmp_path: Path, job_settings: Compose
+) -> None:
+    jobs = planned(tmp_path, job_settings, seeds=[3]).jobs
+    pending = [(job, "new") for job in jobs]
+    runner = running._Runner(pending, place(lambda handed: None), {"base": "rl"})
+    assert [runner.ready(index) for index in (0, 1)] == [False, True]
+    begun(jobs[1])
+    runner.ended(1, 137, 1.0)
+    assert runner.ready(0)
+    assert runner.begin(0, 0) is None
+    assert [job.label for job, _ in runner.failed] == ["rl seed 3", "base seed 3"]
