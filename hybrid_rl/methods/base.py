@@ -59,6 +59,10 @@ class MethodSettings(Section):
         """The supervised part of a run; raises ValueError, with a message for the user, when `steps` are too few."""
         return Plan()
 
+    def remarks(self, examples: Sequence[Example], section: str = "method") -> list[str]:
+        """What `check=true` says about a training set that the method can do little with, for settings in `section`."""
+        return []
+
     @property
     def extra_rollouts(self) -> int:
         """Most rollouts of a question besides the `group_size` of an RL update."""

@@ -30,6 +30,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
+from statistics import fmean, median_low
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -50,6 +51,10 @@ from hybrid_rl.types import (
 )
 
 Groups = Sequence[Group]
+FEW_HINTS = 4
+"""With fewer prefixes than these a search is hardly one; our choice."""
+MOST_LOOKED_AT = 1000
+"""About the most traces that are cut for a remark; a long one takes some hundredths of a second."""
 
 
 class BreadSettings(MethodSettings):
@@ -89,6 +94,35 @@ class BreadSettings(MethodSettings):
         """Most rollouts besides the first group: a search that goes on to its end, or the control that equals it."""
         searches = self.on_failure in ("search", "extra_rollouts")
         return searches * self.group_size * self.most_probes(self.episodes - 1)
+
+    def hints(self, cuts: Sequence[int], tokens: int) -> tuple[int, ...]:
+        """Those of the cuts of a trace of `tokens` that are short enough to be given."""
+        most = self.max_prefix_share * tokens
+        if self.max_prefix_tokens is not None:
+            most = min(most, self.max_prefix_tokens)
+        return tuple(cut for cut in cuts if cut <= most)
+
+    def remarks(self, examples: Sequence[Example], section: str = "method") -> list[str]:
+        """Says so where most traces give a search too few prefixes."""
+        if self.on_failure not in ("search", "extra_rollouts") or self.episodes <= FEW_HINTS:
+            return []
+        traces = [example.trace for example in examples if example.trace is not None]
+        looked_at = traces[:: max(1, len(traces) // MOST_LOOKED_AT)]
+        found = [self.hints(episode_cuts(one, self.episodes), len(one.ids)) for one in looked_at]
+        few = sum(len(hints) < FEW_HINTS for hints in found)
+        if 2 * few <= len(found):
+            return []
+        typical = max(2, median_low(len(hints) for hints in found) + 1)
+        shares = [
+            hints[-1] / len(one.ids) if hints else 0.0
+            for hints, one in zip(found, looked_at, strict=True)
+        ]
+        return [
+            f"{section}.episodes = {self.episodes}: {few:,} of {len(found):,} traces give fewer than {FEW_HINTS} "
+            f"prefixes to search (mean {fmean(map(len, found)):.1f}, the longest {fmean(shares):.0%} of its trace); "
+            f"set {section}.episodes={typical}, which most traces give, or use traces of more sentences, or with each "
+            "step on a line of its own"
+        ]
 
     def most_probes(self, longest: int) -> int:
         """The most probes that a search takes where P_`longest` is the longest prefix."""
@@ -266,10 +300,7 @@ class Bread(Method[BreadSettings]):
             return ()
         if example.id not in self._cuts:
             self._cuts[example.id] = episode_cuts(example.trace, self.settings.episodes)
-        most = self.settings.max_prefix_share * len(example.trace.ids)
-        if self.settings.max_prefix_tokens is not None:
-            most = min(most, self.settings.max_prefix_tokens)
-        return tuple(cut for cut in self._cuts[example.id] if cut <= most)
+        return self.settings.hints(self._cuts[example.id], len(example.trace.ids))
 
 
 def _why_dropped(search: AnchorSearch) -> str:

@@ -73,6 +73,9 @@ class BreadReliftSettings(MethodSettings):
     def plan(self, steps: int) -> Plan:
         return self.relift.plan(steps)
 
+    def remarks(self, examples: Sequence[Example], section: str = "method") -> list[str]:
+        return self.bread.remarks(examples, f"{section}.bread")
+
 
 class BreadRelift(Method[BreadReliftSettings]):
     needs_traces = True

@@ -1,84 +1,33 @@
-"""Episodes of an expert's solution: the places where a hint may end.
+"""Episodes of an expert's solution: the lengths in tokens of the hints that it gives.
 
 BREAD (arXiv 2506.17211) says that a solution is split into about 10 episodes, sentences or paragraphs, and no more than
 that. What we chose ourselves:
 
 - Paragraphs first; lines, then sentences, join in while there are fewer pieces than wanted.
-- Never inside a formula, a LaTeX environment or a code fence.
+- Where these do not suffice, as in the two to five sentences of GSM8K, so do calculations (a cut before and behind
+  each) and then clauses. These finer cuts leave half an equal share of the tokens to each of their neighbours: a hint
+  that is only a word longer would cost a whole group of rollouts and tell nothing.
+- Never inside a formula, a LaTeX environment, a figure, a code fence or a calculator mark of GSM8K, and a finer cut
+  never inside a number, an equation or brackets.
 - Pieces are merged until their token counts are nearly equal.
-- The statement of the answer belongs to no episode, so no hint gives it away and the last episode
-  is always left for the student to find.
-- Hints are cuts of the token ids. Where a token holds text of both sides there is no cut: encoding
-  the text of the hint instead would give ids that the student never produces.
+- The statement of the answer belongs to no episode, so no hint gives it away and the last episode is always left for
+  the student to find. The sentence before that statement often has the answer already: a finer cut in it comes before
+  its last calculation, and before the number that comes out of it. Without a calculation it is not cut.
+- Hints are cuts of the token ids. Where a token holds text of both sides there is no cut: encoding the text of the
+  hint instead would give ids that the student never produces.
+
+With the tokenizer of SmolLM2 and K = 10, the finer kinds take GSM8K's traces from a mean of 3.6 episodes to 7.3, those
+with fewer than four from 54 % to 2 %, and the mean longest hint from 64 % of its trace to 74 %. The share of longest
+hints in which the answer stands remains 12 %.
 """
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
+from hybrid_rl.methods import boundaries
+from hybrid_rl.methods.calculations import Calculation, calculations
 from hybrid_rl.types import Trace
-
-Span = tuple[int, int]
-
-_PARAGRAPH = re.compile(r"\n[ \t]*\n\s*")
-_LINE = re.compile(r"\n\s*")
-# A stop, closing quotes or marks, a gap, and no small letter; or a CJK stop, which needs no gap.
-_SENTENCE = re.compile(r"[.!?][\"')\]*_]*\s+(?=[^\sa-z])|[。！？]\s*(?=\S)")  # noqa: RUF001
-_NO_SENTENCE_END = re.compile(
-    r"(?:(?:^|\s|\()(?:e\.g|i\.e|cf|eq|fig|no|vs|dr|mr|mrs|ms|st|[A-Z])|(?:^|\n)\s*\(?\d{1,3})\.$",
-    re.IGNORECASE,
-)
-_OPENING = re.compile(r"```|\\begin\b|(?<!\\)\\[\[(]|(?<!\\)\$\$?")
-_CLOSING = {"```": "```", "\\[": "\\]", "\\(": "\\)", "$$": "$$"}
-# As pandoc tells a formula from money: no gap inside the marks, no digit after them, no empty line.
-_INLINE_FORMULA = re.compile(r"\$(?=\S)(?:\\.|(?!\n\s*\n)[^$\\])+(?<=\S)\$(?!\d)", re.DOTALL)
-_ENVIRONMENT = re.compile(r"\\(begin|end)\b(?:\s*\{[^}]*\})?")
-
-
-def protected_spans(text: str) -> list[Span]:
-    """The spans in which no episode may end: formulas, environments and code fences, outermost ones only."""
-    spans = []
-    position = 0
-    while opening := _OPENING.search(text, position):
-        end = _closing(text, opening)
-        if end is None:
-            position = opening.end()
-        else:
-            spans.append((opening.start(), end))
-            position = end
-    return spans
-
-
-def _closing(text: str, opening: re.Match[str]) -> int | None:
-    """The place where the span that starts with `opening` ends; None when nothing closes it."""
-    mark = opening.group()
-    if mark == "$":
-        formula = _INLINE_FORMULA.match(text, opening.start())
-        return formula.end() if formula else None
-    if mark == "\\begin":
-        depth = 0
-        for edge in _ENVIRONMENT.finditer(text, opening.start()):
-            depth += 1 if edge.group(1) == "begin" else -1
-            if depth == 0:
-                return edge.end()
-        return None
-    end = text.find(_CLOSING[mark], opening.end())
-    if end < 0:
-        # An open fence runs to the end, as in Markdown; an open bracket is a slip of the pen.
-        return len(text) if mark == "```" else None
-    return end + len(_CLOSING[mark])
-
-
-def boundaries(body: str, pattern: re.Pattern[str], protected: Sequence[Span]) -> Iterator[int]:
-    """The places in characters where an episode may begin: behind a match of `pattern`, outside of protected spans."""
-    for match in pattern.finditer(body):
-        if any(first < match.end() < last for first, last in protected):
-            continue
-        if pattern is _SENTENCE and _NO_SENTENCE_END.search(
-            body[max(0, match.start() - 15) : match.start() + 1]
-        ):
-            continue
-        yield match.end()
 
 
 def token_cut(trace: Trace, boundary: int) -> int | None:
@@ -97,16 +46,55 @@ def episode_cuts(trace: Trace, episodes: int) -> tuple[int, ...]:
 
     Empty when the solution has no place to cut.
     """
-    protected = protected_spans(trace.text)
     body = trace.text[: trace.answer_start].rstrip()
-    found: set[int] = set()
-    for pattern in (_PARAGRAPH, _LINE, _SENTENCE):
-        cuts = (token_cut(trace, boundary) for boundary in boundaries(body, pattern, protected))
-        found.update(cut for cut in cuts if cut is not None)
-        if len(found) + 1 >= episodes:
-            break
     total = bisect_right(trace.ends, trace.answer_start)
-    return nearly_equal(sorted(found), total, episodes)
+    protected = boundaries.protected_spans(trace.text)
+    cuts: list[int] = []
+    last_sentence = 0
+    for kind in (boundaries.paragraphs, boundaries.lines, boundaries.sentences):
+        places = list(boundaries.outside(kind(body), protected))
+        last_sentence = max([last_sentence, *places])
+        cuts = sorted({*cuts, *token_cuts(trace, places)})
+        if len(cuts) + 1 >= episodes:
+            return nearly_equal(cuts, total, episodes)
+    sums = calculations(body, protected)
+    most = finer_limit(body, last_sentence, sums)
+    never = [*protected, *((one.start, one.end) for one in sums)]
+    for finer in (boundaries.around(sums, body), boundaries.clauses(body)):
+        places = [place for place in boundaries.outside(finer, never) if place <= most]
+        cuts = with_room(cuts, token_cuts(trace, places), total, episodes)
+        if len(cuts) + 1 >= episodes:
+            break
+    return nearly_equal(cuts, total, episodes)
+
+
+def token_cuts(trace: Trace, places: Iterable[int]) -> list[int]:
+    """The token counts before those of `places` where the tokens part too."""
+    return [cut for place in places if (cut := token_cut(trace, place)) is not None]
+
+
+def finer_limit(body: str, last_sentence: int, sums: Sequence[Calculation]) -> int:
+    """The place up to which a finer cut does not show what the last sentence of `body`, from `last_sentence` on, finds.
+
+    That is the number that its last calculation has as its result, wherever it stands in the sentence.
+    """
+    own = [one for one in sums if one.start >= last_sentence]
+    if not own:
+        return last_sentence
+    last = max(own)
+    number = rf"(?<!\w){re.escape(last.result)}(?!\w)"
+    told = re.search(number, body[last_sentence : last.start]) if last.result else None
+    return last.start if told is None else last_sentence + told.start()
+
+
+def with_room(cuts: Sequence[int], finer: Iterable[int], total: int, episodes: int) -> list[int]:
+    """`cuts` with those of `finer` that leave half an equal share of `total` tokens to each of their neighbours."""
+    room = total / episodes / 2
+    kept = [0, *cuts, total]
+    for cut in finer:
+        if all(abs(cut - other) >= room for other in kept):
+            kept.append(cut)
+    return sorted(kept)[1:-1]
 
 
 def nearly_equal(cuts: Sequence[int], total: int, episodes: int) -> tuple[int, ...]:

@@ -65,7 +65,9 @@ def _read(settings: Settings, grader: Grader) -> tuple[Lengths, dict[str, int], 
         note = f"lengths not checked, limits taken instead: {error}"
         return limits, _sizes(questions), [*questions.notes, note]
     found = encode(questions, tokenizer, settings.data, settings.train, grader.answer_start)
-    return estimate.lengths_of(found.train), _sizes(found), [*questions.notes, *found.notes]
+    remarks = settings.method.remarks(found.train) if train else []
+    notes = [*questions.notes, *found.notes, *remarks]
+    return estimate.lengths_of(found.train), _sizes(found), notes
 
 
 def _sizes(data: Questions | Examples) -> dict[str, int]:

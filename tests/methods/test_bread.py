@@ -149,6 +149,35 @@ def test_the_number_of_calls_depends_on_settings_only(
         assert [len(group.rollouts) for group in groups] == [8] * len(batch)
 
 
+def test_a_remark_says_so_where_most_traces_give_a_search_few_prefixes() -> None:
+    # 3, 3 and 9 prefixes, the longest 3/4, 3/4 and 9/10 of its trace.
+    few = [question("a", 4), question("b", 10), question("c", 4), question("d", None)]
+    assert settings().remarks(few) == [
+        "method.episodes = 10: 2 of 3 traces give fewer than 4 prefixes to search (mean 5.0, the longest 80% of its"
+        " trace); set method.episodes=4, which most traces give, or use traces of more sentences, or with each step on"
+        " a line of its own"
+    ]
+    assert settings().remarks([*few, question("e", 5)]) == []  # half of them have enough
+    (limited,) = settings(max_prefix_share=0.3).remarks([question("a", 10)], "method.bread")
+    assert limited.startswith("method.bread.episodes = 10: 1 of 1 traces")
+    assert "(mean 3.0, the longest 30% of its trace); set method.bread.episodes=4" in limited
+
+
+def test_a_remark_looks_at_a_thousand_traces_or_two() -> None:
+    (remark,) = settings().remarks([question(str(i), 2) for i in range(2500)])
+    assert "1,250 of 1,250 traces give" in remark
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"episodes": 4}, {"on_failure": "none"}, {"on_failure": "expert_in_group"}],
+)
+def test_nothing_is_remarked_where_no_search_wants_more(changed: dict[str, Any]) -> None:
+    few = [question("a", 3), question("b", 3)]
+    assert len(settings().remarks(few)) == 1
+    assert settings(**changed).remarks(few) == []
+
+
 def test_what_even_the_longest_prefix_does_not_solve_is_not_trained_on() -> None:
     hard = question("hard")
     student = Student(lambda example, prefix: 0)

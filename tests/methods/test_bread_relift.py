@@ -211,3 +211,9 @@ def test_moments_of_their_own_are_beyond_deepspeed_here_too() -> None:
         "method.relift.own_moments = true",
         "method.relift.own_moments=false",
     )
+
+
+def test_what_bread_remarks_names_its_settings_in_the_combination() -> None:
+    (remark,) = settings().remarks([question("0", lines=2)])
+    assert remark.startswith("method.bread.episodes = 10: 1 of 1 traces give fewer than 4 prefixes")
+    assert "set method.bread.episodes=2," in remark

@@ -1,13 +1,25 @@
 """Episodes: where a solution may be cut, and where never."""
 
+import json
 import re
+from statistics import fmean
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybrid_rl.methods.episodes import episode_cuts, nearly_equal, protected_spans, token_cut
+from hybrid_rl.methods.boundaries import protected_spans
+from hybrid_rl.methods.calculations import calculations
+from hybrid_rl.methods.episodes import (
+    episode_cuts,
+    finer_limit,
+    nearly_equal,
+    shows_answer,
+    token_cut,
+    with_room,
+)
 from hybrid_rl.types import Trace
+from tests.fakes.places import SHARED_DATA
 
 
 def trace(text: str, tokens: str = r"\S+", answer: str | None = None) -> Trace:
@@ -60,7 +72,7 @@ def test_lines_join_in_before_sentences() -> None:
 
 def test_sentences_end_at_stops_but_not_in_numbers_abbreviations_or_list_marks() -> None:
     text = "1. Take 3.14 here, e.g. Archimedes did (see Fig. 2). Is it so? Yes! So it ends."
-    assert hints(trace(text)) == [
+    assert hints(trace(text), episodes=4) == [
         "1. Take 3.14 here, e.g. Archimedes did (see Fig. 2).",
         "1. Take 3.14 here, e.g. Archimedes did (see Fig. 2). Is it so?",
         "1. Take 3.14 here, e.g. Archimedes did (see Fig. 2). Is it so? Yes!",
@@ -84,17 +96,101 @@ def test_nothing_is_cut_inside_formulas_environments_and_code(inside: str) -> No
 
 
 def test_money_is_no_formula() -> None:
-    assert protected_spans("He has $5.\nShe has $7 and \\$3 left") == []
     assert hints(trace("He has $5.\nShe has $7.\nTogether $12.")) == [
         "He has $5.",
         "He has $5.\nShe has $7.",
     ]
 
 
-def test_an_open_fence_protects_the_rest_and_an_open_bracket_nothing() -> None:
-    assert protected_spans("a ```b\nc") == [(2, 8)]
-    assert protected_spans("a \\[ b\nc") == []
-    assert protected_spans("\\begin{a} b\nc") == []
+GSM8K = (
+    "Natalia sold 48/2 = 24 clips in May, as told.\n"
+    "In both months, Natalia sold 48+24 = 72 clips altogether.\n"
+    "#### 72"
+)
+
+
+def test_calculations_and_clauses_join_in_where_sentences_are_few_and_the_last_result_stays_out() -> (
+    None
+):
+    shown = hints(trace(GSM8K, tokens=r"\d|\w+|[^\w\s]", answer="#"))
+    parts = [b[len(a) :].strip() for a, b in zip(("", *shown), shown, strict=False)]
+    assert parts == [
+        "Natalia sold",
+        "48/2 = 24",
+        "clips in May,",
+        "as told.",
+        "In both months,",
+        "Natalia sold",
+    ]
+
+
+def test_sentences_that_suffice_keep_finer_cuts_out() -> None:
+    shown = hints(trace(GSM8K, tokens=r"\d|\w+|[^\w\s]", answer="#"), episodes=2)
+    assert shown == ["Natalia sold 48/2 = 24 clips in May, as told."]
+
+
+def test_published_word_problems_have_many_episodes_and_no_more_hints_that_show_the_answer() -> (
+    None
+):
+    path = SHARED_DATA / "gsm8k" / "train.jsonl"
+    if not path.exists():
+        pytest.skip(f"{path} is absent: no GSM8K to cut")
+    rows = [json.loads(line)["answer"] for line in path.read_text("utf-8").splitlines()[:1000]]
+    texts = [re.sub("<<[^<>]*>>", "", row) for row in rows]
+    experts = [trace(text, tokens=r"\d|\w+|[^\w\s]", answer="####") for text in texts]
+    found = [hints(expert) for expert in experts]
+    assert fmean(len(cuts) + 1 for cuts in found) > 6.5  # sentences alone give 3.5
+    assert fmean(len(cuts) < 3 for cuts in found) < 0.05  # and 0.56
+    told = 0
+    for expert, cuts in zip(experts, found, strict=True):
+        answer = expert.text.rpartition("#### ")[2].strip()
+        by_sentence = expert.text[: expert.answer_start].rstrip().rpartition("\n")[0]
+        told += shows_answer(cuts[-1], answer) and not shows_answer(by_sentence, answer)
+    assert told == 1  # its last line is several sentences
+
+
+@pytest.mark.parametrize(
+    ("last", "shown"),
+    [
+        (
+            "So, in all, she has 2 * 3 = 6, then 6 + 4 = 10 left, as said",
+            "So, in all, she has 2 * 3 = 6, then ",
+        ),
+        ("So, she has 10 left, because 6 + 4 = 10", "So, she has "),
+        ("So, 100 of them, since 6 + 4 = 10", "So, 100 of them, since "),
+        ("So, as we know, she has ten, at last", ""),
+        ("So, we see, $x = 5$, and, thus, $y = 7$", "So, we see, $x = 5$, and, thus, "),
+    ],
+)
+def test_a_finer_cut_does_not_show_what_the_last_sentence_finds(last: str, shown: str) -> None:
+    text = f"She counts, 1 + 1 = 2, all. {last}"
+    start = text.index("So")
+    limit = finer_limit(text, start, calculations(text, protected_spans(text)))
+    assert text[start:limit] == shown
+
+
+def test_a_finer_cut_leaves_half_an_equal_share_to_its_neighbours() -> None:
+    # Half of 100 / 10 tokens is 5.
+    assert with_room([40], [3, 5, 9, 10, 44, 45, 96], 100, 10) == [5, 10, 40, 45]
+    assert with_room([], [95], 100, 10) == [95]
+
+
+def test_the_words_of_an_equation_part_it_nowhere() -> None:
+    text = "She got 6 apples when sold * 2 = 12 when told. So"
+    assert hints(trace(text)) == [
+        "She got",
+        "She got 6 apples when sold * 2 = 12",
+        "She got 6 apples when sold * 2 = 12 when told.",
+    ]
+
+
+def test_a_calculator_mark_stays_in_one_piece() -> None:
+    text = "He ate 3 * 4 = <<3*4=12>>12, and then he drank. So"
+    assert hints(trace(text, tokens=r"\d|\w+|[^\w\s]")) == [
+        "He ate",
+        "He ate 3 * 4 = <<3*4=12>>12,",
+        "He ate 3 * 4 = <<3*4=12>>12, and then he drank.",
+    ]
 
 
 def test_a_token_that_holds_text_of_both_sides_is_not_cut() -> None:
@@ -136,7 +232,10 @@ def test_nearly_equal_takes_the_cuts_nearest_to_equal_shares() -> None:
 
 
 PIECES = st.sampled_from(
-    ["word ", "end. ", "Next! ", "\n", "\n\n", "$a\nb$ ", "```\nc\n``` ", "5 "]
+    (
+        *("word ", "end. ", "Next! ", "\n", "\n\n", "$a\nb$ ", "```\nc\n``` ", "5 "),
+        *("1,000 ", "so, ", "3 * 4 = 12 ", "6/2 = <<6/2=3>>3 ", "(a, b) ", "so that "),
+    )
 )
 
 
@@ -156,3 +255,5 @@ def test_cuts_are_increasing_few_unprotected_and_before_the_answer(
         assert end < start
         assert text[end:start].strip()
         assert not any(first < end < last for first, last in protected_spans(text))
+        assert not re.match(r"\d[,.]?\d", text[end - 1 :])
+        assert not re.match(r"[*/=]", text[end:].lstrip())

@@ -59,3 +59,18 @@ def test_check_refuses_data_that_a_run_would_refuse_after_an_estimate_at_the_lim
     assert "1,280" in told  # rollouts: 10 steps x 8 prompts x 16
     assert "lengths are the limits of the settings" in told
     assert "are valid" not in told
+
+
+@pytest.mark.parametrize("method", ["bread", "bread_relift"])
+def test_check_says_so_where_traces_give_a_search_few_prefixes(
+    method: str, load: Load, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hybrid_rl.tools.check import check_run
+
+    monkeypatch.setenv("COLUMNS", "400")
+    remark = "64 of 64 traces give fewer than 4 prefixes"
+    check_run(load(f"method={method}", "data=ledger_terse"))
+    told = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith("- method.") and remark in line for line in told) == 1
+    check_run(load(f"method={method}", "data=ledger_verbose"))
+    assert "prefixes" not in capsys.readouterr().out
