@@ -3,6 +3,7 @@
 Token ids are tuples of ints and everything here is immutable. It knows no file, no torch and no method.
 """
 
+from array import array
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -106,13 +107,24 @@ class Group:
     prefix: Ids = ()
     trained: bool = True
     """False: the rows keep their place in the batch and contribute no gradient, KL, entropy or token of the loss. The
-    budget counts them, and so does a loss that is a mean over rows (grpo, dr_grpo), as it does a uniform group."""
+    budget counts what was sampled, and no training on it. A loss that is a mean over rows (grpo, dr_grpo) counts the
+    rows, as it does those of a uniform group."""
     note: Mapping[str, Json] = field(default_factory=dict)
     """The reason why the group looks as it does, for the decision log."""
 
     @property
     def correct(self) -> int:
         return sum(rollout.verdict.correct for rollout in self.rollouts)
+
+    @property
+    def uniform(self) -> bool:
+        """Whether all rewards are equal, in float32 as the loss has them, so that no row has an advantage.
+
+        This alone decides it, for advantages, skipped rows, the metric and the guard: a mean of equal rewards may be
+        rounded, and the differences from it would then pass for advantages.
+        """
+        rewards = array("f", [rollout.verdict.reward for rollout in self.rollouts])
+        return max(rewards) == min(rewards)
 
 
 @dataclass(frozen=True)
@@ -124,6 +136,8 @@ class Result:
     size: int
     prefix_tokens: int = 0
     trained: bool = True
+    uniform: bool = False
+    """Whether all rewards are equal; see `Group.uniform`."""
     note: Mapping[str, Json] = field(default_factory=dict)
     outcomes: Mapping[Outcome, int] = field(default_factory=dict)
     """The number of rollouts by how they ended."""
@@ -136,6 +150,7 @@ class Result:
             size=len(group.rollouts),
             prefix_tokens=len(group.prefix),
             trained=group.trained,
+            uniform=group.uniform,
             note=group.note,
             outcomes=dict(Counter(rollout.verdict.outcome for rollout in group.rollouts)),
         )

@@ -77,10 +77,6 @@ def _batch(settings: Settings) -> Iterator[str]:
 
 def _training(settings: Settings) -> Iterator[str]:
     rl = settings.train.rl
-    if rl.epsilon_high is not None and rl.epsilon_high < rl.epsilon:
-        yield (
-            f"train.rl.epsilon_high = {rl.epsilon_high}: must be at least train.rl.epsilon = {rl.epsilon}"
-        )
     if rl.ref_sync_steps is not None and rl.beta == 0:
         yield (
             f"train.rl.ref_sync_steps = {rl.ref_sync_steps}: with train.rl.beta = 0 there is no reference model;"

@@ -19,13 +19,14 @@ class PhaseSettings(Section):
 
 
 class RlSettings(PhaseSettings):
-    """The loss of an RL update, and how its rollouts are sampled."""
+    """The loss of an RL update, and how its rollouts are sampled.
+
+    There is no clip of the probability ratio (epsilon): a batch of rollouts has one update, which computes the old
+    probabilities itself, so the ratio is 1 and no clip is ever reached.
+    """
 
     loss: Literal["grpo", "dr_grpo", "dapo", "bnpo"]
     scale_rewards: Literal["group", "batch", "none"]
-    epsilon: float = Field(gt=0)
-    epsilon_high: float | None = Field(gt=0)
-    """The upper clip of the probability ratio ("clip-higher"); null: the same as epsilon."""
     beta: float = Field(ge=0)
     """The weight of the KL to the reference model; 0 loads none."""
     entropy_bonus: float = Field(ge=0)

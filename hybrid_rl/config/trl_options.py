@@ -75,8 +75,8 @@ _BY_OWNER = {
     "eval.sets": "per_device_eval_batch_size",
 }
 _SAME_NAME = (
-    "train.max_grad_norm train.weight_decay train.rl.learning_rate train.rl.scale_rewards train.rl.epsilon"
-    " train.rl.epsilon_high train.rl.beta train.rl.temperature train.rl.top_p train.rl.top_k model.trust_remote_code"
+    "train.max_grad_norm train.weight_decay train.rl.learning_rate train.rl.scale_rewards"
+    " train.rl.beta train.rl.temperature train.rl.top_p train.rl.top_k model.trust_remote_code"
 )
 OWNERS = {
     **{key: owner for owner, keys in _BY_OWNER.items() for key in keys.split()},

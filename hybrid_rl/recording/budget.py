@@ -3,6 +3,8 @@
 FLOPs are an estimate by the usual rule, N parameters: 2N per token read or generated in a forward pass, 4N more where a
 backward pass follows (BREAD and arXiv 2604.23747 count likewise). Prompt tokens count, padding does not.
 It is the cost of the plain algorithm: what `speed` saves is not credited, so figures do not depend on its switches.
+Thus a uniform group counts in full, for plain GRPO trains on it. A group that a method leaves out (`Group.trained`
+False) is no part of its algorithm's update: only its sampling counts.
 """
 
 from collections import Counter
@@ -38,7 +40,7 @@ class UpdateCost:
         self.trace_tokens[example_id] = max(tokens, self.trace_tokens.get(example_id, 0))
 
     def train_on(self, group: Group, with_reference: bool) -> None:
-        """Counts an RL update on all rows of a group; rows that are left out of it count too."""
+        """Counts an RL update on all rows of a group, also where their rewards are equal."""
         completions = sum(len(rollout.completion) for rollout in group.rollouts)
         context = len(group.example.prompt_ids) + len(group.prefix)
         read = completions + context * len(group.rollouts)
@@ -52,6 +54,10 @@ class UpdateCost:
             if example.trace is not None:
                 self.show_trace(example.id, len(example.trace.ids))
         self.trained_tokens = sum(len(target) for _, target in rows)
+        self.measure(rows)
+
+    def measure(self, rows: Sequence[Demonstration]) -> None:
+        """Counts a forward and a backward pass over `rows`, from which nothing is learned."""
         self.backward_tokens = sum(len(context) + len(target) for context, target in rows)
 
     def add(self, other: "UpdateCost") -> None:

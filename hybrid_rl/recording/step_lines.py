@@ -45,7 +45,8 @@ def metrics_line(
         line |= {
             "reward_mean": sum(rewards) / max(1, len(rewards)),
             "correct_mean": sum(r.correct for r in trained) / max(1, sum(r.size for r in trained)),
-            "zero_advantage_groups": logs["frac_reward_zero_std"],
+            "zero_advantage_groups": sum(r.uniform or not r.trained for r in results)
+            / max(1, len(results)),
             "completion_tokens_mean": logs["completions/mean_length"],
             "truncated_rate": logs["completions/clipped_ratio"],
             "entropy": logs["entropy"],

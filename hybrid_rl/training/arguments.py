@@ -27,8 +27,6 @@ def build(settings: Settings) -> GRPOConfig:
         top_k=rl.top_k,
         loss_type=rl.loss,
         scale_rewards=rl.scale_rewards,
-        epsilon=rl.epsilon,
-        epsilon_high=rl.epsilon_high,
         entropy_coef=rl.entropy_bonus,
         beta=0.0,  # the reference is made from the loaded model, see add_reference
         ref_model_sync_steps=rl.ref_sync_steps or train.steps + 1,

@@ -196,6 +196,9 @@ class HybridTrainer(LeanGrpoTrainer):
     def _trained_rows(self) -> list[bool] | None:
         return self.now.trained
 
+    def _flat_rows(self) -> list[bool]:
+        return self.now.flat
+
     # An SFT update: its own batch and loss.
 
     def _demonstration_rows(self, micro_steps: int) -> list[dict[str, torch.Tensor]]:
@@ -226,7 +229,7 @@ class HybridTrainer(LeanGrpoTrainer):
         head: demonstrations.Head = "scoring" if self._scores else whole
         total = demonstrations.loss_sum(model, inputs, self.now.update.entropy_bonus, head)
         # Gradients are averaged over ranks, so the share of one rank is scaled up by their number.
-        return total / self.now.cost.trained_tokens * int(self.accelerator.num_processes)
+        return total / self.now.target_tokens * int(self.accelerator.num_processes)
 
     # Before the optimizer's turn: is the step sound?
 

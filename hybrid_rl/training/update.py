@@ -35,10 +35,14 @@ class UpdateInProgress:
     started: float = field(default_factory=time.monotonic)
 
     def take_groups(self, groups: Sequence[Group], with_reference: bool) -> None:
-        """Counts what training on this rank's groups costs, and tells every rank of all groups, rewards and costs."""
+        """Counts what training on this rank's groups costs, and tells every rank of all groups, rewards and costs.
+
+        Groups that are left out cost no more than their sampling, which is counted by now.
+        """
         self.groups = groups
         for group in groups:
-            self.cost.train_on(group, with_reference)
+            if group.trained:
+                self.cost.train_on(group, with_reference)
         rewards = [r.verdict.reward for g in groups for r in g.rollouts if g.trained]
         shares = gather_object([([Result.of(group) for group in groups], rewards, self.cost)])
         for rank, (their_results, their_rewards, cost) in enumerate(shares):
@@ -50,9 +54,12 @@ class UpdateInProgress:
     def take_demonstrations(
         self, examples: Sequence[Example], rows: Sequence[Demonstration]
     ) -> None:
-        """Counts what learning from `rows`, the demonstrations of `examples`, costs."""
+        """Counts what learning from `rows`, the demonstrations of `examples`, costs, or measuring their gradient."""
         self.demonstrations = rows
-        self.cost.learn(examples, rows)
+        if self.update.measure_only:
+            self.cost.measure(rows)
+        else:
+            self.cost.learn(examples, rows)
 
     def charge(self, spent: Spent, parameters: int) -> float:
         """Adds what this update cost to what the run has spent. Returns its seconds, by rank 0's clock on all ranks."""
@@ -67,6 +74,16 @@ class UpdateInProgress:
         if all(result.trained for result in self.results):
             return None
         return [group.trained for group in self.groups for _ in group.rollouts]
+
+    @property
+    def flat(self) -> list[bool]:
+        """Whether each row, of all ranks in rank order, is of a group whose rewards are all equal."""
+        return [result.uniform for result in self.results for _ in range(result.size)]
+
+    @property
+    def target_tokens(self) -> int:
+        """The tokens in the loss of an SFT update, over all ranks."""
+        return sum(len(target) for _, target in self.demonstrations)
 
     def metrics_line(self, step: int, logs: Mapping[str, Any], spent: Spent) -> dict[str, Any]:
         """The line of metrics.jsonl for this update, optimizer step `step` from 1; `logs` is what TRL logged of it."""

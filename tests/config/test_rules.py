@@ -30,8 +30,8 @@ RULES = [
         " hardware.processes; nearest: 6 or 9",
     ),
     (
-        ["train.rl.epsilon_high=0.1"],
-        "train.rl.epsilon_high = 0.1: must be at least train.rl.epsilon = 0.2",
+        ["train.rl.epsilon=0.2"],
+        "train.rl.epsilon = 0.2: no such setting; did you mean train.rl.loss?",
     ),
     (
         ["train.rl.ref_sync_steps=5"],
@@ -142,7 +142,6 @@ RULES = [
 
 PASSING = [
     ["method=grpo", "method.group_size=2"],
-    ["train.rl.epsilon_high=0.28"],
     ["train.rl.beta=0.1", "train.rl.ref_sync_steps=5"],
     ["reward.format=0.5", "reward.format_pattern=a"],
     ["method=sft", "reward.correct=0"],

@@ -16,7 +16,6 @@ GROUP = Group(EXAMPLE, (SOLVED, FAILED), prefix=(7,), trained=False)
 LOGS = {
     "loss": 0.5,
     "grad_norm": 2.0,
-    "frac_reward_zero_std": 0.25,
     "completions/mean_length": 2.0,
     "completions/clipped_ratio": 0.5,
     "entropy": 1.5,
@@ -38,6 +37,12 @@ def test_an_rl_line_counts_correct_rollouts_of_trained_groups_only() -> None:
     assert (line["outcome/correct"], line["outcome/truncated"]) == (0.25, 0.75)
     assert "kl" not in line
     assert line_of("rl", LOGS | {"kl": 0.1})["kl"] == 0.1
+
+
+def test_groups_without_an_advantage_are_uniform_or_left_out() -> None:
+    found = [Result("a", 1, 4), Result("b", 0, 4, uniform=True), Result("c", 2, 4, trained=False)]
+    assert line_of("rl", LOGS, *found)["zero_advantage_groups"] == 2 / 3
+    assert line_of("rl", LOGS, found[0])["zero_advantage_groups"] == 0.0
 
 
 def test_an_sft_line_says_nothing_of_rollouts() -> None:

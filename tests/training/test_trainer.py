@@ -245,6 +245,19 @@ def test_a_measured_norm_is_that_of_the_same_update_and_changes_nothing(tmp_path
     assert recorder.column("step") == [1]
 
 
+def test_no_clip_of_the_ratio_is_ever_reached(tmp_path: Path) -> None:
+    """So there is no setting for it: one update of each batch has ratio 1, whatever TRL's clip is."""
+    trained = []
+    for clip in (0.2, 1e-6):
+        trainer, recorder = build(tmp_path / str(clip), hardware__micro_batch=4)
+        trainer.epsilon_low = trainer.epsilon_high = clip
+        trainer.add_callback(SeedEachStep())
+        trainer.train()
+        assert max(recorder.column("grad_norm")) > 0.01
+        trained.append(weights(trainer))
+    assert torch.equal(*trained)
+
+
 def test_rl_without_a_group_size_is_refused_in_words(tmp_path: Path) -> None:
     method = Method(tiny.settings(tmp_path, "sft").method, {}, seed=0, steps=1)
     trainer, _ = build(tmp_path, "sft", instance=method)

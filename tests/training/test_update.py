@@ -1,12 +1,23 @@
 """What an update in progress gathers and counts, on one rank."""
 
+from dataclasses import replace
+
 import pytest
 
 pytest.importorskip("torch")
 
 from hybrid_rl.recording.budget import Spent
 from hybrid_rl.training.update import UpdateInProgress
-from hybrid_rl.types import Example, Group, Result, Rollout, Update, Verdict
+from hybrid_rl.types import (
+    Demonstration,
+    Example,
+    Group,
+    Result,
+    Rollout,
+    Trace,
+    Update,
+    Verdict,
+)
 
 EXAMPLE = Example("q", (2, 3), "2 3", "5")
 ROLLOUTS = (Rollout((4, 1), Verdict("correct", 1.0)), Rollout((5,), Verdict("wrong", 0.0)))
@@ -19,9 +30,32 @@ def test_groups_are_counted_and_told_with_the_rewards_of_trained_rows() -> None:
     assert now.results == [Result.of(trained), Result.of(left_out)]
     assert now.rewards == [1.0, 0.0]
     assert now.trained == [True, True, False, False]
-    # 2 + 2 and 2 + 1 tokens in each group, and a prefix of one token before both rows of the second.
-    assert (now.cost.trained_tokens, now.cost.backward_tokens) == (6, 16)
-    assert now.cost.reference_tokens == 16
+    # 2 + 2 and 2 + 1 tokens in the first group; of the second nothing is trained on.
+    assert (now.cost.trained_tokens, now.cost.backward_tokens) == (3, 7)
+    assert now.cost.reference_tokens == 7
+
+
+def test_a_uniform_group_counts_in_full_and_its_rows_are_flat() -> None:
+    now = UpdateInProgress(Update("rl"))
+    equal = Group(EXAMPLE, (ROLLOUTS[1], ROLLOUTS[1]))
+    now.take_groups([Group(EXAMPLE, ROLLOUTS), equal], with_reference=False)
+    assert now.flat == [False, False, True, True]
+    assert (now.cost.trained_tokens, now.cost.backward_tokens) == (3 + 2, 7 + 6)
+
+
+def test_a_measured_norm_costs_its_passes_and_uses_no_trace() -> None:
+    trace = Trace("4", ids=(4,), ends=(1,), answer_start=1)
+    example, rows = replace(EXAMPLE, trace=trace), [Demonstration((2, 3), (4, 1))]
+    spent = {}
+    for measures in (False, True):
+        now = UpdateInProgress(Update("sft", measure_only=measures))
+        now.take_demonstrations([example], rows)
+        assert now.target_tokens == 2
+        spent[measures] = Spent()
+        now.charge(spent[measures], parameters=10)
+    assert (spent[False].trained_tokens, spent[False].trace_tokens) == (2, {"q": 1})
+    assert (spent[True].trained_tokens, spent[True].trace_tokens) == (0, {})
+    assert spent[True].flops == spent[False].flops == 10 * 6 * 4
 
 
 def test_where_all_groups_are_trained_no_row_is_marked() -> None:

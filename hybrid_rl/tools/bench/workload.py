@@ -134,7 +134,7 @@ class Workload:
 def plain_options(settings: Settings, directory: Path) -> dict[str, Any]:
     """What a user of plain TRL would give GRPOConfig for the same work."""
     train, hardware, batch = settings.train, settings.hardware, settings.batch
-    same_names = "temperature top_p top_k scale_rewards epsilon beta learning_rate"
+    same_names = "temperature top_p top_k scale_rewards beta learning_rate"
     return {
         "output_dir": str(directory),
         "max_steps": train.steps,

@@ -58,15 +58,24 @@ class LeanGrpoTrainer(GRPOTrainer):
         self.ref_model = self.accelerator.prepare_model(reference, evaluation_mode=True)
         self.add_callback(SyncRefModelCallback(self.ref_model, self.accelerator))
 
-    # Rows that keep their place in the batch and are not learned from.
+    # Rows that keep their place in the batch and are not learned from, or have no advantage.
 
     def _trained_rows(self) -> list[bool] | None:
         """Whether each row of this rank is learned from; None, and then on every rank, means all of them."""
         return None
 
+    def _flat_rows(self) -> list[bool]:
+        """Whether each row, of all ranks in rank order, is of a group of equal rewards; empty: TRL's rounding decides."""
+        return []
+
     def _generate_and_score_completions(self, inputs: Any) -> Inputs:
-        """TRL's batch, in which rows that are left out have no tokens in the loss, its normaliser, KL and entropy."""
+        """TRL's batch, in which rows that are left out have no tokens in the loss, its normaliser, KL and entropy.
+
+        Equal rewards give advantages of exactly 0. TRL subtracts a mean in float32, which is not exact where the rewards
+        are not: 0.7 less the mean of sixteen 0.7 is 6e-8, and divided by TRL's 1e-4 in place of a spread, 6e-4.
+        """
         batch: Inputs = super()._generate_and_score_completions(inputs)
+        self._flatten(batch["advantages"])
         trained = self._trained_rows()
         if trained is None:
             return batch
@@ -74,6 +83,15 @@ class LeanGrpoTrainer(GRPOTrainer):
         tokens = (batch["completion_mask"] * batch["tool_mask"]).sum()
         batch["num_items_in_batch"] = self.accelerator.gather(tokens).sum()
         return batch
+
+    def _flatten(self, advantages: torch.Tensor) -> None:
+        """Sets to 0, in this rank's advantages and in those that TRL logs of all ranks, what is of a uniform group."""
+        rows = self._flat_rows()
+        first = int(self.accelerator.process_index) * len(advantages)
+        for row in (row for row, flat in enumerate(rows) if flat):
+            self._logs["advantages"][row] = 0.0
+            if first <= row < first + len(advantages):
+                advantages[row - first] = 0.0
 
     def _calculate_rewards(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         """TRL's rewards, (B of all ranks, 1); a row that is left out has no part in the spread over a batch."""
