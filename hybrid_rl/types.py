@@ -124,7 +124,7 @@ class Group:
         rounded, and the differences from it would then pass for advantages.
         """
         rewards = array("f", [rollout.verdict.reward for rollout in self.rollouts])
-        return max(rewards) == min(rewards)
+        return len(set(rewards)) < 2
 
 
 @dataclass(frozen=True)
@@ -136,11 +136,11 @@ class Result:
     size: int
     prefix_tokens: int = 0
     trained: bool = True
-    uniform: bool = False
-    """Whether all rewards are equal; see `Group.uniform`."""
     note: Mapping[str, Json] = field(default_factory=dict)
     outcomes: Mapping[Outcome, int] = field(default_factory=dict)
     """The number of rollouts by how they ended."""
+    uniform: bool = False
+    """Whether all rewards are equal; see `Group.uniform`."""
 
     @classmethod
     def of(cls, group: Group) -> "Result":
@@ -150,10 +150,26 @@ class Result:
             size=len(group.rollouts),
             prefix_tokens=len(group.prefix),
             trained=group.trained,
-            uniform=group.uniform,
             note=group.note,
             outcomes=dict(Counter(rollout.verdict.outcome for rollout in group.rollouts)),
+            uniform=group.uniform,
         )
+
+
+class Span(NamedTuple):
+    """The part of a run over which a learning-rate schedule runs."""
+
+    begin: float = 0.0
+    end: float = 1.0
+    in_steps: bool = False
+    """Whether both are counts of optimizer steps. Else they are progress: the share of the run that is over."""
+
+    def position(self, step: int, progress: float) -> float:
+        """The position on the schedule, from 0 to 1, where `step` begins and `progress` of the run is over."""
+        return ((step if self.in_steps else progress) - self.begin) / (self.end - self.begin)
+
+
+WHOLE_RUN = Span()
 
 
 @dataclass(frozen=True)
@@ -163,8 +179,8 @@ class Update:
     kind: Kind
     examples: tuple[Example, ...] = ()
     """Questions whose traces an "sft" update learns from; empty: the next batch of the shuffled demonstrations."""
-    schedule_position: float | None = None
-    """The position in [0, 1] on the learning-rate schedule; None: that of the step in the whole run."""
+    schedule_span: Span = WHOLE_RUN
+    """The part of the run over which its learning-rate schedule runs: the whole of it, unless it says otherwise."""
     schedule: Kind | None = None
     """The kind whose learning rate and schedule count, of `train.rl` or `train.sft`; None: the update's own."""
     entropy_bonus: float = 0.0

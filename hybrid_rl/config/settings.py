@@ -36,8 +36,8 @@ class Settings(Section):
     check: bool
     train: TrainSettings
     budget: BudgetSettings
-    """Limits besides train.steps; a learning-rate schedule, or a share of the run in a method's settings, still counts
-    train.steps."""
+    """Limits besides train.steps. Learning-rate schedules and shares of the run follow the limit that is nearest, which
+    in the end is the one that ends it."""
     trl: dict[str, Any]
     """Fields of trl.GRPOConfig that `trl_options` allows; they are passed on as they are."""
     method_target: str

@@ -4,16 +4,17 @@ from typing import Literal
 
 from pydantic import Field
 
+from hybrid_rl.methods.warmup import StepsOrShare
 from hybrid_rl.types import Section
 
 
 class PhaseSettings(Section):
-    """The learning rate of one kind of update, and how it changes over the steps of that kind."""
+    """The learning rate of one kind of update, and how it changes over the run, or the part that a method names."""
 
     learning_rate: float = Field(gt=0)
     schedule: Literal["constant", "linear", "cosine"]
     warmup: float = Field(ge=0, lt=1)
-    """The share of the phase in which the learning rate rises from 0."""
+    """The share of the phase in which the learning rate rises, to all of it with the last update of the rise."""
     floor: float = Field(ge=0, le=1)
     """The last learning rate as a share of the first, where the schedule is linear or cosine."""
 
@@ -68,8 +69,9 @@ class TrainSettings(Section):
     """Optimizer steps between checkpoints; null: only at the end."""
     keep_checkpoints: int = Field(ge=1)
     """How many checkpoints stay, the newest."""
-    eval_every: int | None = Field(ge=1)
-    """Optimizer steps between evaluations on dev; null: none."""
+    eval_every: StepsOrShare | None = Field(gt=0)
+    """Optimizer steps between evaluations on dev, or below 1 the share of the run, by the limit that will end it; null:
+    none."""
     rollouts_every: int = Field(ge=1)
     """Optimizer steps between files of rollouts."""
 

@@ -9,8 +9,8 @@ in SASR it has a learning-rate schedule of its own, and the model at its end bec
 
 from pydantic import Field
 
-from hybrid_rl.methods.base import Method, MethodSettings, Plan
-from hybrid_rl.methods.warmup import StepsOrShare, warmup_length
+from hybrid_rl.methods.base import MethodSettings, Plan
+from hybrid_rl.methods.warmup import Opened, StepsOrShare, warmup_length
 from hybrid_rl.types import Examples, Kind, Update
 
 
@@ -22,7 +22,7 @@ class AlternateSettings(MethodSettings):
     sft_schedule: Kind
     """Learning rate of SFT updates after the warm-up: that of `train.sft`, or of `train.rl` for one rate in all."""
     warmup_steps: StepsOrShare = Field(ge=0)
-    """SFT updates before the alternation: a count, or below 1 a share of train.steps; 0: none."""
+    """SFT updates before the alternation: a count, or below 1 a share of the run; 0: none."""
 
     @property
     def renews_reference(self) -> bool:
@@ -40,29 +40,24 @@ def kind_of(step: int, every: int) -> Kind:
     return "sft" if (step + 1) % every == 0 else "rl"
 
 
-class Alternate(Method[AlternateSettings]):
+class Alternate(Opened[AlternateSettings]):
     needs_traces = True
-    # More steps after a resume prolong the alternation, over which its schedule then stretches.
-    remembered = "warmup_steps"
 
     def __init__(
         self, settings: AlternateSettings, examples: Examples, seed: int, steps: int
     ) -> None:
-        super().__init__(settings, examples, seed, steps)
-        self.warmup_steps = settings.plan(steps).opening
+        super().__init__(settings, examples, seed, steps, opening=settings.warmup_steps)
 
-    def next_update(self, step: int) -> Update:
-        if step < self.warmup_steps:
-            return Update(
-                "sft", schedule_position=step / self.warmup_steps, note={"phase": "warmup"}
-            )
-        since = step - self.warmup_steps
+    def next_update(self, step: int, progress: float) -> Update:
+        if self.opens(step, progress):
+            return Update("sft", schedule_span=self.schedule_of_opening, note={"phase": "warmup"})
+        since = step - (self.opening_updates or 0)
         kind = kind_of(since, self.settings.every)
         return Update(
             kind,
-            schedule_position=since / (self.steps - self.warmup_steps),
+            schedule_span=self.rest,
             schedule=self.settings.sft_schedule if kind == "sft" else "rl",
             # Without a warm-up the reference stays the model as loaded.
-            renew_reference=0 < step == self.warmup_steps,
+            renew_reference=0 < step == self.opening_updates,
             note={"phase": "alternate"},
         )

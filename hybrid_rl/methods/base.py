@@ -56,7 +56,10 @@ class MethodSettings(Section):
     sampled in training."""
 
     def plan(self, steps: int) -> Plan:
-        """The supervised part of a run; raises ValueError, with a message for the user, when `steps` are too few."""
+        """The supervised part of a run that ends after `steps`; ValueError, with words for the user: they are too few.
+
+        Where a budget ends a run, the estimate asks with as many steps as it leaves.
+        """
         return Plan()
 
     def remarks(self, examples: Sequence[Example], section: str = "method") -> list[str]:
@@ -101,7 +104,7 @@ class Method(Generic[S_co]):
     def __init__(
         self, settings: S_co, examples: Mapping[str, Example], seed: int, steps: int
     ) -> None:
-        """`examples`: the training set by id; `steps`: of the whole run."""
+        """`examples`: the training set by id; `steps`: the most that the run may have, `train.steps`."""
         self.settings = settings
         self.examples = examples
         self.seed = seed
@@ -117,8 +120,12 @@ class Method(Generic[S_co]):
             for i, example in enumerate(examples)
         ]
 
-    def next_update(self, step: int) -> Update:
-        """The update of optimizer step `step`, from 0. It is asked for once, and again after each `measure_only`."""
+    def next_update(self, step: int, progress: float) -> Update:
+        """The update of optimizer step `step`, from 0. It is asked for once, and again after each `measure_only`.
+
+        `progress`: the share of the run that is over, below 1, by the limit that will end it: `train.steps`, or one of
+        `budget` (`recording.budget.progress`).
+        """
         return Update("rl")
 
     def observe_results(self, step: int, results: Sequence[Result]) -> None:
@@ -126,6 +133,9 @@ class Method(Generic[S_co]):
 
     def observe_norm(self, step: int, update: Update, grad_norm: float) -> None:
         """Takes in the global gradient norm of `step` before clipping; nan: the step was skipped."""
+
+    def rescale(self, factor: float) -> None:
+        """Takes in that a resume has other limits than the run had: what was progress p is `factor` * p from now on."""
 
     def state_dict(self) -> dict[str, Json]:
         """All that a resume needs, JSON values only; the phases too, since `steps` may have become more by then."""

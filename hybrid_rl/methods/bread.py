@@ -180,7 +180,7 @@ class Bread(Method[BreadSettings]):
         replaced = iter(self._replace(step, failed, attempt))
         return [_noted(g, "unguided") if g.correct else next(replaced) for g in unguided]
 
-    def next_update(self, step: int) -> Update:
+    def next_update(self, step: int, progress: float) -> Update:
         return Update("rl", note=dict(self.totals))
 
     def observe_results(self, step: int, results: Sequence[Result]) -> None:

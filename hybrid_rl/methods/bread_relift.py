@@ -91,10 +91,10 @@ class BreadRelift(Method[BreadReliftSettings]):
     def rollout(self, step: int, examples: Sequence[Example], attempt: Attempts) -> list[Group]:
         return self.bread.rollout(step, examples, attempt)
 
-    def next_update(self, step: int) -> Update:
-        update = self.relift.next_update(step)
-        note = {"bread": self.bread.next_update(step).note, "relift": update.note}
-        return replace(update, note=note)
+    def next_update(self, step: int, progress: float) -> Update:
+        update = self.relift.next_update(step, progress)
+        bread = self.bread.next_update(step, progress)
+        return replace(update, note={"bread": bread.note, "relift": update.note})
 
     def observe_results(self, step: int, results: Sequence[Result]) -> None:
         """Tells BREAD all, and ReLIFT that those questions are hardest which no hint opened up."""

@@ -4,6 +4,7 @@ There is no registry; a user's own class is found the same way.
 """
 
 import importlib
+import inspect
 from typing import get_args
 
 from hybrid_rl.errors import UserError
@@ -28,6 +29,13 @@ def method_class(target: str) -> type[Method[MethodSettings]]:
             f"method._target_ = {target}: must be a subclass of hybrid_rl.methods.base.Method"
         )
     settings_class(found)
+    try:
+        inspect.signature(found.next_update).bind("self", 0, 0.0)
+    except TypeError as error:
+        raise TargetError(
+            f"method._target_ = {target}: its next_update cannot be called as next_update(step, progress) ({error});"
+            " write `def next_update(self, step, progress)`, where progress is the share of the run that is over"
+        ) from error
     return found
 
 

@@ -186,7 +186,7 @@ class Relift(Method[ReliftSettings]):
         self.left: Counter[str] = Counter()
         """Running totals: hardest questions without a trace or an answer, and how others left the buffer."""
 
-    def next_update(self, step: int) -> Update:
+    def next_update(self, step: int, progress: float) -> Update:
         """SFT on the buffer's next batch where one is due, right after an RL update and once at most; else RL."""
         ages = [self._age_epochs(entry) for entry in self.buffer.entries]
         note = {"buffer": len(self.buffer), "oldest_epochs": max(ages, default=0.0), **self.left}

@@ -36,8 +36,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from hybrid_rl.methods.base import Method, MethodSettings, Note, Plan
-from hybrid_rl.methods.warmup import StepsOrShare, warmup_length
+from hybrid_rl.methods.base import MethodSettings, Note, Plan
+from hybrid_rl.methods.warmup import Opened, StepsOrShare, warmup_length
 from hybrid_rl.types import Examples, Json, Kind, Update
 
 Control = Literal["fixed", "shuffled", "no_warmup"]
@@ -49,7 +49,7 @@ class SasrSettings(MethodSettings):
     sft_schedule: Kind
     """Learning rate of SFT updates after the warm-up: that of `train.sft`, or of `train.rl` for one rate in all."""
     warmup_steps: StepsOrShare = Field(gt=0)
-    """SFT updates before the hybrid phase: a count, or below 1 a share of train.steps."""
+    """SFT updates before the hybrid phase: a count, or below 1 a share of the run."""
     reference_steps: int = Field(ge=1)
     """N_w: the reference is the mean norm of the last so many warm-up updates."""
     gamma: float = Field(gt=0)
@@ -141,11 +141,10 @@ def shuffled_steps(sft_steps: int, first: int, steps: int, seed: int) -> list[in
     return sorted(random.Random(f"{seed}-shuffled").sample(range(first, steps), sft_steps))
 
 
-class Sasr(Method[SasrSettings]):
+class Sasr(Opened[SasrSettings]):
     needs_traces = True
-    # More steps after a resume prolong the hybrid phase, over which its schedule then stretches. `control: shuffled`
-    # has spent its SFT steps within the first plan: what comes on top is RL.
-    remembered = "warmup_steps sft_at warmup_norms last_norm measured_after sft_updates"
+    # `control: shuffled` has spent its SFT steps within the first plan: what a resume adds is RL.
+    remembered = f"{Opened.remembered} sft_at warmup_norms last_norm measured_after sft_updates"
     notes: ClassVar = {
         "p": Note("probability of SFT", "share"),
         "g_last": Note("gradient norm of SFT, smoothed", "mean"),
@@ -153,12 +152,13 @@ class Sasr(Method[SasrSettings]):
     }
 
     def __init__(self, settings: SasrSettings, examples: Examples, seed: int, steps: int) -> None:
-        super().__init__(settings, examples, seed, steps)
-        self.warmup_steps = settings.plan(steps).opening
+        warmup = 0 if settings.control == "no_warmup" else settings.warmup_steps
+        super().__init__(settings, examples, seed, steps, opening=warmup)
         self.sft_at: list[int] | None = None
         """The SFT steps of `control: shuffled`; None for all others."""
         if settings.control == "shuffled":
-            self.sft_at = shuffled_steps(settings.sft_steps or 0, self.warmup_steps, steps, seed)
+            first = settings.plan(steps).opening
+            self.sft_at = shuffled_steps(settings.sft_steps or 0, first, steps, seed)
         self.warmup_norms: list[float] = []
         self.last_norm: float | None = None
         self.measured_after = -1
@@ -173,24 +173,19 @@ class Sasr(Method[SasrSettings]):
         """G_warmup, line 2; None until there is a usable norm."""
         return fmean(self.warmup_norms) if self.warmup_norms else None
 
-    def next_update(self, step: int) -> Update:
+    def next_update(self, step: int, progress: float) -> Update:
         """Chooses by lines 1 and 4 to 8. A stale norm is measured first; then the step is asked for again."""
-        if step < self.warmup_steps:
-            return Update(
-                "sft", schedule_position=step / self.warmup_steps, note={"phase": "warmup"}
-            )
-        position = (step - self.warmup_steps) / (self.steps - self.warmup_steps)
+        if self.opens(step, progress):
+            return Update("sft", schedule_span=self.schedule_of_opening, note={"phase": "warmup"})
         probe_every = self.settings.probe_every
         if probe_every is not None and step - self.measured_after > probe_every:
-            return Update(
-                "sft", schedule_position=position, measure_only=True, note={"phase": "probe"}
-            )
+            return Update("sft", measure_only=True, note={"phase": "probe"})
         kind, probability = self._decide(step)
         return Update(
             kind,
-            schedule_position=position,
+            schedule_span=self.rest,
             schedule=self.settings.sft_schedule if kind == "sft" else "rl",
-            renew_reference=0 < step == self.warmup_steps,
+            renew_reference=0 < step == self.opening_updates,
             note={
                 "phase": "hybrid",
                 "p": probability,
@@ -207,7 +202,7 @@ class Sasr(Method[SasrSettings]):
         """Keeps SFT norms, by lines 1, 2 and 7; the gradient of an RL update changes nothing."""
         if update.kind != "sft":
             return
-        warmup = step < self.warmup_steps
+        warmup = self.opening_updates is None
         # A probe comes before the step's own update, so what it measures held after the step before.
         self.measured_after = step - 1 if update.measure_only else step
         self.probed = (step, grad_norm) if update.measure_only else None
@@ -231,7 +226,7 @@ class Sasr(Method[SasrSettings]):
     def _decide(self, step: int) -> tuple[Kind, float]:
         """The kind of `step` and the probability that it was SFT."""
         if self.sft_at is not None:
-            share = len(self.sft_at) / (self.steps - self.warmup_steps)
+            share = len(self.sft_at) / (self.steps - (self.opening_updates or 0))
             return ("sft" if step in self.sft_at else "rl"), share
         probability = self.settings.fixed_probability
         if self.settings.control != "fixed":

@@ -15,5 +15,5 @@ class SftSettings(MethodSettings):
 class Sft(Method[SftSettings]):
     needs_traces = True
 
-    def next_update(self, step: int) -> Update:
+    def next_update(self, step: int, progress: float) -> Update:
         return Update("sft")

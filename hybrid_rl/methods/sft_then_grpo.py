@@ -6,7 +6,8 @@ A KL term of the RL loss (`train.rl.beta`) is to the result of SFT, as it is whe
 
 from pydantic import Field
 
-from hybrid_rl.methods.base import Method, MethodSettings, Plan
+from hybrid_rl.methods.base import MethodSettings, Plan
+from hybrid_rl.methods.warmup import Opened, share_length
 from hybrid_rl.types import Examples, Update
 
 
@@ -14,7 +15,7 @@ class SftThenGrpoSettings(MethodSettings):
     group_size: int = Field(ge=2)
     """Rollouts per question in the RL phase."""
     sft_fraction: float = Field(gt=0, lt=1)
-    """Share of `train.steps` that is supervised."""
+    """Share of the run that is supervised: of train.steps, or of the budget that ends it."""
 
     @property
     def renews_reference(self) -> bool:
@@ -22,26 +23,19 @@ class SftThenGrpoSettings(MethodSettings):
 
     def plan(self, steps: int) -> Plan:
         """SFT opens the run; each phase has at least one step."""
-        sft_steps = min(max(1, round(self.sft_fraction * steps)), steps - 1)
+        sft_steps = share_length(self.sft_fraction, steps)
         return Plan(opening=sft_steps, fewest=sft_steps, expected=sft_steps)
 
 
-class SftThenGrpo(Method[SftThenGrpoSettings]):
+class SftThenGrpo(Opened[SftThenGrpoSettings]):
     needs_traces = True
-    # More steps after a resume prolong the RL phase, over which its schedule then stretches.
-    remembered = "sft_steps"
 
     def __init__(
         self, settings: SftThenGrpoSettings, examples: Examples, seed: int, steps: int
     ) -> None:
-        super().__init__(settings, examples, seed, steps)
-        self.sft_steps = settings.plan(steps).opening
+        super().__init__(settings, examples, seed, steps, opening=settings.sft_fraction)
 
-    def next_update(self, step: int) -> Update:
-        if step < self.sft_steps:
-            return Update("sft", schedule_position=step / self.sft_steps)
-        return Update(
-            "rl",
-            schedule_position=(step - self.sft_steps) / (self.steps - self.sft_steps),
-            renew_reference=step == self.sft_steps,
-        )
+    def next_update(self, step: int, progress: float) -> Update:
+        if self.opens(step, progress):
+            return Update("sft", schedule_span=self.schedule_of_opening)
+        return Update("rl", schedule_span=self.rest, renew_reference=step == self.opening_updates)

@@ -126,6 +126,24 @@ def reached(limits: Mapping[str, float | None], axes: Mapping[str, float]) -> st
     return None
 
 
+def progress(
+    steps_done: int, steps: int, limits: Mapping[str, float | None], axes: Mapping[str, float]
+) -> float:
+    """The share of a run that is over, by the limit that is nearest: `steps` optimizer steps, or one on an axis.
+
+    0 before the first step, below 1 as long as the run goes on, at least 1 once it has ended. It is the largest of the
+    shares that are used up, so it follows whichever limit will end the run as soon as that one leads.
+    """
+    shares = [axes.get(axis, 0) / limit for axis, limit in limits.items() if limit is not None]
+    return max([steps_done / steps, *shares])
+
+
+def passes(every: float, before: float, after: float) -> bool:
+    """Whether a multiple of `every` lies between two values of progress, the first excluded, the second included."""
+    # 0.21 / 0.07 is a little less than 3; without the margin such a multiple would pass one step late.
+    return int(after / every + 1e-9) > int(before / every + 1e-9)
+
+
 AXES = {
     "wall_seconds": "seconds of training",
     "generated_tokens": "generated tokens",

@@ -1,28 +1,43 @@
 """The learning rate of an update follows the schedule of its kind. This file is pure."""
 
 import math
+from typing import NamedTuple
 
 from hybrid_rl.config.train import PhaseSettings, TrainSettings
 from hybrid_rl.types import Update
 
 
-def of_update(update: Update, step: int, train: TrainSettings) -> float:
-    """The rate of optimizer step `step`, from 0.
+class Moment(NamedTuple):
+    """A moment of a run, between two updates."""
 
-    The position on the schedule is that of the whole run, unless the method gives one of its own.
+    step: int
+    """How many optimizer steps are done."""
+    progress: float
+    """The share of the run that is over."""
+
+
+def of_update(update: Update, train: TrainSettings, begin: Moment, end: Moment) -> float:
+    """The rate of an update that takes the run from `begin` to `end`.
+
+    Its schedule runs over the part of the run that the method names, `Update.schedule_span`.
     """
     phase = train.sft if (update.schedule or update.kind) == "sft" else train.rl
-    return learning_rate(
-        phase, step / train.steps if update.schedule_position is None else update.schedule_position
-    )
+    span = update.schedule_span
+    return learning_rate(phase, span.position(*begin), span.position(*end))
 
 
-def learning_rate(phase: PhaseSettings, progress: float) -> float:
-    """The rate at `progress` in [0, 1): a linear rise from 0, then the schedule down to `floor` of the peak."""
-    if progress < phase.warmup:
-        return phase.learning_rate * progress / phase.warmup
+def learning_rate(phase: PhaseSettings, begin: float, end: float) -> float:
+    """The rate of an update between two positions in [0, 1] on the schedule: a linear rise, then down to `floor`.
+
+    The rise goes by where the update ends, and what follows by where it begins. So the first update has a rate above 0,
+    the last one of the rise the full rate, and the next one too. Of a run that is ended by steps, the i-th update, from
+    0, of W in the rise has (i + 1) / W of the peak. Of one that is ended by FLOPs, an update has what is spent by its
+    end, as a share of what the rise is to take.
+    """
+    if begin < phase.warmup:
+        return phase.learning_rate * min(1.0, end / phase.warmup)
     if phase.schedule == "constant":
         return phase.learning_rate
-    done = (progress - phase.warmup) / (1 - phase.warmup)
+    done = (begin - phase.warmup) / (1 - phase.warmup)
     shape = 1 - done if phase.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * done))
     return phase.learning_rate * (phase.floor + (1 - phase.floor) * shape)

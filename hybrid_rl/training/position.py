@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.methods.base import Method, MethodSettings
+from hybrid_rl.recording import budget
 from hybrid_rl.recording.budget import Spent
 from hybrid_rl.training import checkpoints
 from hybrid_rl.training.alarms import Guards
@@ -31,6 +32,10 @@ class Position:
         settings: Settings,
     ) -> None:
         traced = [example for example in examples if example.trace]
+        self._steps = settings.train.steps
+        self._limits = settings.budget.model_dump()
+        if (self._limits["traces_used"] or 0) > len(traced):
+            self._limits["traces_used"] = None  # there are not so many: it will never end the run
         self.method = method
         self.questions = Stream(examples, settings.seed, "questions")
         self.demonstrations = Stream(traced, settings.seed, "demonstrations") if traced else None
@@ -39,6 +44,14 @@ class Position:
         self.reference = Reference(model, settings)
         self.evaluation_due = False
         """Whether an evaluation on dev was left out on the way to a stop; a resume makes up for it."""
+
+    def progress(self, step: int, spent: Spent | None = None) -> float:
+        """The share of the run that is over after `step` steps, when so much is spent; None: what is spent by now.
+
+        It is the same on all ranks, and after a resume, for so is what it is made of.
+        """
+        axes = (spent or self.spent).axes()
+        return budget.progress(step, self._steps, self._limits, axes)
 
     def save(self, checkpoint: Path, step: int) -> None:
         """Adds our part to a checkpoint that transformers has written, and marks it complete."""
@@ -59,6 +72,7 @@ class Position:
             "questions_taken": self.questions.taken,
             "demonstrations_taken": self.demonstrations.taken if self.demonstrations else 0,
             "spent": asdict(self.spent),
+            "progress": self.progress(step),
             "method": self.method.state_dict(),
             "guards": self.guards.state_dict(),
             "evaluation_due": self.evaluation_due,
@@ -70,5 +84,8 @@ class Position:
             self.demonstrations.taken = state["demonstrations_taken"]
         vars(self.spent).update(state["spent"])
         self.method.load_state_dict(state["method"])
+        if state["progress"] > 0:
+            # 1 exactly where the limits are those of the run that was saved.
+            self.method.rescale(self.progress(state["step"]) / state["progress"])
         self.guards.load_state_dict(state["guards"])
         self.evaluation_due = state["evaluation_due"]

@@ -30,14 +30,14 @@ from hybrid_rl.models import loading, saving
 from hybrid_rl.models.policy import Policy, TrainedPolicy
 from hybrid_rl.models.sampling import in_training
 from hybrid_rl.recording import step_lines
-from hybrid_rl.recording.budget import reached
+from hybrid_rl.recording.budget import passes, reached
 from hybrid_rl.recording.step_lines import Recorder
 from hybrid_rl.training import checkpoints, demonstrations, rollouts
 from hybrid_rl.training.adam_moments import OwnMoments
 from hybrid_rl.training.dev_evaluation import DevEvaluation
 from hybrid_rl.training.guard import TrainingGuard
 from hybrid_rl.training.lean.trainer import LeanGrpoTrainer
-from hybrid_rl.training.learning_rate import of_update
+from hybrid_rl.training.learning_rate import Moment, of_update
 from hybrid_rl.training.position import Position
 from hybrid_rl.training.save_and_stop import asked_to_stop
 from hybrid_rl.training.update import UpdateInProgress
@@ -93,6 +93,10 @@ class HybridTrainer(LeanGrpoTrainer):
             self.policy.sample, params, grader, self.vocabulary, early
         )
         self.now = UpdateInProgress(Update("rl"))
+        self._begin = Moment(0, 0.0)
+        """The moment at which the update was asked for."""
+        self._progress_before = 0.0
+        """The progress before this optimizer step, and before the norms that were measured for it."""
 
     def run(self, on_dev: DevEvaluation | None = None, resume: Path | None = None) -> None:
         """Trains to the end, from the checkpoint `resume` on if there is one; `on_dev` is called as settings say."""
@@ -123,6 +127,7 @@ class HybridTrainer(LeanGrpoTrainer):
         """The micro-batches of one optimizer step, of the kind that the method chose."""
         if self.position.evaluation_due:
             self._evaluate_dev()
+        self._progress_before = self.position.progress(self.state.global_step)
         for _ in range(num_batches):
             next(epoch_iterator)
         self._begin_update()
@@ -133,24 +138,32 @@ class HybridTrainer(LeanGrpoTrainer):
             self.position.reference.renew(self.policy.model)
         if self.now.update.own_moments:
             self._own_moments.enter(self._optimizer)
-        self.now.learning_rate = of_update(
-            self.now.update, self.state.global_step, self.settings.train
-        )
-        for group in self._optimizer.param_groups:
-            group["lr"] = self.now.learning_rate
         if self.now.update.kind == "sft":
             self._buffered_inputs = None
-            return self._demonstration_rows(num_batches), None
+            rows = self._demonstration_rows(num_batches)
+            self._set_learning_rate()
+            return rows, None
         return [self._question_rows()] * num_batches, None
 
     def _begin_update(self) -> None:
-        update = self.method.next_update(self.state.global_step)
+        step = self.state.global_step
+        self._begin = Moment(step, self.position.progress(step))
+        update = self.method.next_update(*self._begin)
         if self.is_deepspeed_enabled and (update.measure_only or update.own_moments):
             raise ValueError(
                 f"{self.settings.method_target} asked for measure_only or own_moments, which DeepSpeed cannot do;"
                 " its settings must say so in `beyond_deepspeed`"
             )
         self.now = UpdateInProgress(update)
+
+    def _set_learning_rate(self) -> None:
+        """Sets the rate, once it is known what the update costs and before a backward pass: in it DeepSpeed steps."""
+        step = self.state.global_step + 1
+        spent = self.now.once_charged(self.spent, self.parameter_count)
+        end = Moment(step, self.position.progress(step, spent))
+        self.now.learning_rate = of_update(self.now.update, self.settings.train, self._begin, end)
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.now.learning_rate
 
     def _measure(self, micro_steps: int) -> None:
         """One backward pass over demonstrations for the sake of its gradient norm; the weights stay."""
@@ -190,6 +203,7 @@ class HybridTrainer(LeanGrpoTrainer):
                     f" {group.example.id}; method.group_size is {self.num_generations}"
                 )
         self.now.take_groups(groups, with_reference=bool(self.beta))
+        self._set_learning_rate()
         self.method.observe_results(step, self.now.results)
         return rollouts.columns(groups)
 
@@ -271,11 +285,19 @@ class HybridTrainer(LeanGrpoTrainer):
                 self.recorder.rollouts(step, rows)
         self.guard.tell(alarms + self.guard.disk(step))
         used_up = self._budget_reached()
-        every = self.settings.train.eval_every
-        if every is not None and (step % every == 0 or step >= self.args.max_steps or used_up):
+        if self._dev_is_due(step, used_up or step >= self.args.max_steps):
             self._evaluate_dev()
         if used_up:
             self.control.should_training_stop = self.control.should_save = True
+
+    def _dev_is_due(self, step: int, ends: bool) -> bool:
+        """Whether dev is evaluated after `step`, with which training perhaps `ends`."""
+        every = self.settings.train.eval_every
+        if every is None or ends:
+            return every is not None
+        if every >= 1:
+            return step % every == 0
+        return passes(every, self._progress_before, self.position.progress(step))
 
     def _evaluate_dev(self) -> None:
         """Evaluates dev. On the way to a stop there is no time for it; a resume makes up for it."""

@@ -5,6 +5,7 @@ It knows neither TRL nor the model. A new one begins with every optimizer step, 
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,6 +61,12 @@ class UpdateInProgress:
             self.cost.measure(rows)
         else:
             self.cost.learn(examples, rows)
+
+    def once_charged(self, spent: Spent, parameters: int) -> Spent:
+        """What the run will have spent after this update, whose rows are known; of its time, what has passed so far."""
+        made = deepcopy(spent)
+        self.charge(made, parameters)
+        return made
 
     def charge(self, spent: Spent, parameters: int) -> float:
         """Adds what this update cost to what the run has spent. Returns its seconds, by rank 0's clock on all ranks."""

@@ -109,8 +109,8 @@ def play(directory: Path, method: str, engine: str) -> dict[str, Any]:
     kinds: list[str] = []
     choose = instance.next_update
 
-    def watched(step: int) -> Any:
-        update = choose(step)
+    def watched(step: int, progress: float) -> Any:
+        update = choose(step, progress)
         kinds.append(update.kind)
         return update
 

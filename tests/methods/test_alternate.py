@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from hybrid_rl.methods.alternate import Alternate, AlternateSettings, kind_of
 from hybrid_rl.types import Kind
+from tests.fakes.schedules import positions
 
 
 def settings(
@@ -24,7 +25,7 @@ def settings(
 
 def kinds(steps: int, **changes: Any) -> list[str]:
     method = Alternate(settings(**changes), {}, seed=0, steps=steps)
-    return [method.next_update(step).kind for step in range(steps)]
+    return [method.next_update(step, step / method.steps).kind for step in range(steps)]
 
 
 def test_sft_is_the_last_of_each_k_steps() -> None:
@@ -37,23 +38,35 @@ def test_warmup_comes_first() -> None:
 
 def test_each_phase_runs_through_its_own_schedule() -> None:
     method = Alternate(settings(warmup_steps=0.5), {}, seed=0, steps=8)
-    progress = [method.next_update(step).schedule_position for step in range(8)]
-    assert progress == [0, 0.25, 0.5, 0.75, 0, 0.25, 0.5, 0.75]
+    updates = [method.next_update(step, step / 8) for step in range(8)]
+    assert positions(updates, range(8), of=8) == [0, 0.25, 0.5, 0.75, 0, 0.25, 0.5, 0.75]
+
+
+def test_a_warmup_of_so_many_steps_runs_through_its_schedule_by_steps() -> None:
+    """Whatever else is spent by then: here 0.1 of a budget for each step."""
+    method = Alternate(settings(warmup_steps=2), {}, seed=0, steps=100)
+    updates = [method.next_update(step, 0.1 * step) for step in range(4)]
+    found = [u.schedule_span.position(step, 0.1 * step) for step, u in enumerate(updates)]
+    assert found == pytest.approx([0, 0.5, 0, 0.1 / 0.8])
 
 
 def test_more_steps_after_a_resume_leave_the_warmup_as_it_was() -> None:
     method = Alternate(settings(every=2, warmup_steps=0.5), {}, seed=0, steps=8)
     longer = Alternate(settings(every=2, warmup_steps=0.5), {}, seed=0, steps=20)
+    for step in range(5):
+        method.next_update(step, step / 8)
     longer.load_state_dict(json.loads(json.dumps(method.state_dict())))
-    updates = [longer.next_update(step) for step in range(4, 20)]
-    assert [update.kind for update in updates] == ["rl", "sft"] * 8
-    assert [update.schedule_position for update in updates] == [since / 16 for since in range(16)]
+    longer.rescale((5 / 20) / (5 / 8))
+    updates = [longer.next_update(step, step / 20) for step in range(5, 20)]
+    assert [update.kind for update in updates] == ["sft", "rl"] * 7 + ["sft"]
+    expected = [since / 16 for since in range(1, 16)]
+    assert positions(updates, range(5, 20), of=20) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("schedule", ["sft", "rl"])
 def test_sft_after_the_warmup_may_take_the_rate_of_rl(schedule: Kind) -> None:
     method = Alternate(settings(2, 2, schedule), {}, seed=0, steps=6)
-    updates = [method.next_update(step) for step in range(6)]
+    updates = [method.next_update(step, step / method.steps) for step in range(6)]
     assert [update.schedule or update.kind for update in updates] == [
         *("sft", "sft"),
         *("rl", schedule, "rl", schedule),
@@ -75,4 +88,4 @@ def test_values_that_make_no_alternation_are_refused(wrong: dict[str, Any]) -> N
 
 def test_warmup_that_fills_the_run_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^method.warmup_steps = 8: a warm-up of 8 leaves none"):
-        kinds(8, warmup_steps=8)
+        settings(warmup_steps=8).plan(8)

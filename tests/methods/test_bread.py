@@ -343,8 +343,8 @@ def test_state_survives_json_and_the_totals_stand_in_the_decision_log() -> None:
     restored = method(*questions)
     restored.load_state_dict(json.loads(json.dumps(bread.state_dict())))
     assert restored.anchors == {"hard": 7}
-    assert restored.next_update(1).kind == "rl"
-    assert restored.next_update(1).note == {
+    assert restored.next_update(1, 0.0).kind == "rl"
+    assert restored.next_update(1, 0.0).note == {
         "anchor": 1,
         "unguided": 1,
         "probes": 3,

@@ -81,14 +81,14 @@ QUESTIONS = [
 
 def test_only_what_even_the_longest_prefix_does_not_solve_is_learned_from_its_trace() -> None:
     both = method(*QUESTIONS)
-    assert both.next_update(0).kind == "rl"
+    assert both.next_update(0, 0.0).kind == "rl"
     groups = rl_update(both, 0, QUESTIONS)
     assert [len(group.prefix) for group in groups] == [0, 7, 0, 0, 0]
     assert [group.trained for group in groups] == [True, True, False, False, False]
-    update = both.next_update(1)
+    update = both.next_update(1, 0.0)
     assert update.kind == "sft"
     assert [example.id for example in update.examples] == ["never-a", "never-b"]
-    assert both.next_update(2).kind == "rl"
+    assert both.next_update(2, 0.0).kind == "rl"
 
 
 def test_an_all_or_nothing_question_is_not_beyond_reach() -> None:
@@ -140,7 +140,7 @@ def test_whatever_bread_does_instead_sft_follows_where_all_rollouts_failed(
 
     groups = both.rollout(0, questions, with_expert)
     both.observe_results(0, [Result.of(group) for group in groups])
-    update = both.next_update(1)
+    update = both.next_update(1, 0.0)
     assert update.kind == "sft"
     assert [example.id for example in update.examples] == ["never-a", "never-b"]
 
@@ -160,7 +160,7 @@ def test_the_log_counts_hardest_questions_without_any_answer(on_failure: str) ->
 
     groups = both.rollout(0, [cut_off, wrong], long_winded)
     both.observe_results(0, [Result.of(group) for group in groups])
-    assert both.next_update(1).note["relift"]["without_answer"] == 1
+    assert both.next_update(1, 0.0).note["relift"]["without_answer"] == 1
 
 
 def test_the_clock_and_the_missing_traces_are_those_of_all_questions() -> None:
@@ -170,7 +170,7 @@ def test_the_clock_and_the_missing_traces_are_those_of_all_questions() -> None:
     assert both.relift.left["without_trace"] == 1
     assert both.relift.latest == ["0", "7", "never-a", "never-b"]
     for step in range(1, 3):
-        assert both.next_update(step).kind == "rl"
+        assert both.next_update(step, 0.0).kind == "rl"
         rl_update(both, step, QUESTIONS[:2] * 2)
     assert both.relift.left["expired"] == 2
 
@@ -180,13 +180,13 @@ def test_the_state_of_both_survives_json() -> None:
     rl_update(both, 0, QUESTIONS)
     restored.load_state_dict(json.loads(json.dumps(both.state_dict())))
     assert restored.state_dict() == both.state_dict()
-    assert restored.next_update(1) == both.next_update(1)
+    assert restored.next_update(1, 0.0) == both.next_update(1, 0.0)
 
 
 def test_the_decision_log_has_both_notes() -> None:
     both = method(*QUESTIONS)
     rl_update(both, 0, QUESTIONS)
-    note = both.next_update(1).note
+    note = both.next_update(1, 0.0).note
     assert note["bread"]["anchor"] == 1
     assert note["relift"]["buffer"] == 2
 

@@ -52,7 +52,7 @@ def test_every_rank_generates_once_whatever_it_was_given(questions: list[Example
 def test_grpo_is_rl_whatever_happens() -> None:
     method = grpo()
     for step in range(10):
-        assert method.next_update(step) == Update("rl")
+        assert method.next_update(step, 0.0) == Update("rl")
         method.observe_results(step, [Result("a", 0, 3)])
         method.observe_norm(step, Update("rl"), 0.0)
     assert method.state_dict() == {}

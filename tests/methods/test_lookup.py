@@ -8,6 +8,7 @@ from hybrid_rl.methods.alternate import Alternate, AlternateSettings
 from hybrid_rl.methods.base import Method, MethodSettings, S_co
 from hybrid_rl.methods.grpo import GrpoSettings
 from hybrid_rl.methods.lookup import TargetError, method_class, settings_class
+from hybrid_rl.types import Update
 
 
 class Unsaid(Method):  # type: ignore[type-arg]
@@ -16,6 +17,13 @@ class Unsaid(Method):  # type: ignore[type-arg]
 
 class Derived(Alternate):
     """Takes the settings of the method that it builds on."""
+
+
+class Old(Method[GrpoSettings]):
+    """Written before methods were told how much of the run is over."""
+
+    def next_update(self, step: int) -> Update:  # type: ignore[override]
+        return Update("rl")
 
 
 class Half(Method[S_co], Generic[S_co]):
@@ -72,6 +80,11 @@ def test_a_class_is_found_by_its_path() -> None:
                 " derives from hybrid_rl.methods.base.MethodSettings",
             )
             for name in ("Unsaid", "Half")
+        ),
+        (
+            f"{__name__}.Old",
+            "its next_update cannot be called as next_update(step, progress) (too many positional arguments); write"
+            " `def next_update(self, step, progress)`, where progress is the share of the run that is over",
         ),
     ],
 )

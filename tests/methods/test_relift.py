@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hybrid_rl.methods import relift
 from hybrid_rl.methods.relift import Buffer, Relift, ReliftSettings
-from hybrid_rl.types import Example, Result, Trace, Update
+from hybrid_rl.types import WHOLE_RUN, Example, Result, Trace, Update
 
 AUTHORS_CODE = {
     "order": "lifo",
@@ -53,7 +53,7 @@ def build(examples: dict[str, Example], seed: int = 0, steps: int = 100, **chang
 
 def rl(method: Relift, step: int, hard: Iterable[str] = (), easy: Iterable[str] = ()) -> None:
     """An RL update whose groups solved the easy questions once in 8, the hard ones never."""
-    assert method.next_update(step).kind == "rl"
+    assert method.next_update(step, 0.0).kind == "rl"
     method.observe_results(step, [Result(i, 0, 8) for i in hard] + [Result(i, 1, 8) for i in easy])
 
 
@@ -177,20 +177,20 @@ def test_scripted_run_of_40_60_and_50_hard_questions(
     rl(method, 0, hard=names(0, 40), easy=names(200, 288))
     rl(method, 1, hard=names(40, 100), easy=names(300, 368))
     rl(method, 2, hard=names(100, 150), easy=names(200, 278))
-    update = method.next_update(3)
+    update = method.next_update(3, 0.0)
     assert update.kind == "sft"
     assert ids(update) == served
     assert waiting(method.buffer) == left
-    assert method.next_update(4).kind == "rl"
+    assert method.next_update(4, 0.0).kind == "rl"
 
 
 def test_sft_update_carries_entropy_bonus_and_reasons() -> None:
     method = build(pool(4), entropy_bonus=0.25)
     rl(method, 0, hard=["q1"], easy=["q0"])
     rl(method, 1, hard=["q2"], easy=["q3"])
-    update = method.next_update(2)
+    update = method.next_update(2, 0.0)
     assert update.entropy_bonus == 0.25
-    assert update.schedule_position is None
+    assert update.schedule_span == WHOLE_RUN
     assert update.note == {
         "buffer": 2,
         "oldest_epochs": 0.5,
@@ -206,10 +206,10 @@ def test_sft_update_carries_entropy_bonus_and_reasons() -> None:
 def test_at_most_one_sft_update_follows_an_rl_update() -> None:
     method = build(pool(8))
     rl(method, 0, hard=names(0, 6))
-    kinds = [method.next_update(1).kind, method.next_update(2).kind]
+    kinds = [method.next_update(1, 0.0).kind, method.next_update(2, 0.0).kind]
     assert kinds == ["sft", "rl"]
     method.observe_results(2, [Result("q7", 1, 8)])
-    assert ids(method.next_update(3)) == ["q2", "q3"]
+    assert ids(method.next_update(3, 0.0)) == ["q2", "q3"]
 
 
 def test_easy_data_is_plain_rl() -> None:
@@ -222,17 +222,17 @@ def test_easy_data_is_plain_rl() -> None:
 def test_exact_drain_leaves_an_empty_buffer() -> None:
     method = build(pool(4), **AUTHORS_CODE)
     rl(method, 0, hard=["q0", "q1"])
-    assert ids(method.next_update(1)) == ["q0", "q1"]
+    assert ids(method.next_update(1, 0.0)) == ["q0", "q1"]
     assert len(method.buffer) == 0
     rl(method, 2, easy=["q2", "q3"])
-    assert method.next_update(3).kind == "rl"
+    assert method.next_update(3, 0.0).kind == "rl"
 
 
 def test_hopeless_data_alternates_and_stays_within_the_capacity() -> None:
     method = build(pool(64), capacity_batches=3)
     kinds = []
     for step in range(40):
-        update = method.next_update(step)
+        update = method.next_update(step, 0.0)
         kinds.append(update.kind)
         if update.kind == "rl":
             first = 4 * (step // 2) % 64
@@ -245,8 +245,8 @@ def test_hopeless_data_alternates_and_stays_within_the_capacity() -> None:
 def test_questions_without_a_trace_are_counted_and_skipped() -> None:
     method = build(pool(6, traceless=[0, 2]))
     rl(method, 0, hard=names(0, 4))
-    assert ids(method.next_update(1)) == ["q1", "q3"]
-    assert method.next_update(2).note["without_trace"] == 2
+    assert ids(method.next_update(1, 0.0)) == ["q1", "q3"]
+    assert method.next_update(2, 0.0).note["without_trace"] == 2
 
 
 @pytest.mark.parametrize(("drop", "left"), [(True, ["q1"]), (False, ["q0", "q1"])])
@@ -293,13 +293,13 @@ def test_fixed_interval_trains_on_what_the_buffer_holds() -> None:
     method = build(pool(8), batch_size=3, every=2)
     rl(method, 0, hard=["q0"], easy=["q1"])
     rl(method, 1, easy=["q2", "q3"])
-    assert ids(method.next_update(2)) == ["q0"]
+    assert ids(method.next_update(2, 0.0)) == ["q0"]
 
 
 def test_fixed_interval_falls_back_on_the_latest_rl_batch() -> None:
     method = build(pool(8, traceless=[1]), batch_size=2, every=1)
     rl(method, 0, easy=["q0", "q1", "q2", "q3"])
-    update = method.next_update(1)
+    update = method.next_update(1, 0.0)
     assert ids(update) == ["q0", "q2"]
     assert update.note["ids"] == ["q0", "q2"]
     assert update.note["ages_epochs"] == []
@@ -308,14 +308,14 @@ def test_fixed_interval_falls_back_on_the_latest_rl_batch() -> None:
 def test_fixed_interval_without_any_trace_stays_with_rl() -> None:
     method = build(pool(2, traceless=[0, 1]), every=1)
     rl(method, 0, hard=["q0", "q1"])
-    assert method.next_update(1).kind == "rl"
+    assert method.next_update(1, 0.0).kind == "rl"
 
 
 def play(method: Relift, steps: range) -> list[Update]:
     """A scripted run: of the four questions of an RL step, those that step % 3 divides fail."""
     updates = []
     for step in steps:
-        updates.append(method.next_update(step))
+        updates.append(method.next_update(step, 0.0))
         if updates[-1].kind == "rl":
             batch = [(5 * step + i) % 32 for i in range(4)]
             method.observe_results(

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from hybrid_rl.methods import sasr
 from hybrid_rl.methods.sasr import Sasr, SasrSettings
 from hybrid_rl.types import Update
+from tests.fakes.schedules import positions
 
 INFINITY = float("inf")
 NAN = float("nan")
@@ -39,14 +40,17 @@ def build(steps: int = 10, seed: int = 0, **changes: Any) -> Sasr:
 
 def warm_up(method: Sasr, norms: list[float]) -> None:
     for step, norm in enumerate(norms):
-        method.observe_norm(step, method.next_update(step), norm)
+        method.observe_norm(step, method.next_update(step, step / method.steps), norm)
+    method.next_update(
+        len(norms), len(norms) / method.steps
+    )  # it is over once another step is asked for
 
 
 def run(method: Sasr, steps: range, norm: float) -> list[Update]:
     """The updates of these steps, every gradient having the same norm."""
     updates = []
     for step in steps:
-        updates.append(method.next_update(step))
+        updates.append(method.next_update(step, step / method.steps))
         method.observe_norm(step, updates[-1], norm)
     return updates
 
@@ -55,10 +59,10 @@ def play(method: Sasr, steps: range, norms: list[float]) -> list[Update]:
     """As the trainer does: a measurement comes on top of the step's update."""
     updates = []
     for step in steps:
-        updates.append(method.next_update(step))
+        updates.append(method.next_update(step, step / method.steps))
         method.observe_norm(step, updates[-1], norms[step])
         if updates[-1].measure_only:
-            updates.append(method.next_update(step))
+            updates.append(method.next_update(step, step / method.steps))
             method.observe_norm(step, updates[-1], norms[step])
     return updates
 
@@ -116,7 +120,7 @@ def test_warmup_of_no_or_fractional_steps_is_refused(wrong: float) -> None:
 def test_each_phase_runs_through_its_own_schedule() -> None:
     updates = run(build(steps=10), range(10), norm=1.0)
     assert [update.kind for update in updates[:4]] == ["sft"] * 4
-    assert [update.schedule_position for update in updates] == pytest.approx(
+    assert positions(updates, range(10), of=10) == pytest.approx(
         [0, 1 / 4, 2 / 4, 3 / 4, 0, 1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6]
     )
 
@@ -124,7 +128,7 @@ def test_each_phase_runs_through_its_own_schedule() -> None:
 def test_reference_is_the_mean_of_the_last_warmup_norms() -> None:
     method = build(reference_steps=2)
     warm_up(method, [9.0, 8.0, 4.0, 2.0])
-    note = method.next_update(4).note
+    note = method.next_update(4, 4 / method.steps).note
     assert note == {
         "phase": "hybrid",
         "p": pytest.approx(2 / (2 + 3)),
@@ -163,7 +167,7 @@ def test_useless_norm_keeps_the_previous_one(useless: float) -> None:
 def test_warmup_without_a_usable_norm_leaves_the_probability_of_equal_norms() -> None:
     method = build(gamma=3.0)
     warm_up(method, [NAN] * 4)
-    assert method.next_update(4).note["p"] == 0.25
+    assert method.next_update(4, 4 / method.steps).note["p"] == 0.25
     method.observe_norm(4, Update("sft"), 2.0)
     assert method.warmup_norm == 2.0
 
@@ -178,7 +182,7 @@ def test_share_of_sft_steps_is_the_mean_probability() -> None:
     warm_up(method, [1.0] * 4)
     probabilities, sft = [], 0
     for step in range(4, 1004):
-        update = method.next_update(step)
+        update = method.next_update(step, step / method.steps)
         probabilities.append(update.note["p"])
         sft += update.kind == "sft"
         method.observe_norm(step, update, 1 - 0.9 * step / 1004)
@@ -215,10 +219,11 @@ def test_more_steps_after_a_resume_leave_the_warmup_as_it_was() -> None:
     method = build(steps=20, warmup_steps=0.2)
     run(method, range(10), norm=2.0)
     longer = prolonged(method, steps=100, warmup_steps=0.2)
+    longer.rescale((10 / 100) / (10 / 20))
     updates = run(longer, range(10, 100), norm=1.0)
     assert {update.note["phase"] for update in updates} == {"hybrid"}
     assert longer.warmup_norm == 2.0
-    assert [update.schedule_position for update in updates] == pytest.approx(
+    assert positions(updates, range(10, 100), of=100) == pytest.approx(
         [(step - 4) / 96 for step in range(10, 100)]
     )
 
@@ -295,13 +300,13 @@ def test_shuffled_control_with_too_many_steps_is_refused() -> None:
 
 def test_without_warmup_the_first_sft_norm_is_the_reference() -> None:
     method = build(steps=10, gamma=3.0, control="no_warmup")
-    assert method.next_update(0).note["p"] == 0.25
+    assert method.next_update(0, 0 / method.steps).note["p"] == 0.25
     method.observe_norm(0, Update("rl"), 50.0)
-    assert method.next_update(1).note["p"] == 0.25
+    assert method.next_update(1, 1 / method.steps).note["p"] == 0.25
     method.observe_norm(1, Update("sft"), 6.0)
     method.observe_norm(2, Update("sft"), 2.0)
-    assert method.next_update(3).note["p"] == pytest.approx(2 / (2 + 3 * 6))
-    assert method.next_update(5).schedule_position == 0.5
+    assert method.next_update(3, 3 / method.steps).note["p"] == pytest.approx(2 / (2 + 3 * 6))
+    assert positions([method.next_update(5, 0.5)], [5], of=10) == [0.5]
 
 
 @pytest.mark.parametrize(
@@ -320,7 +325,7 @@ def test_expected_sft_steps(changes: dict[str, Any], expected: int) -> None:
 
 def test_sft_after_the_warmup_may_take_the_rate_of_rl() -> None:
     method = build(steps=40, warmup_steps=2, reference_steps=2, sft_schedule="rl", control="fixed")
-    updates = [method.next_update(step) for step in range(40)]
+    updates = [method.next_update(step, step / method.steps) for step in range(40)]
     assert [update.schedule or update.kind for update in updates[:2]] == ["sft", "sft"]
     assert {update.kind for update in updates[2:]} == {"sft", "rl"}
     assert {update.schedule for update in updates[2:]} == {"rl"}

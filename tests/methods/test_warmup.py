@@ -5,7 +5,7 @@ import re
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from hybrid_rl.methods.warmup import StepsOrShare, warmup_length
+from hybrid_rl.methods.warmup import StepsOrShare, share_length, warmup_length
 
 
 @pytest.mark.parametrize(
@@ -13,6 +13,13 @@ from hybrid_rl.methods.warmup import StepsOrShare, warmup_length
 )
 def test_warmup_is_a_count_or_a_share(warmup: int | float, steps: int, length: int) -> None:
     assert warmup_length(warmup, steps) == length
+
+
+@pytest.mark.parametrize("share", [0.01, 0.05, 0.15, 0.2, 0.428, 0.9, 0.999])
+@pytest.mark.parametrize("steps", [2, 3, 7, 100, 140, 300])
+def test_a_share_has_the_steps_that_begin_within_it(share: float, steps: int) -> None:
+    begun = sum(step / steps < share for step in range(steps))
+    assert share_length(share, steps) == min(begun, steps - 1)
 
 
 def test_warmup_that_fills_the_run_is_refused() -> None:

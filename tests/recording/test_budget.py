@@ -1,4 +1,4 @@
-from hybrid_rl.recording.budget import Spent, UpdateCost, reached
+from hybrid_rl.recording.budget import Spent, UpdateCost, passes, progress, reached
 
 
 def test_flops_count_two_per_token_read_and_six_per_token_learned_from() -> None:
@@ -41,3 +41,22 @@ def test_device_seconds_count_every_device() -> None:
     spent.clock(2.0, devices=4)
     spent.clock(1.0, devices=4)
     assert (spent.axes()["wall_seconds"], spent.axes()["device_seconds"]) == (3.0, 12.0)
+
+
+def test_progress_is_that_of_the_limit_that_is_nearest() -> None:
+    limits = {"flops": 6e11, "generated_tokens": 1000, "traces_used": None}
+    spent = {"flops": 1.5e11, "generated_tokens": 100, "traces_used": 64}
+    assert progress(0, 300, limits, {}) == 0.0
+    assert progress(30, 300, {}, spent) == 0.1
+    assert progress(30, 300, limits, spent) == 0.25
+    assert progress(90, 300, limits, spent) == 0.3
+    assert progress(90, 300, limits, spent | {"generated_tokens": 400}) == 0.4
+
+
+def test_multiples_are_passed_once_each_whatever_rounding_does() -> None:
+    """Every 0.07 of 100 steps is passed with every seventh; unequal updates pass with the one that reaches it."""
+    found = [s for s in range(1, 101) if passes(0.07, (s - 1) / 100, s / 100)]
+    assert found == list(range(7, 101, 7))
+    assert not passes(0.25, 0.25, 0.4999)
+    assert passes(0.25, 0.2, 0.25)
+    assert passes(0.25, 0.1, 0.8)

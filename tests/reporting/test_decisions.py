@@ -195,7 +195,7 @@ def test_relift_leaves_the_notes_that_it_labels() -> None:
     )
     method = Relift(settings, {}, seed=0, steps=9)
     method.observe_results(0, [])
-    assert Relift.notes.keys() - {"ages_epochs"} <= set(method.next_update(1).note)
+    assert Relift.notes.keys() - {"ages_epochs"} <= set(method.next_update(1, 0.0).note)
 
 
 def test_sasr_leaves_the_notes_that_it_labels() -> None:
@@ -213,8 +213,8 @@ def test_sasr_leaves_the_notes_that_it_labels() -> None:
         sft_steps=None,
     )
     method = Sasr(settings, {}, seed=0, steps=9)
-    method.observe_norm(0, method.next_update(0), 2.0)
-    assert Sasr.notes.keys() <= set(method.next_update(1).note)
+    method.observe_norm(0, method.next_update(0, 0.0), 2.0)
+    assert Sasr.notes.keys() <= set(method.next_update(1, 0.0).note)
 
 
 def test_the_report_has_the_summary_between_cost_and_curves(tmp_path: Path) -> None:

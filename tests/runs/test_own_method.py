@@ -46,7 +46,7 @@ class Turns(Method[TurnsSettings]):
             group.note["luck"] = 7
         return groups
 
-    def next_update(self, step):
+    def next_update(self, step, progress):
         return Update("sft" if step % 2 else "rl", note={"seen": self.seen, "hope": 0.25})
 
     def observe_results(self, step, results):

@@ -52,7 +52,7 @@ def test_it_is_two_optimizers_on_the_same_weights(tmp_path: Path) -> None:
 
 
 class SftEveryThird(Method):
-    def next_update(self, step: int) -> Update:
+    def next_update(self, step: int, progress: float) -> Update:
         sft = step % 3 == 1
         return Update("sft" if sft else "rl", own_moments=sft)
 

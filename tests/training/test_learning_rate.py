@@ -1,8 +1,10 @@
+from itertools import pairwise
+
 import pytest
 
 from hybrid_rl.config.train import PhaseSettings
-from hybrid_rl.training.learning_rate import learning_rate, of_update
-from hybrid_rl.types import Update
+from hybrid_rl.training.learning_rate import Moment, learning_rate, of_update
+from hybrid_rl.types import Span, Update
 from tests.conftest import Load
 
 
@@ -13,7 +15,7 @@ def phase(schedule: str, warmup: float = 0.0, floor: float = 0.1) -> PhaseSettin
 
 
 @pytest.mark.parametrize(
-    ("schedule", "progress", "expected"),
+    ("schedule", "position", "expected"),
     [
         ("constant", 0.9, 2.0),
         ("linear", 0.0, 2.0),
@@ -23,16 +25,32 @@ def phase(schedule: str, warmup: float = 0.0, floor: float = 0.1) -> PhaseSettin
         ("cosine", 1.0, 0.2),
     ],
 )
-def test_schedules_by_hand(schedule: str, progress: float, expected: float) -> None:
-    assert learning_rate(phase(schedule), progress) == pytest.approx(expected)
+def test_schedules_by_hand(schedule: str, position: float, expected: float) -> None:
+    assert learning_rate(phase(schedule), position, position + 0.1) == pytest.approx(expected)
 
 
-def test_warmup_rises_from_zero_and_the_schedule_starts_after_it() -> None:
-    slow = phase("linear", warmup=0.2)
-    assert learning_rate(slow, 0.0) == 0.0
-    assert learning_rate(slow, 0.1) == pytest.approx(1.0)
-    assert learning_rate(slow, 0.2) == pytest.approx(2.0)
-    assert learning_rate(slow, 0.6) == pytest.approx(0.2 + 1.8 * 0.5)
+def test_a_rise_of_four_of_ten_steps_has_quarters_of_the_peak() -> None:
+    """Then the schedule runs over the other six, from its top on."""
+    slow = phase("linear", warmup=0.4)
+    rates = [learning_rate(slow, step / 10, (step + 1) / 10) for step in range(10)]
+    falling = [2.0 - 1.8 * since / 6 for since in range(6)]
+    assert rates == pytest.approx([0.5, 1.0, 1.5, 2.0, *falling])
+
+
+def test_a_rise_of_a_share_that_is_no_whole_number_of_steps() -> None:
+    """A quarter of 10 steps is 2.5: 1/2.5, 2/2.5, and all of it with the step that passes the end of the rise."""
+    slow = phase("constant", warmup=0.25)
+    rates = [learning_rate(slow, step / 10, (step + 1) / 10) for step in range(4)]
+    assert rates == pytest.approx([0.8, 1.6, 2.0, 2.0])
+
+
+def test_the_rise_of_a_run_that_ends_by_flops_goes_by_what_updates_cost() -> None:
+    """Of 1000 FLOPs the first 200 are the rise; updates of 50, 100, 120 and 30 end at 50, 150, 270, 300."""
+    slow = phase("linear", warmup=0.2, floor=0.0)
+    ends = [0, 50, 150, 270, 300]
+    rates = [learning_rate(slow, a / 1000, b / 1000) for a, b in pairwise(ends)]
+    falling = 2.0 * (1 - (270 - 200) / 800)
+    assert rates == pytest.approx([2.0 * 50 / 200, 2.0 * 150 / 200, 2.0, falling])
 
 
 def test_an_update_takes_the_rate_of_its_kind_unless_it_names_another(load: Load) -> None:
@@ -45,9 +63,13 @@ def test_an_update_takes_the_rate_of_its_kind_unless_it_names_another(load: Load
         ),
         *("train.rl.floor=0", "train.sft.learning_rate=1e-3"),
     ).train
-    assert of_update(Update("sft"), 5, train) == 1e-3
-    assert of_update(Update("rl"), 5, train) == pytest.approx(0.5e-4)
-    assert of_update(Update("sft", schedule="rl"), 5, train) == pytest.approx(0.5e-4)
-    assert of_update(
-        Update("sft", schedule="rl", schedule_position=0.9), 5, train
-    ) == pytest.approx(1e-5)
+
+    def rate(update: Update) -> float:
+        return of_update(update, train, Moment(5, 0.5), Moment(6, 0.6))
+
+    assert rate(Update("sft")) == 1e-3
+    assert rate(Update("rl")) == pytest.approx(0.5e-4)
+    assert rate(Update("sft", schedule="rl")) == pytest.approx(0.5e-4)
+    by_share, by_steps = Span(0.4, 0.6), Span(2, 12, in_steps=True)
+    assert rate(Update("sft", schedule="rl", schedule_span=by_share)) == pytest.approx(0.5e-4)
+    assert rate(Update("sft", schedule="rl", schedule_span=by_steps)) == pytest.approx(0.7e-4)

@@ -216,7 +216,7 @@ def test_sft_then_grpo_is_one_run_of_two_phases(tmp_path: Path) -> None:
 
 def test_update_kinds_share_the_window_without_stale_rollouts(tmp_path: Path) -> None:
     class Alternate(Method):
-        def next_update(self, step: int) -> Update:
+        def next_update(self, step: int, progress: float) -> Update:
             return Update("rl" if step % 2 == 0 else "sft")
 
     method = Alternate(tiny.settings(tmp_path).method, {}, seed=0, steps=4)
@@ -231,7 +231,7 @@ def test_a_measured_norm_is_that_of_the_same_update_and_changes_nothing(tmp_path
     class MeasureFirst(Method):
         norms: ClassVar[list[tuple[bool, float]]] = []
 
-        def next_update(self, step: int) -> Update:
+        def next_update(self, step: int, progress: float) -> Update:
             return Update("sft", measure_only=not self.norms)
 
         def observe_norm(self, step: int, update: Update, grad_norm: float) -> None:
@@ -273,7 +273,51 @@ def test_dev_is_evaluated_once_more_when_training_ends(tmp_path: Path) -> None:
         assert on_dev.evaluated == evaluated
 
 
+def test_dev_is_evaluated_at_shares_of_whatever_ends_the_run(tmp_path: Path) -> None:
+    """Of 8 steps 0.3 is passed with the third, fifth and eighth; of a budget, with the update that spends so much."""
+    by_steps, _ = build(tmp_path / "steps", "sft", train__steps=8, train__eval_every=0.3)
+    on_dev = tiny.OnDev()
+    by_steps.run(on_dev)
+    assert on_dev.evaluated == [3, 5, 8]
+
+    by_tokens, recorder = build(
+        tmp_path / "tokens", "sft", train__steps=1000, train__eval_every=0.3,
+        budget__trained_tokens=200,
+    )  # fmt: skip
+    on_dev = tiny.OnDev()
+    by_tokens.run(on_dev)
+    spent = recorder.column("trained_tokens")
+    first = [next(step for step, one in enumerate(spent, 1) if one >= m) for m in (60, 120, 180)]
+    assert on_dev.evaluated == sorted({*first, len(spent)})
+    assert len(spent) > 4
+
+
+def test_a_rate_rises_from_the_first_update_on(tmp_path: Path) -> None:
+    """4 of 8 steps: quarters of the peak; of tokens, by what is spent when the update is over."""
+    by_steps, recorder = build(
+        tmp_path / "steps", train__steps=8, train__rl__warmup=0.5, train__rl__learning_rate=4e-4
+    )
+    by_steps.run()
+    rates = [1e-4, 2e-4, 3e-4, 4e-4]
+    assert recorder.column("learning_rate") == pytest.approx([*rates, *[4e-4] * 4])
+
+    by_tokens, recorder = build(
+        tmp_path / "tokens", train__steps=1000, train__rl__warmup=0.5,
+        train__rl__learning_rate=4e-4, budget__generated_tokens=600,
+    )  # fmt: skip
+    by_tokens.run()
+    spent = recorder.column("generated_tokens")
+    expected = [4e-4 * min(1.0, one / 300) for one in spent]
+    assert recorder.column("learning_rate") == pytest.approx(expected)
+    assert 0 < expected[0] < expected[1] <= expected[-1] == 4e-4
+
+
 MOVING_REFERENCE = {"train__rl__beta": 0.1, "train__rl__ref_sync_steps": 2}
+BY_TOKENS = {
+    "budget__trained_tokens": 400,
+    "train__rl__schedule": "cosine",
+    "train__rl__warmup": 0.5,
+}
 RENEWED_REFERENCE = {"train__rl__beta": 0.1, "train__sft__learning_rate": 1e-2}
 
 
@@ -286,6 +330,8 @@ RENEWED_REFERENCE = {"train__rl__beta": 0.1, "train__sft__learning_rate": 1e-2}
         ("grpo", MOVING_REFERENCE),
         ("sft_then_grpo", {"method__sft_fraction": 0.3, **RENEWED_REFERENCE}),  # before the cut
         ("sft_then_grpo", {"method__sft_fraction": 0.5, **RENEWED_REFERENCE}),  # right after it
+        ("sft_then_grpo", {"method__sft_fraction": 0.2, **BY_TOKENS}),
+        ("sasr", {"method__warmup_steps": 0.2, **BY_TOKENS}),
     ],
 )
 def test_resume_equals_the_uninterrupted_run(

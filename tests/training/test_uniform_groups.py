@@ -56,7 +56,9 @@ def one_step(directory: Path, size: int, odd: float | None = None, **more: Any) 
 def test_equal_rewards_move_no_weight(tmp_path: Path, size: int, scale: str, saves: bool) -> None:
     more: dict[str, Any] = {f"speed__{name}": saves for name in SpeedSettings.model_fields}
     more |= {"train__rl__scale_rewards": scale}
-    more |= {f"guards__zero_variance__{key}": value for key, value in (("above", 0.9), ("steps", 1))}
+    more |= {
+        f"guards__zero_variance__{key}": value for key, value in (("above", 0.9), ("steps", 1))
+    }
     before, after, recorder = one_step(tmp_path, size, **more)
     assert {row["advantage"] for row in recorder.rows} == {0.0}
     assert recorder.column("grad_norm") == [0.0]

@@ -226,7 +226,7 @@ class _Script(Method[GrpoSettings]):
         self.norms: list[float] = []
         self.asked: dict[int, list[str]] = {}
 
-    def next_update(self, step: int) -> Update:
+    def next_update(self, step: int, progress: float) -> Update:
         kind = self.kinds[step]
         return Update(kind, examples=tuple(self.all)) if kind == "sft" else Update(kind)
 

@@ -65,14 +65,14 @@ class LeanGrpoTrainer(GRPOTrainer):
         return None
 
     def _flat_rows(self) -> list[bool]:
-        """Whether each row, of all ranks in rank order, is of a group of equal rewards; empty: TRL's rounding decides."""
+        """Whether each row, of all ranks in rank order, is of a group of equal rewards; empty: nobody has looked."""
         return []
 
     def _generate_and_score_completions(self, inputs: Any) -> Inputs:
         """TRL's batch, in which rows that are left out have no tokens in the loss, its normaliser, KL and entropy.
 
-        Equal rewards give advantages of exactly 0. TRL subtracts a mean in float32, which is not exact where the rewards
-        are not: 0.7 less the mean of sixteen 0.7 is 6e-8, and divided by TRL's 1e-4 in place of a spread, 6e-4.
+        Equal rewards give advantages of exactly 0. TRL subtracts a mean in float32, which is rounded where the rewards
+        are: 0.7 less the mean of sixteen 0.7 is 6e-8, and divided by 1e-4, which TRL adds to the spread, 6e-4.
         """
         batch: Inputs = super()._generate_and_score_completions(inputs)
         self._flatten(batch["advantages"])
@@ -88,8 +88,9 @@ class LeanGrpoTrainer(GRPOTrainer):
         """Sets to 0, in this rank's advantages and in those that TRL logs of all ranks, what is of a uniform group."""
         rows = self._flat_rows()
         first = int(self.accelerator.process_index) * len(advantages)
+        logged: Any = self._logs["advantages"]  # a deque; the type of the dictionary says less
         for row in (row for row, flat in enumerate(rows) if flat):
-            self._logs["advantages"][row] = 0.0
+            logged[row] = 0.0
             if first <= row < first + len(advantages):
                 advantages[row - first] = 0.0
 
