@@ -83,7 +83,7 @@ def _train_and_evaluate(
     method = settings.method_class(
         settings.method, {e.id: e for e in examples.train}, settings.seed, settings.train.steps
     )
-    progress = Progress(settings.train.steps)
+    progress = Progress(settings.train.steps, limits=settings.budget.model_dump())
     recorder = RunRecorder(directory, tracker, progress)
     if PartialState().is_main_process:
         recorder.label_notes(method.notes)

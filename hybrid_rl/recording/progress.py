@@ -14,24 +14,36 @@ from typing import Any
 
 from rich.console import Console
 from rich.file_proxy import FileProxy
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
+from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
+
+from hybrid_rl.recording import budget
 
 log = logging.getLogger(__name__)
 _WINDOW = 20  # steps over which speed is averaged: long enough for a mix of both kinds
 _PLAIN_LINES = 10  # of a whole run, where there is no terminal
+Limits = Mapping[str, float | None]
+"""The limits of a budget, by axis; None is no limit."""
 
 
 class Pace:
     """The speed over the last steps, from the running totals in lines of metrics.jsonl."""
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, steps: int, limits: Limits | None = None) -> None:
+        """`limits`: those of `budget`, by axis."""
         self.steps = steps
-        self._seen: deque[tuple[int, float, int]] = deque([(0, 0.0, 0)], maxlen=_WINDOW + 1)
+        self._limits = limits or {}
+        self._seen: deque[tuple[float, float, int]] = deque([(0.0, 0.0, 0)], maxlen=_WINDOW + 1)
 
     def add(self, line: Mapping[str, Any]) -> None:
         tokens = line["generated_tokens"] + line["trained_tokens"]
-        self._seen.append((line["step"], line["wall_seconds"], tokens))
+        share = budget.progress(line["step"], self.steps, self._limits, line)
+        self._seen.append((share, line["wall_seconds"], tokens))
+
+    @property
+    def share(self) -> float:
+        """The share of the run that is over."""
+        return self._seen[-1][0]
 
     @property
     def tokens_per_second(self) -> float:
@@ -42,17 +54,19 @@ class Pace:
     @property
     def seconds_left(self) -> float:
         """Estimated seconds of training that are left; evaluation comes on top."""
-        (begin, first, _), (step, last, _) = self._seen[0], self._seen[-1]
-        return (self.steps - step) * (last - first) / max(step - begin, 1)
+        (begin, first, _), (share, last, _) = self._seen[0], self._seen[-1]
+        return max(0.0, 1 - share) * (last - first) / max(share - begin, 1e-9)
 
 
 class Progress:
     """The progress of training: `with Progress(steps) as progress: progress.update(line of metrics.jsonl)`."""
 
-    def __init__(self, steps: int, console: Console | None = None) -> None:
+    def __init__(
+        self, steps: int, console: Console | None = None, limits: Limits | None = None
+    ) -> None:
         self.steps = steps
         self.console = console or Console(stderr=True)
-        self.pace = Pace(steps)
+        self.pace = Pace(steps, limits)
         self._kinds: set[str] = set()
         self._bar: Bar | None = None
         self._task = TaskID(0)
@@ -60,10 +74,10 @@ class Progress:
 
     def __enter__(self) -> "Progress":
         if self.console.is_terminal:
-            columns = (TextColumn("training"), BarColumn(bar_width=24), MofNCompleteColumn())
+            columns = (TextColumn("training"), BarColumn(bar_width=24))
             state = TextColumn("{task.fields[state]}")
             self._bar = Bar(*columns, state, console=self.console, transient=True)
-            self._task = self._bar.add_task("training", total=self.steps, state="")
+            self._task = self._bar.add_task("training", total=1.0, state="")
             self._redirect_log()
             self._closing.callback(self._bar.stop)
             self._bar.start()
@@ -75,14 +89,16 @@ class Progress:
     def update(self, line: Mapping[str, Any]) -> None:
         """Show an optimizer step, of which `line` is that of metrics.jsonl."""
         step, kind = line["step"], line["kind"]
+        before = self.pace.share
         self.pace.add(line)
         state = _state(line, self.pace)
         if kind not in self._kinds:
             self._kinds.add(kind)
             log.info("step %d of %d: first %s update", step, self.steps, kind.upper())
         if self._bar is not None:
-            self._bar.update(self._task, completed=step, state=state)
-        elif step * _PLAIN_LINES // self.steps > (step - 1) * _PLAIN_LINES // self.steps:
+            state = f"{step}/{self.steps} {state}"
+            self._bar.update(self._task, completed=self.pace.share, state=state)
+        elif budget.passes(1 / _PLAIN_LINES, before, self.pace.share):
             log.info("step %d of %d: %s", step, self.steps, state)
 
     def _redirect_log(self) -> None:

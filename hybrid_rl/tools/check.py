@@ -83,7 +83,10 @@ def _add_work(table: Table, settings: Settings, work: Work) -> None:
     kinds = f"{work.sft_steps:,} SFT + {work.rl_steps:,} RL"
     if work.sft_steps < work.sft_steps_expected:
         kinds = f"from {kinds}, the bound below, to about {work.sft_steps_expected:,} SFT"
-    table.add_row("optimizer steps", f"{train.steps:,}", kinds)
+    if work.ended_by is not None:
+        more = " or later, if completions are short" if work.rl_steps else ""
+        kinds += f"; then budget.{work.ended_by} ends it{more}, before {train.steps:,} steps"
+    table.add_row("optimizer steps", f"{work.steps:,}", kinds)
     batch = settings.batch
     table.add_row("batch", f"{batch.rows_per_device:,} per device", batch.explain())
     if work.rl_steps:

@@ -5,10 +5,11 @@ Figures are upper bounds where a length is not known before it is sampled. `chec
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 from statistics import fmean
 
 from hybrid_rl.config.settings import Settings
+from hybrid_rl.methods.base import MethodSettings, Plan
 from hybrid_rl.recording.budget import UpdateCost
 from hybrid_rl.types import Example
 
@@ -30,6 +31,11 @@ class Lengths:
 class Work:
     """What training does at most, over all devices."""
 
+    steps: int
+    ended_by: str | None
+    """The axis of the budget that ends the run after so many steps; None: train.steps does."""
+    until: dict[str, float]
+    """The steps after which the limit of a budget would end the run, by its axis, as far as they are known."""
     sft_steps: int
     """The fewest SFT steps: the bound has RL steps in their place, which cost more."""
     sft_steps_expected: int
@@ -46,8 +52,6 @@ class Work:
     trace_tokens: int
     flops: float | None
     """Floating-point operations; None where the number of parameters is not known."""
-    opening: dict[str, float]
-    """What the SFT steps that come before all others take of a budget, by its axis."""
 
 
 @dataclass(frozen=True)
@@ -68,46 +72,112 @@ def lengths_of(examples: Sequence[Example]) -> Lengths:
 
 
 def work(settings: Settings, lengths: Lengths, parameters: int | None) -> Work:
-    """The most work that the run may be.
+    """The most work that the run may be, until train.steps or a limit of `budget` ends it.
 
     Every completion is counted at full length and every search to its end; a step whose kind results or chance decide
-    is counted as RL, unless SFT costs more.
+    is counted as RL, unless SFT costs more. Where a budget ends the run, shorter completions leave room for more steps.
     """
     train, method = settings.train, settings.method
-    plan = method.plan(train.steps)
-    rl_steps = train.steps - plan.fewest
+    sft, rl = (
+        _axes(cost, parameters)
+        for cost in (_sft_cost(settings, lengths), _rl_cost(settings, lengths))
+    )
+    course = _course(settings, sft, rl)
+    plan, rl_steps = course.plan, course.steps - course.plan.fewest
     prompts = rl_steps * train.prompts_per_step
-    rollouts = prompts * (settings.method.group_size or 0)
-    extra = prompts * method.extra_rollouts
-    sft, rl = _sft_cost(settings, lengths), _rl_cost(settings, lengths)
 
-    def total(sft_step: float, rl_step: float) -> float:
-        open_step = rl_step if plan.fewest == plan.expected else max(sft_step, rl_step)
-        return plan.fewest * sft_step + rl_steps * open_step
+    def total(axis: str) -> float:
+        return plan.fewest * sft[axis] + rl_steps * course.open_step[axis]
 
     # A method that learns from traces in RL updates, not in SFT updates, may come to use all of them.
-    most_sft = plan.expected if plan.fewest == plan.expected else train.steps
+    most_sft = plan.expected if plan.fewest == plan.expected else course.steps
     shown = most_sft * settings.sft_batch[1]
     if not plan.expected or method.extra_rollouts:
         shown = lengths.traces if settings.method_class.needs_traces else 0
     traces = min(lengths.traces, shown)
     return Work(
+        steps=course.steps,
+        ended_by=course.ended_by,
+        until=course.until,
         sft_steps=plan.fewest,
         sft_steps_expected=plan.expected,
         rl_steps=rl_steps,
         prompts=prompts,
-        rollouts=rollouts,
-        extra_rollouts=extra,
-        generated_tokens=round(total(sft.generated_tokens, rl.generated_tokens)),
-        trained_tokens=round(total(sft.trained_tokens, rl.trained_tokens)),
+        rollouts=prompts * (method.group_size or 0),
+        extra_rollouts=prompts * method.extra_rollouts,
+        generated_tokens=round(total("generated_tokens")),
+        trained_tokens=round(total("trained_tokens")),
         traces=traces,
         trace_tokens=round(traces * lengths.trace),
-        flops=None if parameters is None else total(sft.flops(parameters), rl.flops(parameters)),
-        opening={
-            "trained_tokens": plan.opening * sft.trained_tokens,
-            "flops": plan.opening * sft.flops(parameters or 0),
-        },
+        flops=None if parameters is None else total("flops"),
     )
+
+
+@dataclass(frozen=True)
+class _Course:
+    """The course of a run whose updates all cost as much as they can."""
+
+    plan: Plan
+    steps: int
+    ended_by: str | None
+    until: dict[str, float]
+    open_step: dict[str, float]
+    """The cost, by axis, of a step that is not sure to be SFT."""
+
+
+def _course(settings: Settings, sft: dict[str, float], rl: dict[str, float]) -> _Course:
+    """How far a run comes, given the costs of a step of each kind by axis, one of which is the steps themselves.
+
+    A share of the run that opens it is one of whatever ends it (`recording.budget.progress`): where that is a budget,
+    it has as many steps as the same share of a run of SFT alone. What follows keeps the mix that the method plans.
+    """
+    steps, method = settings.train.steps, settings.method
+    plan = method.plan(steps)
+    budget = settings.budget.model_dump().items()
+    limits = {axis: limit for axis, limit in budget if limit is not None and axis in sft}
+    limits["steps"] = steps
+    all_sft = int(min(limit / sft[axis] for axis, limit in limits.items() if sft[axis]))
+    opening = plan.opening
+    if opening and all_sft < steps:
+        opening = _opening(method, max(1, all_sft))
+    rest = steps - plan.opening
+    surely = (plan.fewest - plan.opening) / rest if rest else 1.0
+    likely = (plan.expected - plan.opening) / rest if rest else 1.0
+    sure = plan.fewest == plan.expected
+    open_step = {axis: rl[axis] if sure else max(sft[axis], rl[axis]) for axis in sft}
+    until: dict[str, float] = {}
+    for axis, limit in limits.items():
+        left = limit - opening * sft[axis]
+        step = surely * sft[axis] + (1 - surely) * open_step[axis]
+        if left <= 0:
+            until[axis] = limit / sft[axis]
+        else:
+            until[axis] = opening + left / step if step else inf
+    first = min(until, key=lambda axis: until[axis])
+    made = min(steps, ceil(until[first]))
+    opening = min(opening, made)
+    after = made - opening
+    found = Plan(opening, opening + round(surely * after), opening + round(likely * after))
+    ended_by = first if until[first] < until.pop("steps") else None
+    return _Course(found, made, ended_by, until, open_step)
+
+
+def _opening(method: MethodSettings, steps: int) -> int:
+    """The SFT steps that open a run that a budget ends after `steps`; a count may be more than that, and fills it."""
+    try:
+        return max(1, method.plan(steps).opening)
+    except ValueError:
+        return steps
+
+
+def _axes(cost: UpdateCost, parameters: int | None) -> dict[str, float]:
+    """What one step takes of each axis that is known beforehand, steps among them."""
+    known = {
+        "steps": 1.0,
+        "generated_tokens": float(cost.generated_tokens),
+        "trained_tokens": float(cost.trained_tokens),
+    }
+    return known if parameters is None else known | {"flops": cost.flops(parameters)}
 
 
 def _sft_cost(settings: Settings, lengths: Lengths) -> UpdateCost:
@@ -167,23 +237,16 @@ def bought_by_budgets(settings: Settings, work: Work) -> dict[str, str]:
 
 
 def _bought(settings: Settings, work: Work, axis: str, limit: float) -> str:
-    """The steps that a limit buys, given what all steps and the SFT steps that come first take of its axis."""
-    steps = settings.train.steps
-    opening = work.opening.get(axis, 0.0)
-    total: float | None = getattr(work, axis, None)
-    if total is None:
+    """The steps that a limit buys, if no other ends the run before."""
+    steps, until = settings.train.steps, work.until.get(axis)
+    if until is None:
         return "not known beforehand"
-    if total < limit:
+    if until > steps:
         return f"not reached in {steps:,} steps"
-    first = settings.method.plan(steps).opening
-    if limit <= opening:
-        bought = ceil(limit / opening * first)
-    else:
-        bought = first + ceil((limit - opening) / (total - opening) * (steps - first))
     short = ", more if completions are short" if work.rl_steps else ""
     if work.extra_rollouts:
         short += " or fewer questions fail"
-    return f"about {bought:,} of {steps:,} steps{short}"
+    return f"about {ceil(until):,} of {steps:,} steps{short}"
 
 
 def _until_traces(settings: Settings, work: Work, _axis: str, limit: float) -> str:

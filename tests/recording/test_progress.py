@@ -63,6 +63,20 @@ def test_without_a_terminal_ten_lines_tell_of_a_run(caplog: pytest.LogCaptureFix
     assert caplog.messages[-1] == "step 40 of 40: RL   reward 0.500  150 tokens/s  0:00 left"
 
 
+def test_a_budget_that_ends_a_run_counts_for_its_lines_and_the_time_left(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """200 tokens in 2 seconds a step: 1,200 are over after 6 of 5,000 steps."""
+    limits = {"generated_tokens": 1200, "flops": None}
+    with caplog.at_level(logging.INFO), Progress(5000, plain(), limits) as progress:
+        for step in range(1, 7):
+            progress.update(line(step))
+    told = [message for message in caplog.messages if "tokens/s" in message]
+    assert len(told) == 6
+    assert told[2] == "step 3 of 5000: RL   reward 0.500  150 tokens/s  0:06 left"
+    assert told[5].endswith("0:00 left")
+
+
 def test_a_short_run_has_a_line_per_step(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO), Progress(2, plain()) as progress:
         progress.update(line(1))

@@ -1,5 +1,7 @@
 """The arithmetic of check=true, by hand."""
 
+import pytest
+
 from hybrid_rl.tools.estimate import Lengths, Shape, bought_by_budgets, lengths_of, memory, work
 from hybrid_rl.types import Example, Trace
 from tests.conftest import Load
@@ -85,13 +87,16 @@ LIMITS = ["budget.generated_tokens=60000", "budget.traces_used=20"]
 
 def test_the_probes_of_a_search_are_in_the_bound(load: Load) -> None:
     """4 probes of 9 hints at 8 rollouts each, of both questions of a step: as many again, four times."""
-    settings = load("method=bread", "method.group_size=8", *FIXED, "train.steps=20", *LIMITS)
-    found = work(settings, Lengths(prompt=20, trace=50, traces=64), parameters=1000)
+    bread = ["method=bread", "method.group_size=8", *FIXED, "train.steps=20"]
+    found = work(load(*bread), Lengths(prompt=20, trace=50, traces=64), parameters=1000)
     assert (found.rollouts, found.extra_rollouts) == (20 * 2 * 8, 20 * 2 * 8 * 4)
     assert found.generated_tokens == 20 * 2 * 8 * 5 * 64
     assert found.trained_tokens == 20 * 2 * 8 * 64
     # all are read and sampled, a fifth goes forward and backward
     assert found.flops == 1000 * 20 * 2 * 8 * 84 * (2 * 5 + 6)
+    settings = load(*bread, *LIMITS)
+    found = work(settings, Lengths(prompt=20, trace=50, traces=64), parameters=1000)
+    assert (found.steps, found.ended_by, found.rollouts) == (12, "generated_tokens", 12 * 2 * 8)
     assert bought_by_budgets(settings, found) == {
         "generated_tokens": "about 12 of 20 steps, more if completions are short or fewer questions fail",
         "traces_used": "10 of 20 steps at least",
@@ -113,16 +118,48 @@ def test_where_results_decide_on_the_kind_the_bound_is_that_of_rl(load: Load) ->
 
 
 def test_a_budget_pays_for_the_phases_in_their_order(load: Load) -> None:
-    """40 SFT steps generate nothing, 60 of RL 1,024 tokens each; the traces are all met after 5 steps of 4."""
+    """An SFT step trains on 200 tokens, one of RL on 1,024.
+
+    2,000 tokens would be 10 SFT steps, so 0.4 of them are 4, and 1,200 tokens are left for 2 of RL. SFT generates
+    nothing: 10,240 tokens are 10 steps of RL after those 4.
+    """
     both = ["method=sft_then_grpo", "method.group_size=8", "method.sft_fraction=0.4"]
     limits = ["budget.generated_tokens=10240", "budget.trained_tokens=2000"]
     settings = load(*both, *FIXED, "train.steps=100", *limits)
     found = work(settings, Lengths(prompt=20, trace=50, traces=64), parameters=1000)
+    assert (found.steps, found.ended_by) == (6, "trained_tokens")
+    assert (found.sft_steps, found.rl_steps) == (4, 2)
+    assert found.trained_tokens == 4 * 200 + 2 * 1024
     short = "more if completions are short"
     assert bought_by_budgets(settings, found) == {
-        "generated_tokens": f"about 50 of 100 steps, {short}",
-        "trained_tokens": f"about 10 of 100 steps, {short}",
+        "generated_tokens": f"about 14 of 100 steps, {short}",
+        "trained_tokens": f"about 6 of 100 steps, {short}",
     }
+
+
+@pytest.mark.parametrize(
+    ("typed", "sft", "rl"),
+    [
+        ("method=sft", 10, 0),  # 2,000 tokens at 200 a step
+        ("method=sft_then_grpo method.sft_fraction=0.99", 9, 1),
+        (
+            "method=alternate method.every=2",
+            2,
+            2,
+        ),  # pairs of 1,224 tokens, the second of which passes the limit
+        ("method=alternate method.warmup_steps=12", 10, 0),  # the budget ends within the warm-up
+        ("method=sasr method.warmup_steps=0.5", 5, 1),
+    ],
+)
+def test_a_budget_ends_every_method(load: Load, typed: str, sft: int, rl: int) -> None:
+    size = [] if "=sft " in f"{typed} " else ["method.group_size=8"]
+    settings = load(*typed.split(), *size, *FIXED, "train.steps=100", "budget.trained_tokens=2000")
+    found = work(settings, Lengths(prompt=20, trace=50, traces=64), parameters=None)
+    assert (found.sft_steps, found.rl_steps, found.ended_by) == (sft, rl, "trained_tokens")
+
+
+def test_traces_that_are_too_few_for_a_budget(load: Load) -> None:
+    both = ["method=sft_then_grpo", "method.group_size=8", "method.sft_fraction=0.4"]
     few = load(*both, *FIXED, "budget.traces_used=20")
     found = work(few, Lengths(prompt=20, trace=50, traces=16), parameters=1000)
     assert bought_by_budgets(few, found) == {"traces_used": "not reached: 16 traces at most"}
