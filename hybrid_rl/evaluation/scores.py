@@ -18,7 +18,7 @@ from hybrid_rl.evaluation.statistics import Interval
 from hybrid_rl.recording.files import read_jsonl
 from hybrid_rl.types import Outcome
 
-Measure = Literal["greedy", "avg", "maj"]
+Measure = Literal["greedy", "avg", "maj", "pass"]
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,15 @@ class AnsweredQuestion:
 
     def score(self, measure: Measure) -> float:
         """The score by one measure, in [0, 1]."""
-        if measure == "avg":
-            return self.accuracy
-        return float(self.greedy.correct if measure == "greedy" else self.majority_correct)
+        match measure:
+            case "greedy":
+                return float(self.greedy.correct)
+            case "avg":
+                return self.accuracy
+            case "maj":
+                return float(self.majority_correct)
+            case "pass":  # pass@k of all k samples
+                return float(self.correct_samples > 0)
 
 
 @dataclass(frozen=True)

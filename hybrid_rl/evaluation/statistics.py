@@ -70,7 +70,8 @@ def bootstrap_mean(
 
     A value lies in `bounds`. Where all questions agree a bootstrap has no width. Then the interval assumes that some
     questions of another kind were missed, as many as Wilson's interval allows when none was seen, at either bound.
-    `scipy.stats.bootstrap` has the same percentiles, but not this case, nor runs that share questions (`over_seeds`).
+    `scipy.stats.bootstrap` has the same percentiles, but not this case. Means over several runs are the matter of the
+    reports (`hybrid_rl.reporting.comparison.crossed`).
     """
     questions = np.asarray(values, dtype=np.float64)
     if questions.size == 0:
@@ -86,50 +87,41 @@ def bootstrap_mean(
 
 
 def paired_difference(before: Sequence[float], after: Sequence[float], seed: int = 0) -> Interval:
-    """The mean of after - before over the same questions in the same order; values are in [0, 1]."""
+    """The mean of after - before over the same questions in the same order; values are in [0, 1].
+
+    The interval is the bootstrap's, widened to 0 where `chance_of_change` is above .05: the two must not contradict
+    each other, and the bootstrap is too sure of a handful of changed questions.
+    """
     if len(before) != len(after):
         raise ValueError(f"{len(before)} questions before, {len(after)} after")
     differences = np.asarray(after, dtype=np.float64) - np.asarray(before, dtype=np.float64)
-    return bootstrap_mean(differences.tolist(), seed, bounds=(-1.0, 1.0))
+    found = bootstrap_mean(differences.tolist(), seed, bounds=(-1.0, 1.0))
+    if chance_of_change(before, after, seed) <= 0.05:
+        return found
+    return Interval(found.value, min(found.low, 0.0), max(found.high, 0.0))
 
 
 def chance_of_change(before: Sequence[float], after: Sequence[float], seed: int = 0) -> float:
     """The two-sided p-value of the mean change over the same questions, by flipping signs.
 
-    It says how often a change as large comes about if the sign of each question's change is drawn at random: exactly up
-    to 12 changed questions, and else from 10,000 draws. For yes-or-no values this is McNemar's exact test. It is needed
-    beside the bootstrap, which alone calls changes of a handful of questions sure. `scipy.stats.permutation_test` with
-    `permutation_type="samples"` is the same test.
+    It says how often a change as large comes about if the sign of each question's change is drawn at random. It is
+    exact where all changes are of one size, as those of yes-or-no values are (the sign test, here McNemar's exact
+    test), and up to 12 changed questions; else it comes from 10,000 draws. It is needed beside the bootstrap, which
+    alone calls changes of a handful of questions sure. `scipy.stats.binomtest`, and `scipy.stats.permutation_test` with
+    `permutation_type="samples"`, are the same tests.
     """
     differences = np.asarray(after, dtype=np.float64) - np.asarray(before, dtype=np.float64)
     changed = differences[differences != 0]
+    if changed.size and np.ptp(np.abs(changed)) < 1e-9:
+        fewer = min(int((changed > 0).sum()), int((changed < 0).sum()))
+        tail = sum(math.comb(changed.size, k) for k in range(fewer + 1))
+        return min(1.0, float(2 * tail / 2**changed.size))
     if changed.size <= _EXACT:
         signs = np.array(list(product((-1.0, 1.0), repeat=changed.size)))
     else:
         drawn = np.random.default_rng(seed).choice((-1.0, 1.0), size=(_FLIPS, changed.size))
         signs = np.vstack([np.ones(changed.size), drawn])  # the change as it was is one of them
     return float((np.abs(signs @ changed) >= abs(changed.sum()) - 1e-9).mean())
-
-
-def over_seeds(values: Sequence[Sequence[float]], seed: int = 0) -> Interval:
-    """The mean over runs and questions: `values[run][question]`, every run on the same questions in one order.
-
-    This is a bootstrap on two levels: runs and questions are drawn with replacement, apart from each other, since all
-    runs share their questions (Owen, "The pigeonhole bootstrap", 2007). With one run only questions are drawn. With S
-    runs the bootstrap sees (S - 1) / S of the variance between them, so the interval of few runs is too narrow.
-    """
-    table = np.asarray(values, dtype=np.float64)
-    if table.ndim != 2 or table.size == 0:
-        raise ValueError("every run needs the same questions, and at least one")
-    runs, questions = table.shape
-    if runs == 1 or np.ptp(table) == 0:
-        return bootstrap_mean(table[0].tolist(), seed)
-    generator = np.random.default_rng(seed)
-    sums = [
-        ((_counts(generator, len(counts), runs) @ table) * counts).sum(axis=1)
-        for counts in _draws(generator, questions)
-    ]
-    return _percentiles(float(table.mean()), np.concatenate(sums) / table.size)
 
 
 def noise(questions: int) -> float:

@@ -25,15 +25,28 @@ RUN = {
 
 COMPARISON = {
     "arm": "One recipe: runs whose settings are the same but for the seed. All arms are compared with the reference.",
+    "base model": "The model from which all runs began, evaluated before training. Its interval is over questions.",
     **_ACCURACIES,
-    "95 % interval": "The range in brackets. For an accuracy it is a bootstrap over seeds and questions; with S seeds"
-    " it sees only (S - 1) / S of the variance between seeds.",
-    "difference": "The accuracy of an arm minus that of the reference, over the seeds and questions that both have."
-    " Both count as samples of more of their kind: the test is the quasi F of an analysis of variance, and it is never"
-    " surer than a t-test over the seeds.",
-    "p (Holm)": "The chance of a difference at least as large if there were none, corrected by Holm's method for all"
-    " arms of a table. There is a conclusion where p is at most 0.05 and the arms share two seeds or more.",
+    "pass@k": "The share of questions of which at least one of k sampled solutions is correct.",
+    "95 % interval": "The range in brackets. Seeds and questions both count as samples of more of their kind: the range"
+    " comes from an analysis of variance of both (Clark's quasi F), and is never narrower than a t-interval over the"
+    " seeds alone. With one seed it is over questions, and says nothing of how another seed would end.",
+    "difference": "The accuracy of an arm minus that of the reference. Questions are paired, since both answered the"
+    " same ones; seeds are not, and each arm has a variance of its own (Welch's test).",
+    "primary outcome": "The one measure on one set that was to be compared before anything was run. The ranges of its"
+    " differences hold for all arms together: of 100 such tables, about 95 are right about every arm.",
+    "exploratory": "All other outcomes. Their ranges and p-values are of each arm alone.",
+    "p": "The chance of a difference at least as large if there were none. It is at most 0.05 exactly where the range"
+    " of the difference leaves out 0.",
+    "p (Holm)": "The same, corrected for all arms by Holm's method, truncated by half so that the ranges of decided"
+    " arms stay narrow. There is a conclusion where it is at most 0.05 and the arms have two seeds or more. An end of a"
+    " range at 0.000 then means that 0 is just outside.",
     "detectable": "The smallest true difference that a study like this finds with 80 % power, at an error level of 0.05"
-    " divided by the number of comparisons. The word none means that only a difference above 1 would be found.",
+    " (for the primary outcome: divided by the number of arms). The word none means that only a difference above 1"
+    " would be found.",
+    "interquartile mean": "The mean over runs without the best and the worst quarter of them, so that one odd run does"
+    " not decide. It needs four runs.",
+    "probability of improvement": "The share of pairs, a run of the arm and one of the reference, in which the arm's is"
+    " better on these questions; 0.5 is no improvement. Its range is exact enough from about six seeds.",
 }
 """The words of a comparison of runs."""

@@ -35,6 +35,13 @@ def test_the_majority_goes_to_the_answer_sampled_first_of_a_tie(
     assert row(*votes).majority_correct is right
 
 
+def test_a_question_scores_by_every_measure() -> None:
+    """The first of three samples stands for the greedy solution."""
+    found = [row("x", "y", "correct").score(m) for m in ("greedy", "avg", "maj", "pass")]
+    assert found == [0.0, pytest.approx(1 / 3), 0.0, 1.0]
+    assert row("x", "y").score("pass") == 0.0
+
+
 @pytest.mark.parametrize(
     ("samples", "found"), [(0, []), (1, [1]), (6, [1, 2, 4, 6]), (8, [1, 2, 4, 8])]
 )

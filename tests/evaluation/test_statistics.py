@@ -153,40 +153,24 @@ def test_the_chance_of_a_change_is_that_of_scipys_permutations(changed: int) -> 
     assert found == pytest.approx(float(expected.pvalue), abs=1e-12 if changed <= 12 else 0.02)
 
 
+@pytest.mark.parametrize(("worse", "better"), [(0, 30), (5, 20), (700, 800), (4, 4)])
+def test_the_chance_of_yes_or_no_changes_is_exact_however_many(worse: int, better: int) -> None:
+    before, after = [1.0] * worse + [0.0] * better, [0.0] * worse + [1.0] * better
+    expected = stats.binomtest(worse, worse + better).pvalue
+    assert statistics.chance_of_change(before, after) == pytest.approx(float(expected), rel=1e-9)
+
+
 def test_a_drawn_chance_is_never_zero() -> None:
-    """Thirty changes one way: no flip of 10,000 is as large, and the change itself counts as one."""
-    assert statistics.chance_of_change([0.0] * 30, [1.0] * 30) == 1 / 10_001
+    """Thirty changes one way, of two sizes: no flip of 10,000 is as large, and the change itself counts as one."""
+    assert statistics.chance_of_change([0.0] * 30, [1.0, 0.5] * 15) == 1 / 10_001
 
 
-def test_runs_that_differ_widen_the_interval() -> None:
-    alike = statistics.over_seeds([[0.0, 1.0] * 50] * 3)
-    apart = statistics.over_seeds([[0.0] * 100, [0.0, 1.0] * 50, [1.0] * 100])
-    assert alike.value == apart.value == 0.5
-    assert alike.high - alike.low == pytest.approx(0.196, abs=0.02)
-    assert apart.high - apart.low > 0.7
-
-
-def test_runs_that_agree_bring_no_more_certainty() -> None:
-    """They share their questions: three equal runs are as wide as one, not narrower by the square root of three."""
-    values = [0.0, 0.25, 1.0, 0.5] * 25
-    one, three = statistics.bootstrap_mean(values), statistics.over_seeds([values] * 3)
-    assert three.high - three.low == pytest.approx(one.high - one.low, rel=0.1)
-
-
-def test_the_extreme_draw_of_runs_and_questions_is_met() -> None:
-    """2 runs x 2 questions have 16 equally likely draws; the least and the largest mean have more than 2.5 % each."""
-    assert statistics.over_seeds([[0.0, 0.5], [0.25, 1.0]]) == Interval(0.4375, 0.0, 1.0)
-
-
-def test_one_run_has_the_interval_of_its_questions() -> None:
-    values = [0.0, 0.5, 1.0, 1.0]
-    assert statistics.over_seeds([values]) == statistics.bootstrap_mean(values)
-
-
-@pytest.mark.parametrize("values", [[], [[]]])
-def test_runs_without_questions_are_refused(values: list[list[float]]) -> None:
-    with pytest.raises(ValueError, match="the same questions, and at least one"):
-        statistics.over_seeds(values)
+@pytest.mark.parametrize("changed", range(2, 12))
+def test_the_interval_of_a_change_holds_0_where_the_test_calls_it_chance(changed: int) -> None:
+    """So many questions gained of 40, none lost: a bootstrap alone is sure from four on."""
+    before, after = [0.0] * 40, [1.0] * changed + [0.0] * (40 - changed)
+    interval = statistics.paired_difference(before, after)
+    assert (interval.low > 0) == (2 / 2**changed <= 0.05)
 
 
 def test_thirty_questions_are_few() -> None:

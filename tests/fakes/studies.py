@@ -63,6 +63,12 @@ def write_run(
         [verdict() for _ in range(questions)], [[verdict(), verdict()] for _ in range(questions)]
     )
     recorded.write_evaluation(run, "after", "hard", made)
+    # The base model, the same for all: it solves the first question, and one sample in two of the second.
+    greedy: list[Outcome] = ["correct", *["wrong"] * (questions - 1)]  # type: ignore[list-item]  # literals
+    half: list[Outcome] = ["correct", "wrong"]
+    samples: list[list[Outcome]] = [["wrong", "wrong"] for _ in range(questions)]
+    samples[1] = half
+    recorded.write_evaluation(run, "before", "hard", recorded.rows(greedy, samples))
     run.progress.unlink()
     for step, share in ((4, 0.4), (8, 0.8), (12, 1.0)):
         axes = {k: v for k, v in recorded.metrics(step, "rl").items() if k in recorded.AXES}

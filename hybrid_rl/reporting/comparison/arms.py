@@ -12,6 +12,7 @@ from typing import Any
 from hybrid_rl.config.overrides import flat
 from hybrid_rl.config.study import TargetSettings
 from hybrid_rl.errors import UserError
+from hybrid_rl.evaluation.scores import Measure
 from hybrid_rl.reporting.record import RunRecord
 
 # Runs of one arm may differ in these settings, and in those of these sections.
@@ -23,6 +24,14 @@ _REFERENCES = ("sft_then_grpo", "grpo")  # chosen where nobody says which arm it
 
 class ComparisonError(UserError):
     """Runs that cannot be compared; the message says which, and what to give instead."""
+
+
+@dataclass(frozen=True)
+class Primary:
+    """The one outcome that a comparison is about: a measure on a set of questions, after training."""
+
+    set: str
+    measure: Measure
 
 
 @dataclass(frozen=True)
@@ -44,23 +53,30 @@ class Arm:
 
 @dataclass(frozen=True)
 class Arms:
-    """All arms of a comparison, the reference first, and the target whose cost is to be found."""
+    """All arms of a comparison, the reference first, the target whose cost is to be found, and the primary outcome."""
 
     title: str
     arms: list[Arm]
     reference: str
     target: TargetSettings | None
+    primary: Primary | None = None
+    """None: greedy accuracy on the first set."""
 
     @property
     def records(self) -> list[RunRecord]:
         return [record for arm in self.arms for record in arm.records]
 
 
-def read(paths: Sequence[Path], reference: str | None = None, target: float | None = None) -> Arms:
+def read(
+    paths: Sequence[Path],
+    reference: str | None = None,
+    target: float | None = None,
+    primary: Primary | None = None,
+) -> Arms:
     """The arms of the runs in `paths`: one study directory; or run directories, or directories of them at any depth.
 
-    `reference` and `target` (a greedy accuracy on dev) replace what a study says. Raises ComparisonError where there is
-    no run, and for a reference that is no arm.
+    `reference`, `target` (a greedy accuracy on dev) and `primary` replace what a study says. Raises ComparisonError
+    where there is no run, and for a reference that is no arm.
     """
     study = paths[0] / "study.json" if len(paths) == 1 else None
     if study is not None and study.is_file():
@@ -81,7 +97,8 @@ def read(paths: Sequence[Path], reference: str | None = None, target: float | No
         wanted = TargetSettings(set="dev", measure="greedy", value=target)
     # The reference comes first: all others are compared with it.
     ordered = sorted(found.arms, key=lambda arm: arm.name != chosen)
-    return replace(found, arms=ordered, reference=chosen, target=wanted)
+    outcome = primary or found.primary
+    return replace(found, arms=ordered, reference=chosen, target=wanted, primary=outcome)
 
 
 def _no_run(*paths: Path) -> ComparisonError:
@@ -150,7 +167,14 @@ def _of_study(directory: Path, definition: Mapping[str, Any]) -> Arms:
     target = definition.get("target")
     known = {arm.name for arm in arms}
     reference = definition["reference"] if definition["reference"] in known else ""
-    return Arms(definition["name"], arms, reference, target and TargetSettings(**target))
+    primary = definition.get("primary")
+    return Arms(
+        definition["name"],
+        arms,
+        reference,
+        target and TargetSettings(**target),
+        primary and Primary(**primary),
+    )
 
 
 def _runs(paths: Sequence[Path]) -> list[Path]:

@@ -9,7 +9,8 @@ from hybrid_rl.errors import USER_ERROR, UserError
 from hybrid_rl.recording.files import write_text
 from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.reporting.comparison import arms, html_page, markdown_page
-from hybrid_rl.reporting.comparison.compare import compare
+from hybrid_rl.reporting.comparison.arms import Primary
+from hybrid_rl.reporting.comparison.compare import MEASURES, compare
 from hybrid_rl.reporting.comparison.conclusion import conclusion
 
 ROLLOUTS = 20_000
@@ -18,7 +19,7 @@ _EPILOG = """\
 examples:
   hybrid-rl-report runs/studies/smoke
   hybrid-rl-report runs/sweeps/20260101-120000 --reference grpo --target 0.5
-  hybrid-rl-report runs/grpo/* runs/bread/* --out comparison.html
+  hybrid-rl-report runs/grpo/* runs/bread/* --primary hard:avg --out comparison.html
 """
 
 
@@ -35,7 +36,9 @@ def run(arguments: Sequence[str]) -> int:
         if html.suffix not in (".html", ".htm"):
             advice = "the name must end with .html. The Markdown page is written beside it."
             raise UserError(f"--out {html}: {advice}")
-        told = write(typed.paths, html, typed.reference, typed.target, typed.rollouts)
+        told = write(
+            typed.paths, html, typed.reference, typed.target, typed.rollouts, typed.primary
+        )
     except (UserError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return USER_ERROR
@@ -49,12 +52,13 @@ def write(
     reference: str | None = None,
     target: float | None = None,
     rollouts: int = ROLLOUTS,
+    primary: Primary | None = None,
 ) -> list[str]:
     """Writes `html`, and the same name with .md; returns the conclusion, then the notes. Raises ComparisonError.
 
     `target` is a greedy accuracy on dev. At most `rollouts` rollouts are put into the page.
     """
-    comparison = compare(arms.read(paths, reference, target))
+    comparison = compare(arms.read(paths, reference, target, primary))
     write_text(html, html_page.render(comparison, rollouts))
     write_text(html.with_suffix(".md"), markdown_page.markdown(comparison))
     return [conclusion(comparison), *comparison.notes]
@@ -79,6 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--reference", metavar="ARM", help=default)
     cost = "show the cost of this greedy accuracy on dev, e.g. 0.5"
     add("--target", type=accuracy, metavar="ACCURACY", help=cost)
+    outcome = "what the conclusion is about, e.g. hard:avg; default: the study's, else greedy on the first set"
+    add("--primary", type=outcome_name, metavar="SET:MEASURE", help=outcome)
     most = "most rollouts in the page; default: %(default)s"
     add("--rollouts", type=count, default=ROLLOUTS, metavar="N", help=most)
     return parser
@@ -90,6 +96,16 @@ def accuracy(text: str) -> float:
     if not 0 < value <= 1:
         raise argparse.ArgumentTypeError(f"{text}: the accuracy must be above 0 and at most 1")
     return value
+
+
+def outcome_name(text: str) -> Primary:
+    """A primary outcome as it is typed."""
+    name, _, measure = text.partition(":")
+    found = next((one for one in MEASURES if one == measure), None)
+    if not name or found is None:
+        advice = f"give a set and one of {', '.join(MEASURES)}, e.g. hard:greedy"
+        raise argparse.ArgumentTypeError(f"{text}: {advice}")
+    return Primary(name, found)
 
 
 def count(text: str) -> int:

@@ -10,51 +10,26 @@ from statistics import fmean
 from typing import Any
 
 from hybrid_rl.config.study import TargetSettings
-from hybrid_rl.evaluation import statistics
 from hybrid_rl.evaluation.scores import AnsweredQuestion, Measure, level_order
 from hybrid_rl.evaluation.statistics import Interval
 from hybrid_rl.recording.budget import AXES
 from hybrid_rl.recording.run_directory import Moment
-from hybrid_rl.reporting.comparison import cost_curves
-from hybrid_rl.reporting.comparison.arms import Arm, Arms, ComparisonError, seed_of
-from hybrid_rl.reporting.comparison.contrasts import Contrast, contrast, corrected
+from hybrid_rl.reporting.comparison import cost_curves, crossed
+from hybrid_rl.reporting.comparison.arms import Arm, Arms, ComparisonError, Primary, seed_of
 from hybrid_rl.reporting.comparison.cost_curves import Costs, Point
+from hybrid_rl.reporting.comparison.outcomes import About, Answers, Outcome, outcome, scores
 from hybrid_rl.reporting.record import RunRecord
 
 BUDGETS = {"step": "optimizer steps", **AXES}
-MEASURES: tuple[Measure, ...] = ("greedy", "avg", "maj")
+MEASURES: tuple[Measure, ...] = ("greedy", "avg", "maj", "pass")
+CURVE_MEASURES: tuple[Measure, ...] = ("greedy", "avg", "maj")
+"""What an evaluation during training has under the same name."""
 MOMENTS: tuple[Moment, ...] = ("after", "best")
 OTHER_DEV = (
     "The runs were evaluated on different dev questions during training, as the hashes in their environment.json show."
     " Their curves cannot be compared; areas and the cost of a target on dev are left out."
 )
 _UNEQUAL = 1.1  # arms whose spending differs by a larger factor get a note
-
-Scores = dict[int, list[float]]
-"""The score of every question by seed, with the questions in one order."""
-
-
-@dataclass(frozen=True)
-class Figure:
-    """The accuracy of an arm, as a mean over seeds and questions, and how it differs from the reference."""
-
-    arm: str
-    seeds: list[int]
-    value: Interval
-    contrast: Contrast | None
-    """The difference from the reference; None for the reference, and for an arm that shares no seed with it."""
-
-
-@dataclass(frozen=True)
-class SetComparison:
-    """One measure on one set of questions at one moment, with a figure per arm that was evaluated."""
-
-    set: str
-    measure: Measure
-    moment: Moment
-    questions: int
-    samples: int
-    figures: list[Figure]
 
 
 @dataclass(frozen=True)
@@ -89,8 +64,9 @@ class Comparison:
     """Everything that the pages show, apart from settings and rollouts."""
 
     arms: Arms
-    on_sets: list[SetComparison]
-    """The first is of the greedy accuracy after training on the first set, which the conclusion is about."""
+    outcomes: list[Outcome]
+    primary: Outcome
+    """The one that the conclusion is about, after training; all others are explored."""
     levels: list[LevelFigure]
     costs: dict[str, dict[str, Costs]]
     """The cost of the target by budget axis and arm; empty without a target."""
@@ -105,22 +81,25 @@ def compare(arms: Arms) -> Comparison:
     if not evaluated:
         runs = f"none of {len(arms.records)} runs was evaluated after training"
         raise ComparisonError(f"There is nothing to compare: {runs}.")
-    sets = dict.fromkeys(name for record in evaluated for name in record.after)
-    on_sets: list[SetComparison] = []
-    levels: list[LevelFigure] = []
     # The set dev comes last: it was looked at during training.
-    for name in sorted(sets, key=lambda name: name == "dev"):
+    sets = sorted(dict.fromkeys(n for r in evaluated for n in r.after), key=lambda n: n == "dev")
+    primary = arms.primary or Primary(sets[0], "greedy")
+    outcomes: list[Outcome] = []
+    levels: list[LevelFigure] = []
+    for name in sets:
+        base = _base(arms, name)
         for moment in MOMENTS:
-            rows = _rows(arms, name, moment)
-            on_sets += _on_set(arms, name, moment, rows)
+            answers = _answers(arms, name, moment)
+            outcomes += _outcomes(arms.reference, name, moment, answers, base, primary)
             if moment == "after":
-                levels += _levels(name, rows)
+                levels += _levels(name, answers)
     measure: Measure = arms.target.measure if arms.target else "greedy"
     one_dev = len({record.data.get("fingerprint", {}).get("dev") for record in arms.records}) == 1
     target = arms.target if arms.target and (one_dev or arms.target.set != "dev") else None
     return Comparison(
         arms=arms,
-        on_sets=on_sets,
+        outcomes=outcomes,
+        primary=_primary(outcomes, primary),
         levels=levels,
         costs=_costs(arms, target) if target else {},
         areas=_areas(arms, measure) if one_dev else {},
@@ -154,12 +133,24 @@ def spent(record: RunRecord, axis: str) -> float | None:
     return None if value is None else float(value)
 
 
-def _rows(arms: Arms, name: str, moment: Moment) -> dict[str, list[list[AnsweredQuestion]]]:
-    """The answered questions by arm and run, all in one order; a run without this evaluation is left out.
+def _primary(outcomes: Sequence[Outcome], wanted: Primary) -> Outcome:
+    """The primary one of the outcomes. Raises ComparisonError where the runs do not have it."""
+    for one in outcomes:
+        if one.about.primary:
+            return one
+    there = [f"{o.about.set}:{o.about.measure}" for o in outcomes if o.about.moment == "after"]
+    raise ComparisonError(
+        f"The primary outcome is {wanted.measure} on {wanted.set}, which not all runs were evaluated by."
+        f" Choose with --primary from {', '.join(there)}."
+    )
+
+
+def _answers(arms: Arms, name: str, moment: Moment) -> dict[str, Answers]:
+    """The answered questions by arm, all in one order; a run without this evaluation is left out.
 
     Raises ComparisonError where runs were evaluated on different questions.
     """
-    found: dict[str, list[list[AnsweredQuestion]]] = {}
+    found: dict[str, Answers] = {}
     first: tuple[RunRecord, set[str]] | None = None
     for arm in arms.arms:
         for record in arm.evaluated:
@@ -174,63 +165,70 @@ def _rows(arms: Arms, name: str, moment: Moment) -> dict[str, list[list[Answered
                     f" questions, of which {len(ids & rows.keys())} are among the {len(ids)} of {other.directory.path}."
                     " Compare runs with the same data and the same eval.limit."
                 )
-            found.setdefault(arm.name, []).append([rows[key] for key in sorted(rows)])
+            of_arm = found.setdefault(arm.name, Answers([], []))
+            of_arm.seeds.append(seed_of(record))
+            of_arm.runs.append([rows[key] for key in sorted(rows)])
     return found
 
 
-def _on_set(
-    arms: Arms, name: str, moment: Moment, rows: Mapping[str, list[list[AnsweredQuestion]]]
-) -> Iterator[SetComparison]:
-    """Yields the comparison of every measure that all runs have on a set."""
-    if not rows:
+def _base(arms: Arms, name: str) -> list[list[AnsweredQuestion]]:
+    """The answers before training of every run that has them; none where the runs did not begin from one model."""
+    if (
+        len({json.dumps(record.settings.get("model"), sort_keys=True) for record in arms.records})
+        > 1
+    ):
+        return []
+    every = [sorted(r.rows("before", name), key=lambda row: row.id) for r in arms.records]
+    return [rows for rows in every if rows]
+
+
+def _outcomes(
+    reference: str,
+    name: str,
+    moment: Moment,
+    answers: Mapping[str, Answers],
+    base: Sequence[Sequence[AnsweredQuestion]],
+    primary: Primary,
+) -> Iterator[Outcome]:
+    """Yields the outcome of every measure that all runs have on a set."""
+    if not answers:
         return
-    counts = {len(row.samples) for tables in rows.values() for table in tables for row in table}
-    samples = counts.pop() if len(counts) == 1 else 0  # avg@2 and avg@8 are not one measure
-    seeds = {
-        arm.name: [seed_of(r) for r in arm.evaluated if moment == "after" or r.best]
-        for arm in arms.arms
-    }
+    every = [run for one in answers.values() for run in one.runs]
+    samples = _samples(every)
     for measure in MEASURES if samples else MEASURES[:1]:
-        tables = {arm: _scores(found, measure) for arm, found in rows.items()}
-        by_seed = {arm: dict(zip(seeds[arm], table, strict=True)) for arm, table in tables.items()}
-        contrasts = _contrasts(arms.reference, by_seed)
-        figures = [
-            Figure(arm, seeds[arm], statistics.over_seeds(table), contrasts.get(arm))
-            for arm, table in tables.items()
-        ]
-        questions = len(next(iter(tables.values()))[0])
-        yield SetComparison(name, measure, moment, questions, samples, figures)
+        is_primary = (name, measure, moment) == (primary.set, primary.measure, "after")
+        about = About(name, measure, moment, len(every[0]), samples, is_primary)
+        yield outcome(about, answers, reference, base if _alike(every, base, measure) else [])
 
 
-def _contrasts(reference: str, by_seed: Mapping[str, Scores]) -> dict[str, Contrast]:
-    """The contrast of every arm with the reference over their common seeds, corrected for how many there are."""
-    own = by_seed.get(reference, {})
-    pairs = {
-        arm: seeds
-        for arm, scores in by_seed.items()
-        if arm != reference and (seeds := [seed for seed in scores if seed in own])
-    }
-    made = [
-        contrast([own[s] for s in seeds], [by_seed[arm][s] for s in seeds], len(pairs))
-        for arm, seeds in pairs.items()
-    ]
-    return dict(zip(pairs, corrected(made), strict=True))
+def _alike(
+    runs: Sequence[Sequence[AnsweredQuestion]],
+    base: Sequence[Sequence[AnsweredQuestion]],
+    measure: Measure,
+) -> bool:
+    """Whether the base model was evaluated on the questions of the runs, and with as many samples."""
+    ids = [row.id for row in runs[0]]
+    same = all([row.id for row in one] == ids for one in base)
+    return same and (measure == "greedy" or _samples(base) == _samples(runs))
 
 
-def _levels(name: str, rows: Mapping[str, list[list[AnsweredQuestion]]]) -> Iterator[LevelFigure]:
+def _samples(runs: Sequence[Sequence[AnsweredQuestion]]) -> int:
+    """The number of samples per question; 0 where runs differ, since avg@2 and avg@8 are not one measure."""
+    counts = {len(row.samples) for run in runs for row in run}
+    return counts.pop() if len(counts) == 1 else 0
+
+
+def _levels(name: str, answers: Mapping[str, Answers]) -> Iterator[LevelFigure]:
     """Yields the greedy accuracy of every arm on every level of a set that has more than one."""
-    first = next(iter(rows.values()))[0] if rows else []
+    first = next(iter(answers.values())).runs[0] if answers else []
     levels = dict.fromkeys(row.level for row in first if row.level is not None)
     if len(levels) < 2:
         return
     for level in sorted(levels, key=level_order):
-        for arm, tables in rows.items():
-            scores = _scores([[r for r in table if r.level == level] for table in tables], "greedy")
-            yield LevelFigure(name, level, arm, len(scores[0]), statistics.over_seeds(scores))
-
-
-def _scores(tables: Sequence[Sequence[AnsweredQuestion]], measure: Measure) -> list[list[float]]:
-    return [[row.score(measure) for row in table] for table in tables]
+        for arm, one in answers.items():
+            runs = [[row for row in run if row.level == level] for run in one.runs]
+            value = crossed.interval(scores(runs, "greedy"))
+            yield LevelFigure(name, level, arm, len(runs[0]), value)
 
 
 def _costs(arms: Arms, target: TargetSettings) -> dict[str, dict[str, Costs]]:
@@ -292,7 +290,7 @@ def _notes(arms: Arms, one_dev: bool) -> Iterator[str]:
             shown = " ".join(map(str, arm.seeds))
             yield (
                 f"{arm.name} has several runs with the same seed ({shown}). They are not independent, and only the last"
-                " run of a seed is paired with the reference."
+                " run of a seed counts in differences."
             )
     hashes = {json.dumps(record.data.get("fingerprint"), sort_keys=True) for record in arms.records}
     if len(hashes) > 1:

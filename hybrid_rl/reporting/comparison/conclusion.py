@@ -2,30 +2,33 @@
 
 from collections.abc import Sequence
 
-from hybrid_rl.reporting.comparison.compare import Comparison, Figure
+from hybrid_rl.reporting.comparison import wording
+from hybrid_rl.reporting.comparison.compare import Comparison
 from hybrid_rl.reporting.comparison.contrasts import LEVEL
+from hybrid_rl.reporting.comparison.outcomes import Figure
 
 
 def conclusion(comparison: Comparison) -> str:
-    """What follows from the greedy accuracies on the first set, in plain words."""
-    main, reference = comparison.on_sets[0], comparison.arms.reference
-    others = [f for f in main.figures if f.contrast is not None]
+    """What follows from the primary outcome, in plain words."""
+    main, reference = comparison.primary, comparison.arms.reference
+    others = [f for f in main.figures if f.together is not None]
     own = next((f for f in main.figures if f.arm == reference), None)
+    measure = wording.measured(main.about)
     if own is None:
         return f"Nothing can be concluded: the reference, {reference}, has not been evaluated."
     if not others:
-        start = f"Nothing can be compared: no other arm shares a seed with {reference},"
-        return f"{start} whose greedy accuracy on {main.set} is {own.value.value:.3f}."
-    start = f"On {main.set} ({main.questions:,} questions, {_seeds(others)}), "
+        start = f"Nothing can be compared: {reference} is the only arm that has been evaluated."
+        return f"{start} Its {measure} on {main.about.set} is {own.value.value:.3f}."
+    start = f"On {main.about.set} ({main.about.questions:,} questions, {_seeds(others)}), "
     against = f"{reference} ({own.value.value:.3f})"
     sentences = []
     for word, sign in (("better", 1), ("worse", -1)):
-        if found := [f for f in others if _concluded(f) and sign * _gain(f) > 0]:
+        if found := [f for f in others if f.decided and sign * _gain(f) > 0]:
             are = "is" if len(found) == 1 else "are"
-            sentences.append(f"{_list(found)} {are} {word} than {against} in greedy accuracy.")
-    if left := [f for f in others if not _concluded(f)]:
+            sentences.append(f"{_list(found)} {are} {word} than {against} in {measure}.")
+    if left := [f for f in others if not f.decided]:
         nothing = "Nothing" if sentences else "nothing"
-        about = f"{nothing} can be concluded about the greedy accuracy of {_list(left, with_p=False)} against {against}"
+        about = f"{nothing} can be concluded about the {measure} of {_list(left, with_p=False)} against {against}"
         sentences.append(f"{about}: {_why(left)}")
     return start + " ".join(sentences)
 
@@ -51,14 +54,10 @@ def _why(figures: Sequence[Figure]) -> str:
 
 def _within_these_runs(figures: Sequence[Figure]) -> str:
     """What the questions say about runs that stand alone."""
-    apart = [f for f in figures if f.contrast and f.contrast.p_corrected <= LEVEL]
+    apart = [f for f in figures if f.together and f.together.p <= LEVEL]
     if not apart:
         return ""
     return f" Over the questions of these runs alone, the difference is clear for {_list(apart)}."
-
-
-def _concluded(figure: Figure) -> bool:
-    return figure.contrast is not None and figure.contrast.concluded
 
 
 def _gain(figure: Figure) -> float:
@@ -69,14 +68,9 @@ def _list(figures: Sequence[Figure], with_p: bool = True) -> str:
     """The arms with their accuracies and differences, the largest difference first."""
     words = []
     for figure in sorted(figures, key=lambda figure: -abs(_gain(figure))):
-        p = f", p {p_text(figure.contrast.p_corrected)}" if with_p and figure.contrast else ""
+        p = f", p {wording.p_text(figure.together.p)}" if with_p and figure.together else ""
         words.append(f"{figure.arm} ({figure.value.value:.3f}, difference {_gain(figure):+.3f}{p})")
     return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
-
-
-def p_text(value: float) -> str:
-    """A p-value with its sign: `< 0.001` or `= 0.042`."""
-    return "< 0.001" if value < 0.001 else f"= {value:.3f}"
 
 
 def _seeds(figures: Sequence[Figure]) -> str:

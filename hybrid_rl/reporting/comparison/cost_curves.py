@@ -19,7 +19,7 @@ class Point:
 
 @dataclass(frozen=True)
 class CostToTarget:
-    """What one run spent until its first evaluation at the target, or until its last one if none was there."""
+    """What one run spent until it was first seen at the target, or until its last evaluation if it never was."""
 
     spent: float
     reached: bool
@@ -37,9 +37,12 @@ class Costs:
 
 
 def cost_of(curve: Sequence[Point], target: float) -> CostToTarget:
-    """The spending at the first evaluation at `target` or above, not interpolated; else at the last evaluation."""
-    for point in curve:
-        if point.accuracy >= target:
+    """The spending at the first of two evaluations in a row at `target` or above, not interpolated; else at the last.
+
+    One alone is often chance: of many evaluations of a run that stays just below the target, some are above it.
+    """
+    for point, following in pairwise(curve):
+        if min(point.accuracy, following.accuracy) >= target:
             return CostToTarget(point.spent, True)
     return CostToTarget(curve[-1].spent, False)
 

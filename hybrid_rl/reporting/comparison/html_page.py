@@ -23,9 +23,11 @@ from hybrid_rl.recording.files import read_jsonl
 from hybrid_rl.reporting import glossary
 from hybrid_rl.reporting.comparison import compare, wording
 from hybrid_rl.reporting.comparison.arms import Arm, environment_table, seed_of, setting_table
-from hybrid_rl.reporting.comparison.compare import BUDGETS, MEASURES, Comparison, SetComparison
+from hybrid_rl.reporting.comparison.compare import BUDGETS, CURVE_MEASURES, Comparison
 from hybrid_rl.reporting.comparison.conclusion import conclusion
+from hybrid_rl.reporting.comparison.outcomes import Outcome
 from hybrid_rl.reporting.decisions import panels, read_notes
+from hybrid_rl.reporting.markdown import between
 from hybrid_rl.reporting.record import RunRecord
 
 _SCRIPTS = ("elements.js", "charts.js", "sections.js", "rollouts.js", "page.js")
@@ -67,7 +69,8 @@ def _data(comparison: Comparison) -> dict[str, Any]:
         "words": glossary.COMPARISON,
         "axes": BUDGETS,
         "arms": [_arm(arm) for arm in arms.arms],
-        "sets": [_on_set(one) for one in comparison.on_sets],
+        "sets": [_outcome(one) for one in comparison.outcomes],
+        "exploratory": wording.EXPLORATORY,
         # Its value, an interval, gives way to the numbers in it.
         "levels": [{**vars(figure), **vars(figure.value)} for figure in comparison.levels],
         "target": arms.target and vars(arms.target),
@@ -102,7 +105,7 @@ def _arm(arm: Arm) -> dict[str, Any]:
 
 
 def _run(record: RunRecord) -> dict[str, Any]:
-    keys = [*BUDGETS, *(f"{m}{end}" for m in MEASURES for end in ("", "_low", "_high"))]
+    keys = [*BUDGETS, *(f"{m}{end}" for m in CURVE_MEASURES for end in ("", "_low", "_high"))]
     lines = compare.evaluations(record)
     return {
         "seed": seed_of(record),
@@ -111,28 +114,41 @@ def _run(record: RunRecord) -> dict[str, Any]:
         "traces": record.traces,
         "spent": {axis: compare.spent(record, axis) for axis in BUDGETS},
         "final": {
-            name: {m: found.value for m in MEASURES if (found := getattr(summary, m)) is not None}
+            name: {
+                m: found.value for m in CURVE_MEASURES if (found := getattr(summary, m)) is not None
+            }
             for name, summary in record.after.items()
         },
         "curve": [{k: line[k] for k in keys if line.get(k) is not None} for line in lines],
     }
 
 
-def _on_set(found: SetComparison) -> dict[str, Any]:
+def _outcome(found: Outcome) -> dict[str, Any]:
     rows = []
     for figure in found.figures:
         row: dict[str, Any] = {"arm": figure.arm, "seeds": figure.seeds, **vars(figure.value)}
-        if (contrast := figure.contrast) is not None:
+        row["typical"] = between(figure.typical)
+        if (contrast := figure.contrast) is not None and (told := figure.told) is not None:
             row["contrast"] = {
-                **vars(contrast.difference),
-                "p": contrast.p_corrected,
+                **vars(told.difference),
+                "p": told.p,
                 "detectable": wording.detectable_text(contrast),
-                "concluded": contrast.concluded,
+                "improvement": between(figure.improvement),
+                "concluded": figure.decided,
                 "seeds": contrast.seeds,
             }
         rows.append(row)
-    about = {"set": found.set, "measure": wording.measure_name(found), "moment": found.moment}
-    return about | {"questions": found.questions, "rows": rows}
+    about = found.about
+    return {
+        "set": about.set,
+        "measure": wording.measure_name(about),
+        "moment": about.moment,
+        "questions": about.questions,
+        "primary": about.primary,
+        "correlation": wording.correlation_text(found) if about.primary else None,
+        "base": found.base and vars(found.base),
+        "rows": rows,
+    }
 
 
 def _rollout_blocks(comparison: Comparison, most: int) -> Iterator[tuple[str, str]]:

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from hybrid_rl.reporting import glossary
 from hybrid_rl.reporting.comparison import wording
 from hybrid_rl.reporting.comparison.arms import setting_table
-from hybrid_rl.reporting.comparison.compare import BUDGETS, Comparison, SetComparison, mean_spent
-from hybrid_rl.reporting.comparison.conclusion import conclusion, p_text
+from hybrid_rl.reporting.comparison.compare import BUDGETS, Comparison, mean_spent
+from hybrid_rl.reporting.comparison.conclusion import conclusion
+from hybrid_rl.reporting.comparison.outcomes import Outcome
 from hybrid_rl.reporting.markdown import amount, between, explained, joined, section, table
 
 _BRACKETS = "Numbers in brackets are 95 % intervals. The last section explains the words."
+_RUNS = ("detectable", "interquartile mean", "probability of improvement")
 
 
 def markdown(found: Comparison) -> str:
@@ -21,38 +23,56 @@ def markdown(found: Comparison) -> str:
     differing = section("Settings in which arms differ", settings)
     notes = section("What to keep in mind", (f"- {note}" for note in found.notes))
     last = [differing, notes, explained(glossary.COMPARISON)]
-    return joined([start, *_accuracies(found), *_levels(found), *costs, *last])
+    return joined([start, _primary(found), *_explored(found), *_levels(found), *costs, *last])
 
 
-def _accuracies(found: Comparison) -> Iterator[list[str]]:
+def _primary(found: Comparison) -> list[str]:
+    """The primary outcome, an arm a row; its intervals hold for all arms together."""
+    one = found.primary
+    rows = [
+        [f.arm, " ".join(map(str, f.seeds)), between(f.value), *wording.compared_cells(f)]
+        for f in one.figures
+    ]
+    if one.base:
+        rows.insert(0, ["base model", "-", between(one.base), *"-----"])
+    name = wording.measure_name(one.about)
+    compared = [f"difference from {found.arms.reference}", "p (Holm)", *_RUNS]
+    lines = table(["arm", "seeds", name, *compared], rows)
+    if told := wording.correlation_text(one):
+        lines += ["", told]
+    title = f"Primary outcome: {name} on {one.about.set}, {one.about.questions:,} questions"
+    return section(f"{title}, {wording.MODELS[one.about.moment]}", lines)
+
+
+def _explored(found: Comparison) -> Iterator[list[str]]:
     """Yields a section per set and moment: the accuracies of all measures, then the differences from the reference."""
-    groups: dict[tuple[str, str], list[SetComparison]] = {}
-    for one in found.on_sets:
-        groups.setdefault((one.set, one.moment), []).append(one)
+    groups: dict[tuple[str, str], list[Outcome]] = {}
+    for one in found.outcomes:
+        groups.setdefault((one.about.set, one.about.moment), []).append(one)
+    told = False
     for (name, moment), on_set in groups.items():
-        when = "after training" if moment == "after" else "the checkpoint that was best on dev"
         rows = []
+        if any(one.base for one in on_set):
+            rows.append(["base model", "-", *(between(one.base) for one in on_set)])
         for figures in zip(*(one.figures for one in on_set), strict=True):
             values = (between(figure.value) for figure in figures)
             rows.append([figures[0].arm, " ".join(map(str, figures[0].seeds)), *values])
-        lines = table(["arm", "seeds", *map(wording.measure_name, on_set)], rows)
+        names = [wording.measure_name(one.about) for one in on_set]
+        lines = [] if told else [wording.EXPLORATORY, ""]
+        told = True
+        lines += table(["arm", "seeds", *names], rows)
         contrasts = [
-            [
-                figure.arm,
-                wording.measure_name(one),
-                between(figure.contrast.difference),
-                p_text(figure.contrast.p_corrected).removeprefix("= "),
-                wording.detectable_text(figure.contrast),
-                str(figure.contrast.seeds),
-            ]
+            [figure.arm, wording.measure_name(one.about), *wording.compared_cells(figure)]
             for one in on_set
+            if not one.about.primary
             for figure in one.figures
             if figure.contrast is not None
         ]
         if contrasts:
-            columns = ["arm", "measure", f"difference from {found.arms.reference}", "p (Holm)"]
-            lines += ["", *table([*columns, "detectable", "seeds in common"], contrasts)]
-        yield section(f"{name}: {on_set[0].questions:,} questions, {when}", lines)
+            columns = ["arm", "measure", f"difference from {found.arms.reference}", "p", *_RUNS]
+            lines += ["", *table(columns, contrasts)]
+        questions = f"{on_set[0].about.questions:,} questions"
+        yield section(f"{name}: {questions}, {wording.MODELS[moment]} (exploratory)", lines)
 
 
 def _levels(found: Comparison) -> Iterator[list[str]]:

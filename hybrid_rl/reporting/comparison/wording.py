@@ -1,14 +1,59 @@
 """The words and numbers that the Markdown page and the HTML page of a comparison have in common."""
 
-from hybrid_rl.reporting.comparison.compare import Area, SetComparison
+from statistics import fmean
+
+from hybrid_rl.reporting.comparison.compare import Area
 from hybrid_rl.reporting.comparison.contrasts import Contrast
 from hybrid_rl.reporting.comparison.cost_curves import Costs, CostToTarget
+from hybrid_rl.reporting.comparison.outcomes import About, Figure, Outcome
 from hybrid_rl.reporting.markdown import amount, between
 
+EXPLORATORY = (
+    "One outcome is primary: it was to be compared before anything was run. All others are exploratory. Their intervals"
+    " and p-values are of each arm alone, and among many of them some are below 0.05 by chance."
+)
+MODELS = {"after": "after training", "best": "the checkpoint that was best on dev"}
 
-def measure_name(found: SetComparison) -> str:
+
+def measure_name(about: About) -> str:
     """The name of a measure with its number of samples: `greedy`, `avg@8`."""
-    return found.measure if found.measure == "greedy" else f"{found.measure}@{found.samples}"
+    return about.measure if about.measure == "greedy" else f"{about.measure}@{about.samples}"
+
+
+def measured(about: About) -> str:
+    """The name of a measure within a sentence: `greedy accuracy`, `avg@8`."""
+    return "greedy accuracy" if about.measure == "greedy" else measure_name(about)
+
+
+def p_text(value: float) -> str:
+    """A p-value with its sign: `< 0.001` or `= 0.042`."""
+    return "< 0.001" if value < 0.001 else f"= {value:.3f}"
+
+
+def compared_cells(figure: Figure) -> list[str]:
+    """The cells of a table about an arm beside the reference: difference, p, detectable, typical run, improvement."""
+    told = figure.told
+    if told is None or figure.contrast is None:
+        return ["-", "-", "-", between(figure.typical), "-"]
+    return [
+        between(told.difference),
+        p_text(told.p).removeprefix("= "),
+        detectable_text(figure.contrast),
+        between(figure.typical),
+        between(figure.improvement),
+    ]
+
+
+def correlation_text(found: Outcome) -> str | None:
+    """How the seeds of arms and reference go together, and what follows; None where too few seeds are shared."""
+    known = [f.seed_correlation for f in found.figures if f.seed_correlation is not None]
+    if not known:
+        return None
+    spread = f", from {min(known):.2f} to {max(known):.2f}" if len(known) > 1 else ""
+    return (
+        "Questions are paired, seeds are not. Over the seeds that an arm and the reference share, their accuracies"
+        f" correlate by {fmean(known):.2f}{spread}; only well above 0.5 would pairing seeds find more."
+    )
 
 
 def detectable_text(contrast: Contrast) -> str:
@@ -36,8 +81,9 @@ def area_text(axis: str, area: Area | None) -> str:
 
 
 COST_NOTE = (
-    "A figure is the median over seeds of what a run had spent at its first evaluation at or above the target. A run"
-    " that never reached the target costs more than it had spent at its last evaluation; > stands before such a figure."
+    "A figure is the median over seeds of what a run had spent at the first of two evaluations in a row at or above the"
+    " target: of many evaluations below it, one alone is above it by chance. A run that was never there twice in a row"
+    " costs more than it had spent at its last evaluation; > stands before such a figure."
     " In brackets are the seeds that bound the median; with fewer than 6 seeds they are the lowest and the highest, and"
     " bound it less often than 95 % (with 3 seeds: 75 %). An upper bound with > is no bound: it is what the run had"
     " spent that was followed longest."

@@ -55,3 +55,19 @@ def test_numbers_out_of_range_are_refused_with_their_range(
     assert "1.5: the accuracy must be above 0 and at most 1" in told
     assert "invalid accuracy value: 'half'" in told
     assert "-1: the number must not be negative" in told
+
+
+def test_another_outcome_can_be_made_primary(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    studies.write_study(tmp_path, {"grpo": 0.1, "bread": 0.9})
+    assert command.run([str(tmp_path), "--primary", "hard:avg"]) == 0
+    assert " is better than grpo (0.104) in avg@2" in capsys.readouterr().out
+    text = (tmp_path / "report.md").read_text()
+    assert "## Primary outcome: avg@2 on hard, 40 questions, after training" in text
+    for typed in ("hard", "hard:best", ":greedy"):
+        with pytest.raises(SystemExit) as caught:
+            command.run([str(tmp_path), "--primary", typed])
+        assert caught.value.code == 2
+        told = "give a set and one of greedy, avg, maj, pass, e.g. hard:greedy"
+        assert f"{typed}: {told}" in capsys.readouterr().err

@@ -6,9 +6,10 @@ from statistics import mean, median
 
 import pytest
 
+from hybrid_rl.evaluation import statistics
 from hybrid_rl.recording.files import write_json
-from hybrid_rl.reporting.comparison import arms
-from hybrid_rl.reporting.comparison.arms import ComparisonError
+from hybrid_rl.reporting.comparison import arms, simultaneous
+from hybrid_rl.reporting.comparison.arms import ComparisonError, Primary
 from hybrid_rl.reporting.comparison.compare import Comparison, compare
 from hybrid_rl.reporting.comparison.cost_curves import CostToTarget
 from tests.fakes import recorded, studies
@@ -37,7 +38,7 @@ def test_the_figures_are_those_of_the_raw_files(tmp_path: Path) -> None:
         for arm in ("grpo", "bread")
     }
     means = {arm: mean(mean(seed) for seed in table) for arm, table in raw.items()}
-    figures = {figure.arm: figure for figure in found.on_sets[0].figures}
+    figures = {figure.arm: figure for figure in found.primary.figures}
     assert {arm: f.value.value for arm, f in figures.items()} == pytest.approx(means)
     contrast = figures["bread"].contrast
     assert contrast is not None
@@ -45,7 +46,7 @@ def test_the_figures_are_those_of_the_raw_files(tmp_path: Path) -> None:
     sampled = [
         s for seed in range(3) for row in lines("bread", seed, SOLUTIONS) for s in row["samples"]
     ]
-    avg = next(o for o in found.on_sets if o.measure == "avg").figures[1]
+    avg = next(o for o in found.outcomes if o.about.measure == "avg").figures[1]
     assert avg.value.value == pytest.approx(mean(s["outcome"] == "correct" for s in sampled))
     for axis in ("step", "generated_tokens", "flops"):
         first = [
@@ -66,6 +67,83 @@ def test_a_run_that_never_arrived_is_known_to_its_last_evaluation_and_no_further
     studies.write_study(tmp_path, {"grpo": 0.3}, seeds=(0,))
     _keep(tmp_path / "grpo" / "seed_0", 2)
     assert _compared(tmp_path).costs["step"]["grpo"].median == CostToTarget(8, False)
+
+
+def test_the_base_model_is_measured_once_however_many_runs_evaluated_it(tmp_path: Path) -> None:
+    """It solves 1 of 40 questions greedily, and one sample of two of another."""
+    studies.write_study(tmp_path, {"grpo": 0.3, "bread": 0.7})
+    found = {one.about.measure: one.base for one in _compared(tmp_path).outcomes}
+    assert found["greedy"] == statistics.wilson(1, 40)
+    assert found["avg"] == statistics.bootstrap_mean([0.0, 0.5, *[0.0] * 38])
+    assert found["pass"] == statistics.bootstrap_mean([0.0, 1.0, *[0.0] * 38])
+
+
+def test_runs_that_began_from_other_models_have_no_base_model(tmp_path: Path) -> None:
+    studies.write_study(tmp_path, {"grpo": 0.3, "bread": 0.7})
+    run = recorded.RunDir(tmp_path / "bread" / "seed_1")
+    studies.change_settings(run, "model", path="other")
+    assert [one.base for one in _compared(tmp_path).outcomes] == [None] * 4
+
+
+def test_a_base_model_on_other_questions_or_samples_is_left_out(tmp_path: Path) -> None:
+    studies.write_study(tmp_path, {"grpo": 0.3, "bread": 0.7}, seeds=(0,), questions=4)
+    runs = [recorded.RunDir(tmp_path / arm / "seed_0") for arm in ("grpo", "bread")]
+    for run in runs:
+        recorded.write_evaluation(run, "before", "hard", recorded.rows(["wrong"] * 4, [[]] * 4))
+    found = {one.about.measure: one.base for one in _compared(tmp_path).outcomes}
+    assert found == {"greedy": statistics.wilson(0, 4), "avg": None, "maj": None, "pass": None}
+    recorded.write_evaluation(runs[0], "before", "hard", recorded.BEFORE[:3])
+    assert _compared(tmp_path).primary.base is None
+
+
+def test_one_outcome_is_corrected_for_all_arms_and_the_others_are_not(tmp_path: Path) -> None:
+    arms_made = {"grpo": 0.4, "bread": 0.6, "relift": 0.55, "sft": 0.35}
+    studies.write_study(tmp_path, arms_made)
+    found = _compared(tmp_path)
+    assert [one.about.measure for one in found.outcomes if one.about.primary] == ["greedy"]
+    contrasts = [f.contrast for f in found.primary.figures if f.contrast is not None]
+    expected = simultaneous.together(contrasts)
+    assert [f.together for f in found.primary.figures] == [None, *expected]
+    assert min(one.p for one in expected) == pytest.approx(3 * min(one.p for one in contrasts))
+    for one in found.outcomes[1:]:
+        assert [f.together for f in one.figures] == [None] * 4
+        assert not any(f.decided for f in one.figures)
+
+
+def test_the_study_names_the_primary_outcome_and_the_command_line_another(tmp_path: Path) -> None:
+    studies.write_study(tmp_path, {"grpo": 0.3, "bread": 0.7})
+    definition = json.loads((tmp_path / "study.json").read_text())
+    named = {"set": "hard", "measure": "avg"}
+    write_json(tmp_path / "study.json", {**definition, "primary": named})
+    assert _compared(tmp_path).primary.about.measure == "avg"
+    typed = compare(arms.read([tmp_path], primary=Primary("hard", "pass")))
+    assert typed.primary.about.measure == "pass"
+
+
+def test_a_primary_outcome_that_was_not_measured_is_refused(tmp_path: Path) -> None:
+    studies.write_study(tmp_path, {"grpo": 0.3, "bread": 0.7})
+    with pytest.raises(ComparisonError) as caught:
+        compare(arms.read([tmp_path], primary=Primary("easy", "avg")))
+    assert str(caught.value) == (
+        "The primary outcome is avg on easy, which not all runs were evaluated by. Choose with --primary from"
+        " hard:greedy, hard:avg, hard:maj, hard:pass."
+    )
+
+
+def test_arms_that_share_no_seed_are_compared_and_repeated_seeds_count_once(tmp_path: Path) -> None:
+    """Seeds are not paired; of two runs with one seed the last one counts."""
+    for index, (arm, seed) in enumerate([("grpo", 0), ("grpo", 1), ("bread", 5), ("bread", 5)]):
+        run = recorded.write_run(tmp_path / str(index), seed, arm)
+        right = recorded.BEFORE if index == 3 else recorded.AFTER
+        recorded.write_evaluation(run, "after", "hard", right)
+    found = _compared(tmp_path)
+    contrast = found.primary.figures[1].contrast
+    assert contrast is not None
+    assert (contrast.seeds, contrast.difference.value) == (1, -0.75)
+    assert (
+        "bread has several runs with the same seed (5 5). They are not independent, and only the last run of a seed"
+        " counts in differences."
+    ) in found.notes
 
 
 def _keep(run: Path, evaluations: int) -> None:
@@ -94,7 +172,7 @@ def test_unfinished_runs_are_named_and_left_out(tmp_path: Path) -> None:
     definition = json.loads((tmp_path / "study.json").read_text())
     write_json(tmp_path / "study.json", {**definition, "seeds": [0, 1, 2, 3]})
     found = _compared(tmp_path)
-    assert found.on_sets[0].figures[1].seeds == [0, 1, 2]
+    assert found.primary.figures[1].seeds == [0, 1, 2]
     assert found.notes == [
         f"{unfinished.path} has no evaluation after training (state: running) and is left out."
     ]

@@ -64,7 +64,7 @@ def test_arms_that_agree_on_every_question_are_no_conclusion(tmp_path: Path) -> 
 def test_one_arm_is_compared_with_nothing(tmp_path: Path) -> None:
     studies.write_study(tmp_path, {"grpo": 1.0})
     assert conclusion(_compared(tmp_path)) == (
-        "Nothing can be compared: no other arm shares a seed with grpo, whose greedy accuracy on hard is 1.000."
+        "Nothing can be compared: grpo is the only arm that has been evaluated. Its greedy accuracy on hard is 1.000."
     )
 
 

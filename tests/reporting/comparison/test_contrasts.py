@@ -1,141 +1,179 @@
-"""Differences between recipes: numbers worked out by hand or by a second, simpler way."""
+"""Differences between recipes: numbers worked out by hand, by SciPy, or by simulation."""
 
-import random
 from fractions import Fraction
-from itertools import product
 from statistics import mean
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from hybrid_rl.evaluation.statistics import Interval
-from hybrid_rl.reporting.comparison import contrasts
-from hybrid_rl.reporting.comparison.contrasts import Contrast, contrast, corrected
-
-
-@pytest.mark.parametrize(
-    ("chance", "freedom", "value"),
-    [
-        (0.975, 1, 12.706),
-        (0.975, 2, 4.303),
-        (0.975, 10, 2.228),
-        (0.8, 5, 0.920),
-        (0.975, 1e6, 1.960),
-    ],
-)
-def test_quantiles_of_t_are_those_of_the_printed_tables(
-    chance: float, freedom: float, value: float
-) -> None:
-    assert contrasts.t_quantile(chance, freedom) == pytest.approx(value, abs=6e-4)
+from hybrid_rl.evaluation import statistics
+from hybrid_rl.evaluation.statistics import Array, Interval
+from hybrid_rl.reporting.comparison.contrasts import Contrast, Pairing, contrast, seed_correlation
+from tests.fakes import accuracies
 
 
-# Value, degrees of freedom, two-sided p: made with mpmath's incomplete beta function at 50 digits.
-T_VALUES = [
-    (0.5, 1, 0.704832764699133),
-    (12.7, 1, 0.0500243276893442),
-    (4.3, 2, 0.0500571541170916),
-    (3.2, 2.7, 0.0570781558446298),
-    (2.2, 10, 0.0524410684493532),
-    (1.5, 39.4, 0.141585723245288),
-    (1.97, 250, 0.0499421259923559),
-    (1.97, 251, 0.0499377216804265),
-    (3.1, 2000, 0.00196217231444436),
-]
+def test_the_variance_of_a_difference_has_the_seeds_of_both_and_the_questions_once() -> None:
+    """Two seeds against three, three questions; mean squares by their definition, in fractions."""
+    first = [[Fraction(v) for v in row] for row in ([1, 0, 0], [1, 0, 1])]
+    second = [[Fraction(v) for v in row] for row in ([0, 1, 0], [1, 1, 1], [0, 1, 0])]
+    parts, rest = [], []
+    for table in (first, second):
+        seeds = [sum(row) / 3 for row in table]
+        questions = [sum(column) / len(table) for column in zip(*table, strict=True)]
+        grand = sum(seeds) / len(seeds)
+        freedom = len(table) - 1
+        parts.append((sum((s - grand) ** 2 for s in seeds) / freedom / len(table), freedom))
+        squares = sum(
+            (value - seeds[i] - questions[j] + grand) ** 2
+            for i, row in enumerate(table)
+            for j, value in enumerate(row)
+        )
+        rest.append((squares / (2 * freedom) / (3 * len(table)), 2 * freedom))
+    gaps = [sum(row[j] for row in second) / 3 - sum(row[j] for row in first) / 2 for j in range(3)]
+    parts.append((sum((g - sum(gaps) / 3) ** 2 for g in gaps) / 2 / 3, 2))
+    total = sum(v for v, _ in parts) - sum(v for v, _ in rest)
+    freedom = total**2 / sum(v**2 / f for v, f in (*parts, *rest))
+    found = contrast(_floats(first), _floats(second))
+    seeds_alone, quasi = found.variances
+    assert found.difference.value == pytest.approx(float(sum(gaps) / 3))
+    assert quasi.value == pytest.approx(float(total))
+    assert quasi.freedom == pytest.approx(float(freedom))
+    assert seeds_alone.value == pytest.approx(float(parts[0][0] + parts[1][0]))
 
 
-@pytest.mark.parametrize(("value", "freedom", "p"), T_VALUES)
-def test_p_values_of_t_have_all_their_digits(value: float, freedom: float, p: float) -> None:
-    assert contrasts.t_two_sided(value, freedom) == pytest.approx(p, rel=1e-10)
-    assert contrasts.t_two_sided(-value, freedom) == pytest.approx(p, rel=1e-10)
-    assert contrasts.t_quantile(1 - p / 2, freedom) == pytest.approx(value, rel=1e-7)
+def _floats(table: list[list[Fraction]]) -> list[list[float]]:
+    return [[float(value) for value in row] for row in table]
 
 
-def test_the_error_of_the_mean_is_that_of_the_analysis_of_variance() -> None:
-    """Two seeds, three questions; sums of squares by their definition, in fractions. The seeds alone, 2/3 and 0, are a
-    t of 1 with one degree of freedom, p = 1/2: the larger of the two p-values counts, and the wider interval.
-    """
-    table = [[Fraction(v) for v in row] for row in ([1, 0, 1], [1, -1, 0])]
-    grand = sum(map(sum, table)) / Fraction(6)
-    seeds = [sum(row) / 3 for row in table]
-    questions = [sum(column) / 2 for column in zip(*table, strict=True)]
-    ms_seed = 3 * sum((s - grand) ** 2 for s in seeds) / 1
-    ms_question = 2 * sum((q - grand) ** 2 for q in questions) / 2
-    ms_rest = sum(
-        (table[i][j] - seeds[i] - questions[j] + grand) ** 2 for i, j in product(range(2), range(3))
-    ) / Fraction(2)
-    both = ms_seed + ms_question - ms_rest
-    spread = ms_seed**2 / 1 + ms_question**2 / 2 + ms_rest**2 / 2
-    error, freedom = float(both / 6) ** 0.5, float(both**2 / spread)
-    found = contrast([[0.0] * 3] * 2, [[float(v) for v in row] for row in table])
-    half = max(contrasts.t_quantile(0.975, freedom) * error, 12.706 * 1 / 3)
-    assert found.difference.value == pytest.approx(float(grand))
-    assert found.difference.low == pytest.approx(max(-1.0, float(grand) - half))
-    crossed = contrasts.t_two_sided(float(grand) / error, freedom)
-    assert found.p == pytest.approx(max(crossed, 0.5))
-    power = contrasts.t_quantile(0.975, freedom) + contrasts.t_quantile(0.8, freedom)
-    assert found.detectable == pytest.approx(max(power * error, (12.706 + 1.376) / 3), rel=1e-3)
+def test_where_questions_agree_the_test_is_that_of_welch() -> None:
+    """Every question of a seed has one score: nothing but seeds varies."""
+    first, second = [0.2, 0.4, 0.3], [0.6, 0.9, 0.5, 0.7]
+    found = contrast([[v] * 20 for v in first], [[v] * 20 for v in second])
+    expected = stats.ttest_ind(second, first, equal_var=False)
+    bounds = expected.confidence_interval()
+    assert found.p == pytest.approx(expected.pvalue)
+    assert (found.difference.low, found.difference.high) == pytest.approx((bounds.low, bounds.high))
+    assert found.seeds == 3
+
+
+def test_paired_seeds_are_the_test_of_their_differences() -> None:
+    first, second = [0.2, 0.4, 0.3], [0.5, 0.9, 0.7]
+    tables = [[[v] * 20 for v in one] for one in (first, second)]
+    found = contrast(*tables, pairing="seeds and questions")
+    assert found.p == pytest.approx(stats.ttest_rel(second, first).pvalue)
 
 
 def test_questions_that_differ_more_than_seeds_decide() -> None:
     """Two seeds that agree on every question: the error is that of the questions alone, 9 of 10 gained."""
     found = contrast([[0.0] * 10] * 2, [[1.0] * 9 + [0.0]] * 2)
-    error = (0.9 * 0.1 / 9) ** 0.5
-    assert found.p == pytest.approx(contrasts.t_two_sided(0.9 / error, 9))
-    assert found.difference.low == pytest.approx(0.9 - 2.262 * error, abs=1e-4)
+    expected = stats.ttest_1samp([1.0] * 9 + [0.0], 0)
+    assert found.p == pytest.approx(expected.pvalue)
+    assert found.difference.low == pytest.approx(expected.confidence_interval().low)
 
 
 def test_seeds_that_disagree_leave_nothing_to_conclude_however_many_the_questions() -> None:
     """Two seeds, of which one gains a lot and one loses a little, on a thousand questions each."""
-    reference = [[0.0] * 1000, [0.5] * 1000]
-    other = [[1.0] * 900 + [0.0] * 100, [0.5] * 900 + [0.0] * 100]
-    found = contrast(reference, other)
-    assert found.difference == Interval(pytest.approx(0.425), -1.0, 1.0)
+    reference = [[0.0] * 500 + [1.0] * 500] * 2
+    found = contrast(reference, [[1.0] * 950 + [0.0] * 50, [0.45] * 1000])
+    assert found.difference == Interval(pytest.approx(0.2), -1.0, 1.0)
     assert found.p > 0.3
-    assert not found.concluded
 
 
-def test_one_seed_is_tested_over_questions_and_never_concluded_from() -> None:
-    """Six questions gained, none lost: McNemar's exact test gives 2 / 2**6."""
-    found = contrast([[0.0] * 10], [[1.0] * 6 + [0.0] * 4])
-    assert found.p == pytest.approx(2 / 64)
-    assert not found.concluded
+@pytest.mark.parametrize("gained", [5, 6])
+def test_one_seed_is_tested_exactly_over_questions_and_the_bracket_agrees(gained: int) -> None:
+    """Some questions gained, none lost: McNemar's exact test gives 2 / 2**gained."""
+    found = contrast([[0.0] * 40], [[1.0] * gained + [0.0] * (40 - gained)])
+    assert found.p == pytest.approx(
+        max(2 / 2**gained, _t_test([1.0] * gained + [0.0] * (40 - gained)))
+    )
+    assert (found.difference.low > 0) == (found.p <= 0.05)
+
+
+def _t_test(values: list[float]) -> float:
+    return float(stats.ttest_1samp(values, 0).pvalue)
 
 
 def test_equal_tables_have_no_difference() -> None:
     found = contrast([[1.0, 0.0]] * 2, [[1.0, 0.0]] * 2)
-    assert (found.difference.value, found.p, found.detectable) == (0.0, 1.0, None)
+    assert (found.difference.value, found.p) == (0.0, 1.0)
+    assert found.difference.low < 0 < found.difference.high
 
 
-def test_holm_multiplies_the_smallest_most_and_keeps_the_order() -> None:
-    made = [Contrast(3, 9, Interval(0, 0, 0), p, None, p) for p in (0.04, 0.01, 0.03, 0.9)]
-    assert [c.p_corrected for c in corrected(made)] == pytest.approx([0.09, 0.04, 0.09, 0.9])
+def test_a_gain_on_every_question_is_as_wide_as_what_may_have_been_missed() -> None:
+    found = contrast([[0.0] * 30] * 2, [[1.0] * 30] * 2)
+    assert (found.p, found.detectable) == (pytest.approx(2 / 2**30), None)
+    assert found.difference.low == pytest.approx(1 - 2 * statistics.wilson(0, 30).high)
 
 
-@pytest.mark.parametrize("seeds", [2, 3])
-def test_under_no_difference_the_test_errs_as_often_as_it_says(seeds: int) -> None:
-    """300 studies of 40 questions, in which seeds and questions both have effects of their own."""
-    generator = np.random.default_rng(7)
-    zeros = [[0.0] * 40] * seeds
-    wrong = 0
-    for _ in range(300):
-        table = (
-            0.1 * generator.standard_normal((seeds, 1))
-            + 0.2 * generator.standard_normal((1, 40))
-            + 0.3 * generator.standard_normal((seeds, 40))
-        )
-        wrong += contrast(zeros, table.tolist()).p <= 0.05
-    assert wrong / 300 < 0.08
+def test_tables_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="1 questions of the reference, 2 of the other"):
+        contrast([[1.0]] * 2, [[1.0, 0.0]] * 2)
+    with pytest.raises(ValueError, match="2 seeds of the reference, 3 of the other"):
+        contrast([[1.0]] * 2, [[0.0]] * 3, pairing="seeds and questions")
 
 
-def test_the_detectable_difference_is_found_in_about_80_of_100_studies() -> None:
-    chooser = random.Random(3)
-    zeros = [[0.0] * 60] * 4
+def test_brackets_never_contradict_p_values() -> None:
+    generator = np.random.default_rng(0)
+    excluded = 0
+    for index in range(300):
+        seeds, chances = index % 3 + 1, accuracies.questions(generator, 12)
+        reference = accuracies.answers(generator, chances, seeds, 0.1, -0.2)
+        found = contrast(reference, accuracies.answers(generator, chances, seeds + 1, 0.1, 0.2))
+        outside = found.difference.low > 0 or found.difference.high < 0
+        assert outside == (found.p <= 0.05)
+        excluded += outside
+    assert 30 < excluded < 270
 
-    def study(gain: float) -> Contrast:
-        seeds = [chooser.gauss(gain, 0.04) for _ in range(4)]
-        questions = [chooser.gauss(0, 0.2) for _ in range(60)]
-        return contrast(zeros, [[s + q + chooser.gauss(0, 0.2) for q in questions] for s in seeds])
 
-    gain = mean(study(0.0).detectable or 0.0 for _ in range(50))
-    found = mean(study(gain).p <= 0.05 for _ in range(150))
-    assert 0.7 < found < 0.95
+def _studies(
+    pairing: Pairing, seeds: int, spreads: tuple[float, float], gain: float, together: float
+) -> list[Contrast]:
+    """400 studies of 40 questions; seeds have effects with these spreads, which correlate by `together`."""
+    generator = np.random.default_rng(seeds)
+    made = []
+    for _ in range(400):
+        shared = generator.standard_normal((seeds, 1))
+        questions = 0.2 * generator.standard_normal((1, 40))
+
+        def table(spread: float, shared: Array = shared, questions: Array = questions) -> Array:
+            own = generator.standard_normal((seeds, 1))
+            effect = spread * (together**0.5 * shared + (1 - together) ** 0.5 * own)
+            return effect + questions + 0.2 * generator.standard_normal((seeds, 40))
+
+        first, second = (table(spread) for spread in spreads)
+        made.append(contrast(first.tolist(), (second + gain).tolist(), pairing=pairing))
+    return made
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 6])
+@pytest.mark.parametrize("spreads", [(0.1, 0.1), (0.02, 0.2)], ids=["alike", "unlike"])
+@pytest.mark.parametrize("pairing", ["questions", "seeds and questions"])
+def test_under_no_difference_the_test_errs_as_often_as_it_says(
+    seeds: int, spreads: tuple[float, float], pairing: Pairing
+) -> None:
+    assert mean(one.p <= 0.05 for one in _studies(pairing, seeds, spreads, 0.0, 0.0)) < 0.075
+
+
+def test_pairing_seeds_costs_power_with_few_and_brings_it_where_they_go_together() -> None:
+    def power(pairing: Pairing, seeds: int, together: float) -> float:
+        return mean(one.p <= 0.05 for one in _studies(pairing, seeds, (0.08, 0.08), 0.2, together))
+
+    assert power("questions", 3, 0.0) > power("seeds and questions", 3, 0.0) + 0.1
+    assert power("questions", 6, 0.6) < power("seeds and questions", 6, 0.6)
+
+
+def test_the_detectable_difference_is_found_in_80_of_100_studies() -> None:
+    """With the error that such studies have on the mean, and six seeds."""
+    none = _studies("questions", 6, (0.08, 0.08), 0.0, 0.0)
+    gain = mean(one.detectable or 0.0 for one in none)
+    found = mean(one.p <= 0.05 for one in _studies("questions", 6, (0.08, 0.08), gain, 0.0))
+    assert 0.74 < found < 0.88
+
+
+def test_the_correlation_of_seeds_is_that_of_their_means() -> None:
+    tables = [[[v] * 5 for v in one] for one in ([0.1, 0.2, 0.6], [0.3, 0.2, 0.9])]
+    expected = np.corrcoef([0.1, 0.2, 0.6], [0.3, 0.2, 0.9])[0, 1]
+    assert seed_correlation(*tables) == pytest.approx(expected)
+    assert seed_correlation(tables[0][:2], tables[1][:2]) is None
+    assert seed_correlation([[0.5]] * 3, tables[1]) is None

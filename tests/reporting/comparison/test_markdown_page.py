@@ -30,9 +30,9 @@ def test_the_checkpoint_best_on_dev_is_shown_where_it_was_evaluated(tmp_path: Pa
             run = recorded.RunDir(tmp_path / arm / f"seed_{seed}")
             recorded.write_evaluation(run, "best", "hard", recorded.AFTER)
     text = markdown_page.markdown(_compared(tmp_path))
-    assert "## hard: 4 questions, after training" in text
-    assert "## hard: 4 questions, the checkpoint that was best on dev" in text
-    assert "| bread | 0 1 | 0.750 [0.250, 1.000] |" in text
+    assert "## Primary outcome: greedy on hard, 4 questions, after training" in text
+    assert "## hard: 4 questions, the checkpoint that was best on dev (exploratory)" in text
+    assert "| bread | 0 1 | 0.750 [0.000, 1.000] |" in text
 
 
 def test_the_markdown_twin_has_costs_traces_levels_and_settings(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 function accuracySection(data) {
   const sets = [...new Set(data.sets.map((o) => o.set))];
-  const state = { set: sets[0], measure: "greedy", moment: "after" };
+  const primary = data.sets.find((o) => o.primary);
+  const state = { set: primary.set, measure: primary.measure, moment: primary.moment };
   return section("accuracy", "Accuracy", null, (body) => {
     const draw = () => {
       const of = data.sets.filter((o) => o.set === state.set);
@@ -15,15 +16,17 @@ function accuracySection(data) {
       const refocus = keepFocus(body);
       const index = (arm) => data.arms.findIndex((one) => one.name === arm);
       const models = { after: "after training", best: "the checkpoint that was best on dev" };
-      const caption = `${chosen.measure} on ${chosen.set}, ${chosen.questions.toLocaleString("en")} questions, ${models[chosen.moment]}`;
+      const caption = `${chosen.primary ? "Primary outcome" : "Exploratory"}: ${chosen.measure} on ${chosen.set}, ${chosen.questions.toLocaleString("en")} questions, ${models[chosen.moment]}`;
       const others = chosen.rows.filter((row) => row.contrast);
       const rows = chosen.rows.map((row) => {
         const c = row.contrast;
-        return [armName(data, row.arm), row.seeds.join(" "), { text: accuracy(row.value), class: "figure" }, `[${accuracy(row.low)}, ${accuracy(row.high)}]`,
+        return [armName(data, row.arm), row.seeds.join(" "), { text: accuracy(row.value), class: "figure" }, `[${accuracy(row.low)}, ${accuracy(row.high)}]`, row.typical,
           c ? { text: signed(c.value), class: `figure ${c.concluded ? (c.value > 0 ? "better" : "worse") : ""}` } : "reference",
-          c ? `[${signed(c.low)}, ${signed(c.high)}]` : "", c ? pValue(c.p) : "", c ? c.detectable : "",
-          c ? (c.concluded ? (c.value > 0 ? "better" : "worse") : "no conclusion") : ""];
+          c ? `[${signed(c.low)}, ${signed(c.high)}]` : "", c ? pValue(c.p) : "", c ? c.detectable : "", c ? c.improvement : "",
+          c ? (c.concluded ? (c.value > 0 ? "better" : "worse") : chosen.primary ? "no conclusion" : "exploratory") : ""];
       });
+      const base = chosen.base;
+      if (base) rows.unshift(["base model", "", { text: accuracy(base.value), class: "figure" }, `[${accuracy(base.low)}, ${accuracy(base.high)}]`, "", "", "", "", "", "", ""]);
       put(body,
         h("div", { class: "controls" },
           choice("Questions", sets.map((name) => [name, name]), state.set, change("set")),
@@ -34,7 +37,8 @@ function accuracySection(data) {
             intervalChart(`Accuracy of every arm: ${caption}`, chosen.rows.map((row) => ({ ...row, name: row.arm, index: index(row.arm), text: `${accuracy(row.value)} [${accuracy(row.low)}, ${accuracy(row.high)}]` })), { xLabel: chosen.measure })),
           others.length ? h("figure", {}, h("figcaption", {}, `Difference from ${data.reference}, 95 % interval`),
             intervalChart(`Difference of every arm from ${data.reference}`, others.map((row) => ({ ...row.contrast, name: row.arm, index: index(row.arm), text: `${signed(row.contrast.value)} [${signed(row.contrast.low)}, ${signed(row.contrast.high)}]` })), { zero: true, xLabel: `difference in ${chosen.measure}` })) : null),
-        table(caption, ["arm", "seeds", "accuracy", "95 % interval", "difference", "95 % interval", "p (Holm)", "detectable", "conclusion"], rows),
+        table(caption, ["arm", "seeds", "accuracy", "95 % interval", "interquartile mean", "difference", "95 % interval", chosen.primary ? "p (Holm)" : "p", "detectable", "probability of improvement", "conclusion"], rows),
+        h("p", { class: "note" }, chosen.primary ? chosen.correlation || "" : data.exploratory),
         h("details", {}, h("summary", {}, "What the words mean"), h("dl", {}, Object.entries(data.words).map(([word, text]) => [h("dt", {}, word), h("dd", {}, text)]))));
       refocus();
     };
