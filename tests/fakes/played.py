@@ -136,14 +136,14 @@ def _in_lines(example: Example) -> Example:
 
 def _lead_astray() -> None:
     """After the last step of a trial rank 1 computes with other weights."""
-    seen = trial._own
+    gathered = trial._gathered
 
-    def other(named: Any) -> Any:
-        for weight in named.values():
+    def other(weights: Any) -> Any:
+        for weight in weights:
             weight.data.add_(0.5 * PartialState().process_index)
-        return seen(named)
+        return gathered(weights)
 
-    trial._own = other
+    trial._gathered = other
 
 
 def main() -> None:
