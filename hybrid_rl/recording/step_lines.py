@@ -24,7 +24,7 @@ class Recorder(Protocol):
         """Takes the rollouts of `step`, every train.rollouts_every steps."""
 
     def dev(self, step: int, line: Mapping[str, float]) -> None:
-        """Takes what dev showed after `step`, every train.eval_every steps and after the last; one may come twice."""
+        """Takes what dev showed after `step`, as train.eval_every says and after the last; one may come twice."""
 
 
 def metrics_line(

@@ -17,7 +17,7 @@ from hybrid_rl.training.best_model import BestModel
 
 @dataclass
 class DevEvaluation:
-    """What a trainer calls every train.eval_every steps: it evaluates dev, records it and keeps the best weights."""
+    """What a trainer calls as train.eval_every says: it evaluates dev, records it and keeps the best weights."""
 
     measure: Callable[[int], SetSummary | None]
     """The function that evaluates dev after a step, on all ranks; it returns None where there is no dev set."""
