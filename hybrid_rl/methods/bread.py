@@ -135,6 +135,12 @@ class BreadSettings(MethodSettings):
                 f"low = {self.tau_lo}, high = {self.tau_hi}: low must not exceed high; null stands "
                 f"for 1/{self.group_size} and {self.group_size - 1}/{self.group_size}"
             )
+        size = self.group_size
+        if not any(self.tau_lo <= right / size <= self.tau_hi for right in range(1, size)):
+            raise ValueError(
+                f"low = {self.tau_lo}, high = {self.tau_hi}: no mixed group of group_size = {size} has its share of "
+                "correct rollouts in that range, so no search could end in it; widen it, or raise group_size"
+            )
         if self.warm_start and self.order not in ("bisect", "first_in_range"):
             raise ValueError(
                 f"warm_start = true has no meaning for order = {self.order}; set it to false, or "

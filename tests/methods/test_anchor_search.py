@@ -149,11 +149,33 @@ def test_the_range_defaults_to_mixed_groups() -> None:
 
 
 @pytest.mark.parametrize(
+    ("size", "in_range"),
+    [(2, [1]), (3, [1, 2]), (4, [1, 2, 3]), (8, [2, 3, 4, 5, 6]), (16, list(range(4, 13)))],
+)
+def test_the_middle_half_holds_some_mixed_group_of_every_size(
+    size: int, in_range: list[int]
+) -> None:
+    middle = settings(group_size=size, low=0.25, high=0.75)
+    found = [k for k in range(size + 1) if middle.tau_lo <= k / size <= middle.tau_hi]
+    assert found == in_range
+
+
+@pytest.mark.parametrize(
     ("changed", "message"),
     [
         (
             {"low": 0.9},
             "low = 0.9, high = 0.875: low must not exceed high; null stands for 1/8 and 7/8",
+        ),
+        (
+            {"low": 0.4, "high": 0.6, "group_size": 3},
+            "low = 0.4, high = 0.6: no mixed group of group_size = 3 has its share of correct "
+            "rollouts in that range, so no search could end in it; widen it, or raise group_size",
+        ),
+        (
+            {"low": 0.9, "high": 0.99},
+            "low = 0.9, high = 0.99: no mixed group of group_size = 8 has its share of correct "
+            "rollouts in that range, so no search could end in it; widen it, or raise group_size",
         ),
         (
             {"warm_start": True, "order": "linear"},
