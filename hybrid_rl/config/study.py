@@ -32,7 +32,8 @@ class PrimarySettings(Section):
 
     set: str
     """A set of eval.sets, measured after training."""
-    measure: Literal["greedy", "avg", "maj"]
+    measure: Literal["greedy", "avg", "maj", "pass"]
+    """`avg`, `maj` and `pass` are those of all samples of a question, as many as `eval.samples`."""
 
 
 class TargetSettings(Section):

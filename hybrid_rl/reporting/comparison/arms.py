@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from hybrid_rl.config.overrides import flat
-from hybrid_rl.config.study import TargetSettings
+from hybrid_rl.config.study import PrimarySettings, TargetSettings
 from hybrid_rl.errors import UserError
-from hybrid_rl.evaluation.scores import Measure
 from hybrid_rl.reporting.record import RunRecord
 
 # Runs of one arm may differ in these settings, and in those of these sections.
@@ -24,14 +23,6 @@ _REFERENCES = ("sft_then_grpo", "grpo")  # chosen where nobody says which arm it
 
 class ComparisonError(UserError):
     """Runs that cannot be compared; the message says which, and what to give instead."""
-
-
-@dataclass(frozen=True)
-class Primary:
-    """The one outcome that a comparison is about: a measure on a set of questions, after training."""
-
-    set: str
-    measure: Measure
 
 
 @dataclass(frozen=True)
@@ -59,7 +50,7 @@ class Arms:
     arms: list[Arm]
     reference: str
     target: TargetSettings | None
-    primary: Primary | None = None
+    primary: PrimarySettings | None = None
     """None: greedy accuracy on the first set."""
 
     @property
@@ -71,7 +62,7 @@ def read(
     paths: Sequence[Path],
     reference: str | None = None,
     target: float | None = None,
-    primary: Primary | None = None,
+    primary: PrimarySettings | None = None,
 ) -> Arms:
     """The arms of the runs in `paths`: one study directory; or run directories, or directories of them at any depth.
 
@@ -173,7 +164,7 @@ def _of_study(directory: Path, definition: Mapping[str, Any]) -> Arms:
         arms,
         reference,
         target and TargetSettings(**target),
-        primary and Primary(**primary),
+        primary and PrimarySettings(**primary),
     )
 
 

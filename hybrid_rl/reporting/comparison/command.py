@@ -5,11 +5,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from hybrid_rl.config.study import PrimarySettings
 from hybrid_rl.errors import USER_ERROR, UserError
 from hybrid_rl.recording.files import write_text
 from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.reporting.comparison import arms, html_page, markdown_page
-from hybrid_rl.reporting.comparison.arms import Primary
 from hybrid_rl.reporting.comparison.compare import MEASURES, compare
 from hybrid_rl.reporting.comparison.conclusion import conclusion
 
@@ -52,7 +52,7 @@ def write(
     reference: str | None = None,
     target: float | None = None,
     rollouts: int = ROLLOUTS,
-    primary: Primary | None = None,
+    primary: PrimarySettings | None = None,
 ) -> list[str]:
     """Writes `html`, and the same name with .md; returns the conclusion, then the notes. Raises ComparisonError.
 
@@ -98,14 +98,14 @@ def accuracy(text: str) -> float:
     return value
 
 
-def outcome_name(text: str) -> Primary:
+def outcome_name(text: str) -> PrimarySettings:
     """A primary outcome as it is typed."""
     name, _, measure = text.partition(":")
     found = next((one for one in MEASURES if one == measure), None)
     if not name or found is None:
         advice = f"give a set and one of {', '.join(MEASURES)}, e.g. hard:greedy"
         raise argparse.ArgumentTypeError(f"{text}: {advice}")
-    return Primary(name, found)
+    return PrimarySettings(set=name, measure=found)
 
 
 def count(text: str) -> int:

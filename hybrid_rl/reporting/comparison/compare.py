@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from hybrid_rl.config.study import TargetSettings
+from hybrid_rl.config.study import PrimarySettings, TargetSettings
 from hybrid_rl.evaluation.scores import AnsweredQuestion, Measure, level_order
 from hybrid_rl.evaluation.statistics import Interval
 from hybrid_rl.recording.budget import AXES
 from hybrid_rl.recording.run_directory import Moment
 from hybrid_rl.reporting.comparison import cost_curves, crossed
-from hybrid_rl.reporting.comparison.arms import Arm, Arms, ComparisonError, Primary, seed_of
+from hybrid_rl.reporting.comparison.arms import Arm, Arms, ComparisonError, seed_of
 from hybrid_rl.reporting.comparison.cost_curves import Costs, Point
 from hybrid_rl.reporting.comparison.outcomes import About, Answers, Outcome, outcome, scores
 from hybrid_rl.reporting.record import RunRecord
@@ -83,7 +83,7 @@ def compare(arms: Arms) -> Comparison:
         raise ComparisonError(f"There is nothing to compare: {runs}.")
     # The set dev comes last: it was looked at during training.
     sets = sorted(dict.fromkeys(n for r in evaluated for n in r.after), key=lambda n: n == "dev")
-    primary = arms.primary or Primary(sets[0], "greedy")
+    primary = arms.primary or PrimarySettings(set=sets[0], measure="greedy")
     outcomes: list[Outcome] = []
     levels: list[LevelFigure] = []
     for name in sets:
@@ -133,7 +133,7 @@ def spent(record: RunRecord, axis: str) -> float | None:
     return None if value is None else float(value)
 
 
-def _primary(outcomes: Sequence[Outcome], wanted: Primary) -> Outcome:
+def _primary(outcomes: Sequence[Outcome], wanted: PrimarySettings) -> Outcome:
     """The primary one of the outcomes. Raises ComparisonError where the runs do not have it."""
     for one in outcomes:
         if one.about.primary:
@@ -188,7 +188,7 @@ def _outcomes(
     moment: Moment,
     answers: Mapping[str, Answers],
     base: Sequence[Sequence[AnsweredQuestion]],
-    primary: Primary,
+    primary: PrimarySettings,
 ) -> Iterator[Outcome]:
     """Yields the outcome of every measure that all runs have on a set."""
     if not answers:

@@ -3,10 +3,11 @@
 This file knows accuracies and no runs. Questions are always paired: both recipes answered the same ones. Seeds are not.
 A seed decides what a run draws, and two recipes that share one soon draw different things; where their accuracies then
 do not go up and down together, pairing brings nothing and costs half of the degrees of freedom (with 3 seeds and no
-correlation, power .54 instead of .68). The rule was chosen before the study that it serves, from six seeds of two
-variants of BREAD, which begin alike as few recipes do: over seeds, greedy accuracies correlate by .5, sampled ones by
--.1. Seeds that do correlate make a difference look less sure than it is, never surer. `seed_correlation` measures it
-on every study, and `contrast` with `pairing="seeds and questions"` is the other rule.
+correlation, power .54 instead of .68). The rule was chosen before the studies that it serves, from runs of two variants
+of BREAD, which begin alike as few recipes do. Over six seeds on each of two pools of questions, greedy accuracies
+correlate by .5 and -.15, sampled ones by -.1 and -.2. Seeds that do go together make a difference look less sure than
+it is, never surer. `seed_correlation` measures it on every study, and `contrast` with `pairing="seeds and questions"`
+is the other rule.
 
 Variances are not pooled over recipes: where one varies more than another, a pooled test errs in up to a fifth of
 studies without a difference. `crossed` has the formulas.

@@ -6,10 +6,11 @@ from statistics import mean, median
 
 import pytest
 
+from hybrid_rl.config.study import PrimarySettings
 from hybrid_rl.evaluation import statistics
 from hybrid_rl.recording.files import write_json
 from hybrid_rl.reporting.comparison import arms, simultaneous
-from hybrid_rl.reporting.comparison.arms import ComparisonError, Primary
+from hybrid_rl.reporting.comparison.arms import ComparisonError
 from hybrid_rl.reporting.comparison.compare import Comparison, compare
 from hybrid_rl.reporting.comparison.cost_curves import CostToTarget
 from tests.fakes import recorded, studies
@@ -116,14 +117,14 @@ def test_the_study_names_the_primary_outcome_and_the_command_line_another(tmp_pa
     named = {"set": "hard", "measure": "avg"}
     write_json(tmp_path / "study.json", {**definition, "primary": named})
     assert _compared(tmp_path).primary.about.measure == "avg"
-    typed = compare(arms.read([tmp_path], primary=Primary("hard", "pass")))
+    typed = compare(arms.read([tmp_path], primary=PrimarySettings(set="hard", measure="pass")))
     assert typed.primary.about.measure == "pass"
 
 
 def test_a_primary_outcome_that_was_not_measured_is_refused(tmp_path: Path) -> None:
     studies.write_study(tmp_path, {"grpo": 0.3, "bread": 0.7})
     with pytest.raises(ComparisonError) as caught:
-        compare(arms.read([tmp_path], primary=Primary("easy", "avg")))
+        compare(arms.read([tmp_path], primary=PrimarySettings(set="easy", measure="avg")))
     assert str(caught.value) == (
         "The primary outcome is avg on easy, which not all runs were evaluated by. Choose with --primary from"
         " hard:greedy, hard:avg, hard:maj, hard:pass."

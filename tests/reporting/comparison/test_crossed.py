@@ -166,6 +166,13 @@ def test_the_detectable_mean_has_the_power_that_it_says(freedom: float, level: f
     assert power == pytest.approx(0.8, abs=1e-5)
 
 
+@pytest.mark.parametrize(("seeds", "effect"), [(3, 3.2640436), (6, 1.4345451)])
+def test_the_detectable_mean_is_that_of_statsmodels(seeds: int, effect: float) -> None:
+    """`TTestPower().solve_power(nobs=seeds, alpha=0.05, power=0.8)` of statsmodels 0.15, in standard deviations."""
+    found = crossed.detectable([Variance(1 / seeds, seeds - 1)], 0.05, 0.8)
+    assert found == pytest.approx(effect, rel=1e-6)
+
+
 def test_the_sum_of_two_quantiles_has_less_power_than_it_says() -> None:
     """What `detectable` replaces, with 4 degrees of freedom and eight arms."""
     bound = stats.t.ppf(1 - 0.05 / 16, 4)

@@ -49,6 +49,16 @@ def test_its_ends_are_bonferroni_and_holm(
     assert together(made)[1].p == pytest.approx(second * made[1].p)
 
 
+def test_with_all_handed_on_the_p_values_are_those_of_statsmodels(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`multipletests(p, method="holm")` of statsmodels 0.15; differences in one direction."""
+    monkeypatch.setattr(simultaneous, "STEP_DOWN", 1.0)
+    value = Interval(0.1, 0.1, 0.1)
+    made = [Contrast(3, 9, value, p, None) for p in (0.04, 0.01, 0.03, 0.9)]
+    assert [one.p for one in together(made)] == pytest.approx([0.09, 0.04, 0.09, 0.9])
+
+
 def test_an_arm_is_decided_where_every_hypothesis_that_contains_it_is() -> None:
     """The closed test: for each set of arms that may not be above 0, one of them is below the level of its share."""
     generator = np.random.default_rng(2)
