@@ -15,6 +15,8 @@ from pydantic_core import PydanticCustomError
 Ids = tuple[int, ...]
 Json = Any  # whatever json.dumps takes; a recursive alias would cost more than it tells
 Kind = Literal["rl", "sft"]
+SHARED = "shared"
+"""The name of Adam's moments where updates share one set of them."""
 Outcome = Literal["correct", "wrong", "unparseable", "timeout", "truncated"]
 
 
@@ -187,8 +189,11 @@ class Update:
     """The weight of the mean token entropy that is subtracted from the loss of an "sft" update."""
     measure_only: bool = False
     """True: an "sft" update that takes the gradient norm alone and leaves the weights; `next_update` is asked again."""
-    own_moments: bool = False
-    """True: an "sft" update with Adam moments apart from those of all other updates; not with DeepSpeed."""
+    moments: str = SHARED
+    """The name of Adam's moments, and of the step count that goes with them, that this update uses. A name that has not
+    been used begins with fresh ones; those of other names rest until an update asks for them again."""
+    drop_resting_moments: bool = False
+    """True: no later update will use the moments that rest now; they are deleted."""
     renew_reference: bool = False
     """True: the model as it is before this update becomes the reference of the KL, if there is one."""
     note: Mapping[str, Json] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from packaging.version import Version
 
 from hybrid_rl.config.hardware import HardwareSettings
 from hybrid_rl.config.settings import Settings
+from hybrid_rl.methods.base import MixedSettings
 
 # What hybrid_rl decides; DeepSpeed's own keys for them would win silently.
 _DEEPSPEED_OWNERS = {
@@ -34,6 +35,7 @@ def problems(settings: Settings) -> Iterator[str]:
     if hardware.deepspeed is None:
         return
     yield from _known_bad(hardware.deepspeed)
+    yield from _steps_elsewhere(settings, hardware.deepspeed.get("zero_optimization") or {})
     for key, owner in _DEEPSPEED_OWNERS.items():
         value = hardware.deepspeed.get(key, "auto")
         if value != "auto":
@@ -84,6 +86,32 @@ def _known_bad(deepspeed: dict[str, Any]) -> Iterator[str]:
         yield (
             f"hardware.deepspeed.zero_optimization.offload_optimizer = {offload}: {reason};"
             " pip install 'deepspeed>=0.19', or leave it out"
+        )
+
+
+def _steps_elsewhere(settings: Settings, zero: dict[str, Any]) -> Iterator[str]:
+    """Ways of DeepSpeed to step, or to keep Adam's moments, that the trainer does not see; `zero`: its settings."""
+    offload = zero.get("offload_optimizer") or {}
+    key = "hardware.deepspeed.zero_optimization"
+    ways = {
+        f"{key}.zenflow": ("zenflow" in zero, zero.get("zenflow")),
+        f"{key}.offload_optimizer.super_offload": (
+            bool(offload.get("super_offload")),
+            offload.get("super_offload"),
+        ),
+        f"{key}.offload_optimizer.ratio": (offload.get("ratio", 1.0) != 1.0, offload.get("ratio")),
+    }
+    for name, (chosen, value) in ways.items():
+        if chosen:
+            yield (
+                f"{name} = {value}: with it other optimizers than the trainer's own step the weights, which"
+                " train.step_on_zero_gradient, train.update_norm and method.moments do not reach; leave it out"
+            )
+    by_kind = isinstance(settings.method, MixedSettings) and settings.method.moments == "by_kind"
+    if by_kind and offload.get("device") == "nvme":
+        yield (
+            "method.moments = by_kind: where DeepSpeed keeps Adam's moments on NVMe, they cannot be exchanged;"
+            f" set method.moments=shared, or {key}.offload_optimizer.device=cpu"
         )
 
 

@@ -63,6 +63,9 @@ class TrainSettings(Section):
     sft: SftSettings
     max_grad_norm: float = Field(gt=0)
     """The norm to which longer gradients are clipped."""
+    step_on_zero_gradient: bool
+    """Whether Adam steps where the gradient's norm is exactly 0, by the momentum of earlier updates. If not, such an
+    update leaves weights, moments and their step count alone; it still counts as an optimizer step and is charged."""
     weight_decay: float = Field(ge=0)
     adam_betas: tuple[float, float]
     save_every: int | None = Field(ge=1)
@@ -74,6 +77,8 @@ class TrainSettings(Section):
     none."""
     rollouts_every: int = Field(ge=1)
     """Optimizer steps between files of rollouts."""
+    update_norm: bool
+    """Whether metrics.jsonl tells how far each optimizer step moved the trained weights, as an L2 norm."""
 
 
 class BudgetSettings(Section):

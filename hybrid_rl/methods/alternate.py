@@ -9,12 +9,12 @@ in SASR it has a learning-rate schedule of its own, and the model at its end bec
 
 from pydantic import Field
 
-from hybrid_rl.methods.base import MethodSettings, Plan
+from hybrid_rl.methods.base import MixedSettings, Plan
 from hybrid_rl.methods.warmup import Opened, StepsOrShare, warmup_length
 from hybrid_rl.types import Examples, Kind, Update
 
 
-class AlternateSettings(MethodSettings):
+class AlternateSettings(MixedSettings):
     group_size: int = Field(ge=2)
     """Rollouts per question in RL updates."""
     every: int = Field(ge=2)
@@ -50,13 +50,19 @@ class Alternate(Opened[AlternateSettings]):
 
     def next_update(self, step: int, progress: float) -> Update:
         if self.opens(step, progress):
-            return Update("sft", schedule_span=self.schedule_of_opening, note={"phase": "warmup"})
+            return Update(
+                "sft",
+                schedule_span=self.schedule_of_opening,
+                moments=self.settings.moments_of("sft"),
+                note={"phase": "warmup"},
+            )
         since = step - (self.opening_updates or 0)
         kind = kind_of(since, self.settings.every)
         return Update(
             kind,
             schedule_span=self.rest,
             schedule=self.settings.sft_schedule if kind == "sft" else "rl",
+            moments=self.settings.moments_of(kind),
             # Without a warm-up the reference stays the model as loaded.
             renew_reference=0 < step == self.opening_updates,
             note={"phase": "alternate"},

@@ -19,7 +19,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Literal, TypeVar
 
-from hybrid_rl.types import Attempt, Attempts, Example, Group, Json, Result, Section, Update
+from hybrid_rl.types import (
+    SHARED,
+    Attempt,
+    Attempts,
+    Example,
+    Group,
+    Json,
+    Kind,
+    Result,
+    Section,
+    Update,
+)
 
 
 @dataclass(frozen=True)
@@ -82,9 +93,30 @@ class MethodSettings(Section):
         return False
 
     @property
+    def moment_sets(self) -> int:
+        """The most sets of Adam's moments that a run holds at once, by the names that updates give them."""
+        return 1
+
+    @property
     def beyond_deepspeed(self) -> tuple[str, str] | None:
         """The setting that needs what DeepSpeed's engine cannot do, as (`name = value`, `name=remedy`); else None."""
         return None
+
+
+class MixedSettings(MethodSettings):
+    """Base of the settings of a method whose updates are of both kinds, SFT and RL."""
+
+    moments: Literal["shared", "by_kind"]
+    """Adam's moments. shared: one set for all updates, so that the momentum of a kind lives on in steps of the other.
+    by_kind: SFT and RL have a set each, which begins fresh, and rests while the other kind has its turn."""
+
+    def moments_of(self, kind: Kind) -> str:
+        """The name of the moments of an update of this kind, for `Update.moments`."""
+        return kind if self.moments == "by_kind" else SHARED
+
+    @property
+    def moment_sets(self) -> int:
+        return 2 if self.moments == "by_kind" else 1
 
 
 S_co = TypeVar("S_co", bound=MethodSettings, covariant=True)

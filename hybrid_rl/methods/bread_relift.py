@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
-from hybrid_rl.methods.base import Method, MethodSettings, Plan
+from hybrid_rl.methods.base import Method, MixedSettings, Plan
 from hybrid_rl.methods.bread import Bread, BreadSettings
 from hybrid_rl.methods.relift import Relift, ReliftSettings
 from hybrid_rl.types import Attempts, Example, Examples, Group, Json, Result, Update
@@ -33,7 +33,7 @@ def _failed(result: Result) -> bool:
     return result.correct == 0 and not any(rate for _, rate in result.note.get("probes", ()))
 
 
-class BreadReliftSettings(MethodSettings):
+class BreadReliftSettings(MixedSettings):
     group_size: int = Field(ge=2)
     """Rollouts per question; that of `bread` and `relift` too."""
     bread: BreadSettings
@@ -57,6 +57,15 @@ class BreadReliftSettings(MethodSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _one_choice_of_moments(self) -> "BreadReliftSettings":
+        if self.moments != self.relift.moments:
+            raise ValueError(
+                "moments and relift.moments must be equal; found "
+                f"{self.moments}, {self.relift.moments}; set method.moments alone"
+            )
+        return self
+
     @property
     def extra_rollouts(self) -> int:
         return self.bread.extra_rollouts
@@ -64,11 +73,6 @@ class BreadReliftSettings(MethodSettings):
     @property
     def sft_batch(self) -> tuple[str, int]:
         return "method.relift.batch_size", self.relift.batch_size
-
-    @property
-    def beyond_deepspeed(self) -> tuple[str, str] | None:
-        own = ("method.relift.own_moments = true", "method.relift.own_moments=false")
-        return own if self.relift.own_moments else None
 
     def plan(self, steps: int) -> Plan:
         return self.relift.plan(steps)

@@ -13,8 +13,8 @@ Where this deviates from the authors' code (github TheRoadQaQ/ReLIFT, eb95454), 
 - A drained buffer is an empty one; the code crashes on it.
 - One optimizer step per batch of rollouts instead of two.
 - The SFT loss is the mean over all tokens of the batch; the code makes it smaller by the number of devices.
-- Learning rates and the RL loss are settings of `train`. SFT updates have Adam moments of their own
-  where `own_moments` says so; the code has a second optimizer.
+- Learning rates and the RL loss are settings of `train`.
+- SFT and RL share Adam's moments; the code has a second optimizer (`moments: by_kind`).
 """
 
 import random
@@ -24,7 +24,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
-from hybrid_rl.methods.base import Method, MethodSettings, Note, Plan
+from hybrid_rl.methods.base import Method, MixedSettings, Note, Plan
 from hybrid_rl.types import Examples, Json, Outcome, Result, Update
 
 Order = Literal["fifo", "lifo"]
@@ -33,7 +33,7 @@ NO_ANSWER: tuple[Outcome, ...] = ("truncated", "unparseable")
 """Outcomes of a rollout without an answer: a length limit or a format may be what makes such a question hardest."""
 
 
-class ReliftSettings(MethodSettings):
+class ReliftSettings(MixedSettings):
     group_size: int = Field(ge=2)
     """Rollouts per question; a question is hardest when none of them is correct."""
     batch_size: int = Field(ge=1)
@@ -53,8 +53,6 @@ class ReliftSettings(MethodSettings):
     """Most SFT batches that may wait; beyond it the longest wait is dropped. null: no limit."""
     select: Literal["hardest", "random"]
     """`random` is a control: as many questions as are hardest, drawn from the same RL batch."""
-    own_moments: bool
-    """SFT updates keep Adam moments of their own, as the authors' second optimizer; not with DeepSpeed."""
     every: int | None = Field(ge=1)
     """null: SFT when the buffer holds a batch. A number is a control: SFT after so many RL updates,
     on what the buffer holds, or on the latest RL batch when it holds nothing."""
@@ -62,11 +60,6 @@ class ReliftSettings(MethodSettings):
     @property
     def sft_batch(self) -> tuple[str, int]:
         return "method.batch_size", self.batch_size
-
-    @property
-    def beyond_deepspeed(self) -> tuple[str, str] | None:
-        own = ("method.own_moments = true", "method.own_moments=false")
-        return own if self.own_moments else None
 
     def plan(self, steps: int) -> Plan:
         """There is no SFT where every question is solved, and at most one update after each of RL, or after `every`."""
@@ -191,7 +184,7 @@ class Relift(Method[ReliftSettings]):
         ages = [self._age_epochs(entry) for entry in self.buffer.entries]
         note = {"buffer": len(self.buffer), "oldest_epochs": max(ages, default=0.0), **self.left}
         if not self._due():
-            return Update("rl", note=note)
+            return Update("rl", moments=self.settings.moments_of("rl"), note=note)
         self.rl_updates = 0
         served = self.buffer.pop(self.settings.batch_size)
         # Only a fixed interval can fall due on an empty buffer.
@@ -200,7 +193,7 @@ class Relift(Method[ReliftSettings]):
             "sft",
             examples=tuple(self.examples[example_id] for example_id in ids),
             entropy_bonus=self.settings.entropy_bonus,
-            own_moments=self.settings.own_moments,
+            moments=self.settings.moments_of("sft"),
             note={**note, "ids": ids, "ages_epochs": [self._age_epochs(entry) for entry in served]},
         )
 

@@ -22,7 +22,8 @@ What we chose ourselves:
 - p is the plain ratio; a sigmoid of it, seen in one summary, could never fall below one half.
 - G_warmup is the mean norm of the last `reference_steps` warm-up updates, G_last one norm.
 - Norms are global, of the token-mean loss, and before clipping: after it both would saturate.
-- One optimizer serves both kinds. The warm-up has a learning-rate schedule of its own, the hybrid
+- Both kinds share Adam's moments, or have a set each (`moments`), where the warm-up counts as SFT.
+- The warm-up has a learning-rate schedule of its own, the hybrid
   phase one over both kinds, whose SFT updates take the rate of RL or their own (`sft_schedule`).
 - Divergence from the initial distribution does not enter p. It is the KL term of the RL loss
   (`train.rl.beta`), and the reference is the model at the end of the warm-up.
@@ -36,14 +37,14 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from hybrid_rl.methods.base import MethodSettings, Note, Plan
+from hybrid_rl.methods.base import MixedSettings, Note, Plan
 from hybrid_rl.methods.warmup import Opened, StepsOrShare, warmup_length
 from hybrid_rl.types import Examples, Json, Kind, Update
 
 Control = Literal["fixed", "shuffled", "no_warmup"]
 
 
-class SasrSettings(MethodSettings):
+class SasrSettings(MixedSettings):
     group_size: int = Field(ge=2)
     """Rollouts per question in RL updates."""
     sft_schedule: Kind
@@ -176,7 +177,12 @@ class Sasr(Opened[SasrSettings]):
     def next_update(self, step: int, progress: float) -> Update:
         """Chooses by lines 1 and 4 to 8. A stale norm is measured first; then the step is asked for again."""
         if self.opens(step, progress):
-            return Update("sft", schedule_span=self.schedule_of_opening, note={"phase": "warmup"})
+            return Update(
+                "sft",
+                schedule_span=self.schedule_of_opening,
+                moments=self.settings.moments_of("sft"),
+                note={"phase": "warmup"},
+            )
         probe_every = self.settings.probe_every
         if probe_every is not None and step - self.measured_after > probe_every:
             return Update("sft", measure_only=True, note={"phase": "probe"})
@@ -185,6 +191,7 @@ class Sasr(Opened[SasrSettings]):
             kind,
             schedule_span=self.rest,
             schedule=self.settings.sft_schedule if kind == "sft" else "rl",
+            moments=self.settings.moments_of(kind),
             renew_reference=0 < step == self.opening_updates,
             note={
                 "phase": "hybrid",

@@ -32,6 +32,8 @@ _CONFIG = "transformers.configuration_utils.PreTrainedConfig"
 _ACCELERATOR = "accelerate.accelerator.Accelerator"
 _MODULE = "torch.nn.modules.module.Module"
 _WORKSPACE = "wandb_workspaces.workspaces.interface.Workspace"
+_ZERO = "deepspeed.runtime.zero"
+_NORM, _SET_BEFORE = "_global_grad_norm", "is set before the optimizer inside steps"
 _SCORED = (
     "self model input_ids attention_mask logits_to_keep batch_size compute_entropy compute_aux_loss"
 )
@@ -63,6 +65,8 @@ USED = (
     PrivateName(_CONFIG, "_attn_implementation", "names the attention that the model runs"),
     PrivateName(_ACCELERATOR, "_original_forward", "is set on a model that autocast has wrapped"),
     PrivateName("accelerate.state.AcceleratorState", "_reset_state", "forgets all", ""),
+    PrivateName(f"{_ZERO}.stage_1_and_2.DeepSpeedZeroOptimizer", _NORM, _SET_BEFORE),
+    PrivateName(f"{_ZERO}.stage3.DeepSpeedZeroOptimizer_Stage3", _NORM, _SET_BEFORE),
     PrivateName(_MODULE, "_forward_pre_hooks", "hooks by their handles' ids"),
     PrivateName(_WORKSPACE, "_to_model", "a pydantic model, for reporting/dashboard.py", "self"),
 )
@@ -87,6 +91,11 @@ def is_prepared(model: Any) -> bool:
 def forget_engine() -> None:
     """Lets the next trainer of this process bring its own DeepSpeed configuration; accelerate keeps the first."""
     AcceleratorState._reset_state()
+
+
+def norm_of_zero(optimizer: Any) -> float:
+    """The norm, before clipping, of the gradient that DeepSpeed's optimizer is about to step on, over all ranks."""
+    return float(optimizer._global_grad_norm)
 
 
 @contextmanager

@@ -39,6 +39,7 @@ def metrics_line(
     """One line of metrics.jsonl. `logs` is what TRL logged of the step, `rewards` those of the rows trained on."""
     line: dict[str, Any] = {"step": step, "kind": kind}
     line |= {name: logs[name] for name in ("loss", "grad_norm", "learning_rate")}
+    line |= {name: logs[name] for name in ("update_norm", "zero_gradient") if name in logs}
     if kind == "rl":
         trained = [result for result in results if result.trained]
         graded = max(1, sum(cost.outcomes.values()))

@@ -26,7 +26,7 @@ from hybrid_rl.recording.tables import Table
 log = logging.getLogger(__name__)
 
 _BUDGET = frozenset([*AXES, "device_seconds"])
-_UPDATE = frozenset(["loss", "grad_norm", "learning_rate"])
+_UPDATE = frozenset(["loss", "grad_norm", "learning_rate", "update_norm", "zero_gradient"])
 _SECRET = re.compile(r"(api|access|hub|hf|auth)_?(key|token)|password|secret|credential", re.I)
 
 

@@ -63,7 +63,7 @@ def workspace(entity: str, project: str, sets: Sequence[str]) -> Any:
     ends = [scalar(title=f"{name}, greedy", metric=f"eval/{name}/greedy") for name in sets]
     method = panels.LinePlot(title="method", x="step", metric_regex="method/.*")
     tables = [summary(table_name=f"tables/{name}") for name in ("decisions", "rollouts")]
-    update = ["loss", "grad_norm", "learning_rate", "is_rl"]
+    update = ["loss", "grad_norm", "update_norm", "learning_rate", "is_rl"]
     sampled = ["reward_mean", "correct_mean", "zero_advantage_groups", "entropy"]
     sampled += ["completion_tokens_mean", "truncated_rate"]
     spent = ["generated_tokens", "trained_tokens", "flops", "device_seconds", "traces_used"]

@@ -18,6 +18,10 @@ RUN = {
     "SFT and RL": "Supervised fine-tuning on an expert's solutions, and reinforcement learning on the model's own.",
     "loss": "What an optimizer step lowers. In an RL step it says little: it is near 0 by construction, and may rise"
     " while rewards rise.",
+    "update norm": "How far an optimizer step moves the weights: the square root of the sum of the squares of all"
+    " changes. It is what learning rate, clipping and Adam's moments make of the gradient.",
+    "zero gradient": "A step from which nothing can be learned, such as one of RL where the rewards of every group are"
+    " equal. The optimizer leaves such a step out, unless train.step_on_zero_gradient is true.",
     "expert trace": "The worked solution of a training question, as the data hold it.",
     "FLOPs": "Floating-point operations, estimated from the number of parameters and of tokens.",
 }

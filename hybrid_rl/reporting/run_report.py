@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from hybrid_rl.evaluation import statistics
@@ -35,6 +36,7 @@ def write(run_dir: Path) -> Path:
         _result(record),
         _levels(record),
         _cost(record),
+        _moved(record),
         section("What the method decided", decided),
         section("Curves", shown),
         _examples(record),
@@ -193,6 +195,20 @@ def _cost(record: RunRecord) -> list[str]:
     note = "Only training is counted, not evaluation."
     note += " A fair comparison of methods is at equal generated tokens, not at equal steps."
     return section("What it cost", [*table(["what was spent", "amount"], rows), "", note])
+
+
+def _moved(record: RunRecord) -> list[str]:
+    """How far the updates of each kind moved the weights; nothing where no line tells."""
+    rows = []
+    for kind in ("sft", "rl"):
+        lines = [line for line in record.metrics if line["kind"] == kind]
+        norms = [line["update_norm"] for line in lines if "update_norm" in line]
+        if norms:
+            zero = sum(line.get("zero_gradient", 0) for line in lines)
+            row = [kind.upper(), f"{len(lines):,}", f"{zero:,}"]
+            rows.append([*row, f"{fmean(norms):.3g}", f"{max(norms):.3g}"])
+    columns = ["updates", "number", "zero gradient", "update norm, mean", "update norm, largest"]
+    return section("How far the weights moved", table(columns, rows))
 
 
 def _examples(record: RunRecord) -> list[str]:

@@ -213,7 +213,7 @@ def memory(settings: Settings, parameters: int, shape: Shape) -> dict[str, float
     sharded = [weights / (hardware.world_size if zero >= stage else 1) for stage in (1, 2, 3)]
     found = {"weights": sharded[2]}
     if settings.task == "train" and model.lora is None:
-        found |= {"gradients": sharded[1], "Adam": 2 * sharded[0]}
+        found |= {"gradients": sharded[1], "Adam": 2 * settings.method.moment_sets * sharded[0]}
         if train.rl.beta:
             found["reference model"] = weights
     tokens = settings.data.max_prompt_tokens + train.max_completion_tokens

@@ -124,10 +124,11 @@ def checkpoint_bytes(model: torch.nn.Module, settings: Settings) -> int:
     """Estimates the size of the first checkpoint: weights, and Adam's two moments of those that are trained.
 
     DeepSpeed has weights twice, as its own and as transformers', and a copy in float32 beside the moments. One more
-    copy each for the best weights and a moving reference. A method's own moments come later, if at all.
+    copy each for the best weights and a moving reference; two for each further set of moments, which may come later.
     """
     deepspeed = settings.hardware.deepspeed is not None
     frozen, trained = (2, 5) if deepspeed else (1, 3)
+    trained += 2 * (settings.method.moment_sets - 1)
     copies = settings.eval.best + settings.moves_reference
     return sum(
         # DeepSpeed leaves an empty tensor where a weight is sharded.

@@ -2,7 +2,8 @@
 
 `HybridTrainer` is a `trl.GRPOTrainer` whose every optimizer step asks the method what to do. An RL update hands the
 method's groups to TRL as rollouts: a prefix becomes part of the prompt ids, so it is outside loss, ratio and KL. An SFT
-update replaces the batch and the loss. One optimizer, one step count and one checkpoint serve both kinds.
+update replaces the batch and the loss. One optimizer, one step count and one checkpoint serve both kinds, with
+the moments of Adam that an update names.
 
 Of one RL step, transformers calls `get_batch_samples` (the method chooses) and `training_step`; TRL calls
 `_prepare_inputs`, `_rollout` (the method samples; ranks share what they saw), and `compute_loss`; transformers calls
@@ -33,11 +34,12 @@ from hybrid_rl.recording import step_lines
 from hybrid_rl.recording.budget import passes, reached
 from hybrid_rl.recording.step_lines import Recorder
 from hybrid_rl.training import checkpoints, demonstrations, rollouts
-from hybrid_rl.training.adam_moments import OwnMoments
+from hybrid_rl.training.adam_moments import NamedMoments
 from hybrid_rl.training.dev_evaluation import DevEvaluation
 from hybrid_rl.training.guard import TrainingGuard
 from hybrid_rl.training.lean.trainer import LeanGrpoTrainer
 from hybrid_rl.training.learning_rate import Moment, of_update
+from hybrid_rl.training.optimizer_step import WatchedStep
 from hybrid_rl.training.position import Position
 from hybrid_rl.training.save_and_stop import asked_to_stop
 from hybrid_rl.training.update import UpdateInProgress
@@ -66,7 +68,8 @@ class HybridTrainer(LeanGrpoTrainer):
         self.parameter_count = loading.parameter_count(policy.model)
         self.position = Position(method, examples, policy.model, settings)
         self.spent = self.position.spent
-        self._own_moments = OwnMoments()
+        self._moments = NamedMoments()
+        self._step_watch: WatchedStep | None = None
         self._on_dev: DevEvaluation | None = None
         self._asked: Sequence[Example] = ()
         """This rank's questions of the RL update at hand."""
@@ -136,8 +139,10 @@ class HybridTrainer(LeanGrpoTrainer):
             self._begin_update()
         if self.now.update.renew_reference:
             self.position.reference.renew(self.policy.model)
-        if self.now.update.own_moments:
-            self._own_moments.enter(self._optimizer)
+        self._moments.use(self.now.update.moments, self._optimizer)
+        if self.now.update.drop_resting_moments:
+            self._moments.drop_resting()
+        self._watched.begin()
         if self.now.update.kind == "sft":
             self._buffered_inputs = None
             rows = self._demonstration_rows(num_batches)
@@ -149,9 +154,9 @@ class HybridTrainer(LeanGrpoTrainer):
         step = self.state.global_step
         self._begin = Moment(step, self.position.progress(step))
         update = self.method.next_update(*self._begin)
-        if self.is_deepspeed_enabled and (update.measure_only or update.own_moments):
+        if self.is_deepspeed_enabled and update.measure_only:
             raise ValueError(
-                f"{self.settings.method_target} asked for measure_only or own_moments, which DeepSpeed cannot do;"
+                f"{self.settings.method_target} asked for measure_only, which DeepSpeed cannot do;"
                 " its settings must say so in `beyond_deepspeed`"
             )
         self.now = UpdateInProgress(update)
@@ -175,6 +180,14 @@ class HybridTrainer(LeanGrpoTrainer):
     def _optimizer(self) -> torch.optim.Optimizer:
         assert self.optimizer is not None, "it exists once training has begun"
         return self.optimizer
+
+    @property
+    def _watched(self) -> WatchedStep:
+        """The watch over the optimizer's steps, set up with the first of them, when the engine has its optimizer."""
+        if self._step_watch is None:
+            train = self.settings.train
+            self._step_watch = WatchedStep(self._optimizer, train, self.accelerator)
+        return self._step_watch
 
     # An RL update: the method's groups become TRL's rollouts.
 
@@ -258,7 +271,8 @@ class HybridTrainer(LeanGrpoTrainer):
         step = self.state.global_step
         rows = step_lines.trained_rows(self.now.groups, self.now.demonstrations)
         skipped = self.guard.skips(step + 1, norm, rows)
-        if skipped:
+        self.now.zero_gradient = self._watched.leaves_alone(norm)
+        if skipped or self.now.zero_gradient:
             model.zero_grad()
         self.method.observe_norm(step, self.now.update, math.nan if skipped else norm)
         return norm
@@ -270,8 +284,8 @@ class HybridTrainer(LeanGrpoTrainer):
         super().log(logs, start_time)
         if "loss" not in logs:
             return
-        self._own_moments.leave(self._optimizer)
         now, step = self.now, self.state.global_step
+        now.update_norm = self._watched.update_norm()
         seconds = now.charge(self.spent, self.parameter_count)
         rows: list[dict[str, Any]] = []
         if now.update.kind == "rl" and step % self.settings.train.rollouts_every == 0:
@@ -317,13 +331,14 @@ class HybridTrainer(LeanGrpoTrainer):
         self.guard.tell(self.guard.disk(step, saving=True))
         original: Any = super()._save_checkpoint
         original(model, trial)
+        checkpoint = Path(str(self.args.output_dir), f"checkpoint-{step}")
+        if self.is_deepspeed_enabled or self.accelerator.is_main_process:
+            self._moments.save(self._optimizer, self._moments_file(checkpoint))
         self.accelerator.wait_for_everyone()
         if not self.accelerator.is_main_process:
             return
-        checkpoint = Path(str(self.args.output_dir), f"checkpoint-{step}")
         if self._on_dev is not None:
             self._on_dev.keep_with(checkpoint)
-        self._own_moments.save(self._optimizer, checkpoint)
         self.position.save(checkpoint, step)
         checkpoints.keep_newest(checkpoint.parent, self.settings.train.keep_checkpoints)
 
@@ -331,7 +346,12 @@ class HybridTrainer(LeanGrpoTrainer):
         original: Any = super()._load_optimizer_and_scheduler
         original(checkpoint)
         if checkpoint is not None:
-            self._own_moments.load(self._optimizer, Path(checkpoint))
+            self._moments.load(self._optimizer, self._moments_file(Path(checkpoint)))
+
+    def _moments_file(self, checkpoint: Path) -> Path:
+        """The file for the moments that rest; with DeepSpeed each rank has its part of them, and a file."""
+        rank = f"_rank_{self.accelerator.process_index}" if self.is_deepspeed_enabled else ""
+        return checkpoint / f"resting_moments{rank}.safetensors"
 
     def save(self, directory: Path) -> None:
         """Writes the trained model and its tokenizer, for plain transformers. All ranks enter."""

@@ -33,6 +33,10 @@ class UpdateInProgress:
     demonstrations: Sequence[Demonstration] = ()
     """The demonstrations of all ranks; none in an RL update."""
     learning_rate: float = 0.0
+    update_norm: float | None = None
+    """The L2 norm of what the optimizer changed in all trained weights; None: it was not taken."""
+    zero_gradient: bool = False
+    """Whether the gradient was exactly zero, so that the optimizer did not step."""
     started: float = field(default_factory=time.monotonic)
 
     def take_groups(self, groups: Sequence[Group], with_reference: bool) -> None:
@@ -95,6 +99,10 @@ class UpdateInProgress:
     def metrics_line(self, step: int, logs: Mapping[str, Any], spent: Spent) -> dict[str, Any]:
         """The line of metrics.jsonl for this update, optimizer step `step` from 1; `logs` is what TRL logged of it."""
         logs = {**logs, "learning_rate": self.learning_rate}
+        if self.update_norm is not None:
+            logs["update_norm"] = self.update_norm
+        if self.zero_gradient:
+            logs["zero_gradient"] = 1
         kind, results, rewards = self.update.kind, self.results, self.rewards
         return step_lines.metrics_line(step, kind, logs, results, rewards, self.cost, spent)
 

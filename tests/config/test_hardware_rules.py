@@ -62,6 +62,25 @@ def test_a_deepspeed_that_loses_gradients_is_refused(
             "eval.best = true: sharded weights (ZeRO-3) cannot be swapped for others in the run;"
             " set eval.best=false, or hardware=zero2",
         ),
+        (
+            [
+                *("hardware=zero3_offload", "method=relift", "method.moments=by_kind"),
+                "hardware.deepspeed.zero_optimization.offload_optimizer.device=nvme",
+            ],
+            "method.moments = by_kind: where DeepSpeed keeps Adam's moments on NVMe, they cannot be"
+            " exchanged; set method.moments=shared, or"
+            " hardware.deepspeed.zero_optimization.offload_optimizer.device=cpu",
+        ),
+        *(
+            (
+                ["hardware=zero3_offload", f"+hardware.deepspeed.zero_optimization.{way}"],
+                f"hardware.deepspeed.zero_optimization.{way.replace('=', ' = ')}: with it other"
+                " optimizers than the trainer's own step the weights, which"
+                " train.step_on_zero_gradient, train.update_norm and method.moments do not reach;"
+                " leave it out",
+            )
+            for way in ("offload_optimizer.ratio=0.5", "offload_optimizer.super_offload=True")
+        ),
     ],
 )
 def test_nodes_and_shards_are_refused_with_a_way_out(

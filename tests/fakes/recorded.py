@@ -60,6 +60,9 @@ def metrics(step: int, kind: str) -> dict[str, Any]:
     if kind == "rl":
         line |= {"reward_mean": step / 16, "correct_mean": step / 24, "truncated_rate": 1 / step}
         line["completion_tokens_mean"] = 40.0 - step
+        if step == 12:  # a step in which all groups are uniform
+            line |= {"grad_norm": 0.0, "zero_gradient": 1}
+    line["update_norm"] = 0.0 if "zero_gradient" in line else 0.5 if kind == "sft" else 0.02 * step
     return line | {
         "wall_seconds": 1.5 * step,
         "generated_tokens": 1000 * max(0, step - 4),

@@ -1,7 +1,7 @@
 """Static alternation: every k-th step is SFT, after an optional warm-up."""
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from pydantic import ValidationError
@@ -12,7 +12,10 @@ from tests.fakes.schedules import positions
 
 
 def settings(
-    every: int = 3, warmup_steps: int | float = 0, sft_schedule: Kind = "sft"
+    every: int = 3,
+    warmup_steps: int | float = 0,
+    sft_schedule: Kind = "sft",
+    moments: Literal["shared", "by_kind"] = "shared",
 ) -> AlternateSettings:
     return AlternateSettings(
         name="alternate",
@@ -20,6 +23,7 @@ def settings(
         every=every,
         warmup_steps=warmup_steps,
         sft_schedule=sft_schedule,
+        moments=moments,
     )
 
 
@@ -89,3 +93,15 @@ def test_values_that_make_no_alternation_are_refused(wrong: dict[str, Any]) -> N
 def test_warmup_that_fills_the_run_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^method.warmup_steps = 8: a warm-up of 8 leaves none"):
         settings(warmup_steps=8).plan(8)
+
+
+@pytest.mark.parametrize(
+    ("moments", "names"),
+    [("shared", ["shared"] * 5), ("by_kind", ["sft", "rl", "sft", "rl", "sft"])],
+)
+def test_each_kind_may_have_its_own_moments(
+    moments: Literal["shared", "by_kind"], names: list[str]
+) -> None:
+    """The warm-up shares those of the SFT updates that follow."""
+    method = Alternate(settings(2, 1, moments=moments), {}, seed=0, steps=5)
+    assert [method.next_update(step, step / 5).moments for step in range(5)] == names

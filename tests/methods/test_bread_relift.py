@@ -51,8 +51,10 @@ def _solved(attempt: Attempt) -> bool:
 
 
 def method(*examples: Example, **changed: Any) -> BreadRelift:
-    """`changed` have the section first: bread__order."""
+    """`changed` have the section first: bread__order; `moments` stands in two places."""
     values = settings().model_dump()
+    if "moments" in changed:
+        values["moments"] = values["relift"]["moments"] = changed.pop("moments")
     for key, value in changed.items():
         section, _, name = key.partition("__")
         values[section][name] = value
@@ -204,12 +206,12 @@ def test_both_parts_share_one_group_size() -> None:
     )
 
 
-def test_moments_of_their_own_are_beyond_deepspeed_here_too() -> None:
-    assert method().settings.beyond_deepspeed is None
-    own = method(relift__own_moments=True).settings
-    assert own.beyond_deepspeed == (
-        "method.relift.own_moments = true",
-        "method.relift.own_moments=false",
+def test_both_parts_share_one_choice_of_moments() -> None:
+    with pytest.raises(ValidationError) as raised:
+        settings(moments="by_kind")
+    assert raised.value.errors()[0]["msg"] == (
+        "Value error, moments and relift.moments must be equal; found by_kind, shared;"
+        " set method.moments alone"
     )
 
 
@@ -217,3 +219,11 @@ def test_what_bread_remarks_names_its_settings_in_the_combination() -> None:
     (remark,) = settings().remarks([question("0", lines=2)])
     assert remark.startswith("method.bread.episodes = 10: 1 of 1 traces give fewer than 4 prefixes")
     assert "set method.bread.episodes=2," in remark
+
+
+def test_each_kind_may_have_its_own_moments() -> None:
+    both = method(question("never-a"), question("never-b"), moments="by_kind")
+    updates = [both.next_update(0, 0.0)]
+    rl_update(both, 0, list(both.examples.values()))
+    updates.append(both.next_update(1, 0.0))
+    assert [(one.kind, one.moments) for one in updates] == [("rl", "rl"), ("sft", "sft")]

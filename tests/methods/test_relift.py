@@ -44,7 +44,7 @@ def build(examples: dict[str, Example], seed: int = 0, steps: int = 100, **chang
         "drop_solved": True,
         "max_age_epochs": None,
         "capacity_batches": None,
-        "own_moments": False,
+        "moments": "shared",
         "select": "hardest",
         "every": None,
     }
@@ -347,3 +347,16 @@ def test_two_ranks_with_the_same_events_agree() -> None:
 def test_expected_sft_steps_is_the_most_there_can_be(every: int | None, expected: int) -> None:
     settings = build(pool(1), every=every).settings
     assert settings.plan(100).expected == expected
+
+
+@pytest.mark.parametrize(
+    ("moments", "names"), [("shared", ["shared", "shared"]), ("by_kind", ["rl", "sft"])]
+)
+def test_each_kind_may_have_its_own_moments(moments: str, names: list[str]) -> None:
+    method = build(pool(4), moments=moments)
+    first = method.next_update(0, 0.0)
+    method.observe_results(0, [Result("q0", 0, 8), Result("q1", 0, 8)])
+    updates = [first, method.next_update(1, 0.0)]
+    assert [update.kind for update in updates] == ["rl", "sft"]
+    assert [update.moments for update in updates] == names
+    assert method.settings.moment_sets == len(set(names))

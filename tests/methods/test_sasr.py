@@ -27,6 +27,7 @@ def settings(**changes: Any) -> SasrSettings:
         "smoothing": 0.0,
         "probe_every": None,
         "sft_schedule": "sft",
+        "moments": "shared",
         "control": None,
         "fixed_probability": 0.5,
         "sft_steps": None,
@@ -329,3 +330,13 @@ def test_sft_after_the_warmup_may_take_the_rate_of_rl() -> None:
     assert [update.schedule or update.kind for update in updates[:2]] == ["sft", "sft"]
     assert {update.kind for update in updates[2:]} == {"sft", "rl"}
     assert {update.schedule for update in updates[2:]} == {"rl"}
+
+
+def test_each_kind_may_have_its_own_moments() -> None:
+    """The warm-up shares those of the SFT updates that follow."""
+    method = build(steps=40, warmup_steps=2, control="fixed", moments="by_kind")
+    updates = [method.next_update(step, step / 40) for step in range(40)]
+    assert {update.kind for update in updates[2:]} == {"sft", "rl"}
+    assert all(update.moments == update.kind for update in updates)
+    shared = build(steps=40, warmup_steps=2, control="fixed")
+    assert {shared.next_update(step, step / 40).moments for step in range(40)} == {"shared"}

@@ -1,6 +1,7 @@
 """SFT, then GRPO: two phases of one run."""
 
 import json
+from typing import Literal
 
 import pytest
 from pydantic import ValidationError
@@ -10,8 +11,12 @@ from hybrid_rl.methods.sft_then_grpo import SftThenGrpo, SftThenGrpoSettings
 from tests.fakes.schedules import positions
 
 
-def sft_then_grpo(fraction: float, steps: int) -> SftThenGrpo:
-    settings = SftThenGrpoSettings(name="sft_then_grpo", group_size=2, sft_fraction=fraction)
+def sft_then_grpo(
+    fraction: float, steps: int, moments: Literal["shared", "by_kind"] = "by_kind"
+) -> SftThenGrpo:
+    settings = SftThenGrpoSettings(
+        name="sft_then_grpo", group_size=2, sft_fraction=fraction, moments=moments
+    )
     return SftThenGrpo(settings, {}, seed=0, steps=steps)
 
 
@@ -77,3 +82,16 @@ def test_each_phase_has_at_least_one_step(fraction: float, steps: int, expected:
 def test_a_fraction_that_leaves_a_phase_out_is_refused(wrong: float) -> None:
     with pytest.raises(ValidationError, match="sft_fraction"):
         sft_then_grpo(wrong, steps=10)
+
+
+def test_rl_begins_with_fresh_moments_and_those_of_sft_are_deleted() -> None:
+    method = sft_then_grpo(0.5, steps=4)
+    updates = [method.next_update(step, step / 4) for step in range(4)]
+    assert [update.moments for update in updates] == ["sft", "sft", "rl", "rl"]
+    assert [update.drop_resting_moments for update in updates] == [False, False, True, True]
+    assert method.settings.moment_sets == 1
+
+
+def test_rl_may_go_on_with_the_moments_of_sft() -> None:
+    method = sft_then_grpo(0.5, steps=4, moments="shared")
+    assert {method.next_update(step, step / 4).moments for step in range(4)} == {"shared"}

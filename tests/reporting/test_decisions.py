@@ -189,7 +189,7 @@ def test_relift_leaves_the_notes_that_it_labels() -> None:
         drop_solved=True,
         max_age_epochs=1.0,
         capacity_batches=1,
-        own_moments=False,
+        moments="shared",
         select="hardest",
         every=None,
     )
@@ -208,6 +208,7 @@ def test_sasr_leaves_the_notes_that_it_labels() -> None:
         smoothing=0.0,
         probe_every=None,
         sft_schedule="sft",
+        moments="shared",
         control=None,
         fixed_probability=0.5,
         sft_steps=None,

@@ -26,6 +26,18 @@ def test_the_report_of_a_finished_run(tmp_path: Path) -> None:
     assert (tmp_path / "report.md").read_text() == (GOLDEN / "report.md").read_text()
 
 
+def test_how_far_each_kind_moved_the_weights(tmp_path: Path) -> None:
+    """4 SFT steps of 0.5 each; RL steps 5 to 11 of 0.02 a step, and step 12 of 0: 0.02 * 56 / 8 = 0.14."""
+    recorded.write_run(tmp_path)
+    assert (
+        "## How far the weights moved\n\n"
+        "| updates | number | zero gradient | update norm, mean | update norm, largest |\n"
+        "| --- | --- | --- | --- | --- |\n"
+        "| SFT | 4 | 0 | 0.5 | 0.5 |\n"
+        "| RL | 8 | 1 | 0.14 | 0.22 |\n"
+    ) in run_report.write(tmp_path).read_text()
+
+
 def test_alarms_are_told_with_how_long_they_were_on(tmp_path: Path) -> None:
     run = recorded.write_run(tmp_path)
     for step in (13, 14):

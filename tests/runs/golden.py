@@ -78,7 +78,7 @@ _CURVE_OF: dict[str, tuple[str, ...]] = {
         "data.train.operations=[12, 12]",
     ),
     "grpo": ("method.group_size=4",),
-    "relift": ("method.group_size=4", "method.batch_size=3", "method.own_moments=true"),
+    "relift": ("method.group_size=4", "method.batch_size=3", "method.moments=by_kind"),
     "sasr": ("method.group_size=4", "method.warmup_steps=2", "method.gamma=1.0"),
     "sft": (),
     "sft_then_grpo": ("method.group_size=4", "method.sft_fraction=0.4"),

@@ -23,17 +23,19 @@ pytestmark = pytest.mark.slow
 CLOCKS = {"wall_seconds", "device_seconds"}
 
 
-def two_ranks(directory: Path, engine: str, *methods: str) -> list[dict[str, Any]]:
+def two_ranks(
+    directory: Path, engine: str, *methods: str, program: str = "played"
+) -> list[dict[str, Any]]:
     """What both ranks found; any of them failing, or hanging for two minutes, fails the test.
 
     `methods`: none for all; `bfloat16` for the checks alone, in bfloat16.
     """
-    hardware = played.settings(directory, "grpo", engine).hardware
+    hardware = played.settings(directory, "grpo", engine.partition("+")[0]).hardware
     shared = launch.worker_environment(hardware, os.environ) | {"OMP_NUM_THREADS": "1"}
     del shared["HYBRID_RL_LAUNCHER"]
     with launch.meeting_point(hardware) as (place, descriptors):
         ended = supervise(
-            [sys.executable, "-m", "tests.fakes.played", str(directory), engine, *methods],
+            [sys.executable, "-m", f"tests.fakes.{program}", str(directory), engine, *methods],
             [shared | place | launch.rank_environment(hardware, rank) for rank in (0, 1)],
             10.0,
             descriptors,
@@ -88,6 +90,23 @@ def test_the_other_engines_pass_the_checks(engine: str, tmp_path: Path) -> None:
     first, _ = two_ranks(tmp_path, engine, "sft_then_grpo")
     assert [check["name"] for check in first["checks"] if not check["passed"]] == []
     assert first["sft_then_grpo"]["kinds"] == ["sft"] * 3 + ["rl"] * 3
+
+
+@pytest.mark.parametrize("engine", ["ddp", "zero1", "zero2+offload", "zero3", "zero3_offload"])
+def test_every_engine_has_moments_by_name_and_takes_no_step_without_a_gradient(
+    engine: str, tmp_path: Path
+) -> None:
+    """Bit for bit what three optimizers of PyTorch do; a resume goes on with all three exactly."""
+    for rank in two_ranks(tmp_path, engine, program="stepped"):
+        assert rank["as_torch"], "three optimizers of PyTorch come elsewhere"
+        assert set(rank["gradients"]) == {0, 1, 2, 4, 5, 6, 8}
+        assert rank["still"] == [4, 8]
+        assert rank["names"] == dict.fromkeys("abc", True)
+        assert rank["resumed_weights"]
+        assert rank["resumed_moments"]
+        for line, moved in zip(rank["metrics"], rank["moved"], strict=bool(rank["metrics"])):
+            assert line["update_norm"] == pytest.approx(moved, rel=1e-5)
+            assert line.get("zero_gradient", 0) == (line["step"] in (4, 8))
 
 
 def test_bfloat16_passes_on_two_ranks(tmp_path: Path) -> None:

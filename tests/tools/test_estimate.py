@@ -181,6 +181,17 @@ def test_memory_by_what_it_holds(load: Load) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("method", "adam"), [("relift", 16000), ("sft_then_grpo", 8000), ("grpo", 8000)]
+)
+def test_memory_counts_the_sets_of_moments_that_are_held_at_once(
+    load: Load, method: str, adam: int
+) -> None:
+    own = [] if method == "grpo" else ["method.moments=by_kind"]
+    found = memory(load(f"method={method}", *own, *FIXED), 1000, Shape(2, 50, 8))
+    assert found["Adam"] == adam
+
+
 def test_memory_is_sharded_by_zero(load: Load) -> None:
     shape = Shape(layers=2, vocabulary=50, key_value_width=8)
     two = memory(load("hardware=zero2"), 1000, shape)

@@ -1,4 +1,4 @@
-"""Adam moments of their own for one kind of update, against two real optimizers on the same weights."""
+"""Adam's moments by name, against as many real optimizers on the same weights."""
 
 from pathlib import Path
 from typing import Any
@@ -9,91 +9,113 @@ torch = pytest.importorskip("torch")
 
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.methods.base import Method
-from hybrid_rl.training.adam_moments import OwnMoments
+from hybrid_rl.training.adam_moments import NamedMoments
 from hybrid_rl.types import Update
 from tests.conftest import Load
 from tests.fakes import tiny
 from tests.training.test_trainer import build, weights
 
-KINDS = ["rl", "sft", "rl", "rl", "sft", "rl"]
+NAMES = ["rl", "sft", "rl", "a / name", "rl", "sft", "a / name", "rl"]
 
 
 def gradient(step: int) -> Any:
     return torch.randn(3, generator=torch.Generator().manual_seed(step))
 
 
-def adam(weight: Any) -> Any:
-    return torch.optim.AdamW([weight], lr=0.1, weight_decay=0.0)
+def adam(weight: Any, **options: Any) -> Any:
+    return torch.optim.AdamW([weight], lr=0.1, weight_decay=0.0, **options)
 
 
-def test_it_is_two_optimizers_on_the_same_weights(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fused", [False, True])
+def test_it_is_as_many_optimizers_on_the_same_weights(tmp_path: Path, fused: bool) -> None:
     theirs = torch.zeros(3, requires_grad=True)
-    two = {"rl": adam(theirs), "sft": adam(theirs)}
+    three = {name: adam(theirs, fused=fused) for name in set(NAMES)}
     ours = torch.zeros(3, requires_grad=True)
-    one, own = adam(ours), OwnMoments()
+    one, moments = adam(ours, fused=fused), NamedMoments()
     shared = torch.zeros(3, requires_grad=True)
-    plain = adam(shared)
-    for step, kind in enumerate(KINDS):
-        theirs.grad = gradient(step)
-        two[kind].step()
-        shared.grad = gradient(step)
+    plain = adam(shared, fused=fused)
+    for step, name in enumerate(NAMES):
+        for weight in (theirs, ours, shared):
+            weight.grad = gradient(step)
+        three[name].step()
         plain.step()
-        if kind == "sft":
-            own.enter(one)
-        ours.grad = gradient(step)
+        moments.use(name, one)
         one.step()
-        own.leave(one)
-        if step == 3:  # as a checkpoint does, between two updates
-            own.save(one, tmp_path)
-            own = OwnMoments()
-            own.load(one, tmp_path)
+        if step == 4:  # as a checkpoint does, between two updates
+            moments.save(one, tmp_path / "file")
+            moments = NamedMoments()
+            moments.load(one, tmp_path / "file")
     assert torch.equal(ours, theirs)
     assert not torch.equal(ours, shared)
 
 
-class SftEveryThird(Method):
+def test_a_new_name_steps_as_adam_does_at_first() -> None:
+    """The first step of Adam is the rate, 0.1, against the sign of the gradient, whatever was learned before."""
+    weight = torch.zeros(3, requires_grad=True)
+    optimizer, moments = adam(weight), NamedMoments()
+    for name in ("sft", "rl"):
+        moments.use(name, optimizer)
+        for _ in range(5 if name == "sft" else 1):
+            before = weight.detach().clone()
+            weight.grad = torch.tensor([3.0, 0.5, -2.0]) * (1 if name == "sft" else -1e-3)
+            optimizer.step()
+    assert (weight - before).tolist() == pytest.approx([0.1, 0.1, -0.1], rel=1e-4)
+    assert int(optimizer.state[weight]["step"]) == 1
+
+
+def test_dropped_moments_begin_afresh() -> None:
+    weight = torch.zeros(3, requires_grad=True)
+    optimizer, moments = adam(weight), NamedMoments()
+    for name in ("sft", "rl", "sft"):
+        moments.use(name, optimizer)
+        if name == "rl":
+            moments.drop_resting()
+        weight.grad = gradient(0)
+        optimizer.step()
+    assert int(optimizer.state[weight]["step"]) == 1
+    assert moments.resting.keys() == {"rl"}
+
+
+class InTurns(Method):
+    """Three names, and a kind for each."""
+
     def next_update(self, step: int, progress: float) -> Update:
-        sft = step % 3 == 1
-        return Update("sft" if sft else "rl", own_moments=sft)
+        return Update("sft" if step % 3 == 1 else "rl", moments="abc"[step % 3])
 
 
 @pytest.mark.slow
-def test_a_resume_with_own_moments_equals_the_uninterrupted_run(tmp_path: Path) -> None:
-    options: dict[str, Any] = {"train__steps": 6, "train__save_every": 3}
+def test_a_resume_with_three_names_equals_the_uninterrupted_run(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"train__steps": 8, "train__save_every": 4}
 
     def built(name: str) -> Any:
-        method = SftEveryThird(tiny.settings(tmp_path).method, {}, seed=0, steps=6)
+        method = InTurns(tiny.settings(tmp_path).method, {}, seed=0, steps=8)
         return build(tmp_path / name, "grpo", tiny.examples(10), instance=method, **options)[0]
 
     straight = built("a")
     straight.train()
     again = built("b")
     torch.manual_seed(99)
-    again.run(resume=tmp_path / "a" / "checkpoints" / "checkpoint-3")
+    again.run(resume=tmp_path / "a" / "checkpoints" / "checkpoint-4")
     assert torch.equal(weights(again), weights(straight))
-    # four RL updates in one set of moments, two SFT updates in the other
-    steps = {
-        int(state["step"])
-        for moments in (again.optimizer.state, again._own_moments.resting)
-        for state in moments.values()
-    }
-    assert steps == {4, 2}
+    sets = {again._moments.in_use: again.optimizer.state, **again._moments.resting}
+    steps = {name: {int(one["step"]) for one in state.values()} for name, state in sets.items()}
+    assert steps == {"a": {3}, "b": {3}, "c": {2}}
 
 
-@pytest.mark.parametrize(
-    ("method", "given", "remedy"),
-    [
-        ("relift", "own_moments = true", "own_moments=false"),
-        ("sasr", "probe_every = 20", "probe_every=null"),
-    ],
-)
-def test_what_deepspeed_cannot_do_is_refused_beforehand(
-    method: str, given: str, remedy: str, load: Load
-) -> None:
+@pytest.mark.slow
+def test_sft_then_grpo_holds_one_set_of_moments(tmp_path: Path) -> None:
+    trainer, _ = build(tmp_path, "sft_then_grpo", method__sft_fraction=0.5)
+    trainer.train()
+    assert trainer._moments.in_use == "rl"
+    assert trainer._moments.resting == {}
+    assert {int(one["step"]) for one in trainer.optimizer.state.values()} == {2}
+
+
+def test_what_deepspeed_cannot_do_is_refused_beforehand(load: Load) -> None:
     zero = "hardware.deepspeed={zero_optimization:{stage:2}}"
     with pytest.raises(SettingsError) as error:
-        load(f"method={method}", zero, f"method.{given.replace(' ', '')}")
+        load("method=sasr", zero, "method.probe_every=20")
     assert str(error.value) == (
-        f"method.{given}: DeepSpeed's engine cannot do that;"
-        f" set method.{remedy}, or hardware.deepspeed=null"
+        "method.probe_every = 20: DeepSpeed's engine cannot do that;"
+        " set method.probe_every=null, or hardware.deepspeed=null"
     )

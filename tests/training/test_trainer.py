@@ -76,6 +76,7 @@ def test_grpo_is_trl_grpo(tmp_path: Path, loss: str, beta: float, micro_batch: i
         train__rl__loss=loss,
         train__rl__beta=beta,
         hardware__micro_batch=micro_batch,
+        train__step_on_zero_gradient="true",
     )
     ours.position.questions = InOrder(ours.position.questions.items, 0, "questions")
     ours.add_callback(SeedEachStep())

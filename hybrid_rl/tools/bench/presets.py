@@ -6,7 +6,7 @@ from pathlib import Path
 
 STILL = (
     "method=grpo eval=none train.rl.learning_rate=1e-6 train.eval_every=null train.save_every=null"
-    " train.on_long_trace=drop"
+    " train.on_long_trace=drop train.step_on_zero_gradient=true"
 )
 """What every preset types: the policy hardly moves, so that every step is the same amount of work."""
 OPEN = ("hardware", "model", "data", "train.prompts_per_step", "train.max_completion_tokens",
