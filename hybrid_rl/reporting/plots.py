@@ -1,4 +1,4 @@
-"""Curves of one run as PNG files, drawn by Matplotlib; no other file draws pictures."""
+"""Curves of one run, and of the arms of a comparison, drawn by Matplotlib; no other file draws pictures."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -9,11 +9,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from hybrid_rl.reporting.comparison.cost_curves import MeanPoint
+
 # Okabe and Ito's colours: the colour-blind can tell them apart.
 GREY = "#DDDDDD"
 Style = tuple[str, str]
 """The colour of a curve and the marker of its points."""
 BLUE, ORANGE, GREEN = ("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^")
+
+ARMS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C564B")
+"""The colours of arms; more arms than that have them again, dashed, then dotted."""
 
 Line = Mapping[str, Any]
 
@@ -27,6 +32,29 @@ def write(metrics: Sequence[Line], progress: Sequence[Line], directory: Path) ->
     for path, figure in written.items():
         figure.savefig(path, dpi=120)
     return list(written)
+
+
+def write_arms(
+    curves: Mapping[str, Sequence[MeanPoint]], path: Path, spending: str, accuracy: str
+) -> None:
+    """Draws the mean curve of every arm with a band from its lowest to its highest run; the suffix names the format."""
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    axes = figure.subplots()
+    for index, (name, points) in enumerate(curves.items()):
+        colour, dashes = ARMS[index % len(ARMS)], ("-", "--", ":")[index // len(ARMS) % 3]
+        spent = [point.spent for point in points]
+        means = [point.mean for point in points]
+        axes.plot(spent, means, color=colour, linestyle=dashes, linewidth=1.6, label=name)
+        low, high = [point.low for point in points], [point.high for point in points]
+        axes.fill_between(spent, low, high, color=colour, alpha=0.12, linewidth=0)
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_xlabel(spending)
+    axes.set_ylabel(accuracy)
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
 def _training(metrics: Sequence[Line]) -> Figure | None:

@@ -26,6 +26,8 @@ from hybrid_rl.studies.search import Point, override, points
 from hybrid_rl.types import Json
 
 log = logging.getLogger(__name__)
+# Guards that stop a run for what the machine did, not for what was learned.
+_OF_THE_MACHINE = ("guards.disk", "guards.timeouts")
 
 
 @dataclass(frozen=True)
@@ -97,9 +99,9 @@ def run(blueprint: Blueprint, place: Place) -> Tuned:
         jobs = [job for _, job in pending]
         ended = running.run(f"tuning of {len(tuning.arms)} arms", jobs, place)
         failed += [(job, error) for job, error in ended.failed if not _guard_stopped(job)]
-        lost |= {job.arm for job, _ in failed}
         if ended.signal is not None:
             return Tuned(arms, ended.signal, failed)
+        lost |= {job.arm for job in jobs if not _is_finished(job)}
 
 
 def estimate(blueprint: Blueprint, written: Sequence[Job]) -> str:
@@ -210,6 +212,7 @@ def _guard_stopped(job: Job) -> bool:
         status.get("state") == "failed"
         and status.get("exit_code") == USER_ERROR
         and error.startswith("guards.")
+        and not error.startswith(_OF_THE_MACHINE)
     )
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from hybrid_rl.reporting import plots
+from hybrid_rl.reporting.comparison.cost_curves import MeanPoint
 from tests.fakes import recorded
 
 
@@ -26,6 +27,17 @@ def test_stretches_of_sft_are_grey_in_a_run_of_both_kinds() -> None:
     for axes in (reward, loss):
         spans = [(span.get_x(), span.get_x() + span.get_width()) for span in axes.patches]
         assert spans == [(0.5, 2.5), (3.5, 4.5)]
+
+
+def test_more_arms_than_colours_are_told_apart_by_dashes(tmp_path: Path) -> None:
+    points = [MeanPoint(0, 0.1, 0.0, 0.2), MeanPoint(1e11, 0.5, 0.4, 0.7)]
+    path = tmp_path / "a" / "curves.svg"
+    plots.write_arms({f"arm_{n}": points for n in range(9)}, path, "FLOPs", "accuracy")
+    text = path.read_text()
+    assert text.count("stroke-dasharray") == 2  # the line of the ninth arm, and its key
+    assert text.count("fill-opacity: 0.12") == 9
+    plots.write_arms({"arm": points}, path.with_suffix(".png"), "FLOPs", "accuracy")
+    assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_without_numbers_there_are_no_pictures(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The HTML page in a browser: nothing on the console, everything reached by keyboard, thousands of rollouts."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from hybrid_rl.reporting.comparison import command
 from tests.fakes import recorded, studies
 from tests.fakes.browser import Browser, needs_chromium
+from tests.fakes.tunings import write_tuning
 
 pytestmark = needs_chromium
 
@@ -24,6 +26,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = recorded.RunDir(directory / "sft_then_grpo" / "seed_0")
     studies.write_rollouts(run, 20, 32, 16, HOSTILE)
     studies.write_rollouts(recorded.RunDir(directory / "bread" / "seed_1"), 2, 4, 4)
+    write_tuning(directory, "bread", "grpo")
     options = [str(directory), "--rollouts", str(6 * ROWS)]
     assert command.run(options) == 0
     return directory / "report.html"
@@ -142,3 +145,29 @@ def test_another_arm_has_its_own_seeds_and_rollouts(opened: Browser) -> None:
     assert opened.run("document.querySelectorAll('#rollouts select')[1].value") == "1"
     assert opened.run("document.querySelectorAll('#rollouts [role=option]').length") == 4
     assert opened.complaints == []
+
+
+def test_runs_that_were_evaluated_at_different_times_have_a_mean_curve(
+    browser: Browser, page: Path
+) -> None:
+    """The numbers are those of `mean_curve` in the tests of cost_curves.py."""
+    browser.open(page)
+    browser.until("typeof meanCurve === 'function'")
+    runs = """[{evaluated: true, curve: [{x: 50, m: 0}, {x: 150, m: 0.5}, {x: 300, m: 0.8}]},
+               {evaluated: true, curve: [{x: 0, m: 0.2}, {x: 100, m: 0.2}, {x: 200, m: 0.6}]}]"""
+    found = browser.run(
+        f"JSON.stringify(meanCurve({runs}, 'x', 'm').points.map((p) => p.map((v) => +v.toFixed(6))))"
+    )
+    assert json.loads(found) == [
+        [50, 0.1, 0, 0.2], [100, 0.225, 0.2, 0.25], [150, 0.45, 0.4, 0.5], [200, 0.6, 0.6, 0.6]
+    ]  # fmt: skip
+
+
+def test_the_tuning_has_a_section(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    browser.until("document.querySelector('#tuning table')")
+    cells = browser.run(
+        "[...document.querySelectorAll('#tuning tbody tr')].map((r) => r.textContent).join('|')"
+    )
+    assert "4.00e+12" in cells
+    assert "as bread" in cells

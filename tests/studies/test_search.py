@@ -44,6 +44,9 @@ def test_of_a_larger_grid_some_are_drawn_each_once_and_by_the_seed() -> None:
         assert {*found[1:]} <= {(f"a.rate={value}",) for value in values[1:]}
     assert len({tuple(found) for found in drawn.values()}) > 10
     assert points(tune(5, 3, a_rate=values), "arm", WRITTEN, [0.5]) == drawn[3]
+    of_two = tuned(trials=5, space={"arm": {"a.rate": values}, "other": {"a.rate": values}})
+    made = TuneSettings.model_validate(of_two)
+    assert points(made, "other", WRITTEN, []) != points(made, "arm", WRITTEN, [])
 
 
 def test_a_grid_with_too_few_points_is_refused() -> None:

@@ -92,6 +92,27 @@ def test_dev_is_not_held_out_of_two_trains(tmp_path: Path, job_settings: study.C
     assert planned(tmp_path, job_settings, arms=arms, common=["data.dev=16"]).jobs
 
 
+def test_a_primary_outcome_that_is_not_measured_is_refused(
+    tmp_path: Path, job_settings: study.Compose
+) -> None:
+    for primary, line in (
+        (
+            {"set": "gsm8k", "measure": "greedy"},
+            "study.primary.set = gsm8k: is not evaluated; choose one of eval.sets = [hard, easy] with"
+            " study.primary.set=..., or study.primary=null",
+        ),
+        (
+            {"set": "hard", "measure": "avg"},
+            "study.primary.measure = avg: needs samples, and eval.samples = 0; give eval.samples in study.common, or"
+            " study.primary.measure=greedy",
+        ),
+    ):
+        common = ["method.group_size=4", "eval.samples=0"]
+        with pytest.raises(SettingsError) as caught:
+            planned(tmp_path, job_settings, primary=primary, common=common)
+        assert str(caught.value) == line
+
+
 def test_arms_may_learn_from_other_traces(tmp_path: Path, job_settings: study.Compose) -> None:
     arms = {"all": ["method=sft_then_grpo"], "few": ["method=sft_then_grpo", "data.traces=8"]}
     made = planned(tmp_path, job_settings, arms=arms)

@@ -152,6 +152,14 @@ def test_a_trial_that_a_guard_stopped_counts_as_0_and_is_finished(
     assert faked.batches == []
 
 
+def test_a_trial_that_stopped_for_want_of_disk_is_no_result(tmp_path: Path, faked: Faked) -> None:
+    faked.fails = {"rl-2-1000": "guards.disk.spare_gb = 1: at step 3, 0.2 GB are left"}
+    assert run(tmp_path, faked) == 1
+    faked.fails, faked.batches = {}, []
+    assert run(tmp_path, faked) == 0
+    assert faked.trials == ["rl-2-1000"]
+
+
 def test_an_arm_takes_the_outcome_of_another_at_no_cost(tmp_path: Path, faked: Faked) -> None:
     arms = {
         "base": ["method=sft_then_grpo"],

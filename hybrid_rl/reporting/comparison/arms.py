@@ -5,13 +5,15 @@ A study says itself which runs are an arm. Other runs are put together by their 
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from hybrid_rl.config.overrides import flat
 from hybrid_rl.config.study import PrimarySettings, TargetSettings
 from hybrid_rl.errors import UserError
+from hybrid_rl.recording.tuning import ArmTuning
+from hybrid_rl.recording.tuning import read as read_tuning
 from hybrid_rl.reporting.record import RunRecord
 
 # Runs of one arm may differ in these settings, and in those of these sections.
@@ -52,6 +54,8 @@ class Arms:
     target: TargetSettings | None
     primary: PrimarySettings | None = None
     """None: greedy accuracy on the first set."""
+    tuning: Mapping[str, ArmTuning] = field(default_factory=dict)
+    """The tuning of each arm before the comparison; empty where nothing was tuned."""
 
     @property
     def records(self) -> list[RunRecord]:
@@ -165,6 +169,7 @@ def _of_study(directory: Path, definition: Mapping[str, Any]) -> Arms:
         reference,
         target and TargetSettings(**target),
         primary and PrimarySettings(**primary),
+        {arm: found for arm, found in read_tuning(directory).items() if arm in known},
     )
 
 

@@ -9,7 +9,7 @@ from hybrid_rl.config.study import PrimarySettings
 from hybrid_rl.errors import USER_ERROR, UserError
 from hybrid_rl.recording.files import write_text
 from hybrid_rl.recording.run_directory import RunDir
-from hybrid_rl.reporting.comparison import arms, html_page, markdown_page
+from hybrid_rl.reporting.comparison import arms, html_page, markdown_page, summary
 from hybrid_rl.reporting.comparison.compare import MEASURES, compare
 from hybrid_rl.reporting.comparison.conclusion import conclusion
 
@@ -18,6 +18,7 @@ _OUT = "the page; default: report.html in the first PATH, or comparison.html her
 _EPILOG = """\
 examples:
   hybrid-rl-report runs/studies/smoke
+  hybrid-rl-report runs/studies/methods --table table.md --curves curves.svg
   hybrid-rl-report runs/sweeps/20260101-120000 --reference grpo --target 0.5
   hybrid-rl-report runs/grpo/* runs/bread/* --primary hard:avg --out comparison.html
 """
@@ -36,6 +37,13 @@ def run(arguments: Sequence[str]) -> int:
         if html.suffix not in (".html", ".htm"):
             advice = "the name must end with .html. The Markdown page is written beside it."
             raise UserError(f"--out {html}: {advice}")
+        if typed.curves is not None and typed.curves.suffix not in (".svg", ".png"):
+            raise UserError(f"--curves {typed.curves}: the name must end with .svg or .png")
+        if typed.table or typed.curves:
+            found = compare(arms.read(typed.paths, typed.reference, typed.target, typed.primary))
+            told = summary.write(found, typed.table, typed.curves)
+            sys.stdout.write("\n".join(told) + "\n")
+            return 0
         told = write(
             typed.paths, html, typed.reference, typed.target, typed.rollouts, typed.primary
         )
@@ -85,6 +93,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--target", type=accuracy, metavar="ACCURACY", help=cost)
     outcome = "what the conclusion is about, e.g. hard:avg; default: the study's, else greedy on the first set"
     add("--primary", type=outcome_name, metavar="SET:MEASURE", help=outcome)
+    table = "write one short table in Markdown, a row per arm, in place of the page"
+    add("--table", type=Path, metavar="FILE.md", help=table)
+    curves = "draw the learning curves of all arms over FLOPs, in place of the page"
+    add("--curves", type=Path, metavar="FILE.svg", help=curves)
     most = "most rollouts in the page; default: %(default)s"
     add("--rollouts", type=count, default=ROLLOUTS, metavar="N", help=most)
     return parser

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import comb, inf
+from statistics import fmean
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,16 @@ class Point:
 
     spent: float
     accuracy: float
+
+
+@dataclass(frozen=True)
+class MeanPoint:
+    """The mean accuracy of runs that have spent as much as each other, and that of the lowest and of the highest."""
+
+    spent: float
+    mean: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -100,6 +111,32 @@ def area(curve: Sequence[Point], first: float, last: float) -> float | None:
         if high > low:
             total += (high - low) * (_at(before, after, low) + _at(before, after, high)) / 2
     return total / (last - first)
+
+
+def mean_curve(curves: Sequence[Sequence[Point]]) -> list[MeanPoint]:
+    """The mean of several curves over the range that all of them cover, on straight lines between evaluations.
+
+    It has a point wherever one of them was evaluated, so that runs may be evaluated at different times. It is empty
+    where they have no range in common. Where two evaluations have the same spending, the later counts.
+    """
+    every = [list({point.spent: point for point in curve}.values()) for curve in curves]
+    if not every or not all(every):
+        return []
+    first, last = max(one[0].spent for one in every), min(one[-1].spent for one in every)
+    found = []
+    for spent in sorted({point.spent for one in every for point in one}):
+        if first <= spent <= last:
+            values = [_accuracy(one, spent) for one in every]
+            found.append(MeanPoint(spent, fmean(values), min(values), max(values)))
+    return found
+
+
+def _accuracy(curve: Sequence[Point], spent: float) -> float:
+    """The accuracy at a spending that the curve covers."""
+    for before, after in pairwise(curve):
+        if before.spent <= spent <= after.spent:
+            return _at(before, after, spent)
+    return curve[0].accuracy  # it is one point
 
 
 def _at(before: Point, after: Point, spent: float) -> float:

@@ -21,7 +21,7 @@ import jinja2
 
 from hybrid_rl.recording.files import read_jsonl
 from hybrid_rl.reporting import glossary
-from hybrid_rl.reporting.comparison import compare, wording
+from hybrid_rl.reporting.comparison import compare, tuning_table, wording
 from hybrid_rl.reporting.comparison.arms import Arm, environment_table, seed_of, setting_table
 from hybrid_rl.reporting.comparison.compare import BUDGETS, CURVE_MEASURES, Comparison
 from hybrid_rl.reporting.comparison.conclusion import conclusion
@@ -87,6 +87,12 @@ def _data(comparison: Comparison) -> dict[str, Any]:
             for axis, areas in comparison.areas.items()
         },
         "areaNote": wording.AREA_NOTE,
+        "tuning": {
+            "title": tuning_table.TITLE,
+            "note": tuning_table.NOTE,
+            "columns": tuning_table.COLUMNS,
+            "rows": tuning_table.rows(arms.tuning),
+        },
         "settings": setting_table(arms),
         "environment": environment_table(arms),
         "notes": comparison.notes,

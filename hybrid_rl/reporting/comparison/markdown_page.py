@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from hybrid_rl.reporting import glossary
-from hybrid_rl.reporting.comparison import wording
+from hybrid_rl.reporting.comparison import tuning_table, wording
 from hybrid_rl.reporting.comparison.arms import setting_table
 from hybrid_rl.reporting.comparison.compare import BUDGETS, Comparison, mean_spent
 from hybrid_rl.reporting.comparison.conclusion import conclusion
@@ -19,7 +19,7 @@ def markdown(found: Comparison) -> str:
     names = [arm.name for arm in found.arms.arms]
     settings = table(["setting", *names], setting_table(found.arms))
     start = [f"# {found.arms.title}: comparison of runs", "", conclusion(found), "", _BRACKETS]
-    costs = [_costs(found), _areas(found), _spending(found)]
+    costs = [_costs(found), _areas(found), _spending(found), _tuning(found)]
     differing = section("Settings in which arms differ", settings)
     notes = section("What to keep in mind", (f"- {note}" for note in found.notes))
     last = [differing, notes, explained(glossary.COMPARISON)]
@@ -115,6 +115,15 @@ def _areas(found: Comparison) -> list[str]:
         rows.append([BUDGETS[axis], *cells])
     title = "Mean accuracy on dev while spending (area under the curve)"
     return section(title, [wording.AREA_NOTE, "", *table(["spending", *names], rows)])
+
+
+def _tuning(found: Comparison) -> list[str]:
+    """What the tuning chose for every arm, and what it cost; nothing where nothing was tuned."""
+    rows = tuning_table.rows(found.arms.tuning)
+    if not rows:
+        return []
+    lines = [tuning_table.NOTE, "", *table(tuning_table.COLUMNS, rows)]
+    return section(tuning_table.TITLE, lines)
 
 
 def _spending(found: Comparison) -> list[str]:

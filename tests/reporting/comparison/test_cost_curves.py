@@ -7,14 +7,35 @@ from hypothesis import strategies as st
 
 from hybrid_rl.reporting.comparison.cost_curves import (
     CostToTarget,
+    MeanPoint,
     Point,
     area,
     cost_of,
     costs,
     coverage,
+    mean_curve,
 )
 
 CURVE = [Point(0, 0.1), Point(100, 0.3), Point(200, 0.6), Point(300, 0.5), Point(400, 0.7)]
+
+
+def test_the_mean_curve_has_a_point_wherever_a_run_was_evaluated_within_the_common_range() -> None:
+    """By hand: the second curve is 0.2 at 100, rises to 0.6 at 200 and ends there; the first begins at 50."""
+    first = [Point(50, 0.0), Point(150, 0.5), Point(300, 0.8)]
+    second = [Point(0, 0.2), Point(100, 0.2), Point(200, 0.6)]
+    assert mean_curve([first, second]) == [
+        MeanPoint(50, pytest.approx(0.1), 0.0, pytest.approx(0.2)),
+        MeanPoint(100, pytest.approx(0.225), pytest.approx(0.2), pytest.approx(0.25)),
+        MeanPoint(150, pytest.approx(0.45), pytest.approx(0.4), pytest.approx(0.5)),
+        MeanPoint(200, pytest.approx(0.6), pytest.approx(0.6), pytest.approx(0.6)),
+    ]
+
+
+def test_curves_without_a_common_range_have_no_mean() -> None:
+    assert mean_curve([CURVE[:2], CURVE[2:]]) == []
+    assert mean_curve([CURVE, []]) == []
+    assert mean_curve([]) == []
+    assert mean_curve([[Point(0, 0.25)]]) == [MeanPoint(0, 0.25, 0.25, 0.25)]
 
 
 def test_a_target_costs_what_was_spent_at_the_first_of_two_evaluations_in_a_row() -> None:

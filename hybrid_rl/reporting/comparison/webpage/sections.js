@@ -51,21 +51,30 @@ function armName(data, name) {
   return h("span", { class: "arm-name" }, h("i", { class: `swatch ${colour(index)}` }), name);
 }
 
-// Mean over seeds at the evaluations that all of them have; the band from the least to the most of them.
+// Mean over seeds over the range that all of them cover, on straight lines between evaluations, as in cost_curves.py;
+// the band from the least to the most of them.
 function meanCurve(runs, axis, measure) {
   const curves = runs.filter((run) => run.evaluated).map((run) => run.curve.filter((p) => p[axis] !== undefined && p[measure] !== undefined)).filter((c) => c.length);
   if (!curves.length) return { points: [], seeds: [] };
-  const points = [];
-  for (const first of curves[0]) {
-    const same = curves.map((curve) => curve.find((p) => p.step === first.step));
-    if (same.some((p) => !p)) continue;
-    const mean = (key) => same.reduce((sum, p) => sum + p[key], 0) / same.length;
-    const values = same.map((p) => p[measure]);
-    const alone = same.length === 1;
-    const low = alone ? first[`${measure}_low`] : Math.min(...values), high = alone ? first[`${measure}_high`] : Math.max(...values);
-    points.push(low === undefined ? [mean(axis), mean(measure)] : [mean(axis), mean(measure), low, high]);
+  if (curves.length === 1) {
+    const end = (p, name) => p[`${measure}_${name}`];
+    return { points: curves[0].map((p) => (end(p, "low") === undefined ? [p[axis], p[measure]] : [p[axis], p[measure], end(p, "low"), end(p, "high")])), seeds: [] };
   }
-  return { points, seeds: curves.length > 1 ? curves.map((curve) => curve.map((p) => [p[axis], p[measure]])) : [] };
+  const seeds = curves.map((curve) => curve.map((p) => [p[axis], p[measure]]));
+  const lines = seeds.map((points) => [...new Map(points.map((p) => [p[0], p])).values()]);
+  const first = Math.max(...lines.map((line) => line[0][0])), last = Math.min(...lines.map((line) => line[line.length - 1][0]));
+  const at = (line, x) => {
+    const i = line.findIndex((p, j) => j && line[j - 1][0] <= x && x <= p[0]);
+    if (i < 0) return line[0][1];
+    const [before, after] = [line[i - 1], line[i]];
+    return before[1] + ((x - before[0]) / (after[0] - before[0])) * (after[1] - before[1]);
+  };
+  const spent = [...new Set(lines.flatMap((line) => line.map((p) => p[0])))].filter((x) => first <= x && x <= last).sort((a, b) => a - b);
+  const points = spent.map((x) => {
+    const values = lines.map((line) => at(line, x));
+    return [x, values.reduce((sum, v) => sum + v, 0) / values.length, Math.min(...values), Math.max(...values)];
+  });
+  return { points, seeds };
 }
 
 function curveSection(data) {
@@ -207,6 +216,12 @@ function levelChart(name, series, levels) {
     });
     return svg;
   });
+}
+
+function tuningSection(data) {
+  const { title, note, columns, rows } = data.tuning;
+  if (!rows.length) return null;
+  return section("tuning", title, note, (body) => body.append(table(title, columns, rows)));
 }
 
 function settingSection(data) {

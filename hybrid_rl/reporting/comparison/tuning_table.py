@@ -1,0 +1,39 @@
+"""What the tuning of a study chose for every arm, and what it cost, as rows of a table."""
+
+from collections.abc import Mapping
+
+from hybrid_rl.recording.tuning import ArmTuning
+from hybrid_rl.reporting.markdown import amount
+
+TITLE = "Tuning before the comparison"
+NOTE = (
+    "Every arm had as many trials, seeds and FLOPs as any other, on dev and on seeds of its own. Trial 0 is the arm as"
+    " written. The cost comes on top of what the runs spent."
+)
+COLUMNS = [
+    *("arm", "values chosen", "trial", "its accuracy on dev", "that of trial 0"),
+    *("trials x seeds", "FLOPs of the tuning"),
+]
+
+
+def rows(tuning: Mapping[str, ArmTuning]) -> list[list[str]]:
+    """A row for every arm that was tuned, or that took the outcome of another."""
+    return [
+        [
+            arm,
+            ", ".join(f"{key}={value}" for key, value in found.best.settings.items()),
+            str(found.chosen),
+            f"{found.best.mean:.3f}",
+            f"{found.trials[0].mean:.3f}",
+            f"{len(found.trials)} x {len(found.best.dev)}",
+            cost(found),
+        ]
+        for arm, found in tuning.items()
+    ]
+
+
+def cost(found: ArmTuning | None) -> str:
+    """The FLOPs of an arm's tuning; `as ARM` where it took that arm's outcome, and a dash where it was not tuned."""
+    if found is None:
+        return "-"
+    return f"as {found.like}" if found.like else amount("flops", found.spent.get("flops", 0.0))
