@@ -110,7 +110,8 @@ def test_the_smoke_preset_takes_every_method(load: Load, method: str) -> None:
 def test_a_file_is_short_and_says_what_it_is(file: Path) -> None:
     lines = file.read_text().splitlines()
     assert lines[0].startswith("#") or file.parent.name in ("help", "job_logging")
-    most = 100 if file.name == "config.yaml" else 45
+    # A study that tunes every arm says for each what is searched.
+    most = {"config": 100, "methods": 60}.get(file.stem, 45)
     assert len(lines) <= most
     assert isinstance(yaml.safe_load("\n".join(lines)), dict)
 
