@@ -27,6 +27,7 @@ from hybrid_rl.execution import ranks, stopping
 from hybrid_rl.models import loading
 from hybrid_rl.models.policy import Policy
 from hybrid_rl.recording import budget, environment, trackers
+from hybrid_rl.recording.pairs import read_pair
 from hybrid_rl.recording.recorder import RunRecorder
 from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.reporting import run_report
@@ -78,11 +79,16 @@ def _train(settings: Settings, directory: RunDir, grader: Grader) -> None:
 def _train_and_evaluate(
     settings: Settings, directory: RunDir, grader: Grader, tracker: trackers.Tracker
 ) -> None:
+    done = checkpoints.complete(directory.checkpoints)
+    newest = done[-1] if done else None  # None: a resume starts from the beginning
+    pair = read_pair(settings) if newest is None else None  # a checkpoint has what it came to
     args = arguments.build(settings)  # ZeRO-3 wants it before the model
     policy, examples = _load(settings, directory, grader)
     method = settings.method_class(
         settings.method, {e.id: e for e in examples.train}, settings.seed, settings.train.steps
     )
+    if pair is not None:
+        method.observe_pair(pair)
     progress = Progress(settings.train.steps, limits=settings.budget.model_dump())
     recorder = RunRecorder(directory, tracker, progress)
     if PartialState().is_main_process:
@@ -100,8 +106,6 @@ def _train_and_evaluate(
     evaluator = Evaluator(settings, directory, examples, grader, trainer.policy)
     best = BestModel(directory.best_model, trainer.save) if settings.eval.best else None
     on_dev = DevEvaluation(evaluator.dev, recorder, best)
-    done = checkpoints.complete(directory.checkpoints)
-    newest = done[-1] if done else None  # None: a resume starts from the beginning
     if settings.eval.before and newest is None:
         before = evaluator.at("before")
         recorder.report(0, {name: summary.flat() for name, summary in before.items()})

@@ -17,6 +17,7 @@ Json = Any  # whatever json.dumps takes; a recursive alias would cost more than 
 Kind = Literal["rl", "sft"]
 SHARED = "shared"
 """The name of Adam's moments where updates share one set of them."""
+Measures = Literal["norm", "divergence", "both"]
 Outcome = Literal["correct", "wrong", "unparseable", "timeout", "truncated"]
 
 
@@ -187,15 +188,19 @@ class Update:
     """The kind whose learning rate and schedule count, of `train.rl` or `train.sft`; None: the update's own."""
     entropy_bonus: float = 0.0
     """The weight of the mean token entropy that is subtracted from the loss of an "sft" update."""
+    measures: Measures = "norm"
+    """What an "sft" update tells the method: its gradient norm, the divergence of the policy from the reference model
+    on its demonstrations, or both. An update of the weights has a norm in any case."""
     measure_only: bool = False
-    """True: an "sft" update that takes the gradient norm alone and leaves the weights; `next_update` is asked again."""
+    """True: an "sft" update that takes what it `measures` alone and leaves the weights; `next_update` is asked again.
+    The divergence alone takes no backward pass."""
     moments: str = SHARED
     """The name of Adam's moments, and of the step count that goes with them, that this update uses. A name that has not
     been used begins with fresh ones; those of other names rest until an update asks for them again."""
     drop_resting_moments: bool = False
     """True: no later update will use the moments that rest now; they are deleted."""
     renew_reference: bool = False
-    """True: the model as it is before this update becomes the reference of the KL, if there is one."""
+    """True: the model as it is before this update becomes the reference model, if there is one."""
     note: Mapping[str, Json] = field(default_factory=dict)
     """The reason why this update was chosen, for the decision log."""
 

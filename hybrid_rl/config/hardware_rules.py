@@ -49,6 +49,12 @@ def problems(settings: Settings) -> Iterator[str]:
             " set train.rl.beta=0, or hardware.deepspeed=null"
         )
     stage = (hardware.deepspeed.get("zero_optimization") or {}).get("stage")
+    measured = settings.method.needs_reference
+    if stage == 3 and measured is not None:
+        yield (
+            f"{measured[0]}: needs a reference model, which cannot be sharded (ZeRO-3);"
+            f" set {measured[1]}, or hardware=zero2"
+        )
     if stage == 3 and settings.eval.best:
         yield (
             "eval.best = true: sharded weights (ZeRO-3) cannot be swapped for others in the run;"

@@ -82,6 +82,17 @@ def _training(settings: Settings) -> Iterator[str]:
             f"train.rl.ref_sync_steps = {rl.ref_sync_steps}: with train.rl.beta = 0 there is no reference model;"
             " set train.rl.beta above 0, or train.rl.ref_sync_steps=null"
         )
+    measured = settings.method.needs_reference
+    if measured is not None and settings.model.lora is not None:
+        yield (
+            f"{measured[0]}: is measured from a model that is kept beside the policy, and with model.lora none is;"
+            f" set {measured[1]}, or model.lora=null"
+        )
+    if measured is not None and rl.beta > 0 and rl.ref_sync_steps is not None:
+        yield (
+            f"train.rl.ref_sync_steps = {rl.ref_sync_steps}: {measured[0]} is measured from the same reference model,"
+            f" which must then stay; set train.rl.ref_sync_steps=null, or {measured[1]}"
+        )
     if rl.beta > 0 and settings.model.lora is not None and settings.method.renews_reference:
         yield (
             f"train.rl.beta = {rl.beta}: {settings.method.name} takes the KL to the model as it is after the warm-up,"

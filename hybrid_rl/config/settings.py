@@ -72,10 +72,15 @@ class Settings(Section):
         return method_class(self.method_target)
 
     @property
+    def has_reference(self) -> bool:
+        """Whether there is a reference model, for the KL of the RL loss or for a divergence that the method reads."""
+        return self.train.rl.beta > 0 or self.method.needs_reference is not None
+
+    @property
     def moves_reference(self) -> bool:
-        """Whether the reference of the KL changes in training, and belongs to every checkpoint."""
-        rl = self.train.rl
-        return rl.beta > 0 and (rl.ref_sync_steps is not None or self.method.renews_reference)
+        """Whether the reference model changes in training, and belongs to every checkpoint."""
+        moves = self.train.rl.ref_sync_steps is not None or self.method.renews_reference
+        return self.has_reference and moves
 
     @property
     def sft_batch(self) -> tuple[str, int]:

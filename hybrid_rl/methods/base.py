@@ -6,7 +6,7 @@ found, overrides the verbs in which it differs from GRPO, and labels its `notes`
 `my_conf/method/mine.yaml`, gives its dotted path as `_target_`, its `name` and a value for every setting;
 `hybrid-rl --config-dir my_conf method=mine` runs it. Nothing is registered. README has a whole one.
 
-The trainer is blind to methods. It calls four verbs and hands over plain records; a method never sees a model, an
+The trainer is blind to methods. It calls five verbs and hands over plain records; a method never sees a model, an
 optimizer, a rank or a device, and this package imports neither torch nor TRL. Two clauses keep several ranks in step:
 
 - **Lock step.** `rollout` calls `attempt` a number of times that depends on settings only; `attempt([])` is legal and
@@ -89,13 +89,29 @@ class MethodSettings(Section):
 
     @property
     def renews_reference(self) -> bool:
-        """True where an update may ask for a new reference of the KL; until then it is the model as loaded."""
+        """True where an update may ask for a new reference model; until then it is the model as loaded."""
         return False
 
     @property
     def moment_sets(self) -> int:
         """The most sets of Adam's moments that a run holds at once, by the names that updates give them."""
         return 1
+
+    @property
+    def needs_reference(self) -> tuple[str, str] | None:
+        """The setting by which updates measure a divergence, as (`name = value`, `name=remedy`); None: none does.
+
+        There is then a reference model also where `train.rl.beta` is 0.
+        """
+        return None
+
+    @property
+    def paired_with(self) -> tuple[str, str] | None:
+        """The setting that names a finished run whose decisions the method must hear of, as (name, path), or None.
+
+        A relative path starts at the run directory.
+        """
+        return None
 
     @property
     def beyond_deepspeed(self) -> tuple[str, str] | None:
@@ -162,6 +178,15 @@ class Method(Generic[S_co]):
 
     def observe_results(self, step: int, results: Sequence[Result]) -> None:
         """Takes in all groups of the RL update of `step`, of all ranks, after sampling."""
+
+    def observe_pair(self, decisions: Sequence[Mapping[str, Json]]) -> None:
+        """Takes in the decision log of the run it is `paired_with`, before the first step; a resume has it saved."""
+
+    def observe_divergence(self, step: int, update: Update, divergence: float) -> None:
+        """Takes in KL(policy || reference) of an "sft" update that `measures` it, just before its norm, if it has one.
+
+        The mean over all demonstration tokens, in nats, of the policy as it is before the update.
+        """
 
     def observe_norm(self, step: int, update: Update, grad_norm: float) -> None:
         """Takes in the global gradient norm of `step` before clipping; nan: the step was skipped."""

@@ -27,7 +27,7 @@ class UpdateCost:
     backward_tokens: int = 0
     """Tokens through a forward and a backward pass, context included."""
     reference_tokens: int = 0
-    """Tokens through the reference model."""
+    """Tokens through the reference model, or through the policy in a forward pass that only measures."""
     verifier_calls: int = 0
     verifier_seconds: float = 0.0
     """Time spent on waiting for verdicts, on the rank that waited longest."""
@@ -59,6 +59,13 @@ class UpdateCost:
     def measure(self, rows: Sequence[Demonstration]) -> None:
         """Counts a forward and a backward pass over `rows`, from which nothing is learned."""
         self.backward_tokens = sum(len(context) + len(target) for context, target in rows)
+
+    def measure_divergence(self, rows: Sequence[Demonstration], alone: bool) -> None:
+        """Counts the reference model's pass over `rows`; `alone`: the policy's own is one forward too."""
+        read = sum(len(context) + len(target) for context, target in rows)
+        self.reference_tokens += 2 * read if alone else read
+        if alone:
+            self.backward_tokens = 0
 
     def add(self, other: "UpdateCost") -> None:
         """Takes in the cost of another rank."""

@@ -184,7 +184,11 @@ def _sft_cost(settings: Settings, lengths: Lengths) -> UpdateCost:
     """The cost of one SFT step."""
     batch = settings.sft_batch[1]
     read = round(batch * (lengths.prompt + lengths.trace))
-    return UpdateCost(trained_tokens=round(batch * lengths.trace), backward_tokens=read)
+    return UpdateCost(
+        trained_tokens=round(batch * lengths.trace),
+        backward_tokens=read,
+        reference_tokens=read if settings.method.needs_reference else 0,
+    )
 
 
 def _rl_cost(settings: Settings, lengths: Lengths) -> UpdateCost:
@@ -214,7 +218,7 @@ def memory(settings: Settings, parameters: int, shape: Shape) -> dict[str, float
     found = {"weights": sharded[2]}
     if settings.task == "train" and model.lora is None:
         found |= {"gradients": sharded[1], "Adam": 2 * settings.method.moment_sets * sharded[0]}
-        if train.rl.beta:
+        if settings.has_reference:
             found["reference model"] = weights
     tokens = settings.data.max_prompt_tokens + train.max_completion_tokens
     if settings.task == "train":

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import torch
 
+from hybrid_rl.training.divergence import kl_sum
 from hybrid_rl.training.lean.scoring import IGNORED, ScoringRequest
 from hybrid_rl.types import Demonstration, Example
 
@@ -69,9 +70,24 @@ def loss_sum(
     if head == "fused":
         output = model(**inputs, fused_lm_head=True)
         return _summed(output.log_probs, output.entropy, entropy_bonus)
+    return _of_logits(model(**_read(inputs)).logits, inputs["labels"], entropy_bonus)
+
+
+def loss_and_divergence(
+    model: Any, reference: Any, inputs: Mapping[str, torch.Tensor], entropy_bonus: float
+) -> tuple[torch.Tensor, float]:
+    """`loss_sum`, and the sum over target tokens of KL(model || reference), which has no gradient; by all logits."""
     logits: torch.Tensor = model(**_read(inputs)).logits
+    counts = inputs["labels"][:, 1:] != IGNORED
+    with torch.no_grad():
+        theirs: torch.Tensor = reference(**_read(inputs)).logits
+        divergence = kl_sum(logits[:, :-1][counts], theirs[:, :-1][counts])
+    return _of_logits(logits, inputs["labels"], entropy_bonus), divergence
+
+
+def _of_logits(logits: torch.Tensor, labels: torch.Tensor, entropy_bonus: float) -> torch.Tensor:
     log_probs = logits[:, :-1].float().log_softmax(-1)
-    labels = inputs["labels"][:, 1:]
+    labels = labels[:, 1:]
     counts = labels != IGNORED
     chosen = log_probs.gather(-1, labels.clamp(min=0).unsqueeze(-1)).squeeze(-1)
     total = -(chosen * counts).sum()

@@ -1,4 +1,4 @@
-"""The reference model of the KL: a copy of the weights as loaded, which an update may renew.
+"""The reference model of KL and divergence: a copy of the weights as loaded, which an update may renew.
 
 A reference that moves is part of every checkpoint; one that stays as loaded is not saved.
 """
@@ -21,9 +21,9 @@ class Reference:
 
     def __init__(self, model: PreTrainedModel, settings: Settings) -> None:
         # With adapters the base model, its adapters switched off, is the reference: nothing needs a copy.
-        needed = settings.train.rl.beta > 0 and not hasattr(model, "peft_config")
+        needed = settings.has_reference and not hasattr(model, "peft_config")
         self.model: Any = copy.deepcopy(model) if needed else None
-        """None: there is no KL, or no copy is needed for it."""
+        """None: nothing is measured from it, or no copy is needed for that."""
         self._moves = settings.moves_reference and needed
 
     def renew(self, model: PreTrainedModel) -> None:

@@ -154,10 +154,16 @@ class HybridTrainer(LeanGrpoTrainer):
         step = self.state.global_step
         self._begin = Moment(step, self.position.progress(step))
         update = self.method.next_update(*self._begin)
-        if self.is_deepspeed_enabled and update.measure_only:
+        probes_norm = update.measure_only and update.measures != "divergence"
+        if self.is_deepspeed_enabled and probes_norm:
             raise ValueError(
-                f"{self.settings.method_target} asked for measure_only, which DeepSpeed cannot do;"
+                f"{self.settings.method_target} asked for a norm by measure_only, which DeepSpeed cannot do;"
                 " its settings must say so in `beyond_deepspeed`"
+            )
+        if update.measures != "norm" and self.ref_model is None:
+            raise ValueError(
+                f"{self.settings.method_target} asked for a divergence, and there is no reference model;"
+                " its settings must say so in `needs_reference`"
             )
         self.now = UpdateInProgress(update)
 
@@ -171,10 +177,22 @@ class HybridTrainer(LeanGrpoTrainer):
             group["lr"] = self.now.learning_rate
 
     def _measure(self, micro_steps: int) -> None:
-        """One backward pass over demonstrations for the sake of its gradient norm; the weights stay."""
-        norm = self.gradient_norm(self._demonstration_rows(micro_steps))
+        """A pass over demonstrations for the sake of what the update measures; the weights stay."""
+        batches, update = self._demonstration_rows(micro_steps), self.now.update
+        norm = None
+        if update.measures == "divergence":
+            self.pass_forward(batches)
+        else:
+            norm = self.gradient_norm(batches)
         self.now.charge(self.spent, self.parameter_count)
-        self.method.observe_norm(self.state.global_step, self.now.update, norm)
+        self._tell_divergence()
+        if norm is not None:
+            self.method.observe_norm(self.state.global_step, update, norm)
+
+    def _tell_divergence(self) -> None:
+        if self.now.update.kind == "sft" and self.now.update.measures != "norm":
+            divergence = self.now.take_divergence()
+            self.method.observe_divergence(self.state.global_step, self.now.update, divergence)
 
     @property
     def _optimizer(self) -> torch.optim.Optimizer:
@@ -252,9 +270,15 @@ class HybridTrainer(LeanGrpoTrainer):
         if "labels" not in inputs:
             loss: torch.Tensor = super().compute_loss(model, inputs, *args, **kwargs)
             return loss
-        whole: demonstrations.Head = "fused" if self.temperature == 1.0 else "logits"
-        head: demonstrations.Head = "scoring" if self._scores else whole
-        total = demonstrations.loss_sum(model, inputs, self.now.update.entropy_bonus, head)
+        bonus = self.now.update.entropy_bonus
+        if self.now.update.measures == "norm":
+            whole: demonstrations.Head = "fused" if self.temperature == 1.0 else "logits"
+            head: demonstrations.Head = "scoring" if self._scores else whole
+            total = demonstrations.loss_sum(model, inputs, bonus, head)
+        else:
+            both = demonstrations.loss_and_divergence(model, self.ref_model, inputs, bonus)
+            total = both[0]
+            self.now.divergence_sum += both[1]
         # Gradients are averaged over ranks, so the share of one rank is scaled up by their number.
         return total / self.now.target_tokens * int(self.accelerator.num_processes)
 
@@ -274,6 +298,7 @@ class HybridTrainer(LeanGrpoTrainer):
         self.now.zero_gradient = self._watched.leaves_alone(norm)
         if skipped or self.now.zero_gradient:
             model.zero_grad()
+        self._tell_divergence()
         self.method.observe_norm(step, self.now.update, math.nan if skipped else norm)
         return norm
 

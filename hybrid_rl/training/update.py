@@ -32,6 +32,10 @@ class UpdateInProgress:
     """The rewards of all rows trained on, of all ranks."""
     demonstrations: Sequence[Demonstration] = ()
     """The demonstrations of all ranks; none in an RL update."""
+    divergence_sum: float = 0.0
+    """The sum of KL(policy || reference) over this rank's demonstration tokens so far, where the update measures it."""
+    divergence: float | None = None
+    """The mean over those of all ranks, once all are through; None where it is not measured."""
     learning_rate: float = 0.0
     update_norm: float | None = None
     """The L2 norm of what the optimizer changed in all trained weights; None: it was not taken."""
@@ -65,12 +69,22 @@ class UpdateInProgress:
             self.cost.measure(rows)
         else:
             self.cost.learn(examples, rows)
+        if self.update.measures != "norm":
+            alone = self.update.measure_only and self.update.measures == "divergence"
+            self.cost.measure_divergence(rows, alone)
 
     def once_charged(self, spent: Spent, parameters: int) -> Spent:
         """What the run will have spent after this update, whose rows are known; of its time, what has passed so far."""
         made = deepcopy(spent)
         self.charge(made, parameters)
         return made
+
+    def take_divergence(self) -> float:
+        """The mean divergence over the demonstration tokens of all ranks, the same on each. All ranks enter."""
+        mean = sum(gather_object([self.divergence_sum])) / self.target_tokens
+        # A KL that is 0 may come out a rounding error below it.
+        self.divergence = 0.0 if mean < 0 else mean
+        return self.divergence
 
     def charge(self, spent: Spent, parameters: int) -> float:
         """Adds what this update cost to what the run has spent. Returns its seconds, by rank 0's clock on all ranks."""
@@ -104,7 +118,8 @@ class UpdateInProgress:
         if self.zero_gradient:
             logs["zero_gradient"] = 1
         kind, results, rewards = self.update.kind, self.results, self.rewards
-        return step_lines.metrics_line(step, kind, logs, results, rewards, self.cost, spent)
+        line = step_lines.metrics_line(step, kind, logs, results, rewards, self.cost, spent)
+        return line if self.divergence is None else line | {"divergence": self.divergence}
 
     def rollout_rows(
         self, step: int, first_group: int, decode: Callable[[Ids], str], advantages: Iterable[float]

@@ -101,6 +101,25 @@ RULES = [
         " set train.rl.beta=0, or hardware.deepspeed=null",
     ),
     (
+        [
+            "method=sasr",
+            "method.signal=both",
+            "model.lora={rank:8,alpha:16,dropout:0,target_modules:all-linear}",
+        ],
+        "method.signal = both: is measured from a model that is kept beside the policy, and with model.lora none is;"
+        " set method.signal=norm, or model.lora=null",
+    ),
+    (
+        ["method=sasr", "method.signal=both", "train.rl.beta=0.1", "train.rl.ref_sync_steps=5"],
+        "train.rl.ref_sync_steps = 5: method.signal = both is measured from the same reference model, which must then"
+        " stay; set train.rl.ref_sync_steps=null, or method.signal=norm",
+    ),
+    (
+        ["method=sasr", "method.signal=both", "hardware=zero3"],
+        "method.signal = both: needs a reference model, which cannot be sharded (ZeRO-3);"
+        " set method.signal=norm, or hardware=zero2",
+    ),
+    (
         ["trl.num_generations=4"],
         "trl.num_generations = 4: decided by method.group_size; set that instead",
     ),
@@ -152,6 +171,9 @@ PASSING = [
     ["hardware.deepspeed={zero_optimization:{stage:2}}"],
     ["hardware=zero2"],
     ["hardware=zero3"],
+    ["method=sasr", "method.signal=both", "hardware=zero2"],
+    ["method=sasr", "method.signal=divergence", "method.probe_every=5", "hardware=zero1"],
+    ["method=sasr", "method.signal=both", "train.rl.beta=0.1"],
     ["trl.mask_truncated_completions=true"],
     ["task=evaluate", "data.train=null"],
     ["data.dev=8", "eval.sets=[dev]"],

@@ -54,6 +54,9 @@ def test_the_settings_of_the_method_say_what_the_run_samples_and_learns_from(loa
         (["method=alternate", "train.rl.beta=0.1", "method.warmup_steps=3"], True),
         (["method=sasr", "train.rl.beta=0.1"], True),
         (["method=sasr", "train.rl.beta=0.1", "method.control=no_warmup"], False),
+        (["method=sasr"], False),
+        (["method=sasr", "method.signal=both"], True),
+        (["method=sasr", "method.signal=both", "method.control=no_warmup"], False),
     ],
     ids=str,
 )

@@ -35,7 +35,11 @@ QUESTIONS = 12  # a multiple of those of a step: none comes twice in one
 SMALL: dict[str, dict[str, Any]] = {
     "relift": {"method__batch_size": 2},
     "bread_relift": {"method__relift__batch_size": 2},
+    "sasr_divergence": {"method__signal": "divergence", "method__probe_every": 1},
+    "sasr_both": {"method__signal": "both"},
 }
+MEASURING = ["sasr_divergence", "sasr_both"]
+"""SASR by a divergence, which needs a reference model: not with sharded weights."""
 
 
 def settings(directory: Path, method: str, engine: str) -> Settings:
@@ -44,7 +48,18 @@ def settings(directory: Path, method: str, engine: str) -> Settings:
     if engine != "one":
         chosen |= {"hardware": engine, "hardware__device": "cpu", "hardware__processes": 2}
         chosen["hardware__collective_timeout_seconds"] = 120
-    return tiny.settings(directory, method, train__steps=6, **chosen, **SMALL.get(method, {}))
+    chosen |= SMALL.get(method, {})
+    return tiny.settings(
+        directory,
+        method.partition("_")[0] if method in MEASURING else method,
+        train__steps=6,
+        **chosen,
+    )
+
+
+def methods_of(engine: str) -> list[str]:
+    """All methods, and SASR by its other signals where the engine can measure them."""
+    return METHODS if engine.startswith("zero3") else [*METHODS, *MEASURING]
 
 
 class LastEven(tiny.EvenGrader):
@@ -149,7 +164,7 @@ def _lead_astray() -> None:
 def main() -> None:
     directory, engine = Path(sys.argv[1]), sys.argv[2]
     ranks.join(settings(directory, "grpo", engine).hardware)
-    checked, methods = settings(directory, "grpo", engine), sys.argv[3:] or METHODS
+    checked, methods = settings(directory, "grpo", engine), sys.argv[3:] or methods_of(engine)
     if methods == ["astray"]:
         methods = []
         _lead_astray()

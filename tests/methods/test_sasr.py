@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from hybrid_rl.errors import SettingsError
 from hybrid_rl.methods import sasr
 from hybrid_rl.methods.sasr import Sasr, SasrSettings
 from hybrid_rl.types import Update
@@ -30,7 +31,8 @@ def settings(**changes: Any) -> SasrSettings:
         "moments": "shared",
         "control": None,
         "fixed_probability": 0.5,
-        "sft_steps": None,
+        "signal": "norm",
+        "paired_run": None,
     }
     return SasrSettings(**{**values, **changes})
 
@@ -229,13 +231,27 @@ def test_more_steps_after_a_resume_leave_the_warmup_as_it_was() -> None:
     )
 
 
-def test_more_steps_after_a_resume_leave_the_shuffled_steps_as_drawn() -> None:
-    changes: dict[str, Any] = {"warmup_steps": 0.2, "control": "shuffled", "sft_steps": 6}
-    whole = [update.kind for update in run(build(steps=20, **changes), range(20), norm=1.0)]
-    method = build(steps=20, **changes)
+def decisions(kinds: str, warmup: int = 4) -> list[dict[str, Any]]:
+    """The decision log of a run with so many warm-up updates and then these kinds, s or r."""
+    hybrid = [("sft" if kind == "s" else "rl", "hybrid") for kind in kinds]
+    lines = [("sft", "warmup")] * warmup + hybrid
+    return [{"kind": kind, "note": {"phase": phase}} for kind, phase in lines]
+
+
+def shuffled(kinds: str, steps: int = 100, seed: int = 0) -> Sasr:
+    method = build(steps=steps, seed=seed, control="shuffled", paired_run="../sasr")
+    method.observe_pair(decisions(kinds))
+    return method
+
+
+def test_a_resumed_shuffled_run_has_its_sequence_from_its_state() -> None:
+    pair = "srrsrrrsrrsr"
+    whole = run(shuffled(pair, steps=30), range(30), norm=1.0)
+    method = shuffled(pair, steps=30)
     run(method, range(10), norm=1.0)
-    longer = run(prolonged(method, steps=40, **changes), range(10, 40), norm=1.0)
-    assert [update.kind for update in longer] == whole[10:] + ["rl"] * 20
+    # The pair is not heard of again; more steps leave the sequence, and what follows it, as they were.
+    longer = prolonged(method, steps=40, control="shuffled", paired_run="../gone")
+    assert [u.kind for u in run(longer, range(10, 30), 1.0)] == [u.kind for u in whole[10:]]
 
 
 def test_probe_measures_after_so_many_steps_without_sft() -> None:
@@ -273,30 +289,185 @@ def test_fixed_probability_ignores_the_norms() -> None:
     assert abs(share - 250) < 3 * math.sqrt(1000 * 0.25 * 0.75)
 
 
-def test_shuffled_control_takes_exactly_so_many_sft_steps() -> None:
-    method = build(steps=100, control="shuffled", sft_steps=30)
-    updates = run(method, range(100), norm=1e-6)
-    at = [step for step, update in enumerate(updates) if update.kind == "sft"]
-    assert len(at) == 4 + 30
-    assert at[:4] == [0, 1, 2, 3]
-    other = build(steps=100, seed=1, control="shuffled", sft_steps=30)
-    assert at != [s for s, update in enumerate(run(other, range(100), 1.0)) if update.kind == "sft"]
-    assert updates[50].note["p"] == pytest.approx(30 / 96)
-    assert updates[50].note["draw"] is None
+PAIR = "s" * 5 + "r" * 15  # all SFT first, as no shuffled order has it
 
 
-def test_shuffled_control_without_a_count_is_refused() -> None:
-    with pytest.raises(ValidationError, match=r"shuffled needs sft_steps, .* found null"):
+def test_shuffled_control_has_the_kinds_of_its_pair_in_another_order() -> None:
+    updates = run(shuffled(PAIR), range(24), norm=1e-6)
+    kinds = [update.kind[0] for update in updates]
+    assert kinds[:4] == ["s"] * 4
+    assert sorted(kinds[4:]) == sorted(PAIR)
+    assert kinds[4:] != list(PAIR)
+    other = [update.kind[0] for update in run(shuffled(PAIR, seed=1), range(24), 1.0)]
+    assert kinds != other
+    assert {(update.note["p"], update.note["draw"]) for update in updates[4:]} == {(0.25, None)}
+
+
+def test_past_the_end_of_its_pair_the_shuffled_control_draws_by_the_share_of_sft() -> None:
+    updates = run(shuffled(PAIR, steps=1024), range(1024), norm=1e-6)[24:]
+    assert {update.note["p"] for update in updates} == {0.25}
+    assert updates[0].note["draw"] == sasr.draw(0, 24)
+    share = sum(update.kind == "sft" for update in updates)
+    assert abs(share - 250) < 3 * math.sqrt(1000 * 0.25 * 0.75)
+
+
+def test_shuffled_control_names_its_pair_and_is_refused_without_one() -> None:
+    chosen = settings(control="shuffled", paired_run="../sasr")
+    assert chosen.paired_with == ("method.paired_run", "../sasr")
+    assert settings(paired_run="../sasr").paired_with is None
+    message = "control = shuffled needs paired_run, the run directory of a finished run of SASR"
+    with pytest.raises(ValidationError, match=re.escape(message)):
         settings(control="shuffled")
 
 
-def test_shuffled_control_with_too_many_steps_is_refused() -> None:
-    message = (
-        "method.sft_steps = 7: only 6 of 10 steps follow the warm-up; "
-        "lower method.sft_steps or raise train.steps"
+def test_a_pair_that_ended_in_its_warmup_is_refused() -> None:
+    with pytest.raises(SettingsError) as raised:
+        shuffled("")
+    assert str(raised.value) == (
+        "method.paired_run = ../sasr: the run has no step after its warm-up to shuffle; give a longer one"
     )
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        build(steps=10, control="shuffled", sft_steps=7)
+
+
+def test_shuffled_control_does_not_go_on_without_its_pair() -> None:
+    method = build(control="shuffled", paired_run="../sasr")
+    with pytest.raises(ValueError, match="was not told of its pair"):
+        warm_up(method, [1.0] * 4)
+
+
+def test_joint_ratio_is_the_sum_of_both() -> None:
+    assert sasr.joint_ratio(2.0, 4.0, 1.5) == pytest.approx(0.5 + 1.5)
+    assert sasr.joint_ratio(2.0, 4.0, None) == 0.5
+    assert sasr.joint_ratio(None, None, 1.5) == pytest.approx(1 + 1.5)
+
+
+def test_drift_is_the_root_of_the_divergence_at_its_scale() -> None:
+    assert sasr.drift(0.09, 0.04) == pytest.approx(1.5)
+    assert sasr.drift(0.0, 0.04) == 0
+    assert sasr.drift(0.09, None) is None
+
+
+def drifted(signal: str, divergence: float, **changes: Any) -> Sasr:
+    """After a warm-up with norms at their scale, which took the policy 0.04 away, and a measurement of `divergence`."""
+    if signal == "divergence":
+        changes = {"probe_every": 5, **changes}
+    method = build(gamma=3.0, signal=signal, **changes)
+    for step, found in enumerate([0.0, 0.01, 0.03, 0.05]):
+        update = method.next_update(step, step / 100)
+        assert (update.kind, update.measures) == ("sft", signal)
+        method.observe_divergence(step, update, found)
+        method.observe_norm(step, update, 2.0)
+    method.next_update(4, 4 / 100)  # the warm-up is over once another step is asked for
+    method.observe_divergence(4, Update("sft", measures=signal), divergence)
+    method.observe_norm(4, Update("sft", measures=signal), 2.0)
+    return method
+
+
+@pytest.mark.parametrize(
+    ("signal", "expected"),
+    [
+        (
+            "divergence",
+            [0.0, 1 / 7, 1 / 4, 1 / 2],
+        ),  # r = sqrt(D / 0.04) = 0, 0.5, 1, 3; p = r / (r + 3)
+        ("both", [1 / 4, 1 / 3, 2 / 5, 4 / 7]),  # r = 1 + as above
+        ("norm", [1 / 4] * 4),
+    ],
+)
+def test_drift_from_the_warmup_model_raises_the_probability(
+    signal: str, expected: list[float]
+) -> None:
+    found = []
+    for divergence in (0.0, 0.01, 0.04, 0.36):
+        if signal == "norm":
+            method = build(gamma=3.0)
+            warm_up(method, [2.0] * 4)
+        else:
+            method = drifted(signal, divergence)
+        found.append(method.next_update(5, 5 / 100).note["p"])
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_note_tells_of_the_divergence_and_its_scale() -> None:
+    note = drifted("both", 0.02).next_update(5, 5 / 100).note
+    assert (note["d_last"], note["d_scale"]) == (0.02, pytest.approx((0.03 + 0.05) / 2))
+    plain = build()
+    warm_up(plain, [1.0] * 4)
+    assert not {"d_last", "d_scale"} & set(plain.next_update(4, 4 / 100).note)
+
+
+def test_right_after_the_warmup_the_divergence_is_zero_and_the_probability_too() -> None:
+    method = build(signal="divergence", probe_every=2)
+    for step, found in enumerate([0.0, 0.1, 0.2, 0.3]):
+        method.observe_divergence(step, method.next_update(step, step / 100), found)
+        method.observe_norm(step, method.next_update(step, step / 100), 1.0)
+    update = method.next_update(4, 4 / 100)
+    assert (update.kind, update.note["p"], update.renew_reference) == ("rl", 0.0, True)
+    assert update.measures == "norm"
+
+
+def test_a_divergence_moves_its_average_and_a_useless_one_does_not() -> None:
+    method = drifted("both", 0.02, smoothing=0.5)
+    assert method.last_divergence == 0.01
+    for useless in (NAN, INFINITY):
+        method.observe_divergence(5, Update("sft", measures="both"), useless)
+    assert method.last_divergence == 0.01
+    assert method.warmup_divergences == [0.03, 0.05]
+
+
+def test_without_warmup_the_first_drift_is_the_scale() -> None:
+    method = build(gamma=3.0, signal="divergence", probe_every=5, control="no_warmup")
+    for step, found in enumerate([0.0, 0.2, 0.05]):
+        assert method.next_update(step, step / 100).note["p"] == [0.25, 0.25, 0.25][step]
+        method.observe_divergence(step, Update("sft", measures="divergence"), found)
+    assert method.next_update(3, 3 / 100).note["p"] == pytest.approx(0.5 / (0.5 + 3))
+
+
+def test_a_probe_of_the_divergence_is_told_and_takes_no_norm() -> None:
+    method = drifted("divergence", 0.0, steps=30)
+    probe = method.next_update(10, 10 / 100)
+    assert (probe.measure_only, probe.measures) == (True, "divergence")
+    method.observe_divergence(10, probe, 0.36)
+    update = method.next_update(10, 10 / 100)
+    assert (update.measure_only, update.note["p"]) == (False, 0.5)
+    assert (update.note["probe_divergence"], "probe" in update.note) == (0.36, False)
+    assert not method.next_update(14, 14 / 100).measure_only
+    assert method.next_update(15, 15 / 100).measure_only
+
+
+def test_a_probe_of_both_leaves_both_in_the_note() -> None:
+    method = drifted("both", 0.0, steps=30, probe_every=3)
+    probe = method.next_update(8, 8 / 100)
+    method.observe_divergence(8, probe, 0.04)
+    method.observe_norm(8, probe, 1.0)
+    note = method.next_update(8, 8 / 100).note
+    assert (note["probe_divergence"], note["probe"]) == (0.04, 1.0)
+    assert note["p"] == pytest.approx(1.5 / 4.5)
+
+
+def test_divergence_without_probes_is_refused() -> None:
+    message = "signal = divergence needs probe_every, e.g. 5: p is 0 right after the warm-up"
+    with pytest.raises(ValidationError, match=re.escape(message)):
+        settings(signal="divergence")
+
+
+@pytest.mark.parametrize(
+    ("changes", "measures", "deepspeed"),
+    [
+        ({}, "norm", True),
+        ({"probe_every": 2}, "norm", False),
+        ({"signal": "both"}, "both", True),
+        ({"signal": "both", "probe_every": 2}, "both", False),
+        ({"signal": "divergence", "probe_every": 2}, "divergence", True),
+        ({"signal": "divergence", "control": "fixed"}, "norm", True),
+        ({"signal": "both", "control": "no_warmup"}, "both", True),
+    ],
+)
+def test_what_a_signal_needs(changes: dict[str, Any], measures: str, deepspeed: bool) -> None:
+    chosen = settings(**changes)
+    signal = chosen.signal
+    wanted = None if measures == "norm" else (f"method.signal = {signal}", "method.signal=norm")
+    assert (chosen.measures, chosen.needs_reference) == (measures, wanted)
+    assert (chosen.beyond_deepspeed is None) is deepspeed
 
 
 def test_without_warmup_the_first_sft_norm_is_the_reference() -> None:
@@ -316,7 +487,7 @@ def test_without_warmup_the_first_sft_norm_is_the_reference() -> None:
         ({}, 4 + 48),
         ({"gamma": 3.0}, 4 + 24),
         ({"control": "fixed", "fixed_probability": 0.25}, 4 + 24),
-        ({"control": "shuffled", "sft_steps": 11}, 4 + 11),
+        ({"control": "shuffled", "paired_run": "../sasr"}, 4 + 48),
         ({"control": "no_warmup"}, 50),
     ],
 )

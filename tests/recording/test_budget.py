@@ -1,4 +1,5 @@
 from hybrid_rl.recording.budget import Spent, UpdateCost, passes, progress, reached
+from hybrid_rl.types import Demonstration
 
 
 def test_flops_count_two_per_token_read_and_six_per_token_learned_from() -> None:
@@ -15,6 +16,16 @@ def test_a_trace_is_counted_once_by_the_most_that_was_shown_of_it() -> None:
         spent.add(cost, parameters=1)
     assert spent.axes()["traces_used"] == 2
     assert spent.axes()["trace_tokens_used"] == 7 + 2
+
+
+def test_a_divergence_costs_the_pass_of_the_reference_and_alone_one_of_the_policy() -> None:
+    rows = [Demonstration((1, 2), (3,)), Demonstration((1,), (4, 5, 6))]
+    learned = UpdateCost(backward_tokens=7)
+    learned.measure_divergence(rows, alone=False)
+    assert (learned.backward_tokens, learned.reference_tokens) == (7, 7)
+    probe = UpdateCost(backward_tokens=7)
+    probe.measure_divergence(rows, alone=True)
+    assert (probe.backward_tokens, probe.reference_tokens) == (0, 14)
 
 
 def test_costs_of_two_ranks_add_up() -> None:

@@ -211,7 +211,8 @@ def test_sasr_leaves_the_notes_that_it_labels() -> None:
         moments="shared",
         control=None,
         fixed_probability=0.5,
-        sft_steps=None,
+        signal="both",
+        paired_run=None,
     )
     method = Sasr(settings, {}, seed=0, steps=9)
     method.observe_norm(0, method.next_update(0, 0.0), 2.0)

@@ -117,7 +117,7 @@ def studies_of_conf() -> dict[str, Any]:
     default = default_settings()
     made: dict[str, Any] = {}
     for name in options("study"):
-        values: Any = OmegaConf.to_container(_composed([f"study={name}"]).study)
+        values: Any = OmegaConf.to_container(_composed([f"study={name}"]).study, resolve=True)
         if not values["arms"]:  # it is for arms of one's own
             continue
         definition = load_study(values, [])

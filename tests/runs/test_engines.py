@@ -54,14 +54,14 @@ def close(ours: Any, theirs: Any) -> bool:
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     directory = tmp_path_factory.mktemp("alone")
-    found = {method: played.play(directory, method, "one") for method in played.METHODS}
+    found = {method: played.play(directory, method, "one") for method in played.methods_of("one")}
     AcceleratorState._reset_state(reset_partial_state=True)
     return found
 
 
 def test_the_scripted_runs_hold_what_is_to_be_compared(alone: dict[str, Any]) -> None:
     """Hybrids do both kinds of updates, searches find anchors, and RL has gradients."""
-    for method in ("alternate", "sasr", "sft_then_grpo", "relift"):
+    for method in ("alternate", "sasr", "sft_then_grpo", "relift", *played.MEASURING):
         assert set(alone[method]["kinds"]) == {"sft", "rl"}, method
     assert alone["bread"]["state"]["anchors"]
     assert any(line["grad_norm"] > 0 for line in alone["grpo"]["metrics"])
@@ -72,7 +72,7 @@ def test_two_ranks_do_what_one_does(engine: str, alone: dict[str, Any], tmp_path
     first, second = two_ranks(tmp_path, engine)
     assert [check["name"] for check in first["checks"] if not check["passed"]] == []
     assert len(first["checks"]) == 12
-    for method in played.METHODS:
+    for method in played.methods_of(engine):
         ours, theirs, single = first[method], second[method], alone[method]
         for known in ("kinds", "state", "weights"):
             assert ours[known] == theirs[known], f"{method}: ranks differ in {known}"

@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from hybrid_rl import run
 from hybrid_rl.config.composing import config_dir
 from hybrid_rl.config.settings import Settings
+from hybrid_rl.errors import SettingsError
 from hybrid_rl.evaluation.scores import read_summaries
 from hybrid_rl.execution import launch
 from hybrid_rl.recording.files import read_jsonl
@@ -172,6 +173,49 @@ def test_adapters_follow_the_seed(load: Load, tmp_path: Path) -> None:
     for name, weight in drawn[0].items():
         assert torch.equal(weight, drawn[1][name])
         assert not torch.equal(weight, drawn[2][name])
+
+
+def test_a_shuffled_run_has_the_kinds_of_its_pair_and_a_resume_does_without_it(
+    load: Load, tmp_path: Path
+) -> None:
+    sasr = [
+        "method=sasr",
+        "method.warmup_steps=1",
+        "method.gamma=1.0",
+        "train.steps=8",
+        "eval=none",
+    ]
+    pair = smoke(load, tmp_path / "sasr", *sasr)
+    pair.write_status("done")  # as its worker does
+    control = [*sasr, "method.control=shuffled", "method.paired_run=../sasr"]
+    straight = smoke(load, tmp_path / "shuffled", *control)
+    ours, theirs = (read_jsonl(one.decisions) for one in (straight, pair))
+    kinds = [[line["kind"] for line in lines] for lines in (ours, theirs)]
+    assert {*kinds[1][1:]} == {"sft", "rl"}
+    assert sorted(kinds[0]) == sorted(kinds[1])
+    shutil.copytree(straight.path, tmp_path / "cut")
+    shutil.rmtree(tmp_path / "cut" / "checkpoints" / "checkpoint-8")
+    shutil.rmtree(pair.path)
+    settings = Settings.load_json(straight.settings)
+    cut = str(tmp_path / "cut")
+    resumed = carried_out(settings.model_copy(update={"run_dir": cut, "resume": cut}))
+    assert read_jsonl(resumed.decisions) == ours
+
+
+def test_a_run_without_its_pair_is_refused_before_a_model_is_loaded(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "_load", None)
+    with pytest.raises(
+        SettingsError, match=r"method\.paired_run = \.\./sasr: .* is no run directory"
+    ):
+        smoke(
+            load,
+            tmp_path / "x",
+            "method=sasr",
+            "method.control=shuffled",
+            "method.paired_run=../sasr",
+        )
 
 
 @pytest.mark.parametrize("method", ["sft_then_grpo", "bread", "sasr", "relift"])

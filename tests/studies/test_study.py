@@ -167,8 +167,21 @@ def test_a_shipped_study_has_the_two_baselines(name: str, composed: Compose) -> 
     assert {"method=sft_then_grpo", "method=grpo"} <= chosen
 
 
+def test_the_shuffled_control_is_paired_with_the_run_of_its_seed(
+    composed: Compose, job_settings: study.Compose, tmp_path: Path
+) -> None:
+    definition = load_study(_plain(composed("study=controls").study), [])
+    arms = {name: definition.arms[name] for name in ("sasr", "sasr_shuffled")}
+    part = definition.model_copy(update={"arms": arms, "seeds": [3, 8], "reference": "sasr"})
+    jobs = study.plan(part, [], tmp_path, job_settings).jobs
+    for own, pair in ((jobs[1], jobs[0]), (jobs[3], jobs[2])):
+        assert own.settings.method.paired_with is not None
+        named = Path(own.settings.run_dir, own.settings.method.paired_with[1])
+        assert (named.resolve(), own.seed) == (pair.run.path, pair.seed)
+
+
 def _plain(node: Any) -> Any:
-    return OmegaConf.to_container(node)
+    return OmegaConf.to_container(node, resolve=True)
 
 
 def start(directory: Path, *arguments: str) -> "subprocess.Popen[str]":

@@ -192,6 +192,17 @@ def test_memory_counts_the_sets_of_moments_that_are_held_at_once(
     assert found["Adam"] == adam
 
 
+def test_a_divergence_takes_a_reference_model(load: Load) -> None:
+    """A forward pass more per demonstration token, and as much memory as the weights."""
+    lengths, shape = Lengths(prompt=20, trace=50, traces=64), Shape(2, 50, 8)
+    sasr = ["method=sasr", "method.group_size=8", "method.warmup_steps=2", *FIXED]
+    norm, both = load(*sasr), load(*sasr, "method.signal=both")
+    flops = [work(one, lengths, 1000).flops or 0 for one in (norm, both)]
+    assert flops[1] - flops[0] == 1000 * 2 * 2 * 4 * 70  # the two updates of the warm-up
+    assert "reference model" not in memory(norm, 1000, shape)
+    assert memory(both, 1000, shape)["reference model"] == 4000
+
+
 def test_memory_is_sharded_by_zero(load: Load) -> None:
     shape = Shape(layers=2, vocabulary=50, key_value_width=8)
     two = memory(load("hardware=zero2"), 1000, shape)

@@ -202,6 +202,13 @@ class LeanGrpoTrainer(GRPOTrainer):
         self.model_wrapped.zero_grad()
         return norm
 
+    @torch.no_grad()
+    def pass_forward(self, batches: list[Inputs]) -> None:
+        """Computes the losses of these micro-batches for the sake of what `compute_loss` notes by the way."""
+        for inputs in batches:
+            with self.compute_loss_context_manager():
+                self.compute_loss(self.model_wrapped, self._prepare_inputs(inputs))
+
     def _compute_loss(self, model: Any, inputs: Inputs) -> torch.Tensor:
         trl: Any = super()  # it has no types for a loss
         loss: torch.Tensor = trl._compute_loss(model, inputs)
