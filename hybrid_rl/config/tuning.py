@@ -28,7 +28,7 @@ class TuneSettings(Section):
     looks: int = Field(ge=1)
     """The last so many evaluations on dev are averaged, for a single one is noisy."""
     draw: int
-    """The seed that draws trials from the points of a space."""
+    """The seed that draws trials from the points of a space; each value of a list comes as often as any other."""
     common: list[str]
     """Overrides for every trial, after all others; a smaller budget, for instance."""
     space: dict[str, dict[str, list[Any] | str]]

@@ -8,6 +8,7 @@ import importlib.util
 import json
 import logging
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
@@ -20,6 +21,8 @@ from hybrid_rl.types import Json
 Point = tuple[str, ...]
 """The overrides of a trial; empty for the arm as written."""
 _WRITTEN: Point = ()
+_DRAWS = 200
+"""Of so many draws from a grid the most even one is taken: by chance alone an arm may never try a larger rate."""
 
 
 def points(
@@ -47,8 +50,16 @@ def points(
             f" {wanted}; give more values, or study.tune.trials={len(found) + 1}"
         )
     if len(found) > wanted:
-        found = random.Random(f"{tune.draw}-{arm}").sample(found, wanted)
+        generator = random.Random(f"{tune.draw}-{arm}")
+        first = tuple(override(key, written.get(key)) for key in space)
+        draws = (generator.sample(found, wanted) for _ in range(_DRAWS))
+        found = min(draws, key=lambda drawn: _unevenness([first, *drawn]))
     return [_WRITTEN, *found]
+
+
+def _unevenness(trials: Sequence[Point]) -> int:
+    """The sum of squares of how often each value is tried: least where every value of a setting is tried as often."""
+    return sum(count**2 for count in Counter(word for point in trials for word in point).values())
 
 
 def override(key: str, value: Any) -> str:

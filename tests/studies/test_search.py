@@ -1,6 +1,7 @@
 """The points of a space that are tried: of a grid, and as Optuna asks for them."""
 
 import importlib.util
+from collections import Counter
 from itertools import pairwise
 from typing import Any
 
@@ -47,6 +48,17 @@ def test_of_a_larger_grid_some_are_drawn_each_once_and_by_the_seed() -> None:
     of_two = tuned(trials=5, space={"arm": {"a.rate": values}, "other": {"a.rate": values}})
     made = TuneSettings.model_validate(of_two)
     assert points(made, "other", WRITTEN, []) != points(made, "arm", WRITTEN, [])
+
+
+@pytest.mark.parametrize("draw", range(10))
+def test_a_draw_tries_every_value_of_a_setting_as_often_as_can_be(draw: int) -> None:
+    """Four trials, the arm as written among them: of three values one comes twice, of two values each."""
+    made = tune(4, draw, a_rate=[0.1, 0.2, 0.3], a_b=[1, 2, 3], a_kind=["x", "y"])
+    written = WRITTEN | {"a.b": 1}
+    _, *drawn = points(made, "arm", written, [])
+    trials = [("a.rate=0.1", "a.b=1", "a.kind=x"), *drawn]
+    counts = [sorted(Counter(column).values()) for column in zip(*trials, strict=True)]
+    assert counts == [[1, 1, 2], [1, 1, 2], [2, 2]]
 
 
 def test_a_grid_with_too_few_points_is_refused() -> None:
