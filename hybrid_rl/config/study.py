@@ -53,6 +53,13 @@ class StudySettings(Section):
     arms: dict[str, list[str]]
     """Arm -> what one would type for it: `grpo: [method=grpo, train.rl.beta=0.01]`."""
     seeds: list[int]
+    until: Literal["decided"] | None
+    """`decided`: seeds are added while the question of an arm is open: does its primary outcome differ from the
+    reference's? null: `seeds` are all."""
+    most_seeds: int | None
+    """With until=decided, no arm has more seeds; those that are added follow the largest of `seeds`."""
+    margin: float | None = Field(gt=0, lt=1)
+    """With until=decided, a difference that is surely smaller is decided too; null: such an arm goes on."""
     reference: str | None
     """The arm that the others are compared with; null: the first."""
     common: list[str]
@@ -68,14 +75,26 @@ class StudySettings(Section):
     jobs: int = Field(ge=1)
     """How many jobs run at a time; each has its share of CPU threads, or its own GPUs."""
 
+    @property
+    def all_seeds(self) -> list[int]:
+        """The seeds that an arm may have, in the order in which they are run."""
+        return seeds_up_to(self.seeds, self.most_seeds)
+
     def definition(self, extra: Sequence[str]) -> dict[str, Any]:
         """The content of study.json; `extra` is what the command line gives to all arms, after their own overrides."""
+        fixed = {"until", "most_seeds", "margin"} if self.until is None else set[str]()
         return {
-            **self.model_dump(exclude={"common", "jobs"}),
+            **self.model_dump(exclude={"common", "jobs", *fixed}),
             "reference": self.reference or next(iter(self.arms)),
             "common": [*self.common],
             "extra": [*extra],
         }
+
+
+def seeds_up_to(seeds: Sequence[int], most: int | None) -> list[int]:
+    """The seeds with those that may be added, up to `most` of them."""
+    first = max(seeds, default=-1) + 1
+    return [*seeds, *range(first, first + (most or 0) - len(seeds))]
 
 
 def load_study(values: Any, extra: Sequence[str]) -> StudySettings:
@@ -88,7 +107,7 @@ def load_study(values: Any, extra: Sequence[str]) -> StudySettings:
     problems = [*_problems(study), *_reserved("the command line", extra)]
     if study.tune is not None:
         waiting = [*study.after]
-        problems += tuning.problems(study.tune, study.arms, study.seeds, waiting, extra)
+        problems += tuning.problems(study.tune, study.arms, study.all_seeds, waiting, extra)
     if problems:
         raise SettingsError("\n".join(problems))
     return study
@@ -106,11 +125,39 @@ def _problems(study: StudySettings) -> Iterator[str]:
             where = "study.name" if name == study.name else "study.arms"
             yield f"{where}: {name} becomes a directory, so {NAME_RULE}; rename it"
     yield from _order(study)
+    yield from _undecidable(study)
     yield from _reserved("study.common", study.common)
     if study.tune is not None:
         yield from _reserved("study.tune.common", study.tune.common)
     for arm, overrides in study.arms.items():
         yield from _reserved(f"study.arms.{arm}", overrides)
+
+
+def _undecidable(study: StudySettings) -> Iterator[str]:
+    """A line for each setting that does not fit study.until."""
+    most = study.most_seeds
+    if study.until is None:
+        for name, value in (("most_seeds", most), ("margin", study.margin)):
+            if value is not None:
+                yield f"study.{name} = {value}: is for study.until=decided; give that too, or leave it out"
+        return
+    if len(study.seeds) < 2:
+        yield (
+            f"study.seeds = {study.seeds}: one seed does not show how seeds differ, and study.until=decided goes by"
+            " that; give two or more, e.g. study.seeds=[0,1,2]"
+        )
+    if most is None or most <= len(study.seeds):
+        yield (
+            f"study.most_seeds = {'null' if most is None else most}: must be above the {len(study.seeds)} of"
+            f" study.seeds with study.until=decided; e.g. study.most_seeds={4 * max(2, len(study.seeds))}"
+        )
+    if study.primary is None:
+        yield (
+            "study.primary = null: study.until=decided goes by the primary outcome;"
+            " e.g. 'study.primary={set: hard, measure: greedy}'"
+        )
+    if len(study.arms) == 1:
+        yield "study.until = decided: there is no arm beside the reference; add one to study.arms"
 
 
 def _order(study: StudySettings) -> Iterator[str]:

@@ -45,6 +45,8 @@ COMPARISON = {
     "p (Holm)": "The same, corrected for all arms by Holm's method, truncated by half so that the ranges of decided"
     " arms stay narrow. There is a conclusion where it is at most 0.05 and the arms have two seeds or more. An end of a"
     " range at 0.000 then means that 0 is just outside.",
+    "p (all looks)": "The p-value of a study that adds seeds until it is decided: corrected for its looks and, by"
+    " Bonferroni's method, for all arms. It is at most 0.05 exactly where some look has decided.",
     "detectable": "The smallest true difference that a study like this finds with 80 % power, at an error level of 0.05"
     " (for the primary outcome: divided by the number of arms). The word none means that only a difference above 1"
     " would be found.",

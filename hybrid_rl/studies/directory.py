@@ -36,13 +36,19 @@ def hold(directory: Path) -> Iterator[int]:
 
 
 def claim(directory: Path, definition: Mapping[str, Any]) -> None:
-    """Write study.json, or check that it has this definition, or one that arms or seeds join; else raises UserError."""
+    """Write study.json, or check that it has this definition, or one that arms or seeds join; else raises UserError.
+
+    Nothing joins a study that adds seeds until it is decided: its error level is shared by its arms and its looks.
+    """
     path = directory / "study.json"
     if path.exists():
         old = json.loads(path.read_text(encoding="utf-8"))
         if changed := differences(old, _without_what_joins(definition, old)):
+            joining = "only arms and seeds may join it"
+            if old.get("until") is not None:
+                joining = "nothing may join one that adds seeds until it is decided"
             raise SettingsError(
-                f"run_dir = {directory}: holds another definition of a study, and only arms and seeds may join it;"
+                f"run_dir = {directory}: holds another definition of a study, and {joining};"
                 " give a new run_dir, or go on with the old definition. What differs:\n"
                 + "\n".join(changed)
             )
@@ -60,6 +66,8 @@ def claim(directory: Path, definition: Mapping[str, Any]) -> None:
 
 def _without_what_joins(definition: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
     """The new definition without arms that are not in `old`, and with the seeds of `old` where it keeps them all."""
+    if old.get("until") is not None:
+        return {**definition}
 
     def of_known_arms(by_arm: Mapping[str, Any]) -> dict[str, Any]:
         return {arm: own for arm, own in by_arm.items() if arm in old["arms"]}

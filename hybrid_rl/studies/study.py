@@ -1,7 +1,8 @@
 """A study, study=NAME: arms x seeds as ordinary runs under one directory, then their comparison.
 
-Where the study tunes, trials come first, and arms are compared with what was chosen. The same command again goes on
-where it was. All jobs are composed and checked before the first one starts.
+Where the study tunes, trials come first, and arms are compared with what was chosen. With study.until=decided not all
+seeds are run, but as many as it takes. The same command again goes on where it was. All jobs are composed and checked
+before the first one starts.
 """
 
 import logging
@@ -16,7 +17,7 @@ from hybrid_rl.config.study import StudySettings
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.reporting.comparison import command
 from hybrid_rl.reporting.comparison.arms import ComparisonError
-from hybrid_rl.studies import running, tuning
+from hybrid_rl.studies import running, tuning, until_decided
 from hybrid_rl.studies.directory import claim, hold
 from hybrid_rl.studies.jobs import Blueprint, Compose, Job, Problems, unequal
 from hybrid_rl.studies.running import Launcher, Place
@@ -30,7 +31,7 @@ class Study:
 
     blueprint: Blueprint
     jobs: tuple[Job, ...]
-    """The jobs of the comparison, with the arms as they are written."""
+    """The jobs that the comparison may have, with the arms as they are written."""
     written: tuple[Job, ...]
     """The first trial of each arm, as it is written; empty where nothing is tuned."""
 
@@ -74,8 +75,10 @@ def check(study: Study) -> None:
             check_run(job.settings)
         except SettingsError as error:
             problems.add(job.where, error)
+    console = Console(highlight=False)
+    if study.definition.until is not None:
+        console.print(until_decided.plan_in_words(study.definition), markup=False)
     if study.written:
-        console = Console(highlight=False)
         console.print(tuning.estimate(study.blueprint, study.written), markup=False)
     problems.raise_if_any()
 
@@ -104,10 +107,7 @@ def run_study(
             failed += tuned.failed
             jobs = () if stopped is not None else _tuned_jobs(study, tuned)
         if stopped is None:
-            arms, seeds = definition.arms, definition.seeds
-            form = "study {}: {} arms x {} seeds in {}"
-            title = form.format(definition.name, len(arms), len(seeds), study.directory)
-            ended = running.run(title, jobs, place, definition.after)
+            ended = _run(study, jobs, place)
             stopped = ended.signal
             failed += ended.failed
         if stopped is not None:
@@ -120,6 +120,16 @@ def run_study(
     return 1 if failed else 0
 
 
+def _run(study: Study, jobs: Sequence[Job], place: Place) -> running.Ended:
+    """Run the jobs of the comparison, or as many of them as it takes until it is decided."""
+    definition = study.definition
+    if definition.until is not None:
+        return until_decided.run(definition, jobs, study.directory, place)
+    arms, seeds = len(definition.arms), len(definition.seeds)
+    title = f"study {definition.name}: {arms} arms x {seeds} seeds in {study.directory}"
+    return running.run(title, jobs, place, definition.after)
+
+
 def _jobs(
     blueprint: Blueprint, chosen: Mapping[str, Sequence[str]], problems: Problems
 ) -> tuple[Job, ...]:
@@ -127,13 +137,13 @@ def _jobs(
     made: dict[tuple[str, int], Job] = {}
     definition = blueprint.definition
     for arm in definition.arms:
-        for seed in definition.seeds:
+        for seed in definition.all_seeds:
             try:
                 made[arm, seed] = blueprint.job(arm, seed, chosen.get(arm, ()))
             except SettingsError as error:
                 problems.add(f"study.arms.{arm}", error)
                 break
-    order = ((arm, seed) for seed in definition.seeds for arm in definition.arms)
+    order = ((arm, seed) for seed in definition.all_seeds for arm in definition.arms)
     return tuple(made[key] for key in order if key in made)
 
 

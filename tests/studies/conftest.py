@@ -19,6 +19,9 @@ TWO: dict[str, Any] = {
     "name": "two",
     "arms": {"base": ["method=sft_then_grpo"], "rl": ["method=grpo"]},
     "seeds": [0, 1],
+    "until": None,
+    "most_seeds": None,
+    "margin": None,
     "reference": None,
     "common": ["method.group_size=4"],
     "primary": None,
@@ -37,15 +40,15 @@ def defined(**changes: Any) -> StudySettings:
 
 @pytest.fixture
 def job_settings(load: Load) -> study.Compose:
-    """As the command line makes them, of what is typed for one job; the same words are composed once for all tests."""
+    """As the command line makes them, of what is typed for a job; jobs that differ in their seed are composed once."""
 
     def compose(overrides: Sequence[str]) -> Settings:
-        words = tuple(word for word in overrides if key_of(word) != "run_dir")
+        own = {key: value for key, _, value in (word.partition("=") for word in overrides)}
+        words = tuple(word for word in overrides if key_of(word) not in ("run_dir", "seed"))
         if words not in _COMPOSED:
             _COMPOSED[words] = load(*words)
-        typed = next(word for word in overrides if key_of(word) == "run_dir")
-        where = typed.partition("=")[2].strip("'")
-        return _COMPOSED[words].model_copy(update={"run_dir": where})
+        update = {"run_dir": own["run_dir"].strip("'"), "seed": int(own["seed"])}
+        return _COMPOSED[words].model_copy(update=update)
 
     return compose
 

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from hybrid_rl.config.composing import config_dir
 from hybrid_rl.config.study import load_study
 from hybrid_rl.errors import SettingsError
-from hybrid_rl.recording import tuning
+from hybrid_rl.recording import looks, tuning
 from hybrid_rl.recording.files import read_jsonl
 from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.studies import study
@@ -273,3 +273,31 @@ def test_a_tuning_that_is_killed_goes_on_and_the_comparison_has_its_outcome(tmp_
     assert third.returncode == 0, told
     assert "study smoke: 2 arms x 1 seeds" in told
     assert "2 done" in told
+
+
+@pytest.mark.slow
+def test_a_study_that_runs_until_decided_is_killed_and_goes_on(tmp_path: Path) -> None:
+    """Two arms, two looks: one with two seeds, which decides nothing, and one with three, which is the last."""
+    command = (
+        "study=smoke", "run_dir=s", "study.until=decided", "study.most_seeds=3", "study.jobs=2",
+        "train.steps=2", "eval.samples=0",
+    )  # fmt: skip
+    first = start(tmp_path, *command)
+    third = RunDir(tmp_path / "s" / "sft_then_grpo" / "seed_2")
+    while first.poll() is None and not third.settings.exists():
+        time.sleep(0.05)
+    first.kill()
+    told = first.communicate()[1]
+    assert first.returncode == -signal.SIGKILL, told
+    before = looks.read(tmp_path / "s")
+    assert [(one.arm, one.seeds, one.decision) for one in before] == [("grpo", [0, 1], "open")]
+
+    second = start(tmp_path, *command)
+    told = second.communicate()[1]
+    assert second.returncode == 0, told
+    assert "1 open arms, up to 3 of 3 seeds" in told
+    assert looks.read(tmp_path / "s")[:1] == before
+    (last,) = looks.read(tmp_path / "s")[1:]
+    assert (last.arm, last.seeds, last.decision) == ("grpo", [0, 1, 2], "undecided")
+    text = (tmp_path / "s" / "report.md").read_text()
+    assert "| grpo | undecided with the most seeds | 3 | 3 |" in text

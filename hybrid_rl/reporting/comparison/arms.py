@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from hybrid_rl.config.overrides import flat
-from hybrid_rl.config.study import PrimarySettings, TargetSettings
+from hybrid_rl.config.study import PrimarySettings, TargetSettings, seeds_up_to
 from hybrid_rl.errors import UserError
+from hybrid_rl.recording import looks
+from hybrid_rl.recording.looks import Look
 from hybrid_rl.recording.tuning import ArmTuning
 from hybrid_rl.recording.tuning import read as read_tuning
 from hybrid_rl.reporting.record import RunRecord
@@ -25,6 +27,16 @@ _REFERENCES = ("sft_then_grpo", "grpo")  # chosen where nobody says which arm it
 
 class ComparisonError(UserError):
     """Runs that cannot be compared; the message says which, and what to give instead."""
+
+
+@dataclass(frozen=True)
+class Sequential:
+    """What a study is that adds seeds until it is decided."""
+
+    most_seeds: int
+    margin: float | None
+    looks: dict[str, Look]
+    """The last look at every arm; none where the comparison is about another outcome or reference than they were."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +68,8 @@ class Arms:
     """None: greedy accuracy on the first set."""
     tuning: Mapping[str, ArmTuning] = field(default_factory=dict)
     """The tuning of each arm before the comparison; empty where nothing was tuned."""
+    sequential: Sequential | None = None
+    """None: all seeds were fixed beforehand."""
 
     @property
     def records(self) -> list[RunRecord]:
@@ -92,8 +106,17 @@ def read(
         wanted = TargetSettings(set="dev", measure="greedy", value=target)
     # The reference comes first: all others are compared with it.
     ordered = sorted(found.arms, key=lambda arm: arm.name != chosen)
-    outcome = primary or found.primary
-    return replace(found, arms=ordered, reference=chosen, target=wanted, primary=outcome)
+    outcome, sequential = primary or found.primary, found.sequential
+    if sequential is not None and (outcome, chosen) != (found.primary, found.reference):
+        sequential = replace(sequential, looks={})
+    return replace(
+        found,
+        arms=ordered,
+        reference=chosen,
+        target=wanted,
+        primary=outcome,
+        sequential=sequential,
+    )
 
 
 def _no_run(*paths: Path) -> ComparisonError:
@@ -104,6 +127,12 @@ def _no_run(*paths: Path) -> ComparisonError:
 
 def seed_of(record: RunRecord) -> int:
     return int(record.settings.get("seed", 0))
+
+
+def spent(record: RunRecord, axis: str) -> float | None:
+    """What a run spent in all on a budget axis; None where it did not record it."""
+    value = record.metrics[-1].get(axis) if record.metrics else None
+    return None if value is None else float(value)
 
 
 def recipe(record: RunRecord) -> dict[str, Any]:
@@ -156,13 +185,18 @@ def environment_table(arms: Arms) -> list[list[str]]:
 def _of_study(directory: Path, definition: Mapping[str, Any]) -> Arms:
     arms = []
     for name in definition["arms"]:
-        runs = [directory / name / f"seed_{seed}" for seed in definition["seeds"]]
+        seeds = seeds_up_to(definition["seeds"], definition.get("most_seeds"))
+        runs = [directory / name / f"seed_{seed}" for seed in seeds]
         if there := [RunRecord.read(run) for run in runs if (run / "settings.json").is_file()]:
             arms.append(Arm(name, there))
     target = definition.get("target")
     known = {arm.name for arm in arms}
     reference = definition["reference"] if definition["reference"] in known else ""
     primary = definition.get("primary")
+    sequential = None
+    if definition.get("until") is not None:
+        last = looks.last(looks.read(directory))
+        sequential = Sequential(definition["most_seeds"], definition["margin"], last)
     return Arms(
         definition["name"],
         arms,
@@ -170,6 +204,7 @@ def _of_study(directory: Path, definition: Mapping[str, Any]) -> Arms:
         target and TargetSettings(**target),
         primary and PrimarySettings(**primary),
         {arm: found for arm, found in read_tuning(directory).items() if arm in known},
+        sequential=sequential,
     )
 
 

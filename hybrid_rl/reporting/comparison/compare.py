@@ -14,10 +14,11 @@ from hybrid_rl.evaluation.scores import AnsweredQuestion, Measure, level_order
 from hybrid_rl.evaluation.statistics import Interval
 from hybrid_rl.recording.budget import AXES
 from hybrid_rl.recording.run_directory import Moment
-from hybrid_rl.reporting.comparison import cost_curves, crossed
-from hybrid_rl.reporting.comparison.arms import Arm, Arms, ComparisonError, seed_of
+from hybrid_rl.reporting.comparison import cost_curves, crossed, verdicts
+from hybrid_rl.reporting.comparison.arms import Arm, Arms, ComparisonError, seed_of, spent
 from hybrid_rl.reporting.comparison.cost_curves import Costs, Point
 from hybrid_rl.reporting.comparison.outcomes import About, Answers, Outcome, outcome, scores
+from hybrid_rl.reporting.comparison.verdicts import Verdict
 from hybrid_rl.reporting.record import RunRecord
 
 BUDGETS = {"step": "optimizer steps", **AXES}
@@ -67,6 +68,8 @@ class Comparison:
     outcomes: list[Outcome]
     primary: Outcome
     """The one that the conclusion is about, after training; all others are explored."""
+    verdicts: list[Verdict]
+    """What a study that adds seeds has settled about every arm; empty for other runs."""
     levels: list[LevelFigure]
     costs: dict[str, dict[str, Costs]]
     """The cost of the target by budget axis and arm; empty without a target."""
@@ -90,20 +93,22 @@ def compare(arms: Arms) -> Comparison:
         base = _base(arms, name)
         for moment in MOMENTS:
             answers = _answers(arms, name, moment)
-            outcomes += _outcomes(arms.reference, name, moment, answers, base, primary)
+            outcomes += _outcomes(arms, name, moment, answers, base, primary)
             if moment == "after":
                 levels += _levels(name, answers)
     measure: Measure = arms.target.measure if arms.target else "greedy"
     one_dev = len({record.data.get("fingerprint", {}).get("dev") for record in arms.records}) == 1
     target = arms.target if arms.target and (one_dev or arms.target.set != "dev") else None
+    main = _primary(outcomes, primary)
     return Comparison(
         arms=arms,
         outcomes=outcomes,
-        primary=_primary(outcomes, primary),
+        primary=main,
+        verdicts=verdicts.verdicts(arms),
         levels=levels,
         costs=_costs(arms, target) if target else {},
         areas=_areas(arms, measure) if one_dev else {},
-        notes=list(_notes(arms, one_dev)),
+        notes=[*_notes(arms, one_dev), *verdicts.notes(arms, main)],
     )
 
 
@@ -125,12 +130,6 @@ def mean_spent(arm: Arm, axis: str) -> float | None:
     """What a run of an arm spent on the mean, over the runs that recorded it; None where none did."""
     totals = [total for r in arm.evaluated if (total := spent(r, axis)) is not None]
     return fmean(totals) if totals else None
-
-
-def spent(record: RunRecord, axis: str) -> float | None:
-    """What a run spent in all on a budget axis; None where it did not record it."""
-    value = record.metrics[-1].get(axis) if record.metrics else None
-    return None if value is None else float(value)
 
 
 def _primary(outcomes: Sequence[Outcome], wanted: PrimarySettings) -> Outcome:
@@ -183,7 +182,7 @@ def _base(arms: Arms, name: str) -> list[list[AnsweredQuestion]]:
 
 
 def _outcomes(
-    reference: str,
+    arms: Arms,
     name: str,
     moment: Moment,
     answers: Mapping[str, Answers],
@@ -198,7 +197,9 @@ def _outcomes(
     for measure in MEASURES if samples else MEASURES[:1]:
         is_primary = (name, measure, moment) == (primary.set, primary.measure, "after")
         about = About(name, measure, moment, len(every[0]), samples, is_primary)
-        yield outcome(about, answers, reference, base if _alike(every, base, measure) else [])
+        looks = arms.sequential.looks if arms.sequential and is_primary else {}
+        of_base = base if _alike(every, base, measure) else []
+        yield outcome(about, answers, arms.reference, of_base, looks)
 
 
 def _alike(

@@ -26,7 +26,13 @@ def conclusion(comparison: Comparison) -> str:
         if found := [f for f in others if f.decided and sign * _gain(f) > 0]:
             are = "is" if len(found) == 1 else "are"
             sentences.append(f"{_list(found)} {are} {word} than {against} in {measure}.")
-    if left := [f for f in others if not f.decided]:
+    if within := [f for f in others if f.within_margin and not f.decided]:
+        sequential = comparison.arms.sequential
+        assert sequential is not None
+        differ = "differs" if len(within) == 1 else "differ"
+        less = f"by less than {sequential.margin:g} in {measure}, if at all"
+        sentences.append(f"{_list(within, with_p=False)} {differ} from {against} {less}.")
+    if left := [f for f in others if not f.decided and not f.within_margin]:
         nothing = "Nothing" if sentences else "nothing"
         about = f"{nothing} can be concluded about the {measure} of {_list(left, with_p=False)} against {against}"
         sentences.append(f"{about}: {_why(left)}")

@@ -21,8 +21,14 @@ import jinja2
 
 from hybrid_rl.recording.files import read_jsonl
 from hybrid_rl.reporting import glossary
-from hybrid_rl.reporting.comparison import compare, tuning_table, wording
-from hybrid_rl.reporting.comparison.arms import Arm, environment_table, seed_of, setting_table
+from hybrid_rl.reporting.comparison import compare, tuning_table, verdicts, wording
+from hybrid_rl.reporting.comparison.arms import (
+    Arm,
+    environment_table,
+    seed_of,
+    setting_table,
+    spent,
+)
 from hybrid_rl.reporting.comparison.compare import BUDGETS, CURVE_MEASURES, Comparison
 from hybrid_rl.reporting.comparison.conclusion import conclusion
 from hybrid_rl.reporting.comparison.outcomes import Outcome
@@ -71,6 +77,8 @@ def _data(comparison: Comparison) -> dict[str, Any]:
         "arms": [_arm(arm) for arm in arms.arms],
         "sets": [_outcome(one) for one in comparison.outcomes],
         "exploratory": wording.EXPLORATORY,
+        "pName": wording.p_name(comparison),
+        "verdicts": _verdicts(comparison),
         # Its value, an interval, gives way to the numbers in it.
         "levels": [{**vars(figure), **vars(figure.value)} for figure in comparison.levels],
         "target": arms.target and vars(arms.target),
@@ -99,6 +107,14 @@ def _data(comparison: Comparison) -> dict[str, Any]:
     }
 
 
+def _verdicts(comparison: Comparison) -> dict[str, Any] | None:
+    """What a study that adds seeds has settled; None for other runs."""
+    if not comparison.verdicts:
+        return None
+    rows = verdicts.rows(comparison.verdicts)
+    return {"note": verdicts.note(comparison.arms), "columns": verdicts.COLUMNS, "rows": rows}
+
+
 def _arm(arm: Arm) -> dict[str, Any]:
     runs = [record.directory for record in arm.records]
     notes = {name: note for run in runs for name, note in (read_notes(run) or {}).items()}
@@ -118,7 +134,7 @@ def _run(record: RunRecord) -> dict[str, Any]:
         "state": record.status.get("state", "unknown"),
         "evaluated": bool(record.after),
         "traces": record.traces,
-        "spent": {axis: compare.spent(record, axis) for axis in BUDGETS},
+        "spent": {axis: spent(record, axis) for axis in BUDGETS},
         "final": {
             name: {
                 m: found.value for m in CURVE_MEASURES if (found := getattr(summary, m)) is not None
@@ -141,6 +157,7 @@ def _outcome(found: Outcome) -> dict[str, Any]:
                 "detectable": wording.detectable_text(contrast),
                 "improvement": between(figure.improvement),
                 "concluded": figure.decided,
+                "within": figure.within_margin,
                 "seeds": contrast.seeds,
             }
         rows.append(row)

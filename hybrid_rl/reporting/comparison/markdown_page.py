@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from hybrid_rl.reporting import glossary
-from hybrid_rl.reporting.comparison import tuning_table, wording
+from hybrid_rl.reporting.comparison import tuning_table, verdicts, wording
 from hybrid_rl.reporting.comparison.arms import setting_table
 from hybrid_rl.reporting.comparison.compare import BUDGETS, Comparison, mean_spent
 from hybrid_rl.reporting.comparison.conclusion import conclusion
@@ -23,7 +23,17 @@ def markdown(found: Comparison) -> str:
     differing = section("Settings in which arms differ", settings)
     notes = section("What to keep in mind", (f"- {note}" for note in found.notes))
     last = [differing, notes, explained(glossary.COMPARISON)]
-    return joined([start, _primary(found), *_explored(found), *_levels(found), *costs, *last])
+    return joined(
+        [
+            start,
+            _primary(found),
+            _verdicts(found),
+            *_explored(found),
+            *_levels(found),
+            *costs,
+            *last,
+        ]
+    )
 
 
 def _primary(found: Comparison) -> list[str]:
@@ -36,12 +46,20 @@ def _primary(found: Comparison) -> list[str]:
     if one.base:
         rows.insert(0, ["base model", "-", between(one.base), *"-----"])
     name = wording.measure_name(one.about)
-    compared = [f"difference from {found.arms.reference}", "p (Holm)", *_RUNS]
+    compared = [f"difference from {found.arms.reference}", wording.p_name(found), *_RUNS]
     lines = table(["arm", "seeds", name, *compared], rows)
     if told := wording.correlation_text(one):
         lines += ["", told]
     title = f"Primary outcome: {name} on {one.about.set}, {one.about.questions:,} questions"
     return section(f"{title}, {wording.MODELS[one.about.moment]}", lines)
+
+
+def _verdicts(found: Comparison) -> list[str]:
+    """What a study that adds seeds has settled, and at what cost; nothing for other runs."""
+    if not found.verdicts:
+        return []
+    lines = table(verdicts.COLUMNS, verdicts.rows(found.verdicts))
+    return section("Seeds until decided", [verdicts.note(found.arms), "", *lines])
 
 
 def _explored(found: Comparison) -> Iterator[list[str]]:

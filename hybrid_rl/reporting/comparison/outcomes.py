@@ -6,12 +6,14 @@ together. All others are exploratory: theirs are of each arm alone.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
 from hybrid_rl.evaluation import statistics
 from hybrid_rl.evaluation.scores import AnsweredQuestion, Measure
 from hybrid_rl.evaluation.statistics import Interval
+from hybrid_rl.recording.looks import Look
 from hybrid_rl.recording.run_directory import Moment
 from hybrid_rl.reporting.comparison import crossed, simultaneous, typical
 from hybrid_rl.reporting.comparison.contrasts import LEVEL, Contrast, contrast, seed_correlation
@@ -65,6 +67,8 @@ class Figure:
     """The chance that a run of this arm scores above one of the reference; None where either has one run."""
     seed_correlation: float | None = None
     """How this arm and the reference go together over the seeds that they share; None where too few are shared."""
+    within_margin: bool = False
+    """Whether a study that adds seeds has found that the arm differs by less than its margin."""
 
     @property
     def told(self) -> Together | Contrast | None:
@@ -93,14 +97,21 @@ def outcome(
     answers: Mapping[str, Answers],
     reference: str,
     base: Sequence[Sequence[AnsweredQuestion]],
+    looks: Mapping[str, Look] = MappingProxyType({}),
 ) -> Outcome:
-    """The outcome of all arms in `answers`; `base` holds the base model's answers, once for every run that has them."""
+    """The outcome of all arms in `answers`; `base` holds the base model's answers, once for every run that has them.
+
+    `looks`: the last look at every arm, where the study added seeds by what they saw of this outcome.
+    """
     measure = about.measure
     found = {arm: one.by_seed(measure) for arm, one in answers.items()}
     own = found.pop(reference, {})
     contrasts = _contrasts(about, own, found) if own else {}
     together: dict[str, Together] = {}
-    if about.primary:
+    if looks:
+        contrasts |= _at_looks(own, found, looks)
+        together = {arm: _of_look(looks.get(arm), one) for arm, one in contrasts.items()}
+    elif about.primary:
         made = simultaneous.together([*contrasts.values()])
         together = dict(zip(contrasts, made, strict=True))
     figures = []
@@ -122,6 +133,7 @@ def outcome(
                 together.get(arm),
                 improvement,
                 correlation,
+                arm in looks and looks[arm].decision == "within margin",
             )
         )
     return Outcome(about, figures, _base_accuracy(base, measure))
@@ -140,6 +152,28 @@ def _contrasts(
         arm: contrast([*own.values()], [*by_seed.values()], level)
         for arm, by_seed in others.items()
     }
+
+
+def _at_looks(
+    own: Mapping[int, list[float]],
+    others: Mapping[str, Mapping[int, list[float]]],
+    looks: Mapping[str, Look],
+) -> dict[str, Contrast]:
+    """The contrast of every arm over the seeds of its last look, for the arms that still have them."""
+    found = {}
+    for arm, look in looks.items():
+        by_seed = others.get(arm, {})
+        if own.keys() & by_seed.keys() >= set(look.seeds):
+            first, other = ([of[seed] for seed in look.seeds] for of in (own, by_seed))
+            found[arm] = contrast(first, other, LEVEL / len(others))
+    return found
+
+
+def _of_look(look: Look | None, compared: Contrast) -> Together:
+    """What all looks at an arm say together; nothing where there was none."""
+    if look is None:
+        return Together(1.0, Interval(compared.difference.value, -1.0, 1.0))
+    return Together(look.p_together, Interval(look.difference, look.low, look.high))
 
 
 def _correlation(own: Mapping[int, list[float]], other: Mapping[int, list[float]]) -> float | None:

@@ -2,7 +2,7 @@
 
 from statistics import fmean
 
-from hybrid_rl.reporting.comparison.compare import Area
+from hybrid_rl.reporting.comparison.compare import Area, Comparison
 from hybrid_rl.reporting.comparison.contrasts import Contrast
 from hybrid_rl.reporting.comparison.cost_curves import Costs, CostToTarget
 from hybrid_rl.reporting.comparison.outcomes import About, Figure, Outcome
@@ -28,6 +28,11 @@ def measured(about: About) -> str:
 def p_text(value: float) -> str:
     """A p-value with its sign: `< 0.001` or `= 0.042`."""
     return "< 0.001" if value < 0.001 else f"= {value:.3f}"
+
+
+def p_name(found: Comparison) -> str:
+    """The name of the p-values of the primary outcome, which says how they are corrected."""
+    return "p (all looks)" if found.verdicts else "p (Holm)"
 
 
 def compared_cells(figure: Figure) -> list[str]:

@@ -23,7 +23,7 @@ function accuracySection(data) {
         return [armName(data, row.arm), row.seeds.join(" "), { text: accuracy(row.value), class: "figure" }, `[${accuracy(row.low)}, ${accuracy(row.high)}]`, row.typical,
           c ? { text: signed(c.value), class: `figure ${c.concluded ? (c.value > 0 ? "better" : "worse") : ""}` } : "reference",
           c ? `[${signed(c.low)}, ${signed(c.high)}]` : "", c ? pValue(c.p) : "", c ? c.detectable : "", c ? c.improvement : "",
-          c ? (c.concluded ? (c.value > 0 ? "better" : "worse") : chosen.primary ? "no conclusion" : "exploratory") : ""];
+          c ? (c.concluded ? (c.value > 0 ? "better" : "worse") : c.within ? "within the margin" : chosen.primary ? "no conclusion" : "exploratory") : ""];
       });
       const base = chosen.base;
       if (base) rows.unshift(["base model", "", { text: accuracy(base.value), class: "figure" }, `[${accuracy(base.low)}, ${accuracy(base.high)}]`, "", "", "", "", "", "", ""]);
@@ -37,13 +37,19 @@ function accuracySection(data) {
             intervalChart(`Accuracy of every arm: ${caption}`, chosen.rows.map((row) => ({ ...row, name: row.arm, index: index(row.arm), text: `${accuracy(row.value)} [${accuracy(row.low)}, ${accuracy(row.high)}]` })), { xLabel: chosen.measure })),
           others.length ? h("figure", {}, h("figcaption", {}, `Difference from ${data.reference}, 95 % interval`),
             intervalChart(`Difference of every arm from ${data.reference}`, others.map((row) => ({ ...row.contrast, name: row.arm, index: index(row.arm), text: `${signed(row.contrast.value)} [${signed(row.contrast.low)}, ${signed(row.contrast.high)}]` })), { zero: true, xLabel: `difference in ${chosen.measure}` })) : null),
-        table(caption, ["arm", "seeds", "accuracy", "95 % interval", "interquartile mean", "difference", "95 % interval", chosen.primary ? "p (Holm)" : "p", "detectable", "probability of improvement", "conclusion"], rows),
+        table(caption, ["arm", "seeds", "accuracy", "95 % interval", "interquartile mean", "difference", "95 % interval", chosen.primary ? data.pName : "p", "detectable", "probability of improvement", "conclusion"], rows),
         h("p", { class: "note" }, chosen.primary ? chosen.correlation || "" : data.exploratory),
         h("details", {}, h("summary", {}, "What the words mean"), h("dl", {}, Object.entries(data.words).map(([word, text]) => [h("dt", {}, word), h("dd", {}, text)]))));
       refocus();
     };
     draw();
   });
+}
+
+function verdictSection(data) {
+  if (!data.verdicts) return null;
+  const { note, columns, rows } = data.verdicts;
+  return section("decisions", "Seeds until decided", note, (body) => body.append(table("What is settled about every arm, and at what cost", columns, rows)));
 }
 
 function armName(data, name) {
