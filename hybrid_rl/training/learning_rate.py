@@ -32,12 +32,13 @@ def learning_rate(phase: PhaseSettings, begin: float, end: float) -> float:
     The rise goes by where the update ends, and what follows by where it begins. So the first update has a rate above 0,
     the last one of the rise the full rate, and the next one too. Of a run that is ended by steps, the i-th update, from
     0, of W in the rise has (i + 1) / W of the peak. Of one that is ended by FLOPs, an update has what is spent by its
-    end, as a share of what the rise is to take.
+    end, as a share of what the rise is to take. A norm that was measured just before an update may have used up the
+    budget; the update then begins beyond 1, and has the last rate.
     """
     if begin < phase.warmup:
         return phase.learning_rate * min(1.0, end / phase.warmup)
     if phase.schedule == "constant":
         return phase.learning_rate
-    done = (begin - phase.warmup) / (1 - phase.warmup)
+    done = (min(begin, 1.0) - phase.warmup) / (1 - phase.warmup)
     shape = 1 - done if phase.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * done))
     return phase.learning_rate * (phase.floor + (1 - phase.floor) * shape)

@@ -23,6 +23,8 @@ def phase(schedule: str, warmup: float = 0.0, floor: float = 0.1) -> PhaseSettin
         ("cosine", 0.0, 2.0),
         ("cosine", 0.5, 0.2 + 1.8 * 0.5),
         ("cosine", 1.0, 0.2),
+        ("linear", 1.25, 0.2),
+        ("cosine", 1.25, 0.2),
     ],
 )
 def test_schedules_by_hand(schedule: str, position: float, expected: float) -> None:
