@@ -10,7 +10,7 @@ in SASR it has a learning-rate schedule of its own, and the model at its end bec
 from pydantic import Field
 
 from hybrid_rl.methods.base import MixedSettings, Plan
-from hybrid_rl.methods.warmup import Opened, StepsOrShare, warmup_length
+from hybrid_rl.methods.warmup import OpensWithSft, StepsOrShare, warmup_length
 from hybrid_rl.types import Examples, Kind, Update
 
 
@@ -40,7 +40,7 @@ def kind_of(step: int, every: int) -> Kind:
     return "sft" if (step + 1) % every == 0 else "rl"
 
 
-class Alternate(Opened[AlternateSettings]):
+class Alternate(OpensWithSft[AlternateSettings]):
     needs_traces = True
 
     def __init__(

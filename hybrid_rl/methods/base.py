@@ -171,8 +171,9 @@ class Method(Generic[S_co]):
     def next_update(self, step: int, progress: float) -> Update:
         """The update of optimizer step `step`, from 0. It is asked for once, and again after each `measure_only`.
 
-        `progress`: the share of the run that is over, below 1, by the limit that will end it: `train.steps`, or one of
-        `budget` (`recording.budget.progress`).
+        `progress`: the share of the run that is over, by the limit that will end it: `train.steps`, or one of `budget`
+        (`recording.budget.progress`). It is below 1, unless a `measure_only` of this step has used up the budget: the
+        update that is then asked for is the last.
         """
         return Update("rl")
 
@@ -191,7 +192,7 @@ class Method(Generic[S_co]):
     def observe_norm(self, step: int, update: Update, grad_norm: float) -> None:
         """Takes in the global gradient norm of `step` before clipping; nan: the step was skipped."""
 
-    def rescale(self, factor: float) -> None:
+    def rescale_progress(self, factor: float) -> None:
         """Takes in that a resume has other limits than the run had: what was progress p is `factor` * p from now on."""
 
     def state_dict(self) -> dict[str, Json]:

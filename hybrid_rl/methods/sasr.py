@@ -53,7 +53,7 @@ from pydantic import Field, model_validator
 
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.methods.base import MixedSettings, Note, Plan
-from hybrid_rl.methods.warmup import Opened, StepsOrShare, warmup_length
+from hybrid_rl.methods.warmup import OpensWithSft, StepsOrShare, warmup_length
 from hybrid_rl.types import Examples, Json, Kind, Measures, Update
 
 Control = Literal["fixed", "shuffled", "no_warmup"]
@@ -201,10 +201,10 @@ def shuffled_kinds(decisions: Sequence[Mapping[str, Json]], seed: int) -> list[K
     return random.Random(f"{seed}-shuffled").sample(kinds, len(kinds))
 
 
-class Sasr(Opened[SasrSettings]):
+class Sasr(OpensWithSft[SasrSettings]):
     needs_traces = True
     remembered = (
-        f"{Opened.remembered} kinds warmup_norms last_norm warmup_divergences last_divergence"
+        f"{OpensWithSft.remembered} kinds warmup_norms last_norm warmup_divergences last_divergence"
         " measured_after sft_updates"
     )
     notes: ClassVar = {

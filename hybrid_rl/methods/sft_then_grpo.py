@@ -8,7 +8,7 @@ has its own learning-rate schedule, it begins with fresh moments of Adam (`momen
 from pydantic import Field
 
 from hybrid_rl.methods.base import MixedSettings, Plan
-from hybrid_rl.methods.warmup import Opened, share_length
+from hybrid_rl.methods.warmup import OpensWithSft, share_length
 from hybrid_rl.types import Examples, Update
 
 
@@ -33,7 +33,7 @@ class SftThenGrpoSettings(MixedSettings):
         return Plan(opening=sft_steps, fewest=sft_steps, expected=sft_steps)
 
 
-class SftThenGrpo(Opened[SftThenGrpoSettings]):
+class SftThenGrpo(OpensWithSft[SftThenGrpoSettings]):
     needs_traces = True
 
     def __init__(

@@ -1,7 +1,7 @@
 """The SFT phase that opens a run: how long it goes on, and which part of the run is left to what follows it.
 
-`Opened` is the base of the methods that have one: SASR's warm-up, that of the static alternation, and the first phase
-of SFT-then-GRPO, none of which needs to know another.
+`OpensWithSft` is the base of the methods that have one: SASR's warm-up, that of the static alternation, and the first
+phase of SFT-then-GRPO, none of which needs to know another.
 """
 
 from typing import Annotated
@@ -44,8 +44,8 @@ def share_length(share: float, steps: int) -> int:
     return min(near + (near / steps < share), steps - 1)
 
 
-class Opened(Method[S_co]):
-    """Base of the methods that open a run with SFT.
+class OpensWithSft(Method[S_co]):
+    """Base of the methods that open a run with SFT: the opening, and then what follows it.
 
     `opens` says whether a step belongs to the opening. A count of updates ends by steps. A share ends with the first
     update that begins when so much of the run is over, by whatever ends it (`recording.budget.progress`); so a budget
@@ -69,7 +69,10 @@ class Opened(Method[S_co]):
         """The progress at which what follows the opening began."""
 
     def opens(self, step: int, progress: float) -> bool:
-        """Whether `step`, which begins when `progress` of the run is over, belongs to the opening."""
+        """Whether `step`, which begins when `progress` of the run is over, belongs to the opening.
+
+        The first step that does not is remembered as its end.
+        """
         if self.opening_updates is None and self._is_over(step, progress):
             self.opening_updates, self.began = step, progress
         return self.opening_updates is None
@@ -83,7 +86,7 @@ class Opened(Method[S_co]):
         """The schedule of what follows the opening."""
         return Span(self.began, 1.0)
 
-    def rescale(self, factor: float) -> None:
+    def rescale_progress(self, factor: float) -> None:
         self.began *= factor
 
     def _is_over(self, step: int, progress: float) -> bool:

@@ -86,6 +86,6 @@ class Position:
         self.method.load_state_dict(state["method"])
         if state["progress"] > 0:
             # 1 exactly where the limits are those of the run that was saved.
-            self.method.rescale(self.progress(state["step"]) / state["progress"])
+            self.method.rescale_progress(self.progress(state["step"]) / state["progress"])
         self.guards.load_state_dict(state["guards"])
         self.evaluation_due = state["evaluation_due"]

@@ -170,7 +170,7 @@ class HybridTrainer(LeanGrpoTrainer):
     def _set_learning_rate(self) -> None:
         """Sets the rate, once it is known what the update costs and before a backward pass: in it DeepSpeed steps."""
         step = self.state.global_step + 1
-        spent = self.now.once_charged(self.spent, self.parameter_count)
+        spent = self.now.spent_after(self.spent, self.parameter_count)
         end = Moment(step, self.position.progress(step, spent))
         self.now.learning_rate = of_update(self.now.update, self.settings.train, self._begin, end)
         for group in self._optimizer.param_groups:
@@ -241,8 +241,8 @@ class HybridTrainer(LeanGrpoTrainer):
     def _trained_rows(self) -> list[bool] | None:
         return self.now.trained
 
-    def _flat_rows(self) -> list[bool]:
-        return self.now.flat
+    def _uniform_rows(self) -> list[bool]:
+        return self.now.uniform_rows
 
     # An SFT update: its own batch and loss.
 

@@ -73,11 +73,14 @@ class UpdateInProgress:
             alone = self.update.measure_only and self.update.measures == "divergence"
             self.cost.measure_divergence(rows, alone)
 
-    def once_charged(self, spent: Spent, parameters: int) -> Spent:
-        """What the run will have spent after this update, whose rows are known; of its time, what has passed so far."""
-        made = deepcopy(spent)
-        self.charge(made, parameters)
-        return made
+    def spent_after(self, spent: Spent, parameters: int) -> Spent:
+        """What the run will have spent after this update, whose rows are known; of its time, what has passed so far.
+
+        `spent` itself stays as it is. All ranks enter.
+        """
+        after = deepcopy(spent)
+        self.charge(after, parameters)
+        return after
 
     def take_divergence(self) -> float:
         """The mean divergence over the demonstration tokens of all ranks, the same on each. All ranks enter."""
@@ -101,7 +104,7 @@ class UpdateInProgress:
         return [group.trained for group in self.groups for _ in group.rollouts]
 
     @property
-    def flat(self) -> list[bool]:
+    def uniform_rows(self) -> list[bool]:
         """Whether each row, of all ranks in rank order, is of a group whose rewards are all equal."""
         return [result.uniform for result in self.results for _ in range(result.size)]
 

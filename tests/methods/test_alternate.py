@@ -60,7 +60,7 @@ def test_more_steps_after_a_resume_leave_the_warmup_as_it_was() -> None:
     for step in range(5):
         method.next_update(step, step / 8)
     longer.load_state_dict(json.loads(json.dumps(method.state_dict())))
-    longer.rescale((5 / 20) / (5 / 8))
+    longer.rescale_progress((5 / 20) / (5 / 8))
     updates = [longer.next_update(step, step / 20) for step in range(5, 20)]
     assert [update.kind for update in updates] == ["sft", "rl"] * 7 + ["sft"]
     expected = [since / 16 for since in range(1, 16)]

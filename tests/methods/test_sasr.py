@@ -222,7 +222,7 @@ def test_more_steps_after_a_resume_leave_the_warmup_as_it_was() -> None:
     method = build(steps=20, warmup_steps=0.2)
     run(method, range(10), norm=2.0)
     longer = prolonged(method, steps=100, warmup_steps=0.2)
-    longer.rescale((10 / 100) / (10 / 20))
+    longer.rescale_progress((10 / 100) / (10 / 20))
     updates = run(longer, range(10, 100), norm=1.0)
     assert {update.note["phase"] for update in updates} == {"hybrid"}
     assert longer.warmup_norm == 2.0

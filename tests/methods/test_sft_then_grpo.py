@@ -52,7 +52,7 @@ def test_more_steps_after_a_resume_prolong_the_rl_phase() -> None:
     for step in range(3):
         method.next_update(step, step / 5)
     longer.load_state_dict(json.loads(json.dumps(method.state_dict())))
-    longer.rescale((3 / 10) / (3 / 5))
+    longer.rescale_progress((3 / 10) / (3 / 5))
     updates = [longer.next_update(step, step / 10) for step in range(3, 10)]
     assert {update.kind for update in updates} == {"rl"}
     assert positions(updates, range(3, 10), of=10) == pytest.approx([i / 8 for i in range(1, 8)])
@@ -62,7 +62,7 @@ def test_more_steps_after_a_resume_within_sft_prolong_both_phases() -> None:
     method, longer = sft_then_grpo(0.4, steps=5), sft_then_grpo(0.4, steps=10)
     method.next_update(0, 0.0)
     longer.load_state_dict(json.loads(json.dumps(method.state_dict())))
-    longer.rescale((1 / 10) / (1 / 5))
+    longer.rescale_progress((1 / 10) / (1 / 5))
     kinds = [longer.next_update(step, step / 10).kind for step in range(1, 10)]
     assert kinds == ["sft"] * 3 + ["rl"] * 6
 

@@ -22,7 +22,7 @@ class Counting(Method[Any]):
     count = 0
     factors: ClassVar[list[float]] = []
 
-    def rescale(self, factor: float) -> None:
+    def rescale_progress(self, factor: float) -> None:
         self.factors.append(factor)
 
     def state_dict(self) -> dict[str, Any]:

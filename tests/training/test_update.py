@@ -35,11 +35,11 @@ def test_groups_are_counted_and_told_with_the_rewards_of_trained_rows() -> None:
     assert now.cost.reference_tokens == 7
 
 
-def test_a_uniform_group_counts_in_full_and_its_rows_are_flat() -> None:
+def test_a_uniform_group_counts_in_full_and_its_rows_are_told() -> None:
     now = UpdateInProgress(Update("rl"))
     equal = Group(EXAMPLE, (ROLLOUTS[1], ROLLOUTS[1]))
     now.take_groups([Group(EXAMPLE, ROLLOUTS), equal], with_reference=False)
-    assert now.flat == [False, False, True, True]
+    assert now.uniform_rows == [False, False, True, True]
     assert (now.cost.trained_tokens, now.cost.backward_tokens) == (3 + 2, 7 + 6)
 
 

@@ -64,7 +64,7 @@ class LeanGrpoTrainer(GRPOTrainer):
         """Whether each row of this rank is learned from; None, and then on every rank, means all of them."""
         return None
 
-    def _flat_rows(self) -> list[bool]:
+    def _uniform_rows(self) -> list[bool]:
         """Whether each row, of all ranks in rank order, is of a group of equal rewards; empty: nobody has looked."""
         return []
 
@@ -75,7 +75,7 @@ class LeanGrpoTrainer(GRPOTrainer):
         are: 0.7 less the mean of sixteen 0.7 is 6e-8, and divided by 1e-4, which TRL adds to the spread, 6e-4.
         """
         batch: Inputs = super()._generate_and_score_completions(inputs)
-        self._flatten(batch["advantages"])
+        self._clear_uniform(batch["advantages"])
         trained = self._trained_rows()
         if trained is None:
             return batch
@@ -84,12 +84,12 @@ class LeanGrpoTrainer(GRPOTrainer):
         batch["num_items_in_batch"] = self.accelerator.gather(tokens).sum()
         return batch
 
-    def _flatten(self, advantages: torch.Tensor) -> None:
+    def _clear_uniform(self, advantages: torch.Tensor) -> None:
         """Sets to 0, in this rank's advantages and in those that TRL logs of all ranks, what is of a uniform group."""
-        rows = self._flat_rows()
+        rows = self._uniform_rows()
         first = int(self.accelerator.process_index) * len(advantages)
         logged: Any = self._logs["advantages"]  # a deque; the type of the dictionary says less
-        for row in (row for row, flat in enumerate(rows) if flat):
+        for row in (row for row, uniform in enumerate(rows) if uniform):
             logged[row] = 0.0
             if first <= row < first + len(advantages):
                 advantages[row - first] = 0.0
