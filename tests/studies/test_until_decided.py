@@ -12,11 +12,12 @@ from hybrid_rl.errors import SettingsError
 from hybrid_rl.execution import launch
 from hybrid_rl.recording import looks
 from hybrid_rl.recording.files import append_json
-from hybrid_rl.studies import study
+from hybrid_rl.reporting.comparison.looks import Rule
+from hybrid_rl.studies import study, until_decided
 from hybrid_rl.studies.jobs import Compose
 from hybrid_rl.studies.running import Launched
 from tests.fakes import recorded
-from tests.studies.conftest import planned
+from tests.studies.conftest import defined, planned
 
 ARMS = {"base": ["method=sft_then_grpo"], "rl": ["method=grpo"], "same": ["method=sft_then_grpo"]}
 UNTIL: dict[str, Any] = {
@@ -180,3 +181,14 @@ def test_a_study_cannot_become_one_that_is_run_until_decided(tmp_path: Path, fak
     assert run(tmp_path, faked, **fixed) == 0
     with pytest.raises(SettingsError, match="holds another definition of a study"):
         run(tmp_path, faked)
+
+
+def test_check_tells_the_looks_and_their_levels() -> None:
+    """The level of the last look is what the walk leaves of .8 x .05 / 2; early looks have next to nothing."""
+    told = until_decided.plan_in_words(defined(**UNTIL | {"most_seeds": 4}))
+    first, middle, last = Rule(2, 4, 2).levels()
+    assert told == (
+        "Seeds until decided: 2 to 4 seeds, 6 to 12 runs."
+        f" Error level of each look at an arm: 2 seeds {first:.2g}, 3 seeds {middle:.2g}, 4 seeds {last:.2g}."
+    )
+    assert first < 0.002 < middle < 0.01 < last < 0.02
