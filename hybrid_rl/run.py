@@ -89,7 +89,9 @@ def _train_and_evaluate(
     )
     if pair is not None:
         method.observe_pair(pair)
-    progress = Progress(settings.train.steps, limits=settings.budget.model_dump())
+    traces = sum(example.trace is not None for example in examples.train)
+    limits = budget.within_reach(settings.budget.model_dump(), traces)
+    progress = Progress(settings.train.steps, limits=limits)
     recorder = RunRecorder(directory, tracker, progress)
     if PartialState().is_main_process:
         recorder.label_notes(method.notes)

@@ -133,6 +133,14 @@ def reached(limits: Mapping[str, float | None], axes: Mapping[str, float]) -> st
     return None
 
 
+def within_reach(limits: Mapping[str, float | None], traces: int) -> dict[str, float | None]:
+    """The limits as progress sees them on `traces` traces: one of more traces than there are never ends a run."""
+    return {
+        axis: None if axis == "traces_used" and limit is not None and limit > traces else limit
+        for axis, limit in limits.items()
+    }
+
+
 def progress(
     steps_done: int, steps: int, limits: Mapping[str, float | None], axes: Mapping[str, float]
 ) -> float:

@@ -33,9 +33,7 @@ class Position:
     ) -> None:
         traced = [example for example in examples if example.trace]
         self._steps = settings.train.steps
-        self._limits = settings.budget.model_dump()
-        if (self._limits["traces_used"] or 0) > len(traced):
-            self._limits["traces_used"] = None  # there are not so many: it will never end the run
+        self._limits = budget.within_reach(settings.budget.model_dump(), len(traced))
         self.method = method
         self.questions = Stream(examples, settings.seed, "questions")
         self.demonstrations = Stream(traced, settings.seed, "demonstrations") if traced else None

@@ -1,4 +1,4 @@
-from hybrid_rl.recording.budget import Spent, UpdateCost, passes, progress, reached
+from hybrid_rl.recording.budget import Spent, UpdateCost, passes, progress, reached, within_reach
 from hybrid_rl.types import Demonstration
 
 
@@ -71,3 +71,9 @@ def test_multiples_are_passed_once_each_whatever_rounding_does() -> None:
     assert not passes(0.25, 0.25, 0.4999)
     assert passes(0.25, 0.2, 0.25)
     assert passes(0.25, 0.1, 0.8)
+
+
+def test_a_limit_of_more_traces_than_there_are_never_ends_a_run() -> None:
+    limits = {"flops": 9.0, "traces_used": 4, "trained_tokens": None}
+    assert within_reach(limits, 4) == limits
+    assert within_reach(limits, 3) == {"flops": 9.0, "traces_used": None, "trained_tokens": None}
