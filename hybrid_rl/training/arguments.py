@@ -32,7 +32,7 @@ def build(settings: Settings) -> GRPOConfig:
         ref_model_sync_steps=rl.ref_sync_steps or train.steps + 1,
         ref_model_mixup_alpha=1.0,
         learning_rate=rl.learning_rate,
-        lr_scheduler_type="constant",  # each update sets its own, see get_batch_samples
+        lr_scheduler_type="constant",  # each update sets its own, see _set_learning_rate
         weight_decay=train.weight_decay,
         adam_beta1=train.adam_betas[0],
         adam_beta2=train.adam_betas[1],

@@ -51,7 +51,7 @@ class LeanGrpoTrainer(GRPOTrainer):
         """Writes nothing: TRL would put a model card beside the checkpoints at every save."""
 
     def add_reference(self, reference: PreTrainedModel) -> None:
-        """Takes the model that the KL is to; TRL would read it again by name, which a GGUF file does not have."""
+        """Takes the model of KL and divergence; TRL would read it again by name, which a GGUF file does not have."""
         add_fused_lm_head(reference, temperature=self.temperature)
         if self._scores:
             scoring.install(reference)
