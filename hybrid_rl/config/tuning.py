@@ -58,6 +58,7 @@ def problems(
         for key, values in space.items():
             yield from _of_values(f"study.tune.space.{arm}.{key}", key, values)
             yield from _typed_too(arm, key, extra)
+            yield from _common_too(tune, arm, key)
 
 
 def _of_seeds(tune: TuneSettings, seeds: Sequence[int]) -> Iterator[str]:
@@ -116,9 +117,23 @@ def _of_values(where: str, key: str, values: list[Any] | str) -> Iterator[str]:
 
 def _typed_too(arm: str, key: str, extra: Sequence[str]) -> Iterator[str]:
     for word in extra:
-        typed = key_of(word)
-        if typed == key or key.startswith(f"{typed}."):
+        if _gives(word, key):
             yield (
                 f"the command line: {word}: {key} is tuned for {arm}; leave it out, or switch the tuning off with"
                 " study.tune=null"
             )
+
+
+def _common_too(tune: TuneSettings, arm: str, key: str) -> Iterator[str]:
+    """A line where all trials would have one value of a tuned setting, since `common` comes after the trial's own."""
+    for word in tune.common:
+        if _gives(word, key):
+            yield (
+                f"study.tune.common: {word}: {key} is tuned for {arm}, and this would replace the value of every trial;"
+                " leave it out"
+            )
+
+
+def _gives(word: str, key: str) -> bool:
+    typed = key_of(word)
+    return typed == key or key.startswith(f"{typed}.")

@@ -93,3 +93,14 @@ def test_what_is_tuned_is_not_typed_too() -> None:
         f"the command line: {RATE}=1e-3: {RATE} is tuned for rl; leave it out, or switch the tuning off with"
         " study.tune=null"
     ]
+
+
+def test_common_does_not_replace_what_trials_try() -> None:
+    told = [
+        f"study.tune.common: {RATE}=1e-3: {RATE} is tuned for {arm}, and this would replace the value of every trial;"
+        " leave it out"
+        for arm, space in SPACE.items()
+        if RATE in space
+    ]
+    assert refused({"tune": tuned(common=[f"{RATE}=1e-3"])}) == told
+    assert defined(tune=tuned(common=["train.steps=3"])).tune is not None
