@@ -32,27 +32,37 @@ COMPARISON = {
     "base model": "The model from which all runs began, evaluated before training. Its interval is over questions.",
     **_ACCURACIES,
     "pass@k": "The share of questions of which at least one of k sampled solutions is correct.",
-    "95 % interval": "The range in brackets. Seeds and questions both count as samples of more of their kind: the range"
-    " comes from an analysis of variance of both (Clark's quasi F), and is never narrower than a t-interval over the"
-    " seeds alone. With one seed it is over questions, and says nothing of how another seed would end.",
-    "difference": "The accuracy of an arm minus that of the reference. Questions are paired, since both answered the"
-    " same ones; seeds are not, and each arm has a variance of its own (Welch's test).",
-    "primary outcome": "The one measure on one set that was to be compared before anything was run. The ranges of its"
-    " differences hold for all arms together: of 100 such tables, about 95 are right about every arm.",
-    "exploratory": "All other outcomes. Their ranges and p-values are of each arm alone.",
-    "p": "The chance of a difference at least as large if there were none. It is at most 0.05 exactly where the range"
-    " of the difference leaves out 0.",
-    "p (Holm)": "The same, corrected for all arms by Holm's method, truncated by half so that the ranges of decided"
-    " arms stay narrow. There is a conclusion where it is at most 0.05 and the arms have two seeds or more. An end of a"
-    " range at 0.000 then means that 0 is just outside.",
-    "p (all looks)": "The p-value of a study that adds seeds until it is decided: corrected for its looks and, by"
-    " Bonferroni's method, for all arms. It is at most 0.05 exactly where some look has decided.",
-    "detectable": "The smallest true difference that a study like this finds with 80 % power, at an error level of 0.05"
-    " (for the primary outcome: divided by the number of arms). The word none means that only a difference above 1"
-    " would be found.",
+    "95 % interval": "The range in brackets. Of 100 studies like this one, about 95 have a range that holds the true"
+    " value. It allows for both other seeds and other questions, each of which would give another accuracy (analysis"
+    " of variance, Clark's quasi F), and is never narrower than a t-interval over the seeds alone. With one seed it is"
+    " over questions, and says nothing of how another seed would end.",
+    "difference": "The accuracy of an arm minus that of the reference. All arms answer the same questions, so the two"
+    " are compared question by question. They are not compared seed by seed, since two recipes with one seed soon draw"
+    " different things. Each arm may vary as much as it does (Welch's test).",
+    "primary outcome": "The one measure on one set that the conclusion is about. A study names it before anything is"
+    " run, so that nobody can pick the figure that looks best. The ranges of its differences hold for all arms"
+    " together: of 100 such tables, about 95 are right about every arm.",
+    "exploratory": "All other outcomes. Their ranges and p-values are of each arm alone: some will look clear"
+    " by chance.",
+    "p": "How often chance alone would show a difference at least as large, if the two were equally good in"
+    " truth. It is"
+    " at most 0.05 exactly where the range of the difference leaves out 0.",
+    "p (corrected)": "The p-value, made larger because several arms are compared and one of many is easily"
+    " below 0.05 by"
+    " chance: at most 5 of 100 such tables call any arm better or worse that is not. An arm is called so where it is"
+    " at most 0.05 and there are two seeds or more. The range of the difference then leaves out 0; an end shown as"
+    " 0.000 is just outside. The method is Holm's in a truncated form: Holm's own would leave no range for"
+    " such arms but"
+    " above or below 0. So p may be above what other software gives for Holm, and is never above Bonferroni's.",
+    "p (all looks)": "The p-value of a study that adds seeds until it is decided, made larger because it looked several"
+    " times, and (by Bonferroni's method) because it compares several arms. It is at most 0.05 exactly where some look"
+    " has decided.",
+    "detectable": "How large a true difference must be for a study like this to find it in 80 of 100 repetitions (80 %"
+    " power). A smaller one is likely to be missed, so no conclusion does not mean no difference. For the primary"
+    " outcome it allows for the number of arms. The word none means that not even a difference of 1 would be found.",
     "interquartile mean": "The mean over runs without the best and the worst quarter of them, so that one odd run does"
     " not decide. It needs four runs.",
-    "probability of improvement": "The share of pairs, a run of the arm and one of the reference, in which the arm's is"
-    " better on these questions; 0.5 is no improvement. Its range is exact enough from about six seeds.",
+    "probability of improvement": "How often a run of the arm beats a run of the reference, over all pairs of runs, on"
+    " these questions; 0.5 is no improvement. With fewer than about six seeds its range is rough.",
 }
 """The words of a comparison of runs."""

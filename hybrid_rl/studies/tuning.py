@@ -1,4 +1,4 @@
-"""Equal tuning: every arm has as many trials, seeds and FLOPs as any other, on dev, before the arms are compared.
+"""Equal tuning: every arm has as many trials, seeds and limits as any other, on dev, before the arms are compared.
 
 Trials are ordinary runs under <run_dir>/tune/<arm>/trial_<n>/seed_<seed>/ that evaluate no test set. A finished one is
 never run again; what they came to is written to tuning.json, which a restart goes by.

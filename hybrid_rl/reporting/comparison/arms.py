@@ -66,6 +66,8 @@ class Arms:
     target: TargetSettings | None
     primary: PrimarySettings | None = None
     """None: greedy accuracy on the first set."""
+    planned: bool = False
+    """Whether a study fixed the primary outcome before it ran anything, so that no result could suggest it."""
     tuning: Mapping[str, ArmTuning] = field(default_factory=dict)
     """The tuning of each arm before the comparison; empty where nothing was tuned."""
     sequential: Sequential | None = None
@@ -115,6 +117,7 @@ def read(
         reference=chosen,
         target=wanted,
         primary=outcome,
+        planned=found.planned and outcome == found.primary,
         sequential=sequential,
     )
 
@@ -203,7 +206,8 @@ def _of_study(directory: Path, definition: Mapping[str, Any]) -> Arms:
         reference,
         target and TargetSettings(**target),
         primary and PrimarySettings(**primary),
-        {arm: found for arm, found in read_tuning(directory).items() if arm in known},
+        planned=True,
+        tuning={arm: found for arm, found in read_tuning(directory).items() if arm in known},
         sequential=sequential,
     )
 

@@ -76,7 +76,8 @@ def _data(comparison: Comparison) -> dict[str, Any]:
         "axes": BUDGETS,
         "arms": [_arm(arm) for arm in arms.arms],
         "sets": [_outcome(one) for one in comparison.outcomes],
-        "exploratory": wording.EXPLORATORY,
+        "exploratory": wording.exploratory(comparison),
+        "models": wording.MODELS,
         "pName": wording.p_name(comparison),
         "verdicts": _verdicts(comparison),
         # Its value, an interval, gives way to the numbers in it.

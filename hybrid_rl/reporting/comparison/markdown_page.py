@@ -76,7 +76,7 @@ def _explored(found: Comparison) -> Iterator[list[str]]:
             values = (between(figure.value) for figure in figures)
             rows.append([figures[0].arm, " ".join(map(str, figures[0].seeds)), *values])
         names = [wording.measure_name(one.about) for one in on_set]
-        lines = [] if told else [wording.EXPLORATORY, ""]
+        lines = [] if told else [wording.exploratory(found), ""]
         told = True
         lines += table(["arm", "seeds", *names], rows)
         contrasts = [

@@ -7,8 +7,10 @@ from hybrid_rl.reporting.markdown import amount
 
 TITLE = "Tuning before the comparison"
 NOTE = (
-    "Every arm had as many trials, seeds and FLOPs as any other, on dev and on seeds of its own. Trial 0 is the arm as"
-    " written. The cost comes on top of what the runs spent."
+    "Every arm that was tuned had as many trials as any other, each with the same seeds and the same limits. They are"
+    " judged on dev alone, and their seeds are not those of the comparison. A run that a guard stopped counts as 0."
+    " Trial 0 is the arm as written. How many settings were tried, and how many of their combinations, still differs"
+    " between arms. The cost comes on top of what the runs spent."
 )
 COLUMNS = [
     *("arm", "values chosen", "trial", "its accuracy on dev", "that of trial 0"),

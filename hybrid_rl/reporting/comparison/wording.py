@@ -8,11 +8,23 @@ from hybrid_rl.reporting.comparison.cost_curves import Costs, CostToTarget
 from hybrid_rl.reporting.comparison.outcomes import About, Figure, Outcome
 from hybrid_rl.reporting.markdown import amount, between
 
-EXPLORATORY = (
-    "One outcome is primary: it was to be compared before anything was run. All others are exploratory. Their intervals"
-    " and p-values are of each arm alone, and among many of them some are below 0.05 by chance."
-)
-MODELS = {"after": "after training", "best": "the checkpoint that was best on dev"}
+MODELS = {
+    "after": "after training (last weights)", "best": "the checkpoint that was best on dev"
+}  # fmt: skip
+
+
+def exploratory(found: Comparison) -> str:
+    """Which outcomes were chosen before there were results, and what that means for the p-values of the others."""
+    chosen = "the study fixed it before anything was run."
+    if not found.arms.planned:
+        chosen = (
+            "it was chosen for this page, not by a study beforehand. If results were known by then, its p-values"
+            " promise too much."
+        )
+    return (
+        f"One outcome is primary: {chosen} All others are exploratory. Their intervals and p-values are of each arm"
+        " alone, and among many of them some are below 0.05 by chance."
+    )
 
 
 def measure_name(about: About) -> str:
@@ -32,7 +44,7 @@ def p_text(value: float) -> str:
 
 def p_name(found: Comparison) -> str:
     """The name of the p-values of the primary outcome, which says how they are corrected."""
-    return "p (all looks)" if found.verdicts else "p (Holm)"
+    return "p (all looks)" if found.verdicts else "p (corrected)"
 
 
 def compared_cells(figure: Figure) -> list[str]:

@@ -64,7 +64,11 @@ def test_another_outcome_can_be_made_primary(
     assert command.run([str(tmp_path), "--primary", "hard:avg"]) == 0
     assert " is better than grpo (0.104) in avg@2" in capsys.readouterr().out
     text = (tmp_path / "report.md").read_text()
-    assert "## Primary outcome: avg@2 on hard, 40 questions, after training" in text
+    assert "## Primary outcome: avg@2 on hard, 40 questions, after training (last weights)" in text
+    assert "One outcome is primary: it was chosen for this page, not by a study beforehand." in text
+    assert command.run([str(tmp_path)]) == 0
+    text = (tmp_path / "report.md").read_text()
+    assert "One outcome is primary: the study fixed it before anything was run." in text
     for typed in ("hard", "hard:best", ":greedy"):
         with pytest.raises(SystemExit) as caught:
             command.run([str(tmp_path), "--primary", typed])

@@ -89,7 +89,7 @@ def test_the_page_says_what_was_decided_and_at_what_cost(study: Path) -> None:
     ]
     assert "| difference from grpo | p (all looks) | detectable |" in text
     assert "until an arm was better or worse than the reference, or had 4 seeds." in text
-    assert "p (Holm) |" not in text
+    assert "p (corrected) |" not in text
 
 
 def test_the_conclusion_agrees_with_the_looks(study: Path) -> None:

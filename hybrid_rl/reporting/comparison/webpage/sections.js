@@ -15,7 +15,7 @@ function accuracySection(data) {
       const change = (key) => (value) => { state[key] = value; draw(); };
       const refocus = keepFocus(body);
       const index = (arm) => data.arms.findIndex((one) => one.name === arm);
-      const models = { after: "after training", best: "the checkpoint that was best on dev" };
+      const models = data.models;
       const caption = `${chosen.primary ? "Primary outcome" : "Exploratory"}: ${chosen.measure} on ${chosen.set}, ${chosen.questions.toLocaleString("en")} questions, ${models[chosen.moment]}`;
       const others = chosen.rows.filter((row) => row.contrast);
       const rows = chosen.rows.map((row) => {
