@@ -6,7 +6,6 @@ from pathlib import Path
 from hybrid_rl.evaluation.scores import Measure
 from hybrid_rl.evaluation.statistics import Interval
 from hybrid_rl.recording.files import write_text
-from hybrid_rl.reporting import plots
 from hybrid_rl.reporting.comparison import cost_curves, tuning_table, wording
 from hybrid_rl.reporting.comparison.arms import Arm
 from hybrid_rl.reporting.comparison.compare import BUDGETS, Comparison, curve, mean_spent
@@ -21,6 +20,8 @@ def write(found: Comparison, to_table: Path | None, to_curves: Path | None) -> l
     if to_table is not None:
         write_text(to_table, "\n".join(summary(found)) + "\n")
     if to_curves is not None:
+        from hybrid_rl.reporting import plots  # noqa: PLC0415 - matplotlib takes long to load
+
         measure = _measure(found)
         curves = {arm.name: _mean_curve(arm, measure) for arm in found.arms.arms}
         there = {name: points for name, points in curves.items() if points}
