@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra import initialize_config_dir
 from omegaconf import OmegaConf
 
+from hybrid_rl.config import composing
 from hybrid_rl.config.composing import config_dir
 from hybrid_rl.config.study import load_study
 from hybrid_rl.errors import SettingsError
@@ -168,12 +170,14 @@ def test_a_shipped_study_has_the_two_baselines(name: str, composed: Compose) -> 
 
 
 def test_the_shuffled_control_is_paired_with_the_run_of_its_seed(
-    composed: Compose, job_settings: study.Compose, tmp_path: Path
+    composed: Compose, tmp_path: Path
 ) -> None:
     definition = load_study(_plain(composed("study=controls").study), [])
     arms = {name: definition.arms[name] for name in ("sasr", "sasr_shuffled")}
     part = definition.model_copy(update={"arms": arms, "seeds": [3, 8], "reference": "sasr"})
-    jobs = study.plan(part, [], tmp_path, job_settings).jobs
+    # Composed anew for every seed, since the seed stands in the path.
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        jobs = study.plan(part, [], tmp_path, composing.composed).jobs
     for own, pair in ((jobs[1], jobs[0]), (jobs[3], jobs[2])):
         assert own.settings.method.paired_with is not None
         named = Path(own.settings.run_dir, own.settings.method.paired_with[1])
