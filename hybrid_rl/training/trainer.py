@@ -128,8 +128,10 @@ class HybridTrainer(LeanGrpoTrainer):
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
     ) -> tuple[list[Any], None]:
         """The micro-batches of one optimizer step, of the kind that the method chose."""
-        if self.position.evaluation_due:
-            self._evaluate_dev()
+        if self.position.evaluation_due and self._on_dev is not None:
+            # Even when a stop has been asked for again: after the update these weights are gone.
+            self._on_dev.evaluate(self.state.global_step, self.spent.axes())
+            self.position.evaluation_due = False
         self._progress_before = self.position.progress(self.state.global_step)
         for _ in range(num_batches):
             next(epoch_iterator)

@@ -18,11 +18,11 @@ from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.evaluation.scores import read_summaries
 from hybrid_rl.execution import launch
-from hybrid_rl.recording.files import read_jsonl
+from hybrid_rl.recording.files import read_jsonl, write_jsonl
 from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.reporting.comparison.compare import curve
 from hybrid_rl.reporting.record import RunRecord
-from hybrid_rl.training import checkpoints
+from hybrid_rl.training import checkpoints, trainer
 from tests.conftest import Load
 
 pytestmark = pytest.mark.slow
@@ -148,6 +148,28 @@ def test_a_run_stopped_early_and_resumed_to_end_there_has_evaluated_its_end(
         found = {line["step"]: line["greedy"] for line in read_jsonl(directory.progress)[1:]}
         chosen = json.loads((directory.best_model / "dev.json").read_text())
         assert chosen["greedy"] == max(found.values())
+
+
+def test_an_evaluation_that_is_due_is_made_up_for_before_the_next_update_even_on_the_way_to_a_stop(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stop at step 2 left dev out, and the resumed run is asked to stop at once."""
+    settings = load(
+        "experiment=smoke", "method=sft", "train.save_every=1", "train.keep_checkpoints=9",
+        f"run_dir={tmp_path / 'run'}",
+    )  # fmt: skip
+    directory = carried_out(settings)
+    before = read_jsonl(directory.progress)
+    for step in (3, 4):
+        shutil.rmtree(directory.checkpoints / f"checkpoint-{step}")
+    state = checkpoints.read_state(directory.checkpoints / "checkpoint-2")
+    due = {**state, "evaluation_due": True}
+    checkpoints.write_state(directory.checkpoints / "checkpoint-2", due)
+    write_jsonl(directory.progress, [line for line in before if line["step"] < 2])
+    monkeypatch.setattr(trainer, "asked_to_stop", lambda: True)
+    run.run(settings.model_copy(update={"resume": str(directory.path)}))
+    made_up = [line["greedy"] for line in read_jsonl(directory.progress) if line["step"] == 2]
+    assert made_up == [line["greedy"] for line in before if line["step"] == 2]
 
 
 def test_adapters_follow_the_seed(load: Load, tmp_path: Path) -> None:
