@@ -57,9 +57,9 @@ class StudySettings(Section):
     """`decided`: seeds are added while the question of an arm is open: does its primary outcome differ from the
     reference's? null: `seeds` are all."""
     most_seeds: int | None
-    """With until=decided, no arm has more seeds; those that are added follow the largest of `seeds`."""
+    """The most seeds that an arm gets with until=decided; those that are added follow the largest of `seeds`."""
     margin: float | None = Field(gt=0, lt=1)
-    """With until=decided, a difference that is surely smaller is decided too; null: such an arm goes on."""
+    """The difference below which until=decided calls an arm as good as the reference; null: such an arm goes on."""
     reference: str | None
     """The arm that the others are compared with; null: the first."""
     common: list[str]

@@ -69,7 +69,7 @@ def probability_of_improvement(
     pairs, more = gaps.size, (len(first) + len(second)) / 2 - 1
 
     def beyond(value: float) -> float:
-        """By how much `found` is outside of what is expected if the chance is `value`."""
+        """The distance of `found` beyond what is expected if the chance is `value`; negative where it is expected."""
         spread = 1 + more * ((1 - value) / (2 - value) + value / (1 + value))
         return abs(found - value) - Z * sqrt(value * (1 - value) * spread / pairs)
 
