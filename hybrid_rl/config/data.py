@@ -9,6 +9,7 @@ from hybrid_rl.types import Section, refuse
 MOST_OPERATIONS = 16  # the ledger labels its operations a to p
 Range = tuple[int, int]
 """The fewest and the most, both included."""
+Operation = Literal["+", "-", "*"]
 
 
 def _within(low: int, high: int) -> AfterValidator:
@@ -68,6 +69,38 @@ class LedgerSource(Section):
         return found
 
 
+class ChainSource(Section):
+    """The generator of chained sums."""
+
+    kind: Literal["chain"]
+    size: int = Field(ge=1)
+    seed: int
+    terms: Annotated[Range, _within(2, 20)]
+    """The fewest and the most terms of a sum, the difficulty level."""
+    low: int = Field(ge=0, le=10**6)
+    """The smallest term."""
+    high: int = Field(ge=0, le=10**6)
+    """The largest term."""
+    operations: list[Operation] = Field(min_length=1)
+    """The operations that are drawn from, each as likely as the others: any of "+", "-" and "*"."""
+
+    @field_validator("high")
+    @classmethod
+    def _not_below(cls, high: int, info: ValidationInfo) -> int:
+        if high < (low := info.data.get("low", 0)):
+            refuse(f"must be at least {low}, the smallest term; give more, or a smaller low")
+        return high
+
+    @field_validator("operations")
+    @classmethod
+    def _not_differences_alone(cls, found: list[Operation]) -> list[Operation]:
+        if len({*found}) < len(found):
+            refuse("must name each operation once; leave the second one out")
+        if found == ["-"]:
+            refuse('must have "+" or "*" beside "-", for no result may be below zero; add one')
+        return found
+
+
 class KnightsSource(Section):
     """The generator of puzzles of knights and knaves."""
 
@@ -79,7 +112,8 @@ class KnightsSource(Section):
 
 
 Source = Annotated[
-    HubSource | FileSource | LedgerSource | KnightsSource, Field(discriminator="kind")
+    HubSource | FileSource | LedgerSource | ChainSource | KnightsSource,
+    Field(discriminator="kind"),
 ]
 
 

@@ -7,8 +7,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hybrid_rl.config.data import FileSource, HubSource, KnightsSource, LedgerSource, Source
-from hybrid_rl.data.generators import knights, ledger
+from hybrid_rl.config.data import (
+    ChainSource,
+    FileSource,
+    HubSource,
+    KnightsSource,
+    LedgerSource,
+    Source,
+)
+from hybrid_rl.data.generators import chain, knights, ledger
 from hybrid_rl.errors import DataError
 
 Values = Mapping[str, Any]  # a row of a data set: whatever JSON or parquet holds
@@ -37,6 +44,9 @@ def read(source: Source) -> list[SourceRow]:
             drawn = ledger.rows(
                 source.size, source.seed, source.operations, source.subtractions, source.traces
             )
+        case ChainSource():
+            numbers = (source.low, source.high)
+            drawn = chain.rows(source.size, source.seed, source.terms, numbers, source.operations)
         case KnightsSource():
             drawn = knights.rows(source.size, source.seed, source.people)
     return _numbered([asdict(question) for question in drawn])
@@ -49,7 +59,7 @@ def describe(source: Source) -> str:
             return " ".join(filter(None, (source.path, source.config, source.split)))
         case FileSource():
             return source.path if isinstance(source.path, str) else ", ".join(source.path)
-        case LedgerSource() | KnightsSource():
+        case LedgerSource() | ChainSource() | KnightsSource():
             return f"the {source.kind} generator"
 
 

@@ -9,6 +9,8 @@ from hybrid_rl.config.data import Source
 from tests.fakes.rows import settings
 
 LEDGER = {"kind": "ledger", "size": 5, "seed": 0, "traces": "mixed"}
+CHAIN = {"kind": "chain", "size": 5, "seed": 0, "low": 10}
+PLUS = {"operations": ["+"]}
 KNIGHTS = {"kind": "knights", "size": 5, "seed": 0}
 WITHIN = "must be two increasing numbers from {} to {}; give a range within that"
 BESIDE = (
@@ -27,6 +29,19 @@ BESIDE = (
         (LEDGER | {"operations": (2, 4), "subtractions": (0, 5)}, BESIDE),
         (LEDGER | {"operations": (2, 4), "subtractions": (-1, 2)}, BESIDE),
         (LEDGER | {"operations": (2, 4), "subtractions": (2, 1)}, BESIDE),
+        (CHAIN | PLUS | {"high": 99, "terms": (1, 3)}, WITHIN.format(2, 20)),
+        (
+            CHAIN | PLUS | {"high": 9, "terms": (2, 3)},
+            "must be at least 10, the smallest term; give more, or a smaller low",
+        ),
+        (
+            CHAIN | {"high": 99, "terms": (2, 3), "operations": ["-"]},
+            'must have "+" or "*" beside "-", for no result may be below zero; add one',
+        ),
+        (
+            CHAIN | {"high": 99, "terms": (2, 3), "operations": ["+", "+"]},
+            "must name each operation once; leave the second one out",
+        ),
         (KNIGHTS | {"people": (1, 3)}, WITHIN.format(2, 8)),
         (KNIGHTS | {"people": (2, 9)}, WITHIN.format(2, 8)),
         (KNIGHTS | {"people": (5, 4)}, WITHIN.format(2, 8)),
@@ -46,6 +61,7 @@ def test_ranges_that_a_generator_cannot_draw_from_are_refused(
     [
         LEDGER | {"operations": (1, 16), "subtractions": (1, 16)},
         LEDGER | {"operations": (12, 12), "subtractions": (10, 10)},
+        CHAIN | {"high": 10, "terms": (2, 20), "operations": ["*", "-"]},
         KNIGHTS | {"people": (2, 8)},
     ],
 )

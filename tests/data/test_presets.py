@@ -10,6 +10,8 @@ from hybrid_rl.config.composing import config_dir
 from hybrid_rl.config.data import DataSettings
 from hybrid_rl.data.questions import Message, Question
 from hybrid_rl.data.splits import load_questions
+from hybrid_rl.verification.numeric import Numeric
+from tests.fakes import reward
 from tests.fakes.places import SHARED_DATA as PUBLISHED
 from tests.fakes.rows import Lenient, jsonl, load, settings
 
@@ -43,6 +45,25 @@ def test_generated_knights_load() -> None:
 
     assert len(loaded.train) >= 48
     assert {question.level for question in loaded.test["people6to8"]} == {"6", "7", "8"}
+
+
+def test_chains_load_with_hard_questions_and_an_easy_set() -> None:
+    loaded = load_questions(preset("chain"), Lenient(), True, True)
+
+    assert (len(loaded.train), len(loaded.dev)) == (64, 64)
+    assert {question.level for question in [*loaded.train, *loaded.test["hard"]]} == {"5"}
+    assert {question.level for question in loaded.test["easy"]} == {"2", "3", "4"}
+
+
+def test_the_numeric_verifier_takes_the_traces_of_chains() -> None:
+    numeric = Numeric(reward.settings("numeric"))
+    loaded = load_questions(preset("chain"), Lenient(), True, True)
+
+    for question in loaded.train:
+        assert question.trace is not None
+        assert numeric.judge(question.answer, question.trace) == "correct"
+        # A hint stops before the result is stated.
+        assert question.trace[numeric.answer_start(question.trace) :] == f"#### {question.answer}"
 
 
 @needs_published
