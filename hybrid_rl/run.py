@@ -19,6 +19,7 @@ from accelerate.utils import set_seed
 
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.data.encoding import Examples, encode
+from hybrid_rl.data.possible import require_possible
 from hybrid_rl.data.splits import load_questions
 from hybrid_rl.evaluation import rescore
 from hybrid_rl.evaluation.evaluator import Evaluator
@@ -142,6 +143,7 @@ def _load(settings: Settings, directory: RunDir, grader: Grader) -> tuple[Policy
     needs_traces = training and settings.method_class.needs_traces
     questions = load_questions(settings.data, grader, needs_traces, training)
     examples = encode(questions, tokenizer, settings.data, settings.train, grader.answer_start)
+    require_possible(settings, examples)
     if PartialState().is_main_process:
         splits = {"train": examples.train, "dev": examples.dev, **examples.test}
         counts = {name: len(found) for name, found in splits.items()}

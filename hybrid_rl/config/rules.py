@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 
-from hybrid_rl.config import batch, hardware_rules, trl_options
+from hybrid_rl.config import batch, hardware_rules, text_rules, trl_options
 from hybrid_rl.config.data import FileSource, HubSource
 from hybrid_rl.config.messages import NAME, NAME_RULE
 from hybrid_rl.config.settings import Settings
@@ -226,6 +226,7 @@ _RULES: dict[Callable[[Settings], Iterator[str]], str] = {
     _traces: "task data method",
     _sets: "task data eval train",
     _patterns: "data reward",
+    text_rules.problems: "data model",
     hardware_rules.problems: "hardware model train method",
     _rollout: "rollout hardware task model",
     _guards: "guards hardware",

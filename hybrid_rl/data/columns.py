@@ -7,9 +7,11 @@ as a verifier.
 """
 
 import difflib
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, UndefinedError, nodes
@@ -84,6 +86,9 @@ class Template:
             raise BadRow("a value that is not there", f"{self.text}: {error}") from error
         except (TemplateError, *_FAILURES) as error:
             raise BadRow(_UNFIT, f"{self.text}: {error}") from error
+        if not _is_unicode(text):
+            kind = "text with half of a surrogate pair"
+            raise BadRow(kind, f"{self.text}: {kind}, which is no character")
         return text.strip(), self._parts
 
     def _problems(self, tree: nodes.Template, names: Sequence[str]) -> Iterator[str]:
@@ -246,7 +251,25 @@ def _as_text(value: Any) -> str:
         raise ValueError(f"it holds several values ({', '.join(keys)}); name one, as .{keys[0]}")
     if callable(value) and not isinstance(value, StrictUndefined):
         raise ValueError("it names a function and does not call it; put () after the name")
+    if isinstance(value, float | Decimal) and not math.isfinite(value):
+        raise ValueError(f"it is {value}, which is neither text nor a number")
+    if not isinstance(value, str | int | float | Decimal | StrictUndefined):
+        method = {"bytes": "decode", "date": "isoformat", "datetime": "isoformat"}
+        kind = type(value).__name__
+        remedy = (
+            f"put .{method[kind]}() after the name" if kind in method else "name another column"
+        )
+        raise ValueError(f"it is a value of type {kind}, neither text nor a number; {remedy}")
     return str(value)
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether the text can be written as UTF-8, which half of a surrogate pair cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _expression(path: str) -> str:

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import jinja2
@@ -45,7 +46,8 @@ def encode(
 
     The prompt is the chat template with its generation prompt; the trace follows it directly and is tokenised on its
     own, as sampling would produce it. An opening tag, such as <think>, that ends the one and begins the other is left
-    out of the trace, as in ReLIFT's code. `answer_start` says where the statement of the answer begins in a text, and
+    out of the trace, as in ReLIFT's code; so are tokens that end it, for every demonstration gets its end-of-sequence
+    token in training. `answer_start` says where the statement of the answer begins in a text, and
     `train.max_completion_tokens` holds for a trace with its end-of-sequence token. Raises DataError for prompts and
     traces that are too long where they may not be dropped, and for text that the tokenizer cannot hold.
     """
@@ -83,11 +85,7 @@ class _Encoder:
             return []  # the chat template took no messages, and that is among the problems
         most = self.data.max_prompt_tokens
         prompts = self._tokens(name, "prompt", texts, most)
-        solved = {
-            question.id: without_opening_tag(question.trace, texts[question.id])
-            for question in questions
-            if question.trace is not None and question.id in prompts
-        }
+        solved = self._solved(name, [one for one in questions if one.id in prompts], texts)
         # The end-of-sequence token comes on top.
         traces = self._tokens(name, "trace", solved, self.train.max_completion_tokens - 1)
         examples = [
@@ -99,6 +97,37 @@ class _Encoder:
             left = f"no question is left; raise data.max_prompt_tokens = {most}"
             self.problems.append(f"{self._split(name)}: {left}")
         return examples
+
+    def _solved(
+        self, name: str, questions: Sequence[Question], prompts: Mapping[str, str]
+    ) -> dict[str, str]:
+        """The text of every trace by question id, without what the prompt has opened and what ends it."""
+        solved, ended = {}, 0
+        for one in questions:
+            if one.trace is not None:
+                opened = without_opening_tag(one.trace, prompts[one.id])
+                solved[one.id] = self._specials_at_end.sub("", opened)
+                ended += solved[one.id] != opened
+        if ended:
+            self.notes.append(
+                f"{name}: {ended} of {len(solved)} traces ended with a special token as text, which was left out: each"
+                " gets its end-of-sequence token in training"
+            )
+        return solved
+
+    @cached_property
+    def _specials(self) -> dict[int, str]:
+        """The tokens that steer a model and are no text, by id; an unknown token stands for text."""
+        added = self.tokenizer.added_tokens_decoder.items()
+        found = {key: token.content for key, token in added if token.special}
+        own = zip(self.tokenizer.all_special_ids, self.tokenizer.all_special_tokens, strict=True)
+        found |= {key: str(token) for key, token in own}
+        return {key: one for key, one in found.items() if one != self.tokenizer.unk_token}
+
+    @cached_property
+    def _specials_at_end(self) -> re.Pattern[str]:
+        one = "|".join(map(re.escape, self._specials.values())) or r"(?!)"
+        return re.compile(rf"(?:\s*(?:{one}))+\s*\Z")
 
     def _render(self, question: Question) -> str:
         """The prompt as text, special tokens and all."""
@@ -114,6 +143,14 @@ class _Encoder:
             if problem not in self.problems:
                 self.problems.append(problem)
             return ""
+        for message in question.messages:
+            if message.content not in text and _bare(message.content) not in _bare(text):
+                remedy = "set data.system=null" if message.role == "system" else "mend the row"
+                problem = f"model.chat_template: leaves the {message.role} message out; {remedy},"
+                problem += " or give a template that writes it as it is"
+                if problem not in self.problems:
+                    self.problems.append(problem)
+                return ""
         return text
 
     def _tokens(
@@ -140,6 +177,12 @@ class _Encoder:
                 self.problems.append(
                     f"{self._split(name)} {question_id}: the tokenizer turns the {what} into other text"
                     f" ({_difference(text, decoded)}); choose a model for this kind of text, or mend the row"
+                )
+            elif cut and (inside := self._specials.keys() & set(ids)):
+                tokens = ", ".join(sorted(self._specials[one] for one in inside))
+                self.problems.append(
+                    f"{self._split(name)} {question_id}: the trace holds {tokens}, a special token of the tokenizer, as"
+                    " text before its end; mend the row, or remove it with data.remove_pattern"
                 )
             found[question_id] = Trace(text, ids, ends, self.answer_start(text) if cut else 0)
         long = {key: len(one.ids) for key, one in found.items() if len(one.ids) > most}

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from hybrid_rl.data.generators import chain, knights, ledger
 from hybrid_rl.errors import DataError
 
 Values = Mapping[str, Any]  # a row of a data set: whatever JSON or parquet holds
+_ENCODING = "utf-8-sig"  # UTF-8, with or without the mark that Excel writes first
+_DEEPEST = 100  # levels of lists and objects; readers of deeper ones would end in Python's limit of recursion
 
 
 @dataclass(frozen=True)
@@ -101,11 +104,11 @@ def _read_file(path: Path, named: bool) -> list[SourceRow]:
 def _read_jsonl(path: Path) -> list[Values]:
     rows: list[Values] = []
     problems = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+    for number, line in enumerate(path.read_text(encoding=_ENCODING).split("\n"), 1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = _parsed(line)
             if isinstance(row, dict):
                 rows.append(row)
                 continue
@@ -120,7 +123,9 @@ def _read_jsonl(path: Path) -> list[Values]:
 
 def _read_json(path: Path) -> list[Values]:
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
+        rows = _parsed(path.read_text(encoding=_ENCODING))
+    except UnicodeDecodeError:
+        raise
     except ValueError as error:
         raise DataError(
             f"{path}: is not JSON ({error}); write a list of objects, or name it .jsonl"
@@ -132,9 +137,40 @@ def _read_json(path: Path) -> list[Values]:
     return rows
 
 
+def _parsed(text: str) -> Any:
+    """The value of a JSON text. Raises ValueError, also for one that is nested deeper than rows of data are."""
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError(f"it is nested more than {_DEEPEST} deep") from None
+    level, depth = [value], 0
+    while level := [
+        below
+        for item in level
+        if isinstance(item, dict | list)
+        for below in (item.values() if isinstance(item, dict) else item)
+    ]:
+        depth += 1
+        if depth > _DEEPEST:
+            raise ValueError(f"it is nested more than {_DEEPEST} deep")
+    return value
+
+
 def _read_csv(path: Path) -> list[Values]:
-    with path.open(encoding="utf-8", newline="") as file:
-        rows: list[Values] = list(csv.DictReader(file))
+    csv.field_size_limit(sys.maxsize)  # the default, 131,072 characters, is less than a long trace
+    rows: list[Values] = []
+    with path.open(encoding=_ENCODING, newline="") as file:
+        reader = csv.DictReader(file, strict=True)  # else an open quote swallows the rows after it
+        try:
+            header = reader.fieldnames or []
+            rows += reader
+        except csv.Error as error:
+            raise DataError(
+                f"{path} line {reader.reader.line_num}: is not CSV ({error}); put a cell with quotes, commas or line"
+                ' breaks in double quotes, and write " in it as ""'
+            ) from error
+    if twice := sorted({name for name in header if header.count(name) > 1}):
+        raise DataError(f"{path}: has several columns {', '.join(twice)}; rename all but one")
     problems = [
         f"{path} row {number}: has more cells than the header; quote cells that hold a comma"
         for number, row in enumerate(rows, 1)
@@ -166,4 +202,7 @@ _READERS = {
 
 def _shown(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, default=str)
+    text = text.encode(
+        errors="backslashreplace"
+    ).decode()  # half of a surrogate pair cannot be printed
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -32,6 +32,11 @@ class AlternateSettings(MixedSettings):
         """The warm-up opens the run; the alternation after it is known to the step."""
         warmup = warmup_length(self.warmup_steps, steps)
         sft_steps = warmup + (steps - warmup) // self.every
+        if not sft_steps:
+            raise ValueError(
+                f"method.every = {self.every}: with train.steps = {steps} no step would be SFT;"
+                " lower the one or raise the other"
+            )
         return Plan(opening=warmup, fewest=sft_steps, expected=sft_steps)
 
 

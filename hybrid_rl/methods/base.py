@@ -67,7 +67,9 @@ class MethodSettings(Section):
     sampled in training."""
 
     def plan(self, steps: int) -> Plan:
-        """The supervised part of a run that ends after `steps`; ValueError, with words for the user: they are too few.
+        """The supervised part of a run that ends after `steps`.
+
+        Raises ValueError, with words for the user, where they are too few for what the method is made of.
 
         Where a budget ends a run, the estimate asks with as many steps as it leaves.
         """
@@ -75,6 +77,15 @@ class MethodSettings(Section):
 
     def remarks(self, examples: Sequence[Example], section: str = "method") -> list[str]:
         """What `check=true` says about a training set that the method can do little with, for settings in `section`."""
+        return []
+
+    def obstacles(
+        self, examples: Sequence[Example], questions_per_update: int, section: str = "method"
+    ) -> list[str]:
+        """Lines that say why the method could never do its part on this training set, for settings in `section`.
+
+        `examples` are as they were encoded, some without the trace that they had. A run with an obstacle is refused.
+        """
         return []
 
     @property

@@ -102,6 +102,21 @@ class BreadSettings(MethodSettings):
             most = min(most, self.max_prefix_tokens)
         return tuple(cut for cut in cuts if cut <= most)
 
+    def obstacles(
+        self, examples: Sequence[Example], questions_per_update: int, section: str = "method"
+    ) -> list[str]:
+        """Says so where a search would have no prefix of any trace to give."""
+        if self.on_failure != "search":
+            return []
+        for trace in (example.trace for example in examples):
+            if trace and self.hints(episode_cuts(trace, self.episodes), len(trace.ids)):
+                return []
+        return [
+            f"{section}.max_prefix_share = {self.max_prefix_share}: no trace has a prefix that is as short as this and"
+            f" {section}.max_prefix_tokens ask for, so no hint would ever be given; raise them, or give traces of"
+            " several steps"
+        ]
+
     def remarks(self, examples: Sequence[Example], section: str = "method") -> list[str]:
         """Says so where most traces give a search too few prefixes."""
         if self.on_failure not in ("search", "extra_rollouts") or self.episodes <= FEW_HINTS:

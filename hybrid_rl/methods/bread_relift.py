@@ -80,6 +80,12 @@ class BreadReliftSettings(MixedSettings):
     def remarks(self, examples: Sequence[Example], section: str = "method") -> list[str]:
         return self.bread.remarks(examples, f"{section}.bread")
 
+    def obstacles(
+        self, examples: Sequence[Example], questions_per_update: int, section: str = "method"
+    ) -> list[str]:
+        """The obstacles of ReLIFT alone: a question that no hint opens up is learned from its trace."""
+        return self.relift.obstacles(examples, questions_per_update, f"{section}.relift")
+
 
 class BreadRelift(Method[BreadReliftSettings]):
     needs_traces = True

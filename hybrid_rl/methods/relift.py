@@ -25,7 +25,7 @@ from typing import ClassVar, Literal, NamedTuple
 from pydantic import Field
 
 from hybrid_rl.methods.base import Method, MixedSettings, Note, Plan
-from hybrid_rl.types import Examples, Json, Outcome, Result, Update
+from hybrid_rl.types import Example, Examples, Json, Outcome, Result, Update
 
 Order = Literal["fifo", "lifo"]
 
@@ -64,6 +64,30 @@ class ReliftSettings(MixedSettings):
     def plan(self, steps: int) -> Plan:
         """There is no SFT where every question is solved, and at most one update after each of RL, or after `every`."""
         return Plan(expected=steps // ((self.every or 1) + 1))
+
+    def obstacles(
+        self, examples: Sequence[Example], questions_per_update: int, section: str = "method"
+    ) -> list[str]:
+        """The reasons why the buffer could never hold a batch, where a full one is what SFT waits for."""
+        if self.every is not None:
+            return []
+        size = f"{section}.batch_size = {self.batch_size}"
+        traced = sum(example.trace is not None for example in examples)
+        found = []
+        if self.dedupe and traced < self.batch_size:
+            found.append(
+                f"{size}: a question waits once, and {traced} of {len(examples)} training questions have a trace, so no"
+                f" SFT update would ever come; give at most {traced}, or more traces, or {section}.dedupe=false"
+            )
+        if self.max_age_epochs is not None:
+            # What is older than an age leaves; what is as old stays, hence one update more.
+            updates = int(self.max_age_epochs * len(examples) / questions_per_update) + 1
+            if (most := updates * questions_per_update) < self.batch_size:
+                found.append(
+                    f"{size}: with {section}.max_age_epochs = {self.max_age_epochs} no more than {most} questions ever"
+                    f" wait, so no SFT update would ever come; give at most {most}, or a longer age, or null"
+                )
+        return found
 
 
 def unsolved(results: Sequence[Result]) -> list[str]:

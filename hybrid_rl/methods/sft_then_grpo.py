@@ -29,6 +29,10 @@ class SftThenGrpoSettings(MixedSettings):
 
     def plan(self, steps: int) -> Plan:
         """SFT opens the run; each phase has at least one step."""
+        if steps < 2:
+            raise ValueError(
+                f"train.steps = {steps}: method=sft_then_grpo has a step of SFT and one of RL at least; give 2 or more"
+            )
         sft_steps = share_length(self.sft_fraction, steps)
         return Plan(opening=sft_steps, fewest=sft_steps, expected=sft_steps)
 

@@ -12,6 +12,7 @@ from transformers import AutoConfig
 from hybrid_rl.config.model import ModelSettings
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.data.encoding import Examples, encode
+from hybrid_rl.data.possible import require_possible
 from hybrid_rl.data.questions import Questions
 from hybrid_rl.data.splits import load_questions
 from hybrid_rl.errors import DataError, SettingsError
@@ -65,6 +66,7 @@ def _read(settings: Settings, grader: Grader) -> tuple[Lengths, dict[str, int], 
         note = f"lengths not checked, limits taken instead: {error}"
         return limits, _sizes(questions), [*questions.notes, note]
     found = encode(questions, tokenizer, settings.data, settings.train, grader.answer_start)
+    require_possible(settings, found)
     remarks = settings.method.remarks(found.train) if train else []
     notes = [*questions.notes, *found.notes, *remarks]
     return estimate.lengths_of(found.train), _sizes(found), notes

@@ -190,3 +190,36 @@ def test_a_trace_goes_on_after_the_tag_that_ends_the_prompt() -> None:
     assert example.trace == Trace(
         text="1 + 2\n# 3", ids=(6, 9, 7, 10, 8), ends=(1, 3, 5, 7, 9), answer_start=6
     )
+
+
+def test_tokens_that_end_a_trace_are_left_out_since_each_demonstration_gets_its_own() -> None:
+    traces = ["1 # 3 <end>", "1 # 3<end>\n <pad>", "1 # 3"]
+    found = encoded([question(str(i), "1", trace) for i, trace in enumerate(traces)])
+
+    assert [example.trace and example.trace.ids for example in found.train] == [(6, 10, 8)] * 3
+    assert found.notes == [
+        "train: 2 of 3 traces ended with a special token as text, which was left out: each gets its end-of-sequence"
+        " token in training"
+    ]
+
+
+def test_a_special_token_within_a_trace_is_refused() -> None:
+    with pytest.raises(DataError) as raised:
+        encoded([question("a", "1", "1 <end> 2")])
+
+    assert str(raised.value) == (
+        "data=mine, train a: the trace holds <end>, a special token of the tokenizer, as text before its end; mend the"
+        " row, or remove it with data.remove_pattern"
+    )
+
+
+def test_a_template_that_leaves_the_system_message_out_is_refused() -> None:
+    deaf = tokenizer()
+    deaf.chat_template = TEMPLATE.replace("in messages", "in messages if m.role == 'user'")
+    with pytest.raises(DataError) as raised:
+        encoded([question("a", "1", None, system="3")], thinking=deaf)
+
+    assert str(raised.value) == (
+        "model.chat_template: leaves the system message out; set data.system=null, or give a template that writes it as"
+        " it is"
+    )

@@ -4,6 +4,7 @@ import csv
 import json
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -158,3 +159,77 @@ def test_a_generated_row_has_the_columns_of_a_question() -> None:
     assert [list(row.values) for row in sources.read(source)] == [
         ["question", "answer", "trace", "level"]
     ] * 2
+
+
+def test_the_mark_that_excel_writes_first_is_no_part_of_a_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("\ufeffq,a\nWhat is 1 + 0?,1\n", encoding="utf-8")
+    [question] = load(settings(train={"kind": "file", "path": str(path)})).train
+    assert question.answer == "1"
+
+
+def test_a_cell_may_be_longer_than_131_072_characters(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"q,a,t\nWhat is 1 + 0?,1,{'x' * 200_000}1\n", encoding="utf-8")
+    source = {"kind": "file", "path": str(path)}
+    [question] = load(settings(train=source, columns=TRACED)).train
+    assert question.trace == "x" * 200_000 + "1"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            'q,a\n"What is 1 + 0?,1\nWhat is 2 + 0?,2\n',
+            "line 3: is not CSV (unexpected end of data)",
+        ),
+        ("q,q,a\n1,2,3\n", "has several columns q; rename all but one"),
+    ],
+)
+def test_csv_that_would_lose_cells_is_refused(content: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(content, encoding="utf-8")
+    [line] = refusal(settings(train={"kind": "file", "path": str(path)}))
+    assert message in line
+
+
+def test_json_that_is_nested_too_deep_is_refused_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    deep = [f'{{"q": {"[" * depth}1{"]" * depth}}}' for depth in (100_000, 300, 20)]
+    path.write_text("\n".join(deep), encoding="utf-8")
+    lines = refusal(settings(train={"kind": "file", "path": str(path)}))
+    assert [line.partition(": is")[2] for line in lines] == [
+        " not JSON (it is nested more than 100 deep); write one object a line"
+    ] * 2
+
+
+def test_half_of_a_surrogate_pair_makes_a_bad_row(tmp_path: Path) -> None:
+    source = jsonl(tmp_path / "a.jsonl", [*numbered(1), {"q": "\ud800 + 1?", "a": "1"}])
+    assert refusal(settings(train=source)) == [
+        "data=mine, train row 2: {{ q }}: text with half of a surrogate pair, which is no character; mend the row, or"
+        " set data.on_bad_row=drop"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (
+            b"1",
+            "it is a value of type bytes, neither text nor a number; put .decode() after the name",
+        ),
+        (
+            datetime(2020, 1, 1),
+            "it is a value of type datetime, neither text nor a number; put .isoformat() after the name",
+        ),
+        (float("nan"), "it is nan, which is neither text nor a number"),
+    ],
+)
+def test_only_text_and_numbers_are_text(value: object, problem: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    table = pyarrow.Table.from_pylist([{"q": "What is 1 + 0?", "a": value}])
+    pyarrow.parquet.write_table(table, path)
+    chosen = settings(train={"kind": "file", "path": str(path)})
+    assert refusal(chosen) == [
+        f"data=mine, train row 1: {{{{ a }}}}: {problem}; mend the row, or set data.on_bad_row=drop"
+    ]

@@ -105,3 +105,9 @@ def test_each_kind_may_have_its_own_moments(
     """The warm-up shares those of the SFT updates that follow."""
     method = Alternate(settings(2, 1, moments=moments), {}, seed=0, steps=5)
     assert [method.next_update(step, step / 5).moments for step in range(5)] == names
+
+
+def test_an_alternation_without_an_sft_step_is_refused() -> None:
+    assert settings(every=4).plan(4).fewest == 1
+    with pytest.raises(ValueError, match=r"^method\.every = 4: with train\.steps = 3 no step"):
+        settings(every=4).plan(3)

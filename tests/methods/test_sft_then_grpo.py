@@ -95,3 +95,12 @@ def test_rl_begins_with_fresh_moments_and_those_of_sft_are_deleted() -> None:
 def test_rl_may_go_on_with_the_moments_of_sft() -> None:
     method = sft_then_grpo(0.5, steps=4, moments="shared")
     assert {method.next_update(step, step / 4).moments for step in range(4)} == {"shared"}
+
+
+def test_one_step_cannot_be_both_phases() -> None:
+    settings = sft_then_grpo(0.5, steps=2).settings
+    assert settings.plan(2).opening == 1
+    with pytest.raises(
+        ValueError, match=r"^train\.steps = 1: method=sft_then_grpo has a step of SFT"
+    ):
+        settings.plan(1)
