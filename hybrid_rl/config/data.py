@@ -1,6 +1,6 @@
 """The types and limits of the data settings; conf/data/ holds their values."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
@@ -111,8 +111,20 @@ class KnightsSource(Section):
     """The fewest and the most inhabitants, the difficulty level; 2 to 8."""
 
 
+class GymSource(Section):
+    """A task of the library reasoning-gym, which is optional: pip install 'hybrid-rl[reasoning-gym]'."""
+
+    kind: Literal["reasoning_gym"]
+    task: str
+    """The name of the task, such as chain_sum or gsm_symbolic."""
+    size: int = Field(ge=1)
+    seed: int
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """The task's own settings, by the library's names, such as {max_terms: 5}."""
+
+
 Source = Annotated[
-    HubSource | FileSource | LedgerSource | ChainSource | KnightsSource,
+    HubSource | FileSource | LedgerSource | ChainSource | KnightsSource | GymSource,
     Field(discriminator="kind"),
 ]
 
@@ -122,7 +134,8 @@ class Columns(Section):
 
     A list is printed with its items joined by newlines. Every value that is printed must have a text: write
     `{{ hint or "none" }}`, or `{% if hint %}{{ hint }}{% endif %}`, for one that a row may lack. A column whose name is
-    no identifier is `{{ row["odd name"] }}`. The generators have the columns question, answer, trace and level.
+    no identifier is `{{ row["odd name"] }}`. The generators have the columns question, answer, trace and level; kind
+    reasoning_gym has question, answer, metadata and entry.
     """
 
     id: str | None

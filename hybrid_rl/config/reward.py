@@ -9,13 +9,13 @@ from pydantic import Field, field_validator
 
 from hybrid_rl.types import Section, refuse
 
-BUILT_IN_VERIFIERS = ("exact", "numeric", "symbolic", "roles")
+BUILT_IN_VERIFIERS = ("exact", "numeric", "symbolic", "roles", "reasoning_gym")
 
 
 class RewardSettings(Section):
     name: str
     verifier: str
-    """`exact`, `numeric`, `symbolic`, `roles`, or the dotted path of a function or verifier of your own.
+    """`exact`, `numeric`, `symbolic`, `roles`, `reasoning_gym`, or the dotted path of a function or verifier of yours.
 
     It is called as `verify(answer: str, text: str)`, or `judge` of a verifier is, and returns whether the text reaches
     the answer: True, False, a score from 0 to 1 (only 1 is correct; `correct` is multiplied by it), or None where it
@@ -40,7 +40,7 @@ class RewardSettings(Section):
     memory_mb: int = Field(ge=128)
     """Memory that one verification may take on top of what its process has after its imports (Linux)."""
     workers: int = Field(ge=1)
-    """Processes for `symbolic`, verifiers of your own and format_pattern; the other verifiers need none."""
+    """Processes for `symbolic`, `reasoning_gym`, verifiers of yours and format_pattern; others need none."""
 
     @field_validator("verifier")
     @classmethod

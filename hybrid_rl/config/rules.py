@@ -9,7 +9,7 @@ from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 
 from hybrid_rl.config import batch, hardware_rules, text_rules, trl_options
-from hybrid_rl.config.data import FileSource, HubSource
+from hybrid_rl.config.data import FileSource, GymSource, HubSource
 from hybrid_rl.config.messages import NAME, NAME_RULE
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.config.tracker import PACKAGES
@@ -119,6 +119,11 @@ def _traces(settings: Settings) -> Iterator[str]:
             f"data.columns.trace = null: method={method} learns from expert traces;"
             " name the column that holds them, e.g. 'data.columns.trace=\"{{ solution }}\"'"
         )
+    if isinstance(data.train, GymSource) and data.columns.trace is None:
+        yield (
+            f"data.train.task = {data.train.task}: method={method} learns from expert traces, and no column has any;"
+            " choose method=grpo, which needs none, or data=gsm_symbolic or data=chain, which have them"
+        )
     if data.traces == 0:
         yield (
             f"data.traces = {data.traces}: method={method} learns from expert traces;"
@@ -197,6 +202,7 @@ def _installed(settings: Settings) -> Iterator[str]:
     """Refuses settings whose optional package is not installed."""
     tracker, model = settings.tracker.name, settings.model
     engine = None if settings.rollout.engine == "transformers" else settings.rollout.engine
+    gym = "reasoning_gym" if settings.reward.verifier == "reasoning_gym" else None
     deepspeed = None if settings.hardware.deepspeed is None else "{...}"
     wanted = (
         ("tracker", tracker, PACKAGES.get(tracker), "tracker=none"),
@@ -204,6 +210,7 @@ def _installed(settings: Settings) -> Iterator[str]:
         ("model.gguf_file", model.gguf_file, "gguf", "another model=..."),
         ("hardware.deepspeed", deepspeed, "deepspeed", "hardware.deepspeed=null"),
         ("rollout.engine", engine, "vllm", "rollout=transformers"),
+        ("reward.verifier", gym, "reasoning-gym", "another reward=..."),
     )
     for name, value, package, otherwise in wanted:
         if value is not None and package is not None and not _is_installed(package):
@@ -214,7 +221,7 @@ def _installed(settings: Settings) -> Iterator[str]:
 
 
 def _is_installed(package: str) -> bool:
-    return importlib.util.find_spec(package) is not None
+    return importlib.util.find_spec(package.replace("-", "_")) is not None
 
 
 _RULES: dict[Callable[[Settings], Iterator[str]], str] = {
@@ -231,6 +238,6 @@ _RULES: dict[Callable[[Settings], Iterator[str]], str] = {
     _rollout: "rollout hardware task model",
     _guards: "guards hardware",
     _trl: "trl",
-    _installed: "tracker model hardware rollout",
+    _installed: "tracker model hardware rollout reward",
 }
 """Each rule with the sections that it reads."""

@@ -11,12 +11,13 @@ from typing import Any
 from hybrid_rl.config.data import (
     ChainSource,
     FileSource,
+    GymSource,
     HubSource,
     KnightsSource,
     LedgerSource,
     Source,
 )
-from hybrid_rl.data.generators import chain, knights, ledger
+from hybrid_rl.data.generators import chain, gym, knights, ledger
 from hybrid_rl.errors import DataError
 
 Values = Mapping[str, Any]  # a row of a data set: whatever JSON or parquet holds
@@ -52,6 +53,9 @@ def read(source: Source) -> list[SourceRow]:
             drawn = chain.rows(source.size, source.seed, source.terms, numbers, source.operations)
         case KnightsSource():
             drawn = knights.rows(source.size, source.seed, source.people)
+        case GymSource():
+            found = gym.rows(source.size, source.seed, source.task, source.settings)
+            return _numbered([vars(question) for question in found])
     return _numbered([asdict(question) for question in drawn])
 
 
@@ -64,6 +68,8 @@ def describe(source: Source) -> str:
             return source.path if isinstance(source.path, str) else ", ".join(source.path)
         case LedgerSource() | ChainSource() | KnightsSource():
             return f"the {source.kind} generator"
+        case GymSource():
+            return f"task {source.task} of reasoning-gym"
 
 
 def _numbered(rows: Sequence[Values], prefix: str = "") -> list[SourceRow]:

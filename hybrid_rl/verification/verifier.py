@@ -103,7 +103,8 @@ def built_in(settings: RewardSettings) -> BuiltIn | None:
     if name not in BUILT_IN_VERIFIERS:
         return None
     module: Any = importlib.import_module(f"hybrid_rl.verification.{name}")
-    return cast(BuiltIn, getattr(module, name.capitalize())(settings))
+    kind = "".join(word.capitalize() for word in name.split("_"))
+    return cast(BuiltIn, getattr(module, kind)(settings))
 
 
 def find(settings: RewardSettings) -> Verifier:

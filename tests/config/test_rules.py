@@ -69,6 +69,11 @@ RULES = [
         " name the column that holds them, e.g. 'data.columns.trace=\"{{ solution }}\"'",
     ),
     (
+        ["data=reasoning_gym", "data.train.task=zebra_puzzles", "reward=reasoning_gym"],
+        "data.train.task = zebra_puzzles: method=sft_then_grpo learns from expert traces, and no column has any;"
+        " choose method=grpo, which needs none, or data=gsm_symbolic or data=chain, which have them",
+    ),
+    (
         ["data.traces=0"],
         "data.traces = 0: method=sft_then_grpo learns from expert traces; give at least 1, or null for all",
     ),

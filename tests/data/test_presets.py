@@ -1,5 +1,6 @@
 """The presets of conf/data, on the generators and on the published files."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hybrid_rl.config.composing import config_dir
 from hybrid_rl.config.data import DataSettings
 from hybrid_rl.data.questions import Message, Question
 from hybrid_rl.data.splits import load_questions
+from hybrid_rl.verification.grader import Grader
 from hybrid_rl.verification.numeric import Numeric
 from tests.fakes import reward
 from tests.fakes.places import SHARED_DATA as PUBLISHED
@@ -64,6 +66,18 @@ def test_the_numeric_verifier_takes_the_traces_of_chains() -> None:
         assert numeric.judge(question.answer, question.trace) == "correct"
         # A hint stops before the result is stated.
         assert question.trace[numeric.answer_start(question.trace) :] == f"#### {question.answer}"
+
+
+def test_word_problems_of_reasoning_gym_have_solutions_that_reach_their_answers() -> None:
+    pytest.importorskip("reasoning_gym")
+    few = ["data.train.size=60", "data.dev.size=5", "data.test.test.size=5"]
+    with Grader(reward.settings("numeric")) as grader:
+        loaded = load_questions(preset("gsm_symbolic", *few), grader, True, True)
+
+    assert len(loaded.train) > 50
+    for question in loaded.train:
+        stated = (question.trace or "").rpartition("#### ")[2]
+        assert Fraction(stated.replace(",", "")) == Fraction(question.answer.replace(",", ""))
 
 
 @needs_published

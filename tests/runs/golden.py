@@ -45,6 +45,7 @@ ABSENT = "(absent)"
 # What an option cannot do without.
 _TESTS_ONLY = ("task=evaluate", "train.eval_every=null")
 _COMPANIONS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("data", "reasoning_gym"): ("method=grpo",),  # it has no traces
     ("data", "math_suite"): _TESTS_ONLY,
     ("data", "math_suite_files"): _TESTS_ONLY,
     ("rollout", "vllm_colocate"): ("hardware=gpu",),

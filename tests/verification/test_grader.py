@@ -124,14 +124,15 @@ def test_a_users_function_gives_scores() -> None:
             "tests.fakes.user_verifiers.nothing",
             "",
             "cannot be used (AttributeError: module 'tests.fakes.user_verifiers' has no attribute 'nothing'); give"
-            " exact, numeric, symbolic, roles, or the dotted path of a function or verifier that can be imported",
+            " exact, numeric, symbolic, roles, reasoning_gym, or the dotted path of a function or verifier that can be"
+            " imported",
         ),
         (
             "tests.fakes.user_verifiers.NOT_A_FUNCTION",
             "",
             "cannot be used (TypeError: tests.fakes.user_verifiers.NOT_A_FUNCTION is a int, neither a function nor a"
-            " verifier); give exact, numeric, symbolic, roles, or the dotted path of a function or verifier that can be"
-            " imported",
+            " verifier); give exact, numeric, symbolic, roles, reasoning_gym, or the dotted path of a function or"
+            " verifier that can be imported",
         ),
     ],
 )
