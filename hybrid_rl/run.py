@@ -113,7 +113,8 @@ def _train_and_evaluate(
         before = evaluator.at("before")
         recorder.report(0, {name: summary.flat() for name, summary in before.items()})
         if settings.train.eval_every is not None:
-            on_dev.begin(before.get("dev"))
+            alike = settings.eval.dev_samples == settings.eval.samples
+            on_dev.begin(before.get("dev") if alike else None)
     if settings.resume is not None:
         _rewind(directory, recorder, best, newest)
     with progress, stopping.deferred():

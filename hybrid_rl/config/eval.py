@@ -13,6 +13,8 @@ class EvalSettings(Section):
     """The sets to report: `dev` and names of data.test. Empty: none; eval=quick fills in all of data.test."""
     samples: int = Field(ge=0)
     """Sampled solutions per question, the k of avg@k, maj@k and pass@k; 0: greedy only."""
+    dev_samples: int = Field(ge=0)
+    """Sampled solutions per question whenever training looks at dev (train.eval_every); 0: greedy only."""
     temperature: float = Field(gt=0)
     top_p: float = Field(gt=0, le=1)
     max_completion_tokens: int | None = Field(ge=1)

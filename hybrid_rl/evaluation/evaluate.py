@@ -37,21 +37,29 @@ class Evaluation:
         # Of several ranks none knows where in the whole its own rows are.
         self._early = verifies_early(settings) and PartialState().num_processes == 1
 
-    def of(self, sets: Mapping[str, Sequence[Example]], out: Path | None) -> dict[str, SetSummary]:
-        """A summary of each set. Writes <set>.jsonl and summary.json into `out`; None writes nothing."""
+    def of(
+        self, sets: Mapping[str, Sequence[Example]], out: Path | None, samples: int
+    ) -> dict[str, SetSummary]:
+        """A summary of each set. Writes <set>.jsonl and summary.json into `out`; None writes nothing.
+
+        `samples` is the number of sampled solutions per question, beside the greedy one.
+        """
         for name, examples in sets.items():
             if not examples:
                 raise ValueError(f"evaluation set {name} has no questions")
-        answered = ((name, self._answered(one)) for name, one in sets.items())
-        drawing = {"samples", "temperature", "top_p", "max_completion_tokens", "limit"}
+        answered = ((name, self._answered(one, samples)) for name, one in sets.items())
+        drawing = {"temperature", "top_p", "max_completion_tokens", "limit"}
         how_evaluated = self._settings.model_dump(include=drawing)
-        how_evaluated |= {"max_completion_tokens": self._most, "seed": self._seed}
+        how_evaluated |= {
+            "samples": samples,
+            "max_completion_tokens": self._most,
+            "seed": self._seed,
+        }
         return grade_and_save(answered, self._grader, how_evaluated, out)
 
-    def _answered(self, questions: Sequence[Example]) -> list[AnsweredQuestion]:
+    def _answered(self, questions: Sequence[Example], count: int) -> list[AnsweredQuestion]:
         """The questions, `eval.limit` of them, with their solutions, which are not graded yet."""
         examples = _chosen(questions, self._settings.limit)
-        count = self._settings.samples
         greedy = self._drawn(examples, SamplingParams(0.0, 1.0, 0, self._most))
         params = SamplingParams(self._settings.temperature, self._settings.top_p, 0, self._most)
         repeated = [example for example in examples for _ in range(count)]

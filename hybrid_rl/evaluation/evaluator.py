@@ -51,7 +51,8 @@ class Evaluator:
         wanted = {name: self._sets[name] for name in self._settings.eval.sets}
         name = f"evaluation {_WHEN[moment]}" if self._settings.task == "train" else "evaluation"
         with progress.phase(name) as phase:
-            found = self._found(wanted, out, moment, policy or self._policy)
+            samples = self._settings.eval.samples
+            found = self._found(wanted, out, moment, policy or self._policy, samples)
             phase.result = scores.in_words(found)
         return found
 
@@ -65,15 +66,21 @@ class Evaluator:
         """The summary of dev after `step`, for learning curves and selection; None where there is no dev set."""
         if not self._dev:
             return None
-        return self._found({"dev": self._dev}, None, f"step {step}", self._policy)["dev"]
+        samples = self._settings.eval.dev_samples
+        return self._found({"dev": self._dev}, None, f"step {step}", self._policy, samples)["dev"]
 
     def _found(
-        self, sets: Mapping[str, Sequence[Example]], out: Path | None, moment: str, policy: Policy
+        self,
+        sets: Mapping[str, Sequence[Example]],
+        out: Path | None,
+        moment: str,
+        policy: Policy,
+        samples: int,
     ) -> dict[str, SetSummary]:
         with _own_randomness(f"{self._settings.seed}-{moment}"):
             sample = policy.sample_on_all_ranks
             evaluation = Evaluation(self._settings, self._grader, policy.vocabulary, sample)
-            return evaluation.of(sets, out)
+            return evaluation.of(sets, out, samples)
 
 
 @contextmanager

@@ -70,7 +70,8 @@ class Blueprint:
         name = f"{self.definition.name}-{arm}-trial_{number}"
         blind = ["eval.sets=[]", "eval.before=false", "eval.best=false"]
         if tune.measure == "greedy":
-            blind.append("eval.samples=0")  # dev would be sampled for nothing
+            # Dev would be sampled for nothing.
+            blind += ["eval.samples=0", "eval.dev_samples=0"]
         typed = (
             *self.definition.common,
             *self.definition.arms[arm],

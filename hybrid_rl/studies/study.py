@@ -163,8 +163,13 @@ def _tuned_jobs(study: Study, tuned: tuning.Tuned) -> tuple[Job, ...]:
 
 
 def _unseen(definition: StudySettings, job: Job) -> Iterator[str]:
-    """A line where the primary outcome is not measured."""
-    primary, evaluation = definition.primary, job.settings.eval
+    """A line where the target or the primary outcome is not measured."""
+    primary, target, evaluation = definition.primary, definition.target, job.settings.eval
+    if target is not None and target.measure != "greedy" and not evaluation.dev_samples:
+        yield (
+            f"study.target.measure = {target.measure}: needs samples, and eval.dev_samples = 0;"
+            " give eval.dev_samples in study.common, or study.target.measure=greedy"
+        )
     if primary is None:
         return
     if primary.set not in evaluation.sets:

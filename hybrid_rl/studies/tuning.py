@@ -180,10 +180,10 @@ def _unmeasured(tune: TuneSettings, job: Job) -> Iterator[str]:
             f"{job.where}: train.eval_every = null: trials are chosen on dev during training;"
             " give e.g. train.eval_every=20"
         )
-    if tune.measure != "greedy" and not job.settings.eval.samples:
+    if tune.measure != "greedy" and not job.settings.eval.dev_samples:
         yield (
-            f"study.tune.measure = {tune.measure}: needs samples, and {job.arm} has eval.samples = 0; give eval.samples"
-            " in study.common, or study.tune.measure=greedy"
+            f"study.tune.measure = {tune.measure}: needs samples, and {job.arm} has eval.dev_samples = 0; give"
+            " eval.dev_samples in study.common, or study.tune.measure=greedy"
         )
 
 

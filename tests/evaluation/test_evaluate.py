@@ -71,6 +71,9 @@ class Letters:
         return "".join(map(chr, token_ids))
 
 
+SAMPLES = 4
+
+
 @cache
 def composed() -> Settings:
     return tiny.settings(Path("run"), seed=5, train__max_completion_tokens=8)
@@ -80,7 +83,8 @@ def settings(**changes: Any) -> Settings:
     made = EvalSettings(
         name="test",
         sets=["hard"],
-        samples=4,
+        samples=SAMPLES,
+        dev_samples=SAMPLES,
         temperature=0.7,
         top_p=0.9,
         max_completion_tokens=None,
@@ -103,7 +107,10 @@ ANSWERS = {
 
 
 def run(out: Path | None, script: Script | None = None, **changes: Any) -> SetSummary:
-    return evaluation(script or Script(ANSWERS), **changes).of({"hard": EXAMPLES}, out)["hard"]
+    samples = changes.pop("samples", SAMPLES)
+    return evaluation(script or Script(ANSWERS), **changes).of({"hard": EXAMPLES}, out, samples)[
+        "hard"
+    ]
 
 
 def evaluation(script: Script, **changes: Any) -> evaluate.Evaluation:
@@ -211,4 +218,4 @@ def test_a_limit_takes_the_same_questions_whatever_their_number() -> None:
 
 def test_a_set_without_questions_is_refused() -> None:
     with pytest.raises(ValueError, match="evaluation set dev has no questions"):
-        evaluation(Script({})).of({"dev": []}, None)
+        evaluation(Script({})).of({"dev": []}, None, 0)

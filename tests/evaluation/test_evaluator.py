@@ -53,6 +53,18 @@ def test_each_moment_has_its_files_and_all_chosen_sets(tmp_path: Path) -> None:
         assert files == {"dev.jsonl", "hard.jsonl", "summary.json"}
 
 
+def test_dev_during_training_has_samples_of_its_own_number(tmp_path: Path) -> None:
+    evaluator, _ = made(tmp_path)
+    assert evaluator.at("before")["dev"].samples == 2
+    for wanted in (0, 3):
+        settings = evaluator._settings
+        chosen = settings.eval.model_copy(update={"dev_samples": wanted})
+        evaluator._settings = settings.model_copy(update={"eval": chosen})
+        found = evaluator.dev(4)
+        assert found is not None
+        assert found.samples == wanted
+
+
 def test_dev_during_training_writes_nothing(tmp_path: Path) -> None:
     evaluator, directory = made(tmp_path)
     found = evaluator.dev(4)

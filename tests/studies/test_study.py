@@ -62,7 +62,10 @@ def test_every_arm_that_does_not_compose_is_told_at_once(
 def test_arms_that_are_measured_otherwise_are_refused(
     tmp_path: Path, job_settings: study.Compose
 ) -> None:
-    arms = {"base": ["method=grpo"], "more": ["method=grpo", "eval.samples=8"]}
+    arms = {
+        "base": ["method=grpo"],
+        "more": ["method=grpo", "eval.samples=8", "eval.dev_samples=4"],
+    }
     with pytest.raises(SettingsError) as caught:
         planned(tmp_path, job_settings, arms=arms)
     assert str(caught.value) == (
@@ -113,6 +116,19 @@ def test_a_primary_outcome_that_is_not_measured_is_refused(
         with pytest.raises(SettingsError) as caught:
             planned(tmp_path, job_settings, primary=primary, common=common)
         assert str(caught.value) == line
+
+
+def test_a_target_that_is_not_measured_on_dev_is_refused(
+    tmp_path: Path, job_settings: study.Compose
+) -> None:
+    target = {"set": "dev", "measure": "avg", "value": 0.5}
+    for common in (["eval.samples=0"], ["eval.samples=4", "eval.dev_samples=0"]):
+        with pytest.raises(SettingsError) as caught:
+            planned(tmp_path, job_settings, target=target, common=["method.group_size=4", *common])
+        assert str(caught.value) == (
+            "study.target.measure = avg: needs samples, and eval.dev_samples = 0; give eval.dev_samples in"
+            " study.common, or study.target.measure=greedy"
+        )
 
 
 def test_arms_may_learn_from_other_traces(tmp_path: Path, job_settings: study.Compose) -> None:

@@ -255,8 +255,8 @@ def test_trials_without_an_accuracy_to_go_by_are_refused(
         for line in (
             f"study.tune.space.{arm}: train.eval_every = null: trials are chosen on dev during training;"
             " give e.g. train.eval_every=20",
-            f"study.tune.measure = avg: needs samples, and {arm} has eval.samples = 0; give eval.samples in"
-            " study.common, or study.tune.measure=greedy",
+            f"study.tune.measure = avg: needs samples, and {arm} has eval.dev_samples = 0; give eval.dev_samples"
+            " in study.common, or study.tune.measure=greedy",
         )
     ]
 
