@@ -14,6 +14,7 @@ from hybrid_rl.recording.files import write_json
 from hybrid_rl.types import Json
 
 _NAME = "tuning.json"
+_FEW = 2  # of two numbers each is at an edge, which tells nothing
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,19 @@ class ArmTuning:
     @property
     def best(self) -> TrialRecord:
         return self.trials[self.chosen]
+
+    def edges(self) -> dict[str, str]:
+        """Setting -> `lowest` or `highest`, where the chosen value is that of at least three numbers that were tried.
+
+        A better value may lie beyond it, which no trial has seen.
+        """
+        found = {}
+        for key, value in self.best.settings.items():
+            tried = {trial.settings.get(key) for trial in self.trials}
+            numbers = {one for one in tried if isinstance(one, int | float) and one is not True}
+            if value in numbers and len(numbers) > _FEW and value in (min(numbers), max(numbers)):
+                found[key] = "lowest" if value == min(numbers) else "highest"
+        return found
 
 
 def chosen_of(means: list[float]) -> int:

@@ -261,3 +261,9 @@ def _log_outcome(arm: str, found: ArmTuning) -> None:
     log.info(
         "tuning of %s: trial %d is chosen, %s; dev by trial: %s", arm, found.chosen, words, means
     )
+    for key, edge in found.edges().items():
+        log.warning(
+            "tuning of %s: %s = %s is the %s that was tried, and a better one may lie beyond; to try it, give"
+            " study.tune.space.%s.%s more values in a new run_dir",
+            *(arm, key, best.settings[key], edge, arm, key),
+        )

@@ -26,3 +26,24 @@ def test_outcomes_are_read_as_they_were_written(tmp_path: Path) -> None:
     tuning.write(tmp_path, arms)
     assert tuning.read(tmp_path) == arms
     assert arms["rl"].best == trial
+
+
+def outcome(values: list[dict[str, object]], chosen: int) -> ArmTuning:
+    trials = [TrialRecord([], one, {0: 0.5}, 0.5, {}, {}) for one in values]  # type: ignore[arg-type]  # Json
+    return ArmTuning(trials, chosen, {})
+
+
+def test_a_chosen_number_is_at_the_edge_where_none_beyond_it_was_tried() -> None:
+    rates = [4e-4, 2e-4, 1e-4]
+    values: list[dict[str, object]] = [
+        {"rate": rate, "gamma": gamma, "moments": word, "low": low, "on": on}
+        for rate, gamma, word, low, on in zip(
+            rates, [1, 3, 3], ["a", "b", "c"], [None, 0.25, 0.5], [True, False, True], strict=True
+        )
+    ]
+    assert outcome(values, 2).edges() == {
+        "rate": "lowest"
+    }  # two gammas, words, two numbers beside null, two truths
+    assert outcome(values, 0).edges() == {"rate": "highest"}
+    assert outcome(values, 1).edges() == {}
+    assert outcome(values[:2], 1).edges() == {}

@@ -1,6 +1,6 @@
 """What the tuning of a study chose for every arm, and what it cost, as rows of a table."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from hybrid_rl.recording.tuning import ArmTuning
 from hybrid_rl.reporting.markdown import amount
@@ -10,7 +10,8 @@ NOTE = (
     "Every arm that was tuned had as many trials as any other, each with the same seeds and the same limits. They are"
     " judged on dev alone, and their seeds are not those of the comparison. A run that a guard stopped counts as 0."
     " Trial 0 is the arm as written. How many settings were tried, and how many of their combinations, still differs"
-    " between arms. The cost comes on top of what the runs spent."
+    " between arms. Beyond a value that is the lowest or the highest tried there may be a better one. The cost comes on"
+    " top of what the runs spent."
 )
 COLUMNS = [
     *("arm", "values chosen", "trial", "its accuracy on dev", "that of trial 0"),
@@ -23,7 +24,7 @@ def rows(tuning: Mapping[str, ArmTuning]) -> list[list[str]]:
     return [
         [
             arm,
-            ", ".join(f"{key}={value}" for key, value in found.best.settings.items()),
+            ", ".join(_chosen(found)),
             str(found.chosen),
             f"{found.best.mean:.3f}",
             f"{found.trials[0].mean:.3f}",
@@ -32,6 +33,12 @@ def rows(tuning: Mapping[str, ArmTuning]) -> list[list[str]]:
         ]
         for arm, found in tuning.items()
     ]
+
+
+def _chosen(found: ArmTuning) -> Iterator[str]:
+    edges = found.edges()
+    for key, value in found.best.settings.items():
+        yield f"{key}={value}" + (f" ({edges[key]} tried)" if key in edges else "")
 
 
 def cost(found: ArmTuning | None) -> str:
