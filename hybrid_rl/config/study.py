@@ -15,6 +15,8 @@ from hybrid_rl.config.tuning import TuneSettings
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.types import Section
 
+PREPARE = "prepare"
+"""The directory of the preparation, within that of the study."""
 # Settings that the study itself decides for each job.
 _OWNERS = {
     "name": "study.name and the arm",
@@ -25,6 +27,9 @@ _OWNERS = {
     "task": "the study, which trains",
     "study": "the command line",
 }
+
+# Settings of the model that say where its weights come from.
+_SOURCE = ("path", "gguf_file", "package", "tokenizer", "revision")
 
 
 class PrimarySettings(Section):
@@ -64,6 +69,8 @@ class StudySettings(Section):
     """The arm that the others are compared with; null: the first."""
     common: list[str]
     """Overrides for every arm, before its own: budget, data, evaluation."""
+    prepare: list[str] | None
+    """Overrides of one run, after those for every arm, whose model all arms start from; null: that of `model`."""
     primary: PrimarySettings | None
     """The outcome that is named before anything is run; null: greedy accuracy on the first set of eval.sets."""
     after: dict[str, str]
@@ -83,6 +90,8 @@ class StudySettings(Section):
     def definition(self, extra: Sequence[str]) -> dict[str, Any]:
         """The content of study.json; `extra` is what the command line gives to all arms, after their own overrides."""
         fixed = {"until", "most_seeds", "margin"} if self.until is None else set[str]()
+        if self.prepare is None:
+            fixed = fixed | {"prepare"}
         return {
             **self.model_dump(exclude={"common", "jobs", *fixed}),
             "reference": self.reference or next(iter(self.arms)),
@@ -124,6 +133,7 @@ def _problems(study: StudySettings) -> Iterator[str]:
         if not NAME.fullmatch(name):
             where = "study.name" if name == study.name else "study.arms"
             yield f"{where}: {name} becomes a directory, so {NAME_RULE}; rename it"
+    yield from _unprepared(study)
     yield from _order(study)
     yield from _undecidable(study)
     yield from _reserved("study.common", study.common)
@@ -131,6 +141,25 @@ def _problems(study: StudySettings) -> Iterator[str]:
         yield from _reserved("study.tune.common", study.tune.common)
     for arm, overrides in study.arms.items():
         yield from _reserved(f"study.arms.{arm}", overrides)
+
+
+def _unprepared(study: StudySettings) -> Iterator[str]:
+    """A line for each setting by which an arm would not start from the model of the preparation."""
+    if study.prepare is None:
+        return
+    yield from _reserved("study.prepare", study.prepare)
+    if PREPARE in study.arms:
+        yield f"study.arms: {PREPARE} is the directory of the preparation; rename the arm"
+    spaces = {} if study.tune is None else study.tune.space
+    of_arms = {f"study.arms.{arm}": [*words] for arm, words in study.arms.items()}
+    of_arms |= {f"study.tune.space.{arm}": [*space] for arm, space in spaces.items()}
+    for where, words in of_arms.items():
+        for word in words:
+            if key_of(word) in ("model", *(f"model.{key}" for key in _SOURCE)):
+                yield (
+                    f"{where}: {word}: every arm starts from the model of study.prepare;"
+                    " give it in study.common or on the command line, which choose what is prepared"
+                )
 
 
 def _undecidable(study: StudySettings) -> Iterator[str]:

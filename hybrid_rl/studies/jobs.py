@@ -10,7 +10,7 @@ from typing import Any
 
 from hybrid_rl.config.overrides import flat, quoted
 from hybrid_rl.config.settings import Settings
-from hybrid_rl.config.study import StudySettings
+from hybrid_rl.config.study import PREPARE, StudySettings
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.recording.run_directory import RunDir
 
@@ -47,6 +47,23 @@ class Blueprint:
     """The overrides that the command line gives to all arms."""
     directory: Path
     compose: Compose
+    start: tuple[str, ...] = ()
+    """The overrides that name the model of the preparation, once there is one."""
+
+    def preparation(self) -> Job:
+        """The run whose model every arm starts from; its own words win over those for all. Raises SettingsError."""
+        words = self.definition.prepare
+        assert words is not None
+        where = self.directory / PREPARE
+        typed = (
+            *self.definition.common,
+            *self.extra,
+            *words,
+            f"name={self.definition.name}-{PREPARE}",
+            "seed=0",
+            f"run_dir={quoted(where)}",
+        )
+        return Job(PREPARE, 0, self.compose(typed), typed, "study.prepare", "preparation")
 
     def job(self, arm: str, seed: int, chosen: Sequence[str] = ()) -> Job:
         """A job of the comparison; `chosen` is what tuning has found for the arm. Raises SettingsError."""
@@ -57,6 +74,7 @@ class Blueprint:
             *self.definition.arms[arm],
             *chosen,
             *self.extra,
+            *self.start,
             *fixed,
         )
         settings = self.compose(typed)
@@ -78,6 +96,7 @@ class Blueprint:
             *point,
             *self.extra,
             *tune.common,
+            *self.start,
             *blind,
             f"name={name}",
             f"seed={seed}",

@@ -8,7 +8,7 @@ before the first one starts.
 import logging
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -17,7 +17,7 @@ from hybrid_rl.config.study import StudySettings
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.reporting.comparison import command
 from hybrid_rl.reporting.comparison.arms import ComparisonError
-from hybrid_rl.studies import running, tuning, until_decided
+from hybrid_rl.studies import preparation, running, tuning, until_decided
 from hybrid_rl.studies.directory import claim, hold
 from hybrid_rl.studies.jobs import Blueprint, Compose, Job, Problems, unequal
 from hybrid_rl.studies.running import Launcher, Place
@@ -34,6 +34,8 @@ class Study:
     """The jobs that the comparison may have, with the arms as they are written."""
     written: tuple[Job, ...]
     """The first trial of each arm, as it is written; empty where nothing is tuned."""
+    preparation: Job | None = None
+    """The run whose model all arms start from; None: they start from the model of the settings."""
 
     @property
     def definition(self) -> StudySettings:
@@ -61,8 +63,9 @@ def plan(
         problems += unequal(reference, of_first_seed)
         problems += _unseen(definition, reference)
     written = () if definition.tune is None else tuple(tuning.check(blueprint, problems))
+    first = None if definition.prepare is None else _preparation(blueprint, problems)
     problems.raise_if_any()
-    return Study(blueprint, jobs, written)
+    return Study(blueprint, jobs, written, first)
 
 
 def check(study: Study) -> None:
@@ -70,7 +73,8 @@ def check(study: Study) -> None:
     from hybrid_rl.tools.check import check_run  # noqa: PLC0415 - heavy: reads the data, starts the verifier
 
     problems = Problems()
-    for job in study.jobs[: len(study.definition.arms)]:  # those of the first seed
+    first = () if study.preparation is None else (study.preparation,)
+    for job in (*first, *study.jobs[: len(study.definition.arms)]):  # those of the first seed
         try:
             check_run(job.settings)
         except SettingsError as error:
@@ -101,7 +105,19 @@ def run_study(
         claim(study.directory, definition.definition(study.blueprint.extra))
         place = Place(program, launch_dir, definition.jobs, launcher, lock)
         stopped, jobs = None, study.jobs
-        if definition.tune is not None:
+        if study.preparation is not None:
+            ended = preparation.run(study.preparation, place)
+            if ended.failed:
+                log.error(
+                    "the preparation failed: %s; see %s",
+                    ended.failed[0][1],
+                    study.preparation.run.log,
+                )
+                return 1
+            stopped = ended.signal
+            study = _prepared(study)
+            jobs = study.jobs
+        if stopped is None and definition.tune is not None:
             tuned = tuning.run(study.blueprint, place)
             stopped = tuned.signal
             failed += tuned.failed
@@ -128,6 +144,25 @@ def _run(study: Study, jobs: Sequence[Job], place: Place) -> running.Ended:
     arms, seeds = len(definition.arms), len(definition.seeds)
     title = f"study {definition.name}: {arms} arms x {seeds} seeds in {study.directory}"
     return running.run(title, jobs, place, definition.after)
+
+
+def _preparation(blueprint: Blueprint, problems: Problems) -> Job | None:
+    """The preparation, if it composes."""
+    try:
+        return blueprint.preparation()
+    except SettingsError as error:
+        problems.add("study.prepare", error)
+        return None
+
+
+def _prepared(study: Study) -> Study:
+    """The study whose jobs start from the model that the preparation has saved."""
+    assert study.preparation is not None
+    problems = Problems()
+    blueprint = preparation.prepared(study.blueprint, study.preparation)
+    jobs = _jobs(blueprint, {}, problems)
+    problems.raise_if_any()
+    return replace(study, blueprint=blueprint, jobs=jobs)
 
 
 def _jobs(

@@ -43,6 +43,18 @@ def test_a_study_that_does_not_fit_its_schema_is_told_by_setting() -> None:
             {"after": {"rl": "base", "base": "rl"}},
             "study.after.rl = base: rl, which waits for base, which waits for rl; take one of them out",
         ),
+        (
+            {"prepare": ["method=sft"], "arms": {"rl": ["method=grpo", "model=tiny"]}},
+            "study.arms.rl: model=tiny: every arm starts from the model of study.prepare; give it in study.common or on",
+        ),
+        (
+            {"prepare": ["method=sft", "seed=1"]},
+            "study.prepare: seed=1: decided by study.seeds; leave it out",
+        ),
+        (
+            {"prepare": ["method=sft"], "arms": {"prepare": ["method=grpo"]}},
+            "study.arms: prepare is the directory of the preparation; rename the arm",
+        ),
         ({"primary": {"set": "hard", "measure": "best"}}, "study.primary.measure = best: must be"),
     ],
 )

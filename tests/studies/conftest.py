@@ -24,6 +24,7 @@ TWO: dict[str, Any] = {
     "margin": None,
     "reference": None,
     "common": ["method.group_size=4"],
+    "prepare": None,
     "primary": None,
     "after": {},
     "tune": None,

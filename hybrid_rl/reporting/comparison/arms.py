@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hybrid_rl.config.overrides import flat
-from hybrid_rl.config.study import PrimarySettings, TargetSettings, seeds_up_to
+from hybrid_rl.config.study import PREPARE, PrimarySettings, TargetSettings, seeds_up_to
 from hybrid_rl.errors import UserError
 from hybrid_rl.recording import looks
 from hybrid_rl.recording.looks import Look
@@ -70,6 +70,8 @@ class Arms:
     """Whether a study fixed the primary outcome before it ran anything, so that no result could suggest it."""
     tuning: Mapping[str, ArmTuning] = field(default_factory=dict)
     """The tuning of each arm before the comparison; empty where nothing was tuned."""
+    preparation: RunRecord | None = None
+    """The run whose model all arms started from; None where a study had none, or for other runs."""
     sequential: Sequential | None = None
     """None: all seeds were fixed beforehand."""
 
@@ -200,6 +202,8 @@ def _of_study(directory: Path, definition: Mapping[str, Any]) -> Arms:
     if definition.get("until") is not None:
         last = looks.last(looks.read(directory))
         sequential = Sequential(definition["most_seeds"], definition["margin"], last)
+    first = directory / PREPARE
+    prepared = definition.get("prepare") is not None and (first / "settings.json").is_file()
     return Arms(
         definition["name"],
         arms,
@@ -208,6 +212,7 @@ def _of_study(directory: Path, definition: Mapping[str, Any]) -> Arms:
         primary and PrimarySettings(**primary),
         planned=True,
         tuning={arm: found for arm, found in read_tuning(directory).items() if arm in known},
+        preparation=RunRecord.read(first) if prepared else None,
         sequential=sequential,
     )
 

@@ -171,13 +171,18 @@ def _answers(arms: Arms, name: str, moment: Moment) -> dict[str, Answers]:
 
 
 def _base(arms: Arms, name: str) -> list[list[AnsweredQuestion]]:
-    """The answers before training of every run that has them; none where the runs did not begin from one model."""
+    """The answers before training of every run that has them; none where the runs did not begin from one model.
+
+    Where none has, those that the model gave at the end of the preparation from which all arms started.
+    """
     if (
         len({json.dumps(record.settings.get("model"), sort_keys=True) for record in arms.records})
         > 1
     ):
         return []
     every = [sorted(r.rows("before", name), key=lambda row: row.id) for r in arms.records]
+    if arms.preparation is not None and not any(every):
+        every = [sorted(arms.preparation.rows("after", name), key=lambda row: row.id)]
     return [rows for rows in every if rows]
 
 

@@ -21,9 +21,16 @@ import jinja2
 
 from hybrid_rl.recording.files import read_jsonl
 from hybrid_rl.reporting import glossary
-from hybrid_rl.reporting.comparison import compare, tuning_table, verdicts, wording
+from hybrid_rl.reporting.comparison import (
+    compare,
+    preparation_table,
+    tuning_table,
+    verdicts,
+    wording,
+)
 from hybrid_rl.reporting.comparison.arms import (
     Arm,
+    Arms,
     environment_table,
     seed_of,
     setting_table,
@@ -102,10 +109,20 @@ def _data(comparison: Comparison) -> dict[str, Any]:
             "columns": tuning_table.COLUMNS,
             "rows": tuning_table.rows(arms.tuning),
         },
+        **_preparation(arms),
         "settings": setting_table(arms),
         "environment": environment_table(arms),
         "notes": comparison.notes,
     }
+
+
+def _preparation(arms: Arms) -> dict[str, Any]:
+    """What the run that all arms started from has spent; nothing where there was none."""
+    rows = preparation_table.rows(arms.preparation)
+    if not rows:
+        return {}
+    shown = {"title": preparation_table.TITLE, "note": preparation_table.NOTE}
+    return {"preparation": {**shown, "columns": preparation_table.COLUMNS, "rows": rows}}
 
 
 def _verdicts(comparison: Comparison) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from hybrid_rl.reporting import glossary
-from hybrid_rl.reporting.comparison import tuning_table, verdicts, wording
+from hybrid_rl.reporting.comparison import preparation_table, tuning_table, verdicts, wording
 from hybrid_rl.reporting.comparison.arms import setting_table
 from hybrid_rl.reporting.comparison.compare import BUDGETS, Comparison, mean_spent
 from hybrid_rl.reporting.comparison.conclusion import conclusion
@@ -19,7 +19,7 @@ def markdown(found: Comparison) -> str:
     names = [arm.name for arm in found.arms.arms]
     settings = table(["setting", *names], setting_table(found.arms))
     start = [f"# {found.arms.title}: comparison of runs", "", conclusion(found), "", _BRACKETS]
-    costs = [_costs(found), _areas(found), _spending(found), _tuning(found)]
+    costs = [_costs(found), _areas(found), _spending(found), _preparation(found), _tuning(found)]
     differing = section("Settings in which arms differ", settings)
     notes = section("What to keep in mind", (f"- {note}" for note in found.notes))
     last = [differing, notes, explained(glossary.COMPARISON)]
@@ -133,6 +133,15 @@ def _areas(found: Comparison) -> list[str]:
         rows.append([BUDGETS[axis], *cells])
     title = "Mean accuracy on dev while spending (area under the curve)"
     return section(title, [wording.AREA_NOTE, "", *table(["spending", *names], rows)])
+
+
+def _preparation(found: Comparison) -> list[str]:
+    """What the run that all arms started from has spent; nothing where there was none."""
+    rows = preparation_table.rows(found.arms.preparation)
+    if not rows:
+        return []
+    lines = [preparation_table.NOTE, "", *table(preparation_table.COLUMNS, rows)]
+    return section(preparation_table.TITLE, lines)
 
 
 def _tuning(found: Comparison) -> list[str]:

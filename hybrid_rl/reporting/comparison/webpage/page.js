@@ -3,7 +3,7 @@
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const main = document.getElementById("main");
-  const sections = [accuracySection, verdictSection, curveSection, costSection, traceSection, panelSection, levelSection, rolloutSection, tuningSection, settingSection, environmentSection].map((make) => make(data)).filter(Boolean);
+  const sections = [accuracySection, verdictSection, curveSection, costSection, traceSection, panelSection, levelSection, rolloutSection, preparationSection, tuningSection, settingSection, environmentSection].map((make) => make(data)).filter(Boolean);
   main.replaceChildren(...sections);
   document.getElementById("contents").append(...sections.map((one) => h("a", { href: `#${one.id}` }, one.id[0].toUpperCase() + one.id.slice(1))));
   fill(document.getElementById("notes"), {}, data.notes.map((note) => h("li", {}, note)));

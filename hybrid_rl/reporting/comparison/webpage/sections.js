@@ -224,6 +224,12 @@ function levelChart(name, series, levels) {
   });
 }
 
+function preparationSection(data) {
+  if (!data.preparation) return null;
+  const { title, note, columns, rows } = data.preparation;
+  return section("preparation", title, note, (body) => body.append(table(title, columns, rows)));
+}
+
 function tuningSection(data) {
   const { title, note, columns, rows } = data.tuning;
   if (!rows.length) return null;
