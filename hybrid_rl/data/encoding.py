@@ -63,6 +63,9 @@ def encode(
         raise DataError(*encoder.problems)
     for note in encoder.notes:
         log.info("%s", note)
+    if encoder.warning is not None:
+        log.warning("%s", encoder.warning)
+        encoder.notes.append(encoder.warning)
     test = {name: encoded[name] for name in questions.test}
     return Examples(encoded["train"], encoded["dev"], test, encoder.notes)
 
@@ -77,12 +80,15 @@ class _Encoder:
     answer_start: Callable[[str], int]
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    warning: str | None = None
+    """What may be wrong with the chat template, once for all prompts."""
 
     def split(self, name: str, questions: Sequence[Question]) -> list[Example]:
         """The examples of one split, without those that are dropped."""
         texts = {question.id: self._render(question) for question in questions}
         if self.problems and "" in texts.values():
             return []  # the chat template took no messages, and that is among the problems
+        self.warning = self.warning or _unguarded(questions, texts)
         most = self.data.max_prompt_tokens
         prompts = self._tokens(name, "prompt", texts, most)
         solved = self._solved(name, [one for one in questions if one.id in prompts], texts)
@@ -217,6 +223,22 @@ def without_opening_tag(trace: str, prompt: str) -> str:
     if opened is None or not trace.lstrip().startswith(opened[1]):
         return trace
     return trace.lstrip().removeprefix(opened[1]).removeprefix(opened[2])
+
+
+def _unguarded(questions: Sequence[Question], prompts: Mapping[str, str]) -> str | None:
+    """A warning where the first token of a prompt is one of the question.
+
+    A pretrained model attends to its first token from everywhere and reads little from it ("attention sink", arXiv
+    2309.17453): what the question begins with is then copied wrongly.
+    """
+    for one in questions:
+        if one.messages[0].role == "user" and prompts[one.id].startswith(one.messages[0].content):
+            return (
+                f"model.chat_template: the first token of a prompt belongs to the question ({one.question[:20]!r}), and"
+                " pretrained models read their first token badly, so that a number there may be miscopied; let the"
+                " template begin with a special token, as in {{ bos_token }} or <|im_start|>user"
+            )
+    return None
 
 
 def _bare(text: str) -> str:

@@ -45,7 +45,7 @@ def test_a_study_that_does_not_fit_its_schema_is_told_by_setting() -> None:
         ),
         (
             {"prepare": ["method=sft"], "arms": {"rl": ["method=grpo", "model=tiny"]}},
-            "study.arms.rl: model=tiny: every arm starts from the model of study.prepare; give it in study.common or on",
+            "study.arms.rl: model=tiny: every arm starts from the model of study.prepare; give it in",
         ),
         (
             {"prepare": ["method=sft", "seed=1"]},

@@ -223,3 +223,26 @@ def test_a_template_that_leaves_the_system_message_out_is_refused() -> None:
         "model.chat_template: leaves the system message out; set data.system=null, or give a template that writes it as"
         " it is"
     )
+
+
+BARE = "{{ messages[-1].content }} expert: "
+FIRST_TOKEN = (
+    "model.chat_template: the first token of a prompt belongs to the question ('1 + 2'), and"
+)
+
+
+@pytest.mark.parametrize(
+    ("template", "system", "warned"),
+    [(BARE, None, True), (f"<end> {BARE}", None, False), (TEMPLATE, None, False)],
+)
+def test_a_template_that_leaves_the_first_token_to_the_question_is_warned_of(
+    template: str, system: str | None, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = tokenizer()
+    words.chat_template = template
+    found = encoded([question(name, "1 + 2", None, system) for name in ("a", "b")], thinking=words)
+
+    assert [note.startswith(FIRST_TOKEN) for note in found.notes] == [True] * warned
+    assert [record.levelname for record in caplog.records if "first token" in record.message] == (
+        ["WARNING"] * warned
+    )
