@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 
-from hybrid_rl.config import batch, hardware_rules, text_rules, trl_options
+from hybrid_rl.config import batch, hardware_rules, packages, text_rules, trl_options
 from hybrid_rl.config.data import FileSource, GymSource, HubSource
 from hybrid_rl.config.messages import NAME, NAME_RULE
 from hybrid_rl.config.settings import Settings
@@ -199,7 +199,7 @@ def _trl(settings: Settings) -> Iterator[str]:
 
 
 def _installed(settings: Settings) -> Iterator[str]:
-    """Refuses settings whose optional package is not installed."""
+    """Refuses settings whose package is not installed."""
     tracker, model = settings.tracker.name, settings.model
     engine = None if settings.rollout.engine == "transformers" else settings.rollout.engine
     gym = "reasoning_gym" if settings.reward.verifier == "reasoning_gym" else None
@@ -216,7 +216,7 @@ def _installed(settings: Settings) -> Iterator[str]:
         if value is not None and package is not None and not _is_installed(package):
             yield (
                 f"{name} = {value}: needs the package {package};"
-                f" pip install 'hybrid-rl[{package}]', or choose {otherwise}"
+                f" {packages.install(package)}, or choose {otherwise}"
             )
 
 

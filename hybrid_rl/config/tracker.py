@@ -9,7 +9,7 @@ Name = Literal[
 ]  # fmt: skip
 PACKAGES = {name: name for name in get_args(Name) if name != "none"}
 PACKAGES |= {"wandb_offline": "wandb", "comet": "comet_ml"}
-"""The package that each tracker needs; our extra in pyproject.toml has the same name."""
+"""The package that each tracker needs: wandb comes with a plain install, each other with the extra of its name."""
 
 
 class TrackerSettings(Section):

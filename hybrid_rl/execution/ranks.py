@@ -49,7 +49,7 @@ def _make_group(hardware: HardwareSettings, backend: str) -> None:
 
 
 def _start_deepspeed(hardware: HardwareSettings, backend: str) -> None:
-    import deepspeed  # noqa: PLC0415 - optional, and seconds to load
+    import deepspeed  # noqa: PLC0415 - only where it is used: it takes seconds to load
 
     if hardware.device == "cpu":
         # Its all-reduce through shared memory would be compiled for minutes; gloo gives the same numbers.

@@ -20,6 +20,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from hybrid_rl.config import packages
 from hybrid_rl.config.model import LoraSettings, ModelSettings
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.models.saving import own_eos_ids
@@ -171,7 +172,7 @@ def _remedy(error: Exception, settings: ModelSettings, path: str) -> str:
         if settings.attention == "flash_attention_2":
             otherwise = ", or set model.attention=sdpa"
         elif settings.gguf_file is not None:
-            otherwise = ", as pip install 'hybrid-rl[gguf]' does"
+            otherwise = f", as {packages.install('gguf')} does"
         return f"install the package that it needs{otherwise}"
     if "trust_remote_code" in str(error):
         return "set model.trust_remote_code=true if you trust the code that comes with it"
@@ -247,10 +248,10 @@ def _forget_quantization(model: PreTrainedModel) -> None:
 
 def _with_lora(model: PreTrainedModel, settings: LoraSettings) -> PreTrainedModel:
     try:
-        import peft  # noqa: PLC0415 - an optional extra
+        import peft  # noqa: PLC0415 - only where it is used
     except ImportError as error:
         raise SettingsError(
-            "model.lora: needs the package peft; pip install 'hybrid-rl[peft]'"
+            f"model.lora: needs the package peft; {packages.install('peft')}"
         ) from error
     alpha: Any = settings.alpha  # peft only divides it by the rank; its annotation says int
     wanted = peft.LoraConfig(

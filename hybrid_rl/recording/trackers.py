@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hybrid_rl.config import packages
 from hybrid_rl.config.overrides import flat
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.config.tracker import PACKAGES
@@ -219,7 +220,7 @@ def start_tracker(settings: Settings, run_dir: Path) -> Tracker:
     except ImportError as error:
         raise SettingsError(
             f"tracker = {name}: its package cannot be imported ({error});"
-            f" pip install 'hybrid-rl[{PACKAGES[name]}]', or choose tracker=none"
+            f" {packages.install(PACKAGES[name])}, or choose tracker=none"
         ) from error
     except Exception as error:
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__

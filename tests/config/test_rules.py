@@ -206,12 +206,12 @@ def test_settings_that_fit_together_pass(load: Load, overrides: list[str]) -> No
     load(*overrides)
 
 
-def test_a_missing_package_is_named_with_its_extra(
+def test_a_missing_package_is_named_with_what_installs_it(
     load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rules, "_is_installed", lambda package: False)
     assert _message(load, ["model.lora={rank:8,alpha:16,dropout:0,target_modules:all}"]) == (
-        "model.lora.rank = 8: needs the package peft; pip install 'hybrid-rl[peft]', or choose model.lora=null"
+        "model.lora.rank = 8: needs the package peft; pip install peft, or choose model.lora=null"
     )
 
 

@@ -83,23 +83,23 @@ def test_no_tracker_takes_everything(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tracker", "package", "extra"),
+    ("tracker", "package", "named"),
     [
         ("wandb", "wandb", "wandb"),
         ("wandb_offline", "wandb", "wandb"),
-        ("trackio", "trackio", "trackio"),
-        ("comet", "comet_ml", "comet_ml"),
+        ("trackio", "trackio", "'hybrid-rl[trackio]'"),
+        ("comet", "comet_ml", "'hybrid-rl[comet_ml]'"),
     ],
 )
 def test_a_missing_package_is_told_before_training(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tracker: str, package: str, extra: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tracker: str, package: str, named: str
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(SettingsError) as caught:
         trackers.start_tracker(settings(tracker), tmp_path)
     message = str(caught.value)
     assert message.startswith(f"tracker = {tracker}: its package cannot be imported (")
-    assert message.endswith(f"; pip install 'hybrid-rl[{extra}]', or choose tracker=none")
+    assert message.endswith(f"; pip install {named}, or choose tracker=none")
 
 
 class FakeAccelerate:

@@ -198,7 +198,7 @@ def _gathered(weights: Sequence[torch.Tensor]) -> AbstractContextManager[None]:
     """A context in which each of the weights is whole, also where ZeRO-3 keeps a shard of it."""
     if not any(hasattr(weight, "ds_id") for weight in weights):
         return nullcontext()
-    import deepspeed  # noqa: PLC0415 - optional
+    import deepspeed  # noqa: PLC0415 - only where it is used
 
     context: AbstractContextManager[None] = deepspeed.zero.GatheredParameters(weights)
     return context
@@ -208,7 +208,7 @@ def _weights(trainer: HybridTrainer) -> Weights:
     """The weights that are trained, whole and in float32, also where the engine has parts or rounded copies."""
     full: Any = torch.Tensor.detach
     if trainer.is_deepspeed_enabled:
-        from deepspeed.utils import safe_get_full_fp32_param  # noqa: PLC0415 - optional
+        from deepspeed.utils import safe_get_full_fp32_param  # noqa: PLC0415 - only where it is used
 
         full = safe_get_full_fp32_param
     return {n: full(w).float().clone() for n, w in _named(trainer) if w.requires_grad}
