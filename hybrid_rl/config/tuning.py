@@ -34,7 +34,9 @@ class TuneSettings(Section):
     space: dict[str, dict[str, list[Any] | str]]
     """Arm -> setting -> its values, or an interval as Hydra's Optuna sweeper writes it, `tag(log, interval(a,b))`."""
     like: dict[str, str]
-    """Arm -> the arm whose outcome it takes instead of trials of its own, as a control takes that of its method."""
+    """Arm -> the arm whose outcome it takes instead of trials of its own, as a control takes that of its method.
+
+    What the arm's own words set, and those of the other do not, stays as it is: it makes the arm what it is."""
 
 
 def problems(
@@ -53,7 +55,7 @@ def problems(
     for arm in arms:
         yield from _of_arm(tune, arm, waiting)
     for arm, other in tune.like.items():
-        yield from _of_likeness(tune, arms, arm, other)
+        yield from _of_likeness(tune, arm, other)
     for arm, space in tune.space.items():
         for key, values in space.items():
             yield from _of_values(f"study.tune.space.{arm}.{key}", key, values)
@@ -88,19 +90,10 @@ def _of_arm(tune: TuneSettings, arm: str, waiting: Sequence[str]) -> Iterator[st
         )
 
 
-def _of_likeness(
-    tune: TuneSettings, arms: Mapping[str, Sequence[str]], arm: str, other: str
-) -> Iterator[str]:
+def _of_likeness(tune: TuneSettings, arm: str, other: str) -> Iterator[str]:
     if not tune.space.get(other):
         tuned = ", ".join(name for name, space in tune.space.items() if space)
         yield f"study.tune.like.{arm} = {other}: has no space of its own; choose from {tuned}"
-        return
-    for word in arms.get(arm, ()):
-        if key_of(word) in tune.space[other] and word not in arms.get(other, ()):
-            yield (
-                f"study.tune.like.{arm} = {other}: the outcome would replace {word}, which makes {arm} what it is;"
-                f" take it out of study.tune.space.{other}, or give {arm} a space of its own"
-            )
 
 
 def _of_values(where: str, key: str, values: list[Any] | str) -> Iterator[str]:

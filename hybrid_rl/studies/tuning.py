@@ -5,13 +5,14 @@ never run again; what they came to is written to tuning.json, which a restart go
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Any
 
 from hybrid_rl.config.composing import interval_of
-from hybrid_rl.config.overrides import flat
+from hybrid_rl.config.overrides import flat, key_of
+from hybrid_rl.config.study import StudySettings
 from hybrid_rl.config.tuning import TuneSettings
 from hybrid_rl.errors import USER_ERROR, SettingsError
 from hybrid_rl.recording import tuning as record
@@ -91,7 +92,7 @@ def run(blueprint: Blueprint, place: Place) -> Tuned:
             if not unfinished:
                 done[arm] = _outcome(records)
                 _log_outcome(arm, done[arm])
-        arms = done | _of_likeness(tuning.tune, done)
+        arms = done | _of_likeness(blueprint.definition, done)
         record.write(blueprint.directory, arms)
         if not pending:
             return Tuned(arms, None, failed)
@@ -245,13 +246,27 @@ def _outcome(trials: list[TrialRecord]) -> ArmTuning:
     return ArmTuning(trials, chosen, record.total([trial.spent for trial in trials]))
 
 
-def _of_likeness(tune: TuneSettings, done: Mapping[str, ArmTuning]) -> dict[str, ArmTuning]:
-    """The outcomes that arms take from others, which cost nothing more."""
-    return {
-        arm: replace(done[other], like=other, spent={})
-        for arm, other in tune.like.items()
-        if other in done
-    }
+def _of_likeness(
+    definition: StudySettings, done: Mapping[str, ArmTuning]
+) -> dict[str, ArmTuning]:
+    """The outcomes that arms take from others, which cost nothing more; what makes an arm what it is stays."""
+    assert definition.tune is not None
+    found = {}
+    for arm, other in definition.tune.like.items():
+        if other in done:
+            own = set(definition.arms[arm]) - set(definition.arms[other])
+            trials = [_without(trial, set(map(key_of, own))) for trial in done[other].trials]
+            found[arm] = replace(done[other], trials=trials, like=other, spent={})
+    return found
+
+
+def _without(trial: TrialRecord, keys: Container[str]) -> TrialRecord:
+    """The trial as if it had not varied these settings."""
+    return replace(
+        trial,
+        overrides=[word for word in trial.overrides if key_of(word) not in keys],
+        settings={key: value for key, value in trial.settings.items() if key not in keys},
+    )
 
 
 def _log_outcome(arm: str, found: ArmTuning) -> None:

@@ -53,14 +53,6 @@ def test_an_arm_takes_the_outcome_of_one_that_is_tuned() -> None:
     ]
 
 
-def test_an_outcome_does_not_replace_what_makes_an_arm_what_it_is() -> None:
-    arms = {**TWO["arms"], "hot": ["method=grpo", f"{RATE}=1e-2"]}
-    assert refused({"arms": arms, "tune": tuned(like={"hot": "rl"})}) == [
-        f"study.tune.like.hot = rl: the outcome would replace {RATE}=1e-2, which makes hot what it is;"
-        " take it out of study.tune.space.rl, or give hot a space of its own"
-    ]
-
-
 def test_an_arm_that_waits_for_the_comparison_is_not_tuned() -> None:
     assert refused({"after": {"rl": "base"}, "tune": tuned()}) == [
         "study.tune.space.rl: rl waits for runs of the comparison (study.after), which follow the tuning;"

@@ -174,6 +174,23 @@ def test_an_arm_takes_the_outcome_of_another_at_no_cost(tmp_path: Path, faked: F
     assert f" train.rl.beta=0.1 {RATE}=0.0008 " in words
 
 
+def test_what_makes_an_arm_what_it_is_stays_where_it_takes_the_outcome_of_another(
+    tmp_path: Path, faked: Faked
+) -> None:
+    arms = {
+        "base": ["method=sft_then_grpo"],
+        "rl": ["method=grpo", "train.rl.beta=0.1"],
+        "hot": ["method=grpo", "train.rl.beta=0.1", f"{RATE}=1e-2"],
+    }
+    assert run(tmp_path, faked, arms=arms, tune=tuned(like={"hot": "rl"})) == 0
+    best = record.read(tmp_path)["hot"].best
+    assert (best.overrides, best.settings) == ([], {})
+    assert record.read(tmp_path)["rl"].best.overrides == [f"{RATE}=0.0008"]
+    words = (tmp_path / "hot" / "seed_0" / "overrides.txt").read_text()
+    assert f"{RATE}=1e-2" in words
+    assert f"{RATE}=0.0008" not in words
+
+
 @pytest.mark.filterwarnings("ignore")  # of Optuna's own imports
 def test_a_search_is_run_in_rounds_beside_a_grid(tmp_path: Path, faked: Faked) -> None:
     pytest.importorskip("optuna")
