@@ -83,7 +83,17 @@ def test_the_list_of_what_methods_may_not_import_is_whole() -> None:
     assert imported().keys() - allowed - set(contract["forbidden_modules"]) == set()
 
 
-ALWAYS = {"gguf", "hydra-core", "omegaconf", "peft", "sympy", "torch", "transformers", "trl", "wandb"}
+ALWAYS = {
+    "gguf",
+    "hydra-core",
+    "omegaconf",
+    "peft",
+    "sympy",
+    "torch",
+    "transformers",
+    "trl",
+    "wandb",
+}
 """What a plain install brings on every system, among other things."""
 
 

@@ -246,9 +246,7 @@ def _outcome(trials: list[TrialRecord]) -> ArmTuning:
     return ArmTuning(trials, chosen, record.total([trial.spent for trial in trials]))
 
 
-def _of_likeness(
-    definition: StudySettings, done: Mapping[str, ArmTuning]
-) -> dict[str, ArmTuning]:
+def _of_likeness(definition: StudySettings, done: Mapping[str, ArmTuning]) -> dict[str, ArmTuning]:
     """The outcomes that arms take from others, which cost nothing more; what makes an arm what it is stays."""
     assert definition.tune is not None
     found = {}
