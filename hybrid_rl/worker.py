@@ -1,6 +1,5 @@
 """The entry point of one rank, `python -m hybrid_rl.worker RUN_DIR`: runs settings.json and says how that ended."""
 
-import ctypes
 import logging
 import os
 import signal
@@ -10,7 +9,7 @@ from pathlib import Path
 from hybrid_rl.config.hardware import HardwareSettings
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import USER_ERROR, SettingsError, UserError
-from hybrid_rl.execution import stopping
+from hybrid_rl.execution import process_tree, stopping
 from hybrid_rl.recording import environment
 from hybrid_rl.recording.run_directory import RunDir
 
@@ -18,7 +17,6 @@ log = logging.getLogger("hybrid_rl.worker")  # __name__ is "__main__" here
 
 # Words of gloo and NCCL about a rank that is gone; its own error is the one to show.
 _LOST_PEER = ("Connection closed by peer", "Connection reset by peer", "remote process exited")
-_PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 
 
 def main() -> None:
@@ -103,7 +101,7 @@ def check_devices(hardware: HardwareSettings, run: RunDir, rank: int) -> None:
 def _die_with_parent() -> None:
     """Ask the kernel for SIGTERM when the launcher is killed, so that no rank is left running. Linux only."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        process_tree.die_with_parent(signal.SIGTERM)
         if os.environ.get("HYBRID_RL_LAUNCHER", str(os.getppid())) != str(os.getppid()):
             sys.exit(128 + signal.SIGTERM)  # it was killed before this process could ask
 

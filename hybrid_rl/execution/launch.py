@@ -111,6 +111,14 @@ def command(hardware: HardwareSettings, run_dir: Path) -> list[str]:
     return worker_command(run_dir)
 
 
+def may_fork(hardware: HardwareSettings) -> bool:
+    """Whether `command` may start from a process that has its libraries loaded: where it is one rank without a GPU.
+
+    A GPU's driver does not survive a fork; ranks that meet are started by a process of their own.
+    """
+    return hardware.device == "cpu" and not needs_group(hardware)
+
+
 def worker_command(run_dir: Path) -> list[str]:
     """The command of every rank."""
     return [sys.executable, "-m", "hybrid_rl.worker", str(run_dir)]

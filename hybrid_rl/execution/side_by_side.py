@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Protocol
 
 from hybrid_rl.config.hardware import HardwareSettings
 from hybrid_rl.execution import launch, supervise
@@ -31,6 +32,26 @@ class Command:
     output: Path
     held: tuple[int, ...] = ()
     """Open files that the job inherits: a lock lives until the last job that holds it has ended."""
+    may_fork: bool = False
+    """Whether the job, a `python -m ...`, may start from a process that has its libraries loaded."""
+
+
+class Process(Protocol):
+    """The process of a job, as subprocess has it; it leads a process group of its own."""
+
+    @property
+    def pid(self) -> int | None:
+        """Its id; None before it begins."""
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit code, -n where signal n ended it; None before the first `poll` after its end."""
+
+    def poll(self) -> int | None:
+        """Looks whether it has ended; returns `returncode`."""
+
+    def send_signal(self, number: int, /) -> None:
+        """Sends it a signal, unless it has ended."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +60,22 @@ class _Running:
 
     job: int
     slot: int
-    process: subprocess.Popen[bytes]
+    process: Process
     started: float
+
+
+def start_command(command: Command) -> subprocess.Popen[bytes]:
+    """Start the command of a job in a session of its own."""
+    with command.output.open("ab") as output:
+        return subprocess.Popen(
+            command.arguments,
+            env=dict(command.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=command.held,
+        )
 
 
 def run_jobs(
@@ -49,13 +84,14 @@ def run_jobs(
     begin: Callable[[int, int], Command | None],
     ended: Callable[[int, int, float], None],
     ready: Callable[[int], bool] = lambda job: True,
+    start: Callable[[Command], Process] = start_command,
     grace_seconds: float = 120.0,
 ) -> int | None:
     """Run jobs 0 to `count` - 1 in order, at most `slots` at a time; returns the signal that stopped it, or None.
 
     `begin(job, slot)` prepares a job, or returns None to leave it out; `ended(job, exit code, seconds)` hears of it,
     128 + n where signal n ended it. A job that is not `ready(job)` lets later ones go first; where none
-    runs, one must be ready.
+    runs, one must be ready. `start` makes a process of a job's command.
     SIGINT and SIGTERM start no more jobs and end the running ones with SIGTERM; a second one, see
     `supervise.is_repeated`, or `grace_seconds` after the first, kills.
     """
@@ -74,7 +110,7 @@ def run_jobs(
                 waiting.remove(job)
                 slot = min(free)
                 if (command := begin(job, slot)) is not None:
-                    running.append(_start(job, slot, command))
+                    running.append(_Running(job, slot, start(command), time.monotonic()))
                     free.remove(slot)
             assert running or not waiting or arrived, "no job is ready, and none runs"
             if arrived and deadline == math.inf:
@@ -90,6 +126,7 @@ def run_jobs(
                 free.add(one.slot)
                 _kill([one])  # what it may have left of its group
                 code = one.process.returncode
+                assert code is not None, "it has ended"
                 ended(one.job, code if code >= 0 else 128 - code, time.monotonic() - one.started)
     finally:
         _kill(running)
@@ -117,23 +154,10 @@ def environment(
     return launch.worker_environment(hardware, shared)
 
 
-def _start(job: int, slot: int, command: Command) -> _Running:
-    with command.output.open("ab") as output:
-        process = subprocess.Popen(
-            command.arguments,
-            env=dict(command.environment),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            pass_fds=command.held,
-        )
-    return _Running(job, slot, process, time.monotonic())
-
-
 def _kill(running: Sequence[_Running]) -> None:
     for one in running:
-        supervise.signal_group(one.process.pid, signal.SIGKILL)
+        if one.process.pid is not None:
+            supervise.signal_group(one.process.pid, signal.SIGKILL)
 
 
 def cores() -> int:

@@ -16,6 +16,7 @@ from hybrid_rl.config.overrides import quoted
 from hybrid_rl.errors import USER_ERROR, SettingsError
 from hybrid_rl.evaluation.scores import in_words, read_summaries
 from hybrid_rl.execution import launch, resuming, side_by_side
+from hybrid_rl.execution.side_by_side import Command, Process
 from hybrid_rl.recording.progress import clock
 from hybrid_rl.studies.directory import JobState, state_of
 from hybrid_rl.studies.jobs import Job
@@ -42,6 +43,8 @@ class Place:
     launcher: Launcher | None
     lock: int
     """The lock of the study, which every job inherits."""
+    start: Callable[[Command], Process] = side_by_side.start_command
+    """How a job is started here, without a launcher."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def run(
         runner.hand_to(place.launcher)
         return Ended(None, runner.failed)
     stopped = side_by_side.run_jobs(
-        len(pending), place.slots, runner.begin, runner.ended, runner.ready
+        len(pending), place.slots, runner.begin, runner.ended, runner.ready, place.start
     )
     return Ended(stopped, runner.failed)
 
@@ -90,7 +93,7 @@ class _Runner:
         first = self._first(index)
         return first is None or first in self._over
 
-    def begin(self, index: int, slot: int) -> side_by_side.Command | None:
+    def begin(self, index: int, slot: int) -> Command | None:
         """Prepare a job to be run here; None where what it waited for failed."""
         job, state = self.pending[index]
         if self._is_left_out(index):
@@ -106,7 +109,8 @@ class _Runner:
         environment = side_by_side.environment(hardware, slot, slots, os.environ, cores)
         arguments = launch.command(hardware, directory.path)
         console = directory.path / "console.txt"
-        return side_by_side.Command(arguments, environment, console, held=(self.place.lock,))
+        may_fork = launch.may_fork(hardware)
+        return Command(arguments, environment, console, (self.place.lock,), may_fork)
 
     def hand_to(self, launcher: Launcher) -> None:
         """Let a launcher run all jobs, in a batch all that are ready, and read how they ended in their status.json."""

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from hybrid_rl.config.study import StudySettings
 from hybrid_rl.errors import SettingsError
+from hybrid_rl.execution.forking import Forks
 from hybrid_rl.reporting.comparison import command
 from hybrid_rl.reporting.comparison.arms import ComparisonError
 from hybrid_rl.studies import preparation, running, tuning, until_decided
@@ -101,9 +102,9 @@ def run_study(
     that is running.
     """
     definition, failed = study.definition, list[tuple[Job, str]]()
-    with hold(study.directory) as lock:
+    with hold(study.directory) as lock, Forks() as forks:
         claim(study.directory, definition.definition(study.blueprint.extra))
-        place = Place(program, launch_dir, definition.jobs, launcher, lock)
+        place = Place(program, launch_dir, definition.jobs, launcher, lock, forks.start)
         stopped, jobs = None, study.jobs
         if study.preparation is not None:
             ended = preparation.run(study.preparation, place)

@@ -1,0 +1,118 @@
+"""A process that has the libraries of a program loaded and forks for each start of it.
+
+`python -m hybrid_rl.execution.fork_server SOCKET MODULE...` loads the modules; `forking` asks it for processes. Each is
+as a fresh one with the same environment, directory and open files: a session of its own, signals as they are in a new
+process, what it prints in its own file, and `python -m PROGRAM` in all that Python can see. Its parent is whoever
+asked, not this process: see `_fork`. So this process may be killed at any time, and waits for none of them.
+
+It is not multiprocessing's forkserver, whose processes run a function and not a program, keep its parent, session and
+output, and get their arguments by pickle. Knows no program in particular.
+"""
+
+import gc
+import importlib
+import json
+import os
+import runpy
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+
+from hybrid_rl.execution import process_tree
+
+READY = "ready"
+"""The first message, where processes can be forked; any other says why not."""
+MOST_BYTES = 2**16
+"""The size of the longest request."""
+_STOPS = (signal.SIGINT, signal.SIGTERM)
+# pyarrow's jemalloc has a thread, which a fork may interrupt: jemalloc holds its locks meanwhile.
+_SAFE_THREADS = frozenset({"jemalloc_bg_thd"})
+
+
+def main() -> None:
+    """Load, then fork at every request, until whoever asks is gone; a forked process runs its program and exits."""
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    connection.set_inheritable(False)
+    process_tree.die_with_parent(signal.SIGKILL)
+    # They concern the processes and who asked for them. A scheduler sends them to this one, too.
+    for number in _STOPS:
+        signal.signal(number, signal.SIG_IGN)
+    for module in sys.argv[2:]:
+        importlib.import_module(module)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    gc.collect()
+    gc.freeze()  # what is loaded stays in memory that the processes share
+    connection.send((_obstacle() or READY).encode())
+    while True:
+        request, descriptors, _, _ = socket.recv_fds(connection, MOST_BYTES, 1)
+        if not request:
+            return
+        [output] = descriptors
+        if _fork(connection):
+            break
+        os.close(output)
+    connection.close()
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+    importlib.invalidate_caches()  # files may have come since
+    program, *arguments = json.loads(request)
+    sys.argv = [program, *arguments]
+    runpy.run_module(program, run_name="__main__", alter_sys=True)
+
+
+def _obstacle() -> str | None:
+    """The reason why this process must not fork: a thread, which the other one lacks while its locks stay held."""
+    python = [thread.name for thread in threading.enumerate()[1:]]
+    if (started := os.fork()) == 0:
+        os._exit(0)
+    os.waitpid(started, 0)
+    # OpenBLAS ends its threads before a fork, and starts others when it needs them.
+    tasks = [Path("/proc/self/task", task, "comm") for task in os.listdir("/proc/self/task")]
+    names = [task.read_text(encoding="utf-8").strip() for task in tasks]
+    native = [name for name in names if name not in _SAFE_THREADS]
+    if python or len(native) > 1:
+        return f"a library has started threads ({', '.join(python or native[1:])})"
+    return None
+
+
+def _fork(connection: socket.socket) -> bool:
+    """Fork, and tell the process's id to who asked for it; True in the new process.
+
+    The new process is the child of a child that ends at once; so the nearest ancestor that adopts becomes its parent,
+    which is who asked. It waits until that has happened, and until its id has been told.
+    """
+    id_read, id_write = os.pipe()
+    go_read, go_write = os.pipe()
+    if (between := os.fork()) == 0:
+        try:
+            if os.fork() != 0:
+                os._exit(0)
+        except OSError:
+            os._exit(1)
+        os.setsid()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.write(id_write, str(os.getpid()).encode())
+        os.close(go_write)
+        if not os.read(go_read, 1):
+            os._exit(1)  # the server was killed, and nobody may know of this process
+        for descriptor in (id_read, id_write, go_read):
+            os.close(descriptor)
+        return True
+    os.close(id_write)
+    process = os.read(id_read, 32)
+    os.waitpid(between, 0)
+    connection.send(process or b"it could not fork")
+    if process:
+        os.write(go_write, b"!")
+    for descriptor in (id_read, go_read, go_write):
+        os.close(descriptor)
+    return False
+
+
+if __name__ == "__main__":
+    main()
