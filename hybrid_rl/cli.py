@@ -132,7 +132,7 @@ def _study(config: DictConfig, overrides: Sequence[str]) -> int:
     definition = load_study(OmegaConf.to_container(config.study, resolve=True), extra)
     where = config.run_dir or Path("runs", "studies", definition.name)
     directory = Path(where).expanduser().resolve()
-    planned = study.plan(definition, extra, directory, composing.composed)
+    planned = study.plan(definition, extra, directory, composing.Composer())
     if config.check:
         logging.getLogger("hybrid_rl").setLevel(logging.WARNING)  # the tables say it all
         study.check(planned)

@@ -2,7 +2,18 @@
 
 from pathlib import Path
 
-from hybrid_rl.config.composing import flags_last, open_struct, unknown_options
+import pytest
+from hydra import initialize_config_dir
+
+from hybrid_rl.config import composing
+from hybrid_rl.config.composing import (
+    Composer,
+    config_dir,
+    flags_last,
+    open_struct,
+    unknown_options,
+)
+from hybrid_rl.errors import SettingsError
 
 
 def test_settings_are_opened_for_the_schema_and_nothing_else_is() -> None:
@@ -39,3 +50,25 @@ def test_the_directory_of_own_configs_may_stand_anywhere() -> None:
     typed = ["experiment=smoke", "--config-dir", "mine", "method=grpo", "-m"]
     assert flags_last(typed) == ["experiment=smoke", "method=grpo", "-m", "--config-dir", "mine"]
     assert flags_last(["--config-dir=mine", "method=grpo"]) == ["--config-dir=mine", "method=grpo"]
+
+
+def test_a_job_composed_from_that_of_another_seed_is_as_one_composed_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = "method.paired_run=../../sasr/seed_${seed}"
+    shared = ("method=sasr", "method.control=shuffled", pair, "train.steps=7")
+    real, composed = composing.compose, list[str]()
+    monkeypatch.setattr(composing, "compose", lambda *args: composed.append("once") or real(*args))
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        one = Composer()
+        for seed, name in ((3, "a"), (8, "b")):
+            own = (f"name={name}", f"seed={seed}", f"run_dir='{tmp_path}/x = {seed}'")
+            made, anew = one((*shared, *own)), Composer()((*shared, *own))
+            assert made == anew
+            assert (made.seed, made.name, made.run_dir) == (seed, name, f"{tmp_path}/x = {seed}")
+            assert made.method.paired_with == ("method.paired_run", f"../../sasr/seed_{seed}")
+        assert len(composed) == 3  # one of the first composer, two of the others
+        with pytest.raises(SettingsError, match="mistyped"):
+            one(("method=mistyped", "seed=1"))
+        with pytest.raises(SettingsError):
+            one((*shared, "seed=[1"))

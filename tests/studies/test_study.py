@@ -193,7 +193,7 @@ def test_the_shuffled_control_is_paired_with_the_run_of_its_seed(
     part = definition.model_copy(update={"arms": arms, "seeds": [3, 8], "reference": "sasr"})
     # Composed anew for every seed, since the seed stands in the path.
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        jobs = study.plan(part, [], tmp_path, composing.composed).jobs
+        jobs = study.plan(part, [], tmp_path, composing.Composer()).jobs
     for own, pair in ((jobs[1], jobs[0]), (jobs[3], jobs[2])):
         assert own.settings.method.paired_with is not None
         named = Path(own.settings.run_dir, own.settings.method.paired_with[1])
