@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from hybrid_rl.config import composing, loading
 from hybrid_rl.config.overrides import key_of
 from hybrid_rl.errors import USER_ERROR, SettingsError, UserError
-from hybrid_rl.execution import launch, resuming
+from hybrid_rl.execution import launch, resume_point, resuming
 from hybrid_rl.recording.files import read_jsonl
 from hybrid_rl.recording.run_directory import RunDir
 
@@ -110,12 +110,16 @@ def _run(config: DictConfig, multirun: bool) -> int:
         from hybrid_rl.tools.check import check_run  # noqa: PLC0415 - heavy: reads the data, starts the verifier
 
         logging.getLogger("hybrid_rl").setLevel(logging.WARNING)  # the table says it all
+        if settings.resume is not None:
+            resume_point.find(RunDir(Path(settings.run_dir)), settings)
         check_run(settings)
         return 0
     command_line = ["hybrid-rl", *composing.own_configs(), *overrides]
-    run = launch.prepare(settings, command_line, Path.cwd())
-    log.info("the run directory is %s", run.path)
-    code = launch.start_workers(settings, run)
+    if config.get("run_dir") is None and settings.resume is None and not multirun:
+        settings = launch.in_new_directory(settings)
+    with launch.prepared(settings, command_line, Path.cwd()) as (run, lock):
+        log.info("the run directory is %s", run.path)
+        code = launch.start_workers(settings, run, lock)
     if code > 128:
         log.warning("to continue this run, type: hybrid-rl resume=%s", run.path)
     return code

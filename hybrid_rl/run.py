@@ -27,13 +27,13 @@ from hybrid_rl.evaluation.scores import SetSummary, read_summaries
 from hybrid_rl.execution import ranks, stopping
 from hybrid_rl.models import loading
 from hybrid_rl.models.policy import Policy
-from hybrid_rl.recording import budget, environment, trackers
+from hybrid_rl.recording import budget, checkpoints, environment, trackers
 from hybrid_rl.recording.pairs import read_pair
 from hybrid_rl.recording.recorder import RunRecorder
 from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.reporting import run_report
 from hybrid_rl.tools.doctor import checks
-from hybrid_rl.training import arguments, checkpoints, save_and_stop
+from hybrid_rl.training import arguments, save_and_stop
 from hybrid_rl.training.best_model import BestModel
 from hybrid_rl.training.dev_evaluation import DevEvaluation
 from hybrid_rl.training.trainer import HybridTrainer

@@ -9,7 +9,7 @@ from pathlib import Path
 from hybrid_rl.config.hardware import HardwareSettings
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import USER_ERROR, SettingsError, UserError
-from hybrid_rl.execution import process_tree, stopping
+from hybrid_rl.execution import launch, process_tree, stopping
 from hybrid_rl.recording import environment
 from hybrid_rl.recording.run_directory import RunDir
 
@@ -54,7 +54,8 @@ def work(run: RunDir, rank: int) -> int:
 
         stopping.limit(settings.hardware.grace_seconds)
         check_devices(settings.hardware, run, rank)
-        code = run_all(settings)
+        with launch.held_by_worker(run, settings.hardware):
+            code = run_all(settings)
     except BaseException as error:  # whatever it is, status.json must say that the run failed
         stop = stopping.cause_of(error)
         if stop is not None:

@@ -34,6 +34,8 @@ class Settings(Section):
     run_dir: str
     resume: str | None
     check: bool
+    resume_allows: tuple[str, ...] = ()
+    """Settings, by dotted key, that `resume` takes although they differ from those of the run that it continues."""
     train: TrainSettings
     budget: BudgetSettings
     """Limits besides train.steps. Learning-rate schedules and shares of the run follow the limit that is nearest, which

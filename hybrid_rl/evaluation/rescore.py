@@ -1,15 +1,15 @@
 """Rescoring grades the saved solutions of an earlier evaluation again, by other reward settings and without a model."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.evaluation import scores
 from hybrid_rl.evaluation.evaluate import grade_and_save
 from hybrid_rl.evaluation.scores import SetSummary
+from hybrid_rl.recording.files import read_json
 from hybrid_rl.recording.run_directory import Moment, RunDir
 from hybrid_rl.verification.grader import Grader
 
@@ -38,7 +38,7 @@ def rescore(
             f"eval.sets = {list(sets)}: {saved} has no saved solutions of {', '.join(missing)};"
             f" choose from {', '.join(there) or 'none: evaluate that run first'}"
         )
-    how_evaluated: dict[str, Any] = json.loads((saved / "summary.json").read_text(encoding="utf-8"))
-    del how_evaluated["sets"]
+    how_evaluated = read_json(saved / "summary.json")
+    how_evaluated.pop("sets", None)
     answered = ((name, scores.read_rows(saved / f"{name}.jsonl")) for name in sets)
     return grade_and_save(answered, grader, how_evaluated | {"rescored_from": str(saved)}, out)

@@ -4,18 +4,15 @@ Everything is computed from rows as they are saved, so that grading again, repor
 numbers. It loads no torch.
 """
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import TypeAdapter
-
 from hybrid_rl.evaluation import statistics
 from hybrid_rl.evaluation.statistics import Interval
-from hybrid_rl.recording.files import read_jsonl
+from hybrid_rl.recording.files import fitting, read_json, read_jsonl
 from hybrid_rl.types import Outcome
 
 Measure = Literal["greedy", "avg", "maj", "pass"]
@@ -169,7 +166,8 @@ def ks(samples: int) -> list[int]:
 
 def read_rows(path: Path) -> list[AnsweredQuestion]:
     """The rows of an eval/<moment>/<set>.jsonl."""
-    return TypeAdapter(list[AnsweredQuestion]).validate_python(read_jsonl(path))
+    rows: list[AnsweredQuestion] = fitting(path, read_jsonl(path), list[AnsweredQuestion])
+    return rows
 
 
 def read_summaries(directory: Path) -> dict[str, SetSummary]:
@@ -177,8 +175,8 @@ def read_summaries(directory: Path) -> dict[str, SetSummary]:
     path = directory / "summary.json"
     if not path.exists():
         return {}
-    sets = json.loads(path.read_text(encoding="utf-8"))["sets"]
-    return TypeAdapter(dict[str, SetSummary]).validate_python(sets)
+    sets: dict[str, SetSummary] = fitting(path, read_json(path).get("sets"), dict[str, SetSummary])
+    return sets
 
 
 def _greedy(rows: Sequence[AnsweredQuestion]) -> Interval:

@@ -5,6 +5,7 @@ neither torchrun nor `accelerate launch`, which it replaces in 150 lines: those 
 whatever they are saving, end with exit code 1 whatever a rank has said, and load torch once more only to start others.
 """
 
+import errno
 import logging
 import os
 import signal
@@ -12,65 +13,141 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 from hybrid_rl.config.hardware import HardwareSettings
 from hybrid_rl.config.settings import Settings
-from hybrid_rl.errors import USER_ERROR, SettingsError
+from hybrid_rl.errors import USER_ERROR, SettingsError, UsedDirectoryError, UserError
+from hybrid_rl.execution import resume_point
 from hybrid_rl.execution.supervise import PEER_SECONDS, supervise
 from hybrid_rl.recording import environment, quiet
 from hybrid_rl.recording.files import write_json, write_text
-from hybrid_rl.recording.locks import held
+from hybrid_rl.recording.locks import held, owned
 from hybrid_rl.recording.run_directory import RunDir
 
 log = logging.getLogger(__name__)
 
 # Variables that say who a rank is. Inherited ones speak of another group: that of a job around this one.
 _TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
+HELD_LOCK = "HYBRID_RL_LOCK"
+"""The variable that tells a rank that its launcher holds the lock of the run, and on which descriptor."""
+
+
+def in_new_directory(settings: Settings) -> Settings:
+    """The settings with a directory of their own, made here: the dated one, numbered where other starts took it."""
+    wanted = Path(settings.run_dir)
+    for name in [wanted.name, *(f"{wanted.name}-{number}" for number in range(2, 1000))]:
+        try:
+            wanted.parent.mkdir(parents=True, exist_ok=True)
+            wanted.with_name(name).mkdir()
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise _unusable(wanted, error) from error
+        return settings.model_copy(update={"run_dir": str(wanted.with_name(name))})
+    raise SettingsError(f"run_dir = {wanted}: is there a thousand times; give another name")
 
 
 def prepare(settings: Settings, command_line: Sequence[str], launch_dir: Path) -> RunDir:
-    """Make the run directory, or reopen the one to resume, and write what the workers read into it."""
+    """Make the run directory, or reopen the one to resume, for a command that is started later."""
+    with prepared(settings, command_line, launch_dir) as (run, _):
+        return run
+
+
+@contextmanager
+def prepared(
+    settings: Settings, command_line: Sequence[str], launch_dir: Path
+) -> Iterator[tuple[RunDir, int]]:
+    """Make the run directory, or reopen the one to resume, and write what the workers read into it.
+
+    Yields it with its lock: in the block no other start can come between the two. Raises UserError, also for a
+    directory that cannot be made or written to.
+    """
     run = RunDir(Path(settings.run_dir))
     if settings.hardware.node_rank > 0:
         _await_first_node(run, settings)
-        return run
+    with ExitStack() as stack:
+        try:
+            if settings.resume is None and settings.hardware.node_rank == 0:
+                run.create()
+            # Ranks of a resumed run whose launcher was killed would write their end over this start.
+            lock = stack.enter_context(_held(run, settings.hardware, settings.resume is not None))
+            if settings.hardware.node_rank == 0:
+                _write(run, settings, command_line, launch_dir)
+        except OSError as error:
+            raise _unusable(run.path, error) from error
+        yield run, lock
+
+
+def _write(run: RunDir, settings: Settings, command_line: Sequence[str], launch_dir: Path) -> None:
     if settings.resume is None:
-        run.create()
+        run.refuse_used()
     else:
-        with _held(run, settings.hardware):
-            pass  # ranks whose launcher was killed are gone now: they would write their end over this start
+        resume_point.settle(run, settings)
     write_text(run.settings, settings.model_dump_json(indent=2) + "\n")
     write_json(run.environment, environment.describe(launch_dir))
     run.add_overrides(command_line)
     run.write_status("running", resumed=settings.resume is not None)
-    return run
 
 
-def start_workers(settings: Settings, run: RunDir) -> int:
+def _unusable(path: Path, error: OSError) -> Exception:
+    """The error as the user is told it: a full disk has words of its own elsewhere."""
+    if error.errno == errno.ENOSPC:
+        return error
+    where = "" if error.filename in (None, str(path)) else f" ({error.filename})"
+    return UsedDirectoryError(
+        f"run_dir = {path}: {error.strerror}{where}; give a directory that can be made and written to"
+    )
+
+
+def start_workers(settings: Settings, run: RunDir, lock: int | None = None) -> int:
     """Run the workers to their end and return their exit code, 130 after Ctrl-C; status.json says how they ended.
 
-    Raises SettingsError with what the user can fix: once, however many workers found it.
+    `lock`: that of `prepared`; None: it is not held yet. Raises SettingsError with what the user can fix: once, however
+    many workers found it.
     """
     hardware = settings.hardware
-    shared = worker_environment(hardware, os.environ)
-    with _held(run, hardware) as lock, meeting_point(hardware) as (place, descriptors):
+    with (
+        _held(run, hardware, True) if lock is None else nullcontext(lock) as mine,
+        meeting_point(hardware) as (place, descriptors),
+    ):
+        shared = worker_environment(hardware, os.environ) | {HELD_LOCK: str(mine)}
         ended = supervise(
             worker_command(run.path),
             [shared | place | rank_environment(hardware, i) for i in range(hardware.processes)],
             hardware.grace_seconds,
-            [*descriptors, lock],
+            [*descriptors, mine],
         )
     if ended.code == 0 and hardware.node_rank > 0:
         return 0  # node 0 says that the run is done, once its report is written
     return settle(run, ended.code, ended.killed_rank if hardware.world_size > 1 else None)
 
 
-def _held(run: RunDir, hardware: HardwareSettings) -> AbstractContextManager[int]:
-    """This node's lock of the run; ranks of an earlier start have the time to save and to end."""
+@contextmanager
+def _held(run: RunDir, hardware: HardwareSettings, waits: bool) -> Iterator[int]:
+    """This node's locks of the run: this process is its launcher, and yields what its ranks inherit.
+
+    `waits`: whether ranks of an earlier start have the time to save and to end.
+    """
     busy = f"run_dir = {run.path}: processes of an earlier start are still at work; end them first"
-    return held(run.lock(hardware.node_rank), busy, hardware.grace_seconds + PEER_SECONDS)
+    with (
+        held(
+            run.lock(hardware.node_rank), busy, (hardware.grace_seconds + PEER_SECONDS) * waits
+        ) as lock,
+        owned(run.launcher_lock(hardware.node_rank), busy),
+    ):
+        yield lock
+
+
+@contextmanager
+def held_by_worker(run: RunDir, hardware: HardwareSettings) -> Iterator[None]:
+    """Hold the locks of a run in its only rank, where it was started as a command and there is no launcher."""
+    if HELD_LOCK in os.environ:
+        yield
+        return
+    with _held(run, hardware, False):
+        yield
 
 
 def _await_first_node(run: RunDir, settings: Settings) -> None:
@@ -157,7 +234,7 @@ def meeting_point(hardware: HardwareSettings) -> Iterator[tuple[dict[str, str], 
 def worker_environment(hardware: HardwareSettings, inherited: Mapping[str, str]) -> dict[str, str]:
     """The environment of workers: quiet libraries, where the user has not said otherwise, and the right device."""
     found = {**quiet.ENVIRONMENT, **inherited, "HYBRID_RL_LAUNCHER": str(os.getpid())}
-    for name in _TORCHRUN:
+    for name in (*_TORCHRUN, HELD_LOCK):
         found.pop(name, None)
     # The package may be run from a checkout, without being installed.
     root = str(Path(__file__).parents[2])
@@ -193,7 +270,7 @@ def main() -> None:
     run = RunDir(Path(sys.argv[1]))
     try:
         code = start_workers(Settings.load_json(run.settings), run)
-    except SettingsError:
+    except UserError:
         code = USER_ERROR  # status.json says why
     sys.exit(code)
 

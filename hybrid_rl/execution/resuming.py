@@ -3,8 +3,6 @@
 Which checkpoint it goes on from is found later, by the training.
 """
 
-import os
-import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,13 +11,12 @@ from pydantic import ValidationError
 
 from hybrid_rl.config import messages, rules
 from hybrid_rl.config.settings import Settings
-from hybrid_rl.config.train import BudgetSettings
 from hybrid_rl.errors import SettingsError
+from hybrid_rl.execution import resume_point
 from hybrid_rl.recording import budget, files
 from hybrid_rl.recording.run_directory import RunDir
 
-ALLOWED = [f"budget.{axis}" for axis in BudgetSettings.model_fields]
-ALLOWED += ["resume", "train.steps", "check", "hardware.node_rank", "hardware.rendezvous"]
+ALLOWED = [*resume_point.MAY_CHANGE, "resume", "resume_allows"]
 
 
 def settings_of_interrupted(
@@ -43,17 +40,23 @@ def settings_of_interrupted(
             f"{name}: its settings.json is of another version ({error.error_count()} settings do not fit);"
             " resume it with the version in its environment.json"
         ) from error
+    named = [str(key) for key in given.get("resume_allows") or ()]
+    allowed = [*ALLOWED, *named]
     lines = [
-        f"{key}: cannot change in a resumed run, which keeps its settings; leave it out, or start a new run"
+        f"{key}: cannot change in a resumed run, which keeps its settings; leave it out, start a new run, or allow it"
+        f" with 'resume_allows=[{key}]'"
         for key in typed
-        if key not in ALLOWED and not key.startswith("hydra.")
+        if key not in allowed and not key.startswith("hydra.")
     ]
     changed = settings.model_dump() | {"resume": str(resume), "run_dir": str(resume)}
-    changed["check"] = bool(given.get("check"))
+    changed |= {"check": bool(given.get("check")), "resume_allows": named}
     for key in typed:
-        section, _, field = key.partition(".")
-        if key in ALLOWED and field:
-            changed[section] = changed[section] | {field: given[section][field]}
+        path = key.split(".")
+        if key in allowed and len(path) > 1:
+            here, found = changed, given
+            for part in path[:-1]:
+                here, found = here[part], found[part]
+            here[path[-1]] = found[path[-1]]
     if settings.hardware.nodes > 1:  # its environment says which node this is, not the file
         changed["hardware"] |= {"node_rank": given["hardware"]["node_rank"]}
     try:
@@ -70,9 +73,9 @@ def settings_of_interrupted(
 
 def _obstacles(run: RunDir, before: Settings, now: Settings) -> list[str]:
     """Reasons why there is nothing to resume: the run lives, or it is done and no more is asked for."""
+    if run.is_running():
+        return ["is still running; stop that first"]
     status = run.read_status()
-    if is_running(status):
-        return [f"is still running as process {status['pid']}; stop that first"]
     if status.get("state") == "done":
         lines = files.read_jsonl(run.metrics)
         spent = lines[-1] if lines else {}
@@ -81,18 +84,3 @@ def _obstacles(run: RunDir, before: Settings, now: Settings) -> list[str]:
         if now.train.steps <= spent.get("step", before.train.steps):
             return [f"is done; to train on, give train.steps above {before.train.steps}"]
     return []
-
-
-def is_running(status: dict[str, Any]) -> bool:
-    """Whether the run of this status.json has not ended, and the process that wrote it lives on this machine."""
-    pid = status.get("pid")
-    begun_here = status.get("state") == "running" and status.get("host") == platform.node()
-    if not begun_here or not isinstance(pid, int) or pid == os.getpid():
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # it lives, and is another user's
-    return True

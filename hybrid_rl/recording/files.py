@@ -9,6 +9,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from hybrid_rl.errors import UserError
+
+
+class DamagedFileError(UserError):
+    """A file of a run that is not as it was written; the message names it."""
+
 
 def write_text(path: Path, text: str) -> None:
     """Replace the file as a whole: a reader, also one after a crash, sees the old text or the new one."""
@@ -41,15 +49,83 @@ def append_json(path: Path, record: Mapping[str, Any]) -> None:
         file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file. Raises DamagedFileError for anything else."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(f"{path}: is damaged: it is no JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise DamagedFileError(f"{path}: is damaged: it holds no JSON object")
+    return value
+
+
+def fitting(path: Path, value: Any, kind: Any) -> Any:
+    """What was read from a file, in the type `kind`; raises DamagedFileError where it does not fit."""
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "all of it"
+        raise DamagedFileError(f"{path}: is damaged: {place}: {first['msg']}") from error
+
+
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """The complete lines of a .jsonl file; a last one that a crash cut is left out. Empty when there is no file."""
+    """The complete lines of a .jsonl file; a last one that a crash cut is left out. Empty when there is no file.
+
+    Raises DamagedFileError for any other line that is no JSON object.
+    """
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) for line in lines[:-1] if line]
+    lines = path.read_bytes().split(b"\n")
+    return [_object(path, number, line) for number, line in enumerate(lines[:-1], 1) if line]
+
+
+def read_steps(path: Path, steps: int) -> list[dict[str, Any]]:
+    """The first lines of a .jsonl file that has one for each optimizer step, those of 1 to `steps`.
+
+    Raises DamagedFileError where one of them is missing or damaged; what comes after them is not looked at.
+    """
+    lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+    if len(lines) < steps:
+        raise DamagedFileError(
+            f"{path}: is damaged: it has lines of {len(lines)} steps instead of {steps}"
+        )
+    found = [_object(path, number, line) for number, line in enumerate(lines[:steps], 1)]
+    for number, line in enumerate(found, 1):
+        if line.get("step") != number:
+            raise DamagedFileError(
+                f"{path}: is damaged: line {number} is of step {line.get('step')}"
+            )
+    return found
 
 
 def rewind(path: Path, step: int) -> None:
     """Drop the lines of a .jsonl file that lie after `step`."""
     if path.exists():
         write_jsonl(path, [line for line in read_jsonl(path) if line["step"] <= step])
+
+
+def rewind_steps(path: Path, step: int) -> None:
+    """Drop what lies after `step` in a .jsonl file that has a line for each step, whatever that is."""
+    if path.exists():
+        write_jsonl(path, read_steps(path, step))
+
+
+def sync(path: Path) -> None:
+    """Wait until the disk has what was written to a file, if there is one."""
+    if path.exists():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    """The object in a line. Raises DamagedFileError, with the number of the line and how it begins."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        begins = ascii(line[:40])[1:]
+        raise DamagedFileError(f"{path}: is damaged: line {number} is no JSON object ({begins})")
+    return value

@@ -63,5 +63,7 @@ class RunRecorder:
     def rewind(self, step: int) -> None:
         """Forgets what came after `step`: a resume from there writes it again."""
         run = self.directory
-        for path in (run.metrics, run.decisions, run.progress, run.alarms):
+        for path in (run.metrics, run.decisions):
+            files.rewind_steps(path, step)
+        for path in (run.progress, run.alarms):
             files.rewind(path, step)

@@ -3,7 +3,6 @@
 How files are written, `files` knows; what is written into them, those who write them.
 """
 
-import json
 import os
 import platform
 import shlex
@@ -13,14 +12,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hybrid_rl.errors import UsedDirectoryError
-from hybrid_rl.recording.files import write_json
+from hybrid_rl.recording import locks
+from hybrid_rl.recording.files import read_json, write_json
 
 Moment = Literal["before", "after", "best"]
 RunState = Literal["running", "done", "failed"]
 
 
 class RunDir:
-    """The paths of a run's files; only its methods `create`, `add_overrides` and those of the status touch the disk."""
+    """The paths of a run's files. Methods that make, refuse, add, read, write or ask touch the disk."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -49,6 +49,14 @@ class RunDir:
         """The lock that every process of the run on that node holds; see `locks.held`."""
         return self.path / f".lock-{node_rank}"
 
+    def launcher_lock(self, node_rank: int) -> Path:
+        """The lock that the process which started the run on that node holds, and no other; see `locks.owned`."""
+        return self.path / f".launcher-{node_rank}"
+
+    def is_running(self) -> bool:
+        """Whether a process that started the run lives, by its lock; ranks that are ending may outlive it."""
+        return any(map(locks.is_owned, self.path.glob(".launcher-*")))
+
     def rank_log(self, rank: int) -> Path:
         """The log of a rank other than 0."""
         return self.path / "logs" / f"rank_{rank}.txt"
@@ -72,7 +80,12 @@ class RunDir:
         except FileExistsError as error:
             told = f"run_dir = {self.path}: is a file; give the path of a directory"
             raise UsedDirectoryError(told) from error
-        if held := sorted(entry.name for entry in self.path.iterdir()):
+        self.refuse_used()
+
+    def refuse_used(self) -> None:
+        """Raise UsedDirectoryError where the directory holds more than locks; of two starts the second finds more."""
+        names = sorted(entry.name for entry in self.path.iterdir())
+        if held := [name for name in names if not name.startswith((".lock-", ".launcher-"))]:
             raise UsedDirectoryError(
                 f"run_dir = {self.path}: is not empty (it holds {', '.join(held[:5])}), and no run writes over another;"
                 f" give a new run_dir, leave it out to get a dated one, or continue that run with resume={self.path}"
@@ -85,7 +98,7 @@ class RunDir:
 
     def read_status(self) -> dict[str, Any]:
         """What status.json says; empty when there is none."""
-        return json.loads(self.status.read_text()) if self.status.exists() else {}
+        return read_json(self.status) if self.status.exists() else {}
 
     def write_status(
         self,

@@ -4,7 +4,6 @@ It knows no method and none of its notes: what a note is called and how it is su
 run writes from `Method.notes`. Rows on kinds of updates and on groups need no label and come first.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -12,6 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from hybrid_rl.methods.base import Note
+from hybrid_rl.recording.files import fitting, read_json
 from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.reporting.markdown import table
 
@@ -33,8 +33,9 @@ def read_notes(directory: RunDir) -> Notes | None:
     """The labels of a run's notes; None for a run of a version that wrote none."""
     if not directory.notes.exists():
         return None
-    found = json.loads(directory.notes.read_text(encoding="utf-8"))
-    return {name: Note(**note) for name, note in found.items()}
+    path = directory.notes
+    found: dict[str, Note] = fitting(path, read_json(path), dict[str, Note])
+    return found
 
 
 def summary(lines: Sequence[Line], notes: Notes | None) -> list[str]:

@@ -1,14 +1,14 @@
 """A run as reports read it back from its directory: whatever is there, even of a run that has not ended."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hybrid_rl.evaluation import scores
 from hybrid_rl.evaluation.scores import AnsweredQuestion, SetSummary
-from hybrid_rl.recording.files import read_jsonl
+from hybrid_rl.recording.files import DamagedFileError, read_json, read_jsonl
 from hybrid_rl.recording.run_directory import Moment, RunDir
+from hybrid_rl.reporting import decisions
 
 
 @dataclass(frozen=True)
@@ -32,18 +32,22 @@ class RunRecord:
 
     @classmethod
     def read(cls, path: Path) -> "RunRecord":
-        """Returns the record of a run directory. Raises FileNotFoundError where there is no settings.json."""
+        """Returns the record of a run directory.
+
+        Raises FileNotFoundError where there is no settings.json, and DamagedFileError for a file that is not as it was
+        written.
+        """
         directory = RunDir(path)
         if not directory.settings.exists():
             raise FileNotFoundError(f"{path} is not a run directory: it has no settings.json")
         return cls(
             directory=directory,
-            settings=json.loads(_text(directory.settings)),
-            environment=json.loads(_text(directory.environment) or "{}"),
+            settings=read_json(directory.settings),
+            environment=read_json(directory.environment) if directory.environment.exists() else {},
             status=directory.read_status(),
             overrides=_text(directory.overrides),
-            metrics=read_jsonl(directory.metrics),
-            progress=read_jsonl(directory.progress),
+            metrics=_by_step(directory.metrics),
+            progress=_by_step(directory.progress),
             before=scores.read_summaries(directory.evaluation("before")),
             after=scores.read_summaries(directory.evaluation("after")),
             best=scores.read_summaries(directory.evaluation("best")),
@@ -79,9 +83,29 @@ class RunRecord:
         git = self.environment.get("git")
         return git and git["commit"] + (" and uncommitted changes" if git["dirty"] else "")
 
+    def read_rest(self) -> None:
+        """Reads what is else looked at later, and raises DamagedFileError where it is not as it was written."""
+        _by_step(self.directory.decisions)
+        decisions.read_notes(self.directory)
+        moments: dict[Moment, dict[str, SetSummary]] = {
+            "before": self.before, "after": self.after, "best": self.best
+        }  # fmt: skip
+        for moment, summaries in moments.items():
+            for name in summaries:
+                self.rows(moment, name)
+
     def rows(self, moment: Moment, name: str) -> list[AnsweredQuestion]:
         """The saved solutions to the questions of a set; empty where there are none."""
         return scores.read_rows(self.directory.evaluation(moment) / f"{name}.jsonl")
+
+
+def _by_step(path: Path) -> list[dict[str, Any]]:
+    """The lines of a log in which each is of a step."""
+    lines: list[dict[str, Any]] = read_jsonl(path)
+    for number, line in enumerate(lines, 1):
+        if not isinstance(line.get("step"), int):
+            raise DamagedFileError(f"{path}: is damaged: line {number} is of no step")
+    return lines
 
 
 def _text(path: Path) -> str:

@@ -9,11 +9,10 @@ from typing import Any, Literal
 from hybrid_rl.config.overrides import differences
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import SettingsError, UsedDirectoryError
-from hybrid_rl.execution import resuming
+from hybrid_rl.recording import checkpoints
 from hybrid_rl.recording.files import write_json
 from hybrid_rl.recording.locks import held
 from hybrid_rl.recording.run_directory import RunDir
-from hybrid_rl.training import checkpoints
 
 JobState = Literal["new", "done", "cut off", "no checkpoint"]
 _LOCK = ".lock"
@@ -85,7 +84,11 @@ def state_of(run: RunDir, settings: Settings) -> JobState:
     if not run.path.exists() or not any(run.path.iterdir()):
         return "new"
     if not run.settings.exists():
-        if run.status.exists() or [entry.name for entry in run.path.iterdir()] != ["console.txt"]:
+        names = {entry.name for entry in run.path.iterdir()}
+        if any(
+            name != "console.txt" and not name.startswith((".lock-", ".launcher-"))
+            for name in names
+        ):
             raise UsedDirectoryError(
                 f"{run.path}: is not empty, and has no settings.json; move it away, or give a new run_dir"
             )
@@ -98,9 +101,8 @@ def state_of(run: RunDir, settings: Settings) -> JobState:
             f"{run.path}: was started with other settings; give a new run_dir, or go back to them."
             " What differs:\n" + "\n".join(changed)
         )
-    status = run.read_status()
-    if status.get("state") == "done":
+    if run.read_status().get("state") == "done":
         return "done"
-    if resuming.is_running(status):
-        raise SettingsError(f"{run.path}: is running as process {status['pid']}; stop that first")
+    if run.is_running():
+        raise SettingsError(f"{run.path}: is running; stop that first")
     return "cut off" if checkpoints.complete(run.checkpoints) else "no checkpoint"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hybrid_rl.config.overrides import quoted
-from hybrid_rl.errors import USER_ERROR, SettingsError
+from hybrid_rl.errors import USER_ERROR, SettingsError, UserError
 from hybrid_rl.evaluation.scores import in_words, read_summaries
 from hybrid_rl.execution import launch, resuming, side_by_side
 from hybrid_rl.execution.side_by_side import Command, Process
@@ -94,7 +94,7 @@ class _Runner:
         return first is None or first in self._over
 
     def begin(self, index: int, slot: int) -> Command | None:
-        """Prepare a job to be run here; None where what it waited for failed."""
+        """Prepare a job to be run here; None where what it waited for failed, or where it cannot be resumed."""
         job, state = self.pending[index]
         if self._is_left_out(index):
             return None
@@ -104,7 +104,13 @@ class _Runner:
             typed = [*self.place.program, f"resume={quoted(job.run.path)}"]
         elif state == "no checkpoint":
             shutil.rmtree(job.run.path)
-        directory = launch.prepare(settings, typed, self.place.launch_dir)
+        try:
+            directory = launch.prepare(settings, typed, self.place.launch_dir)
+        except UserError as error:  # of this job alone
+            self._over.add(index)
+            self.failed.append((job, str(error)))
+            log.info("%s: failed: %s", job.label, error)
+            return None
         hardware, slots, cores = settings.hardware, self.place.slots, side_by_side.cores()
         environment = side_by_side.environment(hardware, slot, slots, os.environ, cores)
         arguments = launch.command(hardware, directory.path)

@@ -17,10 +17,9 @@ from accelerate.utils import gather_object
 from torch import Tensor
 
 from hybrid_rl.config.settings import Settings
-from hybrid_rl.recording import files
+from hybrid_rl.recording import checkpoints, files
 from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.recording.step_lines import Recorder
-from hybrid_rl.training import checkpoints
 from hybrid_rl.training.alarms import Began, GuardError, Guards, free_bytes
 
 log = logging.getLogger(__name__)

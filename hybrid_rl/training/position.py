@@ -12,9 +12,8 @@ from transformers import PreTrainedModel
 
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.methods.base import Method, MethodSettings
-from hybrid_rl.recording import budget
+from hybrid_rl.recording import budget, checkpoints
 from hybrid_rl.recording.budget import Spent
-from hybrid_rl.training import checkpoints
 from hybrid_rl.training.alarms import Guards
 from hybrid_rl.training.reference import Reference
 from hybrid_rl.training.streams import Stream
@@ -32,6 +31,7 @@ class Position:
         settings: Settings,
     ) -> None:
         traced = [example for example in examples if example.trace]
+        self._settings = settings
         self._steps = settings.train.steps
         self._limits = budget.within_reach(settings.budget.model_dump(), len(traced))
         self.method = method
@@ -54,6 +54,7 @@ class Position:
     def save(self, checkpoint: Path, step: int) -> None:
         """Adds our part to a checkpoint that transformers has written, and marks it complete."""
         self.reference.save(checkpoint)
+        checkpoints.write_settings(checkpoint, self._settings.model_dump_json(indent=2))
         checkpoints.write_state(checkpoint, self.state_dict(step))
 
     def load(self, checkpoint: Path) -> int:

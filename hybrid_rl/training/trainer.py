@@ -30,10 +30,11 @@ from hybrid_rl.methods.base import Method, MethodSettings
 from hybrid_rl.models import loading, saving
 from hybrid_rl.models.policy import Policy, TrainedPolicy
 from hybrid_rl.models.sampling import in_training
-from hybrid_rl.recording import step_lines
+from hybrid_rl.recording import checkpoints, files, step_lines
 from hybrid_rl.recording.budget import passes, reached
+from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.recording.step_lines import Recorder
-from hybrid_rl.training import checkpoints, demonstrations, rollouts
+from hybrid_rl.training import demonstrations, rollouts
 from hybrid_rl.training.adam_moments import NamedMoments
 from hybrid_rl.training.dev_evaluation import DevEvaluation
 from hybrid_rl.training.guard import TrainingGuard
@@ -364,6 +365,9 @@ class HybridTrainer(LeanGrpoTrainer):
         self.accelerator.wait_for_everyone()
         if not self.accelerator.is_main_process:
             return
+        run = RunDir(Path(self.settings.run_dir))
+        for path in (run.metrics, run.decisions, run.progress, run.alarms):
+            files.sync(path)  # a resume from this checkpoint needs their lines
         if self._on_dev is not None:
             self._on_dev.keep_with(checkpoint)
         self.position.save(checkpoint, step)

@@ -3,6 +3,7 @@ import json
 import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -204,3 +205,61 @@ def test_a_resume_waits_for_the_ranks_of_a_launcher_that_was_killed(
     launch.prepare(settings.model_copy(update={"resume": str(run.path)}), ["hybrid-rl"], run.path)
     states = [record["state"] for record in run.read_status()["history"]]
     assert states == ["running", "failed", "running"]
+
+
+def test_starts_at_the_same_moment_get_directories_of_their_own(load: Load, tmp_path: Path) -> None:
+    settings = load().model_copy(update={"run_dir": str(tmp_path / "runs" / "20260101-000000")})
+    with ThreadPoolExecutor(8) as pool:
+        made = [one.run_dir for one in pool.map(launch.in_new_directory, [settings] * 8)]
+    assert len(set(made)) == 8
+    assert sorted(made)[:2] == [settings.run_dir, f"{settings.run_dir}-2"]
+
+
+def test_of_two_starts_in_one_directory_one_is_refused_and_the_other_keeps_its_settings(
+    load: Load, tmp_path: Path
+) -> None:
+    both = [load(f"seed={seed}") for seed in (1, 2)]
+
+    def start(settings: Settings) -> int | str:
+        try:
+            with launch.prepared(settings, ["hybrid-rl"], tmp_path) as (run, _):
+                time.sleep(0.3)
+                return Settings.load_json(run.settings).seed
+        except UsedDirectoryError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(2) as pool:
+        found = dict(zip((1, 2), pool.map(start, both), strict=True))
+    [(seed, read)] = [(seed, one) for seed, one in found.items() if isinstance(one, int)]
+    assert read == seed
+    [refused] = [one for one in found.values() if isinstance(one, str)]
+    assert "are still at work" in refused or "is not empty" in refused
+
+
+def test_a_directory_that_cannot_be_made_is_the_users_to_fix(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for run_dir, what in (
+        (tmp_path / "file", "is a file; give the path of a directory"),
+        (tmp_path / "file" / "x", "Not a directory; give a directory that can be made"),
+        (tmp_path / ("x" * 300), "File name too long; give a directory that can be made"),
+        (Path("/proc/x/y"), "No such file or directory (/proc/x); give a directory that can be"),
+    ):
+        settings = load().model_copy(update={"run_dir": str(run_dir)})
+        with pytest.raises(UsedDirectoryError) as raised:
+            launch.prepare(settings, ["hybrid-rl"], tmp_path)
+        assert str(raised.value).startswith(f"run_dir = {run_dir}: {what}")
+
+
+def test_the_only_rank_of_a_command_holds_the_locks_itself(
+    started: tuple[Settings, RunDir], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, run = started
+    with (
+        launch.held_by_worker(run, settings.hardware),
+        pytest.raises(UsedDirectoryError, match="still at work"),
+        locks.held(run.lock(0), "still at work"),
+    ):
+        pass
+    monkeypatch.setenv(launch.HELD_LOCK, "5")  # a launcher holds them
+    with launch.held_by_worker(run, settings.hardware), locks.held(run.lock(0), "busy"):
+        pass

@@ -1,7 +1,8 @@
 """resume=RUN_DIR: which settings are taken, and what is refused."""
 
 import json
-import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -40,8 +41,10 @@ def test_a_resume_refuses_other_settings(started: tuple[Settings, RunDir]) -> No
     run.write_status("failed")
     checkpoint_of(run)
     assert _refusal(run, ["resume", "seed", "method"]) == (
-        "method: cannot change in a resumed run, which keeps its settings; leave it out, or start a new run\n"
-        "seed: cannot change in a resumed run, which keeps its settings; leave it out, or start a new run"
+        "method: cannot change in a resumed run, which keeps its settings; leave it out, start a new run, or allow it"
+        " with 'resume_allows=[method]'\n"
+        "seed: cannot change in a resumed run, which keeps its settings; leave it out, start a new run, or allow it"
+        " with 'resume_allows=[seed]'"
     )
 
 
@@ -82,11 +85,34 @@ def test_a_run_that_used_up_its_budget_is_resumed_with_a_larger_one(
     assert resumed.train.steps == settings.train.steps
 
 
+def test_a_change_that_is_allowed_by_name_is_taken(started: tuple[Settings, RunDir]) -> None:
+    _, run = started
+    run.write_status("failed")
+    key = "train.rl.learning_rate"
+    given = {"resume_allows": [key], "train": {"rl": {"learning_rate": 0.5}}}
+    resumed = resuming.settings_of_interrupted(run.path, ["resume", "resume_allows", key], given)
+    assert resumed.train.rl.learning_rate == 0.5
+
+
 def test_a_run_that_is_still_running_is_not_resumed(started: tuple[Settings, RunDir]) -> None:
     _, run = started
-    checkpoint_of(run)
-    status = run.read_status()
-    run.status.write_text(json.dumps({**status, "pid": os.getppid()}))
-    assert _refusal(run, ["resume"]) == (
-        f"resume = RUN: is still running as process {os.getppid()}; stop that first"
+    own = (
+        "import sys; from pathlib import Path; from hybrid_rl.recording import locks\n"
+        "with locks.owned(Path(sys.argv[1]), 'busy'): print('held', flush=True); sys.stdin.read()"
     )
+    launcher = subprocess.Popen(
+        [sys.executable, "-c", own, str(run.launcher_lock(0))], stdin=-1, stdout=-1
+    )
+    assert launcher.stdout is not None
+    launcher.stdout.readline()
+    assert _refusal(run, ["resume"]) == "resume = RUN: is still running; stop that first"
+    launcher.communicate()
+    resuming.settings_of_interrupted(run.path, ["resume"], {})
+
+
+def test_a_process_that_has_the_number_of_the_launcher_by_now_does_not_stand_for_it(
+    started: tuple[Settings, RunDir],
+) -> None:
+    _, run = started
+    run.status.write_text(json.dumps({**run.read_status(), "pid": 1}))
+    resuming.settings_of_interrupted(run.path, ["resume"], {})

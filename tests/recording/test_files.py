@@ -28,3 +28,22 @@ def test_a_line_cut_by_a_crash_is_not_read(tmp_path: Path) -> None:
         file.write('{"step": 3')
     assert files.read_jsonl(path) == [{"step": 1}, {"step": 2}]
     assert files.read_jsonl(tmp_path / "none.jsonl") == []
+
+
+@pytest.mark.parametrize("line", ["garbage", "[1]", "{", "\\x00", "[" * 100_000])
+def test_a_damaged_line_is_told_by_file_and_number(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"step": 1}\n' + line.encode() + b'\n{"step": 3}\n')
+    with pytest.raises(files.DamagedFileError) as raised:
+        files.read_jsonl(path)
+    assert str(raised.value).startswith(f"{path}: is damaged: line 2 is no JSON object (")
+    assert files.read_steps(path, 1) == [{"step": 1}]
+
+
+def test_what_lies_after_a_step_is_dropped_whatever_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"step": 1}\n{"step": 2}\n\xff\xfe\n')
+    files.rewind_steps(path, 1)
+    assert path.read_text() == '{"step": 1}\n'
+    with pytest.raises(files.DamagedFileError, match="lines of 1 steps instead of 2"):
+        files.rewind_steps(path, 2)

@@ -18,11 +18,12 @@ from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.evaluation.scores import read_summaries
 from hybrid_rl.execution import launch
+from hybrid_rl.recording import checkpoints
 from hybrid_rl.recording.files import read_jsonl, write_jsonl
 from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.reporting.comparison.compare import curve
 from hybrid_rl.reporting.record import RunRecord
-from hybrid_rl.training import checkpoints, trainer
+from hybrid_rl.training import trainer
 from tests.conftest import Load
 
 pytestmark = pytest.mark.slow

@@ -96,7 +96,7 @@ def job(composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> J
     """job("seed=1", multirun): the code of a run in tmp_path/run, or for one that starts, what it resumes."""
     started: list[str | None] = []
 
-    def start(settings: Settings, run: RunDir) -> int:
+    def start(settings: Settings, run: RunDir, lock: int) -> int:
         started.append(settings.resume)
         return 0
 

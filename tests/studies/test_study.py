@@ -17,13 +17,12 @@ from hybrid_rl.config import composing
 from hybrid_rl.config.composing import config_dir
 from hybrid_rl.config.study import load_study
 from hybrid_rl.errors import SettingsError
-from hybrid_rl.recording import looks, tuning
+from hybrid_rl.recording import checkpoints, looks, tuning
 from hybrid_rl.recording.files import read_jsonl
 from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.studies import study
 from hybrid_rl.studies.directory import hold
 from hybrid_rl.studies.running import Launched
-from hybrid_rl.training import checkpoints
 from tests.conftest import Compose
 from tests.fakes.places import ROOT
 from tests.studies.conftest import begun, claim, defined, planned

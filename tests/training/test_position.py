@@ -8,8 +8,8 @@ import pytest
 pytest.importorskip("torch")
 
 from hybrid_rl.methods.base import Method
+from hybrid_rl.recording import checkpoints
 from hybrid_rl.recording.budget import Spent
-from hybrid_rl.training import checkpoints
 from hybrid_rl.training.position import Position
 from tests.fakes import tiny
 

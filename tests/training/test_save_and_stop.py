@@ -10,7 +10,8 @@ import pytest
 pytest.importorskip("torch")
 
 from hybrid_rl.execution import stopping
-from hybrid_rl.training import checkpoints, save_and_stop
+from hybrid_rl.recording import checkpoints
+from hybrid_rl.training import save_and_stop
 from hybrid_rl.training.trainer import HybridTrainer
 from tests.fakes import tiny
 from tests.training.test_trainer import build, weights

@@ -13,6 +13,7 @@ from hybrid_rl.config.overrides import flat
 from hybrid_rl.config.study import PREPARE, PrimarySettings, TargetSettings, seeds_up_to
 from hybrid_rl.errors import UserError
 from hybrid_rl.recording import looks
+from hybrid_rl.recording.files import DamagedFileError, read_json
 from hybrid_rl.recording.looks import Look
 from hybrid_rl.recording.tuning import ArmTuning
 from hybrid_rl.recording.tuning import read as read_tuning
@@ -74,6 +75,8 @@ class Arms:
     """The run whose model all arms started from; None where a study had none, or for other runs."""
     sequential: Sequential | None = None
     """None: all seeds were fixed beforehand."""
+    damaged: Sequence[str] = ()
+    """What is wrong with each run that is left out, since a file of it is damaged."""
 
     @property
     def records(self) -> list[RunRecord]:
@@ -93,13 +96,14 @@ def read(
     """
     study = paths[0] / "study.json" if len(paths) == 1 else None
     if study is not None and study.is_file():
-        found = _of_study(paths[0], json.loads(study.read_text(encoding="utf-8")))
+        found = _of_study(paths[0], read_json(study))
     else:
-        records = [RunRecord.read(run) for run in _runs(paths)]
+        damaged: list[str] = []
+        records = _whole(_runs(paths), damaged)
         title = paths[0].resolve().name if len(paths) == 1 else "runs"
-        found = Arms(title, _by_settings(records), "", None)
+        found = Arms(title, _by_settings(records), "", None, damaged=damaged)
     if not found.records:
-        raise _no_run(*paths)
+        raise ComparisonError("\n".join(found.damaged)) if found.damaged else _no_run(*paths)
     names = [arm.name for arm in found.arms]
     chosen = reference or found.reference or next((n for n in _REFERENCES if n in names), names[0])
     if chosen not in names:
@@ -122,6 +126,20 @@ def read(
         planned=found.planned and outcome == found.primary,
         sequential=sequential,
     )
+
+
+def _whole(runs: Sequence[Path], damaged: list[str]) -> list[RunRecord]:
+    """The records of the runs whose files are whole; what is wrong with each other run is added to `damaged`."""
+    records = []
+    for run in runs:
+        try:
+            record = RunRecord.read(run)
+            record.read_rest()
+        except DamagedFileError as error:
+            damaged.append(f"{error}; this run is left out of the comparison.")
+        else:
+            records.append(record)
+    return records
 
 
 def _no_run(*paths: Path) -> ComparisonError:
@@ -189,10 +207,11 @@ def environment_table(arms: Arms) -> list[list[str]]:
 
 def _of_study(directory: Path, definition: Mapping[str, Any]) -> Arms:
     arms = []
+    damaged: list[str] = []
     for name in definition["arms"]:
         seeds = seeds_up_to(definition["seeds"], definition.get("most_seeds"))
         runs = [directory / name / f"seed_{seed}" for seed in seeds]
-        if there := [RunRecord.read(run) for run in runs if (run / "settings.json").is_file()]:
+        if there := _whole([run for run in runs if (run / "settings.json").is_file()], damaged):
             arms.append(Arm(name, there))
     target = definition.get("target")
     known = {arm.name for arm in arms}
@@ -214,6 +233,7 @@ def _of_study(directory: Path, definition: Mapping[str, Any]) -> Arms:
         tuning={arm: found for arm, found in read_tuning(directory).items() if arm in known},
         preparation=RunRecord.read(first) if prepared else None,
         sequential=sequential,
+        damaged=damaged,
     )
 
 

@@ -108,7 +108,7 @@ def compare(arms: Arms) -> Comparison:
         levels=levels,
         costs=_costs(arms, target) if target else {},
         areas=_areas(arms, measure) if one_dev else {},
-        notes=[*_notes(arms, one_dev), *verdicts.notes(arms, main)],
+        notes=[*arms.damaged, *_notes(arms, one_dev), *verdicts.notes(arms, main)],
     )
 
 

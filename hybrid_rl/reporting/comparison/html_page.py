@@ -10,6 +10,7 @@ import base64
 import gzip
 import hashlib
 import json
+import logging
 from collections.abc import Iterator
 from importlib import resources
 from itertools import groupby
@@ -19,7 +20,7 @@ from typing import Any
 
 import jinja2
 
-from hybrid_rl.recording.files import read_jsonl
+from hybrid_rl.recording.files import DamagedFileError, read_jsonl
 from hybrid_rl.reporting import glossary
 from hybrid_rl.reporting.comparison import (
     compare,
@@ -44,6 +45,7 @@ from hybrid_rl.reporting.markdown import between
 from hybrid_rl.reporting.record import RunRecord
 
 _SCRIPTS = ("elements.js", "charts.js", "sections.js", "rollouts.js", "page.js")
+log = logging.getLogger(__name__)
 _FIELDS = ("completion", "outcome", "reward", "advantage", "trained")
 
 
@@ -200,9 +202,13 @@ def _rollout_blocks(comparison: Comparison, most: int) -> Iterator[tuple[str, st
         files = sorted((record.directory.path / "rollouts").glob("step_*.jsonl"))
         shown = _thinned(files, most // len(arms.records))
         numbers = (int(path.stem.removeprefix("step_")) for path in shown)
-        steps = [
-            {"groups": list(_groups(p)), "step": n} for p, n in zip(shown, numbers, strict=True)
-        ]
+        try:
+            steps = [
+                {"groups": list(_groups(p)), "step": n} for p, n in zip(shown, numbers, strict=True)
+            ]
+        except (DamagedFileError, LookupError) as error:
+            log.warning("%s; the rollouts of this run are left out of the page", error)
+            continue
         if steps:
             text = json.dumps({"recorded": len(files), "steps": steps}, ensure_ascii=False)
             packed = gzip.compress(text.encode(), 6, mtime=0)

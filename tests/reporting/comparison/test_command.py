@@ -75,3 +75,26 @@ def test_another_outcome_can_be_made_primary(
         assert caught.value.code == 2
         told = "give a set and one of greedy, avg, maj, pass, e.g. hard:greedy"
         assert f"{typed}: {told}" in capsys.readouterr().err
+
+
+def test_damaged_runs_are_left_out_by_name_and_the_others_are_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    studies.write_study(tmp_path, {"grpo": 0.1, "bread": 0.9}, seeds=range(4), questions=5)
+    files = [
+        ("metrics.jsonl", '{"step": 1}\n\0\0\n', "line 2 is no JSON object ('\\x00\\x00')"),
+        ("decisions.jsonl", '{"kind": "rl"}\n', "line 1 is of no step"),
+        ("status.json", "", "it is no JSON (Expecting value: line 1 column 1 (char 0))"),
+        ("settings.json", "[1]", "it holds no JSON object"),
+        ("eval/after/summary.json", "{}", "all of it: Input should be a valid dictionary"),
+        ("eval/after/hard.jsonl", '{"id": 1}\n', "0.id: Input should be a valid string"),
+    ]
+    runs = [tmp_path / arm / f"seed_{seed}" for arm in ("grpo", "bread") for seed in (0, 2, 3)]
+    notes = []
+    for run, (name, text, what) in zip(runs, files, strict=True):
+        (run / name).write_text(text, encoding="utf-8")
+        notes.append(f"{run / name}: is damaged: {what}; this run is left out of the comparison.")
+    assert command.run([str(tmp_path)]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert [line for line in told if "is damaged" in line] == notes
+    assert "| 1 |" in (tmp_path / "report.md").read_text()

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from hybrid_rl.training import checkpoints
+from hybrid_rl.recording import checkpoints
 
 
 def checkpoint(directory: Path, step: int, whole: bool = True) -> Path:
@@ -47,3 +47,32 @@ def test_what_was_cut_off_is_cleared_away_and_whole_ones_stay(tmp_path: Path) ->
 def test_state_comes_back_as_written(tmp_path: Path) -> None:
     path = checkpoint(tmp_path, 7)
     assert checkpoints.read_state(path) == {"step": 7}
+
+
+def test_a_manifest_tells_of_every_kind_of_damage(tmp_path: Path) -> None:
+    path = checkpoint(tmp_path, 7)
+    assert checkpoints.damage(path) is None
+    (path / "note.txt").write_text("added, and read by nobody")
+    assert checkpoints.damage(path) is None
+    weights = path / "model.safetensors"
+    weights.write_text("weightz")
+    assert checkpoints.damage(path) == "model.safetensors was changed"
+    weights.write_text("weight")
+    assert checkpoints.damage(path) == "model.safetensors has 6 bytes instead of 7"
+    weights.unlink()
+    assert checkpoints.damage(path) == "model.safetensors is missing"
+    state = path / checkpoints.STATE_FILE
+    state.write_text(state.read_text().replace('"step": 7', '"step": 8'))
+    assert checkpoints.damage(path) == "hybrid_state.json was changed"
+    state.write_bytes(b"")
+    assert checkpoints.damage(path) == "hybrid_state.json cannot be read, or is of another version"
+
+
+def test_a_damaged_checkpoint_is_kept_under_another_name(tmp_path: Path) -> None:
+    names = []
+    for _ in range(2):
+        names.append(checkpoints.set_aside(checkpoint(tmp_path, 7)).name)
+    assert names == ["damaged-checkpoint-7", "damaged-checkpoint-7-2"]
+    assert checkpoints.complete(tmp_path) == []
+    checkpoints.drop_incomplete(tmp_path)
+    assert len([*tmp_path.iterdir()]) == 2
