@@ -99,12 +99,12 @@ class _Runner:
         if self._is_left_out(index):
             return None
         settings, typed = job.settings, [*self.place.program, *job.typed]
-        if state == "cut off":
-            settings = resuming.settings_of_interrupted(job.run.path, ["resume"], {})
-            typed = [*self.place.program, f"resume={quoted(job.run.path)}"]
-        elif state == "no checkpoint":
-            shutil.rmtree(job.run.path)
         try:
+            if state == "cut off":
+                settings = resuming.settings_of_interrupted(job.run.path, ["resume"], {})
+                typed = [*self.place.program, f"resume={quoted(job.run.path)}"]
+            elif state == "no checkpoint":
+                shutil.rmtree(job.run.path)
             directory = launch.prepare(settings, typed, self.place.launch_dir)
         except UserError as error:  # of this job alone
             self._over.add(index)
