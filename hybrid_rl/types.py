@@ -181,7 +181,10 @@ class Update:
 
     kind: Kind
     examples: tuple[Example, ...] = ()
-    """Questions whose traces an "sft" update learns from; empty: the next batch of the shuffled demonstrations."""
+    """Questions whose traces an "sft" update learns from; empty: the next of the shuffled demonstrations."""
+    demonstrations: int | None = None
+    """How many of the shuffled demonstrations are drawn, over all devices; None: train.sft.batch_size for an "sft"
+    update, and none for "rl", where only a method with `terms` of its own can use them."""
     schedule_span: Span = WHOLE_RUN
     """The part of the run over which its learning-rate schedule runs: the whole of it, unless it says otherwise."""
     schedule: Kind | None = None

@@ -25,17 +25,20 @@ class Batch:
     """Micro-batches per optimizer step."""
     sft_rows_per_device: int
     """The most sequences of one SFT update."""
+    further_rows: int = 0
+    """The most sequences of an RL update besides its rollouts, which a loss of several terms may have."""
 
     def explain(self) -> str:
         """The arithmetic in one sentence, for check=true."""
         micro = f"{self.accumulation} x {self.micro_batch} per forward pass"
         sft = f"an SFT update is {self.sft_rows_per_device} sequences per device"
         processes = f"{self.processes} process{'es' if self.processes > 1 else ''}"
+        further = f" + {self.processes} x {self.further_rows} others" if self.further_rows else ""
         if not self.prompts_per_device:
             return f"{sft}, {micro}, on {processes}."
         return (
             f"an RL update is {processes} x {self.prompts_per_device} prompts"
-            f" x {self.group_size} rollouts = {self.processes * self.rows_per_device} sequences,"
+            f" x {self.group_size} rollouts{further} = {self.processes * self.rows_per_device} sequences,"
             f" {self.rows_per_device} per device, {micro}; {sft}."
         )
 
@@ -84,13 +87,18 @@ def plan(
     sft_batch_size: int,
     processes: int,
     micro_batch: int | None,
+    extra_rows: int = 0,
 ) -> Batch:
-    """The batch for numbers in which `problems` finds none; `group_size` is None where nothing is sampled."""
-    sft_rows = _ceil(sft_batch_size, processes)
+    """The batch for numbers in which `problems` finds none; `group_size` is None where nothing is sampled.
+
+    `extra_rows`: sequences of an RL update besides its rollouts, over all devices.
+    """
+    sft_rows, extra = _ceil(sft_batch_size, processes), _ceil(extra_rows, processes)
     prompts = 0 if group_size is None else prompts_per_step // processes
-    rows = sft_rows if group_size is None else prompts * group_size
+    rows = sft_rows if group_size is None else prompts * group_size + extra
     micro = min(micro_batch or rows, rows)
-    return Batch(processes, prompts, group_size or 1, rows, micro, _ceil(rows, micro), sft_rows)
+    count = _ceil(rows, micro)
+    return Batch(processes, prompts, group_size or 1, rows, micro, count, sft_rows, extra)
 
 
 def _ceil(number: int, divisor: int) -> int:

@@ -110,6 +110,23 @@ def _training(settings: Settings) -> Iterator[str]:
         )
 
 
+def _terms(settings: Settings) -> Iterator[str]:
+    """Refuses what TRL's loss has and a loss of the method's own terms has not."""
+    if not settings.composes:
+        return
+    why = f"method={settings.method.name} makes up its loss of terms of its own"
+    if settings.train.rl.loss == "bnpo":
+        yield (
+            f"train.rl.loss = bnpo: divides by the tokens of a micro-batch, and {why}, however they are cut;"
+            " set train.rl.loss to grpo, dapo or dr_grpo"
+        )
+    plain = trl_options.TrlOptions()
+    for name in ("mask_truncated_completions", "top_entropy_quantile"):
+        value = settings.trl.get(name, getattr(plain, name))
+        if value != getattr(plain, name):
+            yield f"trl.{name} = {value}: is an option of TRL's loss, and {why}; leave it out"
+
+
 def _traces(settings: Settings) -> Iterator[str]:
     data, method = settings.data, settings.method.name
     if settings.task != "train" or not settings.method_class.needs_traces:
@@ -230,6 +247,7 @@ _RULES: dict[Callable[[Settings], Iterator[str]], str] = {
     _model: "model",
     _batch: "train method hardware",
     _training: "train method reward model",
+    _terms: "train method trl",
     _traces: "task data method",
     _sets: "task data eval train",
     _patterns: "data reward",

@@ -92,5 +92,12 @@ class Settings(Section):
     @property
     def batch(self) -> Batch:
         """What one device holds in one optimizer step."""
-        rows = (self.train.prompts_per_step, self.method.group_size, self.sft_batch[1])
-        return plan(*rows, self.hardware.world_size, self.hardware.micro_batch)
+        prompts, hardware = self.train.prompts_per_step, self.hardware
+        rows = (prompts, self.method.group_size, self.sft_batch[1])
+        extra = self.method.extra_rows(prompts)
+        return plan(*rows, hardware.world_size, hardware.micro_batch, extra)
+
+    @property
+    def composes(self) -> bool:
+        """Whether the loss is a sum of the method's own terms, which TRL's loss is not asked for."""
+        return self.method_class.composes(self.method)

@@ -6,19 +6,23 @@ found, overrides the verbs in which it differs from GRPO, and labels its `notes`
 `my_conf/method/mine.yaml`, gives its dotted path as `_target_`, its `name` and a value for every setting;
 `hybrid-rl --config-dir my_conf method=mine` runs it. Nothing is registered. README has a whole one.
 
-The trainer is blind to methods. It calls five verbs and hands over plain records; a method never sees a model, an
-optimizer, a rank or a device, and this package imports neither torch nor TRL. Two clauses keep several ranks in step:
+The trainer is blind to methods. It calls six verbs and hands over plain records; a method never sees a model, an
+optimizer, a rank or a device, and this package imports neither torch nor TRL. One of the verbs, `terms`, makes up the
+loss where that is neither GRPO's on the groups nor the likelihood of demonstrations; see `methods/terms.py`. Three
+clauses keep several ranks in step:
 
 - **Lock step.** `rollout` calls `attempt` a number of times that depends on settings only; `attempt([])` is legal and
   returns `[]`. With sharded weights every rank must enter generation equally often, or the run hangs.
 - **Same knowledge.** The trainer gathers results and norms from all ranks, in rank order, before it reports them, so
   `next_update` gives the same answer everywhere. Randomness comes from `random.Random(f"{seed}-{step}")`.
+- **Same terms.** `terms` returns as many terms on every rank, in the same order; one without rows is legal.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Literal, TypeVar
 
+from hybrid_rl.methods.terms import Term, judged, likelihood
 from hybrid_rl.types import (
     SHARED,
     Attempt,
@@ -91,6 +95,15 @@ class MethodSettings(Section):
     @property
     def extra_rollouts(self) -> int:
         """Most rollouts of a question besides the `group_size` of an RL update."""
+        return 0
+
+    @property
+    def candidates(self) -> int:
+        """Questions that an RL update draws for each of train.prompts_per_step; `rollout` gets them all."""
+        return 1
+
+    def extra_rows(self, prompts: int) -> int:
+        """Most rows of an RL update's `terms` besides its rollouts, over all devices, for `prompts` questions."""
         return 0
 
     @property
@@ -169,8 +182,16 @@ class Method(Generic[S_co]):
         self.seed = seed
         self.steps = steps
 
+    @classmethod
+    def composes(cls, settings: MethodSettings) -> bool:
+        """Whether the loss is computed as the sum of `terms`, as where a class has its own, or in TRL's quicker way."""
+        return cls.terms is not Method.terms
+
     def rollout(self, step: int, examples: Sequence[Example], attempt: Attempts) -> list[Group]:
-        """One group per example, in order."""
+        """One group of `group_size` rollouts per example, in order.
+
+        A method with `terms` of its own may return groups of any size, and any number of them.
+        """
         size = self.settings.group_size
         assert size is not None, "who asks for RL updates declares a group_size"
         rollouts = attempt([Attempt(example) for example in examples for _ in range(size)])
@@ -178,6 +199,22 @@ class Method(Generic[S_co]):
             Group(example, tuple(rollouts[i * size : (i + 1) * size]))
             for i, example in enumerate(examples)
         ]
+
+    def terms(
+        self,
+        step: int,
+        update: Update,
+        groups: Sequence[Group],
+        demonstrations: Sequence[Example],
+    ) -> list[Term]:
+        """The terms of which the loss of `update` is the sum, for this rank's groups and its share of demonstrations.
+
+        It is asked after `observe_results`, so it may use what is known of all ranks.
+        """
+        if update.kind == "sft":
+            rows = [likelihood(example) for example in demonstrations]
+            return [Term(rows, mean="token", entropy_bonus=update.entropy_bonus)]
+        return [Term([row for group in groups for row in judged(group)])]
 
     def next_update(self, step: int, progress: float) -> Update:
         """The update of optimizer step `step`, from 0. It is asked for once, and again after each `measure_only`.

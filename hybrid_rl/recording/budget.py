@@ -8,9 +8,10 @@ False) is no part of its algorithm's update: only its sampling counts.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from hybrid_rl.methods.terms import Row
 from hybrid_rl.types import Demonstration, Example, Group
 
 
@@ -48,6 +49,17 @@ class UpdateCost:
         self.backward_tokens += read
         self.reference_tokens += read if with_reference else 0
 
+    def train_on_rows(self, rows: Iterable[Row], with_reference: bool) -> None:
+        """Counts an update on all rows that have a target, whatever they weigh."""
+        for row in rows:
+            if row.expert and row.target and row.example.trace is not None:
+                self.show_trace(row.example.id, min(len(row.target), len(row.example.trace.ids)))
+            self.trained_tokens += len(row.target)
+            read = len(row.context) + len(row.target) if row.target else 0
+            self.backward_tokens += read
+            if with_reference and row.reward is not None:
+                self.reference_tokens += read
+
     def learn(self, examples: Sequence[Example], rows: Sequence[Demonstration]) -> None:
         """Counts an SFT update on `examples`, whose demonstrations are `rows`."""
         for example in examples:
@@ -56,7 +68,7 @@ class UpdateCost:
         self.trained_tokens = sum(len(target) for _, target in rows)
         self.measure(rows)
 
-    def measure(self, rows: Sequence[Demonstration]) -> None:
+    def measure(self, rows: Iterable[Demonstration]) -> None:
         """Counts a forward and a backward pass over `rows`, from which nothing is learned."""
         self.backward_tokens = sum(len(context) + len(target) for context, target in rows)
 

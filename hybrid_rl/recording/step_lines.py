@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
+from hybrid_rl.methods.terms import Term
 from hybrid_rl.recording.budget import Spent, UpdateCost
 from hybrid_rl.types import Demonstration, Group, Ids, Kind, Result, Update
 
@@ -50,7 +51,7 @@ def metrics_line(
             / max(1, len(results)),
             "completion_tokens_mean": logs["completions/mean_length"],
             "truncated_rate": logs["completions/clipped_ratio"],
-            "entropy": logs["entropy"],
+            "entropy": logs.get("entropy"),  # None: no token of the policy was computed
         }
         if "kl" in logs:
             line["kl"] = logs["kl"]
@@ -98,3 +99,18 @@ def trained_rows(
             }
     for context, target in demonstrations:
         yield {"context_ids": list(context), "target_ids": list(target)}
+
+
+def term_rows(terms: Sequence[Term]) -> Iterator[dict[str, Any]]:
+    """What one update learned from where its loss is a sum of terms, as token ids."""
+    for place, term in enumerate(terms):
+        for row in term.rows:
+            yield {
+                "term": term.name or str(place),
+                "example_id": row.example.id,
+                "context_ids": list(row.context),
+                "target_ids": list(row.target),
+                "weight": row.weight,
+                "reward": row.reward,
+                "factor": row.factor,
+            }

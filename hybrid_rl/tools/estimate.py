@@ -197,11 +197,12 @@ def _rl_cost(settings: Settings, lengths: Lengths) -> UpdateCost:
     rows = train.prompts_per_step * (settings.method.group_size or 0)
     extra = train.prompts_per_step * settings.method.extra_rollouts
     read = round(rows * (lengths.prompt + train.max_completion_tokens))
+    others = settings.method.extra_rows(train.prompts_per_step)  # traces, or parts of them
     return UpdateCost(
         prompt_tokens=round((rows + extra) * lengths.prompt),
         generated_tokens=(rows + extra) * train.max_completion_tokens,
-        trained_tokens=rows * train.max_completion_tokens,
-        backward_tokens=read,
+        trained_tokens=rows * train.max_completion_tokens + round(others * lengths.trace),
+        backward_tokens=read + round(others * (lengths.prompt + lengths.trace)),
         reference_tokens=read if train.rl.beta else 0,
     )
 

@@ -11,8 +11,8 @@ def build(settings: Settings) -> GRPOConfig:
     """TRL's configuration. With ZeRO-3 it must exist before the model is loaded."""
     train, rl, hardware = settings.train, settings.train.rl, settings.hardware
     batch = settings.batch
-    # A method that never samples still has to pass TRL's check of groups; its rows are cut by `demonstrations` alone.
-    samples = settings.method.group_size is not None
+    # Where TRL does not sample, its check of groups has to be passed still; rows are cut without it.
+    samples = settings.method.group_size is not None and not settings.composes
     return GRPOConfig(
         output_dir=str(Path(settings.run_dir) / "checkpoints"),
         max_steps=train.steps,

@@ -2,8 +2,9 @@
 
 `HybridTrainer` is a `trl.GRPOTrainer` whose every optimizer step asks the method what to do. An RL update hands the
 method's groups to TRL as rollouts: a prefix becomes part of the prompt ids, so it is outside loss, ratio and KL. An SFT
-update replaces the batch and the loss. One optimizer, one step count and one checkpoint serve both kinds, with
-the moments of Adam that an update names.
+update replaces the batch and the loss. Where a method makes up the loss of terms of its own, `terms_trainer` computes
+it, and TRL's rollouts and loss are not asked for. One optimizer, one step count and one checkpoint serve all kinds,
+with the moments of Adam that an update names.
 
 Of one RL step, transformers calls `get_batch_samples` (the method chooses) and `training_step`; TRL calls
 `_prepare_inputs`, `_rollout` (the method samples; ranks share what they saw), and `compute_loss`; transformers calls
@@ -38,17 +39,18 @@ from hybrid_rl.training import demonstrations, rollouts
 from hybrid_rl.training.adam_moments import NamedMoments
 from hybrid_rl.training.dev_evaluation import DevEvaluation
 from hybrid_rl.training.guard import TrainingGuard
-from hybrid_rl.training.lean.trainer import LeanGrpoTrainer
 from hybrid_rl.training.learning_rate import Moment, of_update
 from hybrid_rl.training.optimizer_step import WatchedStep
 from hybrid_rl.training.position import Position
 from hybrid_rl.training.save_and_stop import asked_to_stop
+from hybrid_rl.training.term_weights import with_end
+from hybrid_rl.training.terms_trainer import TermsTrainer
 from hybrid_rl.training.update import UpdateInProgress
 from hybrid_rl.types import Example, Update
 from hybrid_rl.verification.grader import Grades, verifies_early
 
 
-class HybridTrainer(LeanGrpoTrainer):
+class HybridTrainer(TermsTrainer):
     """Trains the model of `policy` by what `method` decides. All rows arrive as token ids."""
 
     def __init__(
@@ -63,6 +65,8 @@ class HybridTrainer(LeanGrpoTrainer):
         recorder: Recorder,
     ) -> None:
         self.method = method
+        self.composes = method.composes(settings.method)
+        """Whether the loss of every update is the sum of the method's own terms."""
         self.settings = settings
         self.recorder = recorder
         self.vocabulary = policy.vocabulary
@@ -89,8 +93,6 @@ class HybridTrainer(LeanGrpoTrainer):
         self.beta = settings.train.rl.beta
         if reference is not None:
             self.add_reference(reference)
-        self._first_group = int(self.accelerator.process_index) * settings.batch.prompts_per_device
-        """The number of this rank's first group among those of all ranks."""
         self.policy = TrainedPolicy(policy, self, args.ds3_gather_for_generation)
         params, early = in_training(settings.train), verifies_early(settings)
         self.attempter = rollouts.Attempter(
@@ -146,6 +148,11 @@ class HybridTrainer(LeanGrpoTrainer):
         if self.now.update.drop_resting_moments:
             self._moments.drop_resting()
         self._watched.begin()
+        if self.composes:
+            self._buffered_inputs = None
+            batches = self._term_batches()
+            self._set_learning_rate()
+            return batches, None
         if self.now.update.kind == "sft":
             self._buffered_inputs = None
             rows = self._demonstration_rows(num_batches)
@@ -168,6 +175,10 @@ class HybridTrainer(LeanGrpoTrainer):
                 f"{self.settings.method_target} asked for a divergence, and there is no reference model;"
                 " its settings must say so in `needs_reference`"
             )
+        if update.measures != "norm" and self.composes:
+            raise ValueError(
+                f"{self.settings.method_target} asked for a divergence, which a loss of its own `terms` does not have"
+            )
         self.now = UpdateInProgress(update)
 
     def _set_learning_rate(self) -> None:
@@ -181,7 +192,8 @@ class HybridTrainer(LeanGrpoTrainer):
 
     def _measure(self, micro_steps: int) -> None:
         """A pass over demonstrations for the sake of what the update measures; the weights stay."""
-        batches, update = self._demonstration_rows(micro_steps), self.now.update
+        update = self.now.update
+        batches = self._term_batches() if self.composes else self._demonstration_rows(micro_steps)
         norm = None
         if update.measures == "divergence":
             self.pass_forward(batches)
@@ -212,24 +224,35 @@ class HybridTrainer(LeanGrpoTrainer):
 
     # An RL update: the method's groups become TRL's rollouts.
 
-    def _question_rows(self) -> list[dict[str, str]]:
-        """This rank's questions, each repeated for its group, the way TRL expects them."""
-        size = self.settings.method.group_size
-        if size is None:
+    def _questions(self) -> Sequence[Example]:
+        """This rank's questions of an RL update."""
+        if self.settings.method.group_size is None:
             raise ValueError(
                 f"{self.settings.method_target} asked for an RL update, but method.group_size is null;"
                 " its settings must declare `group_size: int`"
             )
-        examples = self.position.questions.following(self.settings.train.prompts_per_step)
-        end = self._first_group + self.settings.batch.prompts_per_device
-        self._asked = examples[self._first_group : end]
-        return [{"prompt": e.question} for e in self._asked for _ in range(size)]
+        candidates = self.settings.method.candidates
+        asked = self.settings.train.prompts_per_step * candidates
+        own = self.settings.batch.prompts_per_device * candidates
+        first = int(self.accelerator.process_index) * own
+        return self.position.questions.following(asked)[first : first + own]
+
+    def _question_rows(self) -> list[dict[str, str]]:
+        """A row for each rollout of this rank, the way TRL expects them; all its questions are kept for `_rollout`."""
+        self._asked, batch = self._questions(), self.settings.batch
+        trained = self._asked[: batch.prompts_per_device]
+        return [{"prompt": e.question} for e in trained for _ in range(batch.group_size)]
 
     def _rollout(self, prompts: list[str], trainer: GRPOTrainer) -> dict[str, Any]:
         """TRL's rollout function; `prompts` are those of `_question_rows` and are not looked at."""
         step = self.state.global_step
         attempt = partial(self.attempter.attempt, self.now.cost)
         groups = self.method.rollout(step, self._asked, attempt)
+        wanted = self.settings.batch.prompts_per_device
+        if len(groups) != wanted:
+            raise ValueError(
+                f"{self.settings.method_target} returned {len(groups)} groups for {wanted} questions of the update"
+            )
         for group in groups:
             if len(group.rollouts) != self.num_generations:
                 raise ValueError(
@@ -247,21 +270,45 @@ class HybridTrainer(LeanGrpoTrainer):
     def _uniform_rows(self) -> list[bool]:
         return self.now.uniform_rows
 
+    # A loss of the method's own terms: sampled before the micro-batches are cut.
+
+    def _term_batches(self) -> list[dict[str, Any]]:
+        """This rank's micro-batches of the method's terms, once it has sampled and all ranks know of it."""
+        now, step = self.now, self.state.global_step
+        if now.update.kind == "rl":
+            attempt = partial(self.attempter.attempt, now.cost)
+            now.share_groups(self.method.rollout(step, self._questions(), attempt))
+            self.method.observe_results(step, now.results)
+        rank, ranks = self.accelerator.process_index, self.accelerator.num_processes
+        taught = self._demonstrations()[rank::ranks]
+        terms = self.method.terms(step, now.update, now.groups, taught)
+        terms = [with_end(term, self.vocabulary.end_id) for term in terms]
+        now.take_terms(terms, with_reference=bool(self.beta))
+        rl, most = self.settings.train.rl, self.settings.train.max_completion_tokens
+        return self.composed(now, rl, most, self.vocabulary.pad_id)
+
+    def _demonstrations(self) -> Sequence[Example]:
+        """The questions, over all ranks, whose demonstrations the update learns from."""
+        update = self.now.update
+        default = self.settings.train.sft.batch_size if update.kind == "sft" else 0
+        count = default if update.demonstrations is None else update.demonstrations
+        if update.examples or not count:
+            return update.examples
+        if self.position.demonstrations is None:
+            raise ValueError("demonstrations were asked for, but no question has an expert trace")
+        return self.position.demonstrations.following(count)
+
     # An SFT update: its own batch and loss.
 
     def _demonstration_rows(self, micro_steps: int) -> list[dict[str, torch.Tensor]]:
-        examples: Sequence[Example] = self.now.update.examples
-        if not examples:
-            if self.position.demonstrations is None:
-                raise ValueError("an SFT update was asked for, but no question has an expert trace")
-            examples = self.position.demonstrations.following(self.settings.train.sft.batch_size)
+        examples = self._demonstrations()
         rows = demonstrations.rows(examples, self.vocabulary.end_id)
         self.now.take_demonstrations(examples, rows)
         rank, ranks = self.accelerator.process_index, self.accelerator.num_processes
         return demonstrations.micro_batches(rows, micro_steps, rank, ranks, self.vocabulary.pad_id)
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
-        if "labels" in generation_batch:
+        if "labels" in generation_batch or "part" in generation_batch:
             # TRL would take it for prompts; its base class only moves tensors to the device.
             return super(GRPOTrainer, self)._prepare_inputs(generation_batch)
         return super()._prepare_inputs(generation_batch)
@@ -269,7 +316,9 @@ class HybridTrainer(LeanGrpoTrainer):
     def compute_loss(
         self, model: Any, inputs: Mapping[str, torch.Tensor], *args: Any, **kwargs: Any
     ) -> torch.Tensor:
-        """The RL loss of TRL, or this micro-batch's share of the mean over all supervised tokens."""
+        """The RL loss of TRL, or this micro-batch's share of the terms or of the mean over all supervised tokens."""
+        if "part" in inputs:
+            return self.part_loss(model, inputs)
         if "labels" not in inputs:
             loss: torch.Tensor = super().compute_loss(model, inputs, *args, **kwargs)
             return loss
@@ -296,7 +345,10 @@ class HybridTrainer(LeanGrpoTrainer):
         original: Any = super()._get_grad_norm  # here and below transformers has no types
         norm = float(original(model, grad_norm=grad_norm))
         step = self.state.global_step
-        rows = step_lines.trained_rows(self.now.groups, self.now.demonstrations)
+        now = self.now
+        rows = step_lines.trained_rows(now.groups, now.demonstrations)
+        if self.composes:
+            rows = step_lines.term_rows(now.terms)
         skipped = self.guard.skips(step + 1, norm, rows)
         self.now.zero_gradient = self._watched.leaves_alone(norm)
         if skipped or self.now.zero_gradient:
@@ -317,8 +369,11 @@ class HybridTrainer(LeanGrpoTrainer):
         seconds = now.charge(self.spent, self.parameter_count)
         rows: list[dict[str, Any]] = []
         if now.update.kind == "rl" and step % self.settings.train.rollouts_every == 0:
-            advantages = self._logs["advantages"]  # TRL's, of all ranks and in rank order
-            rows = now.rollout_rows(step, self._first_group, self.vocabulary.decode, advantages)
+            # TRL's are of all ranks and in rank order.
+            advantages = None if self.composes else self._logs["advantages"]
+            rows = now.rollout_rows(step, self.vocabulary.decode, advantages)
+        if self.composes:
+            logs = logs | now.completion_logs(self.vocabulary.has_ended) | self.term_metrics(now)
         line = now.metrics_line(step, logs, self.spent)
         line, alarms = self.guard.line(line, seconds, now.cost.verifier_seconds)
         if self.accelerator.is_main_process:

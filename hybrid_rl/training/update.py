@@ -12,8 +12,11 @@ from typing import Any
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, gather_object
 
+from hybrid_rl.methods.terms import Term
 from hybrid_rl.recording import step_lines
 from hybrid_rl.recording.budget import Spent, UpdateCost
+from hybrid_rl.training import term_weights
+from hybrid_rl.training.term_weights import Share
 from hybrid_rl.types import Demonstration, Example, Group, Ids, Result, Update
 
 
@@ -26,6 +29,14 @@ class UpdateInProgress:
     """The cost on this rank; once groups are shared, that of all ranks."""
     groups: Sequence[Group] = ()
     """The groups of this rank; none in an SFT update."""
+    first_group: int = 0
+    """The number of this rank's first group among those of all ranks."""
+    terms: Sequence[Term] = ()
+    """The terms of this rank, where the loss is a sum of terms."""
+    whole: Share = field(default_factory=Share)
+    """What the terms of all ranks hold together."""
+    weights: dict[tuple[Ids, Ids], float] = field(default_factory=dict)
+    """Context and target -> what the row weighs, its advantage included, of the rows of this rank's terms."""
     results: list[Result] = field(default_factory=list)
     """What every rank is told of all groups of all ranks, in rank order."""
     rewards: list[float] = field(default_factory=list)
@@ -48,15 +59,36 @@ class UpdateInProgress:
 
         Groups that are left out cost no more than their sampling, which is counted by now.
         """
-        self.groups = groups
         for group in groups:
             if group.trained:
                 self.cost.train_on(group, with_reference)
+        self.share_groups(groups)
+        self._add_costs()
+
+    def share_groups(self, groups: Sequence[Group]) -> None:
+        """Tells every rank of all groups and rewards; what training on them costs is not counted."""
+        self.groups = groups
         rewards = [r.verdict.reward for g in groups for r in g.rollouts if g.trained]
-        shares = gather_object([([Result.of(group) for group in groups], rewards, self.cost)])
-        for rank, (their_results, their_rewards, cost) in enumerate(shares):
+        shares = gather_object([([Result.of(group) for group in groups], rewards)])
+        for rank, (their_results, their_rewards) in enumerate(shares):
+            if rank == PartialState().process_index:
+                self.first_group = len(self.results)
             self.results += their_results
             self.rewards += their_rewards
+
+    def take_terms(self, terms: Sequence[Term], with_reference: bool) -> None:
+        """Counts what training on the terms of this rank costs, and tells every rank what all of them hold."""
+        self.terms = terms
+        rows = [row for term in terms for row in term.rows]
+        if self.update.measure_only:
+            self.cost.measure(Demonstration(row.context, row.target) for row in rows)
+        else:
+            self.cost.train_on_rows(rows, with_reference)
+        self.whole = term_weights.joined(gather_object([Share.of(terms)]))
+        self._add_costs()
+
+    def _add_costs(self) -> None:
+        for rank, cost in enumerate(gather_object([self.cost])):
             if rank != PartialState().process_index:  # one's own comes back as a copy
                 self.cost.add(cost)
 
@@ -122,12 +154,34 @@ class UpdateInProgress:
             logs["zero_gradient"] = 1
         kind, results, rewards = self.update.kind, self.results, self.rewards
         line = step_lines.metrics_line(step, kind, logs, results, rewards, self.cost, spent)
+        line |= {name: value for name, value in logs.items() if name.startswith("term/")}
         return line if self.divergence is None else line | {"divergence": self.divergence}
 
     def rollout_rows(
-        self, step: int, first_group: int, decode: Callable[[Ids], str], advantages: Iterable[float]
+        self, step: int, decode: Callable[[Ids], str], advantages: Iterable[float] | None
     ) -> list[dict[str, Any]]:
-        """The rollouts of all ranks; `first_group` numbers this rank's groups, `advantages` are those of all ranks."""
-        rows = list(step_lines.rollout_rows(step, self.groups, first_group, decode))
+        """The rollouts of all ranks; `advantages` are those of all ranks, None: what their rows in the terms weigh."""
+        rows = list(step_lines.rollout_rows(step, self.groups, self.first_group, decode))
+        if advantages is None:
+            advantages = gather_object(self._own_weights())
         gathered = zip(gather_object(rows), advantages, strict=True)
         return [row | {"advantage": advantage} for row, advantage in gathered]
+
+    def completion_logs(self, has_ended: Callable[[Ids], bool]) -> dict[str, float]:
+        """What TRL logs of completions, of all ranks, for a loss of terms; empty without any. All ranks enter."""
+        completions = [rollout.completion for group in self.groups for rollout in group.rollouts]
+        found = gather_object([(len(one), has_ended(one)) for one in completions])
+        if not found:
+            return {}
+        return {
+            "completions/mean_length": sum(length for length, _ in found) / len(found),
+            "completions/clipped_ratio": sum(not ended for _, ended in found) / len(found),
+        }
+
+    def _own_weights(self) -> list[float]:
+        """What each rollout of this rank weighs; 0 where no term has it."""
+        return [
+            self.weights.get((group.example.prompt_ids + group.prefix, rollout.completion), 0.0)
+            for group in self.groups
+            for rollout in group.rollouts
+        ]

@@ -30,6 +30,8 @@ from hybrid_rl.verification.grader import Solution
 from tests.fakes import tiny
 
 METHODS = sorted(file.stem for file in (config_dir() / "method").glob("*.yaml"))
+BY_RANK = ["dapo"]
+"""Methods whose groups depend on which questions a rank has."""
 _QUESTION_TOKENS = 4  # more: with a hint
 QUESTIONS = 12  # a multiple of those of a step: none comes twice in one
 SMALL: dict[str, dict[str, Any]] = {

@@ -71,6 +71,7 @@ _CURVE = (
 )
 # So short a run has both kinds of updates only where a method is told so.
 _CURVE_OF: dict[str, tuple[str, ...]] = {
+    "adaback": ("method.group_size=4",),
     "alternate": ("method.group_size=4", "method.warmup_steps=1"),
     "bread": ("method.group_size=4",),
     # Questions so hard that some are left to SFT.
@@ -78,10 +79,20 @@ _CURVE_OF: dict[str, tuple[str, ...]] = {
         "method.group_size=4", "method.bread.max_probes=1", "method.relift.batch_size=2",
         "data.train.operations=[12, 12]",
     ),
+    "chord": ("method.group_size=4", "method.demonstrations=5"),
+    "dapo": ("method.group_size=4", "method.pool=2", "method.rounds=2"),
+    "g2rpo_a": ("method.group_size=4", "method.first_tokens=9"),
+    "ghpo": ("method.group_size=4",),
     "grpo": ("method.group_size=4",),
+    "hpt": ("method.group_size=4", "method.gate=1"),
+    "luffy": ("method.group_size=4",),
+    "prefix_rft": ("method.group_size=4",),
+    "questa": ("method.group_size=4",),
     "relift": ("method.group_size=4", "method.batch_size=3", "method.moments=by_kind"),
     "sasr": ("method.group_size=4", "method.warmup_steps=2", "method.gamma=1.0"),
     "sft": (),
+    "srft": ("method.group_size=4",),
+    "uft": ("method.group_size=4",),
     "sft_then_grpo": ("method.group_size=4", "method.sft_fraction=0.4"),
 }  # fmt: skip
 

@@ -64,6 +64,36 @@ name: turns
 group_size: 4
 """
 
+EXPERT_IN_GROUP = """
+from dataclasses import replace
+
+from pydantic import Field
+
+from hybrid_rl.methods.base import Method, MethodSettings
+from hybrid_rl.methods.terms import Term, judged
+from hybrid_rl.types import Attempt, Group
+
+
+class ExpertSettings(MethodSettings):
+    group_size: int = Field(ge=2)
+
+
+class Expert(Method[ExpertSettings]):
+    needs_traces = True
+
+    def rollout(self, step, examples, attempt):
+        size = self.settings.group_size
+        asked = [(e, e.trace.ids if place == 0 else None) for e in examples for place in range(size)]
+        rollouts = attempt([Attempt(e, completion=given) for e, given in asked])
+        return [Group(e, tuple(rollouts[i * size : (i + 1) * size])) for i, e in enumerate(examples)]
+
+    def terms(self, step, update, groups, demonstrations):
+        rows = [row for group in groups for row in judged(group)]
+        size = self.settings.group_size
+        return [Term([replace(r, factor="one" if i % size else "shaped") for i, r in enumerate(rows)])]
+"""
+"""LUFFY's mechanism, in 25 lines besides blank ones."""
+
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
@@ -121,3 +151,29 @@ def test_it_trains_and_resumes_and_its_notes_are_labelled_in_both_reports(home: 
     assert panels["questions seen"]["values"] == [0, 2, 2, 4]
     assert (panels["hope for the next group"]["top"], panels["luck of a group"]["top"]) == (1, None)
     assert panels["luck of a group"]["values"] == [7, None, 7, None]
+
+
+@pytest.mark.slow
+def test_the_mechanism_of_luffy_takes_a_user_25_lines(home: Path) -> None:
+    """And does what the shipped method does."""
+    pytest.importorskip("torch")
+    assert sum(bool(line.strip()) for line in EXPERT_IN_GROUP.splitlines()) <= 25
+    (home / "my_methods" / "expert.py").write_text(EXPERT_IN_GROUP)
+    yaml = "_target_: my_methods.expert.Expert\nname: expert\ngroup_size: 4\n"
+    (home / "my_conf" / "method" / "expert.yaml").write_text(yaml)
+    small = ("experiment=smoke", "eval=none", "train.steps=2", "train.save_every=null",
+             "train.eval_every=null", "method.group_size=4")  # fmt: skip
+    hybrid_rl(home, "--config-dir", "my_conf", "method=expert", *small, "run_dir=own")
+    hybrid_rl(home, "method=luffy", "method.filter=false", *small, "run_dir=shipped")
+    own, shipped = (read_jsonl(RunDir(home / name).metrics) for name in ("own", "shipped"))
+    assert [line["step"] for line in own] == [1, 2]
+    for ours, theirs in zip(own, shipped, strict=True):
+        for name in (
+            "loss",
+            "grad_norm",
+            "reward_mean",
+            "generated_tokens",
+            "flops",
+            "term/0/weight",
+        ):
+            assert ours[name] == pytest.approx(theirs[name], rel=1e-5), name

@@ -333,6 +333,8 @@ RENEWED_REFERENCE = {"train__rl__beta": 0.1, "train__sft__learning_rate": 1e-2}
         ("sft_then_grpo", {"method__sft_fraction": 0.5, **RENEWED_REFERENCE}),  # right after it
         ("sft_then_grpo", {"method__sft_fraction": 0.2, **BY_TOKENS}),
         ("sasr", {"method__warmup_steps": 0.2, **BY_TOKENS}),
+        ("chord", {"method__demonstrations": 3, "method__rise": 0.4, **BY_TOKENS}),
+        ("g2rpo_a", {"method__guided": 2, "method__first_tokens": 2}),
     ],
 )
 def test_resume_equals_the_uninterrupted_run(

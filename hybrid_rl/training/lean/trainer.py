@@ -234,18 +234,30 @@ class LeanGrpoTrainer(GRPOTrainer):
             )
             return found
         context = input_ids.shape[1] - logits_to_keep
-        labels = input_ids.masked_fill(attention_mask == 0, scoring.IGNORED)
-        labels[:, :context] = scoring.IGNORED
         size = batch_size or len(input_ids)
-        scored = []
-        for ids, mask, wanted in zip(
-            input_ids.split(size), attention_mask.split(size), labels.split(size), strict=True
-        ):
-            request = ScoringRequest(
-                wanted, context, self.temperature, self._shares, self._entropy_bonus_enabled
-            )
-            with self.accelerator.autocast():
-                scored.append(model(input_ids=ids, attention_mask=mask, request=request))
+        scored = [
+            self._scored(model, ids, mask, context, self.temperature, self._entropy_bonus_enabled)
+            for ids, mask in zip(input_ids.split(size), attention_mask.split(size), strict=True)
+        ]
         log_probs = torch.cat([one[0] for one in scored])
         entropies = torch.cat([one[1] for one in scored]) if compute_entropy else None
         return log_probs, entropies, None
+
+    def _scored(
+        self,
+        model: Any,
+        ids: torch.Tensor,
+        mask: torch.Tensor,
+        context: int,
+        temperature: float,
+        entropy_gradient: bool,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Log-probabilities and entropies of what follows the context, by a model that `scoring` has taught."""
+        labels = ids.masked_fill(mask == 0, scoring.IGNORED)
+        labels[:, :context] = scoring.IGNORED
+        request = ScoringRequest(labels, context, temperature, self._shares, entropy_gradient)
+        with self.accelerator.autocast():
+            found: tuple[torch.Tensor, torch.Tensor] = model(
+                input_ids=ids, attention_mask=mask, request=request
+            )
+        return found
