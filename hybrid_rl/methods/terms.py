@@ -37,6 +37,7 @@ class Row:
     reward: float | None = None
     """If given, the weight is multiplied by the advantage of this reward among the rows of equal `peers`."""
     peers: str = ""
+    """The name of those whose rewards are compared; all are of one rank, as the rollouts of a question are."""
     in_baseline: bool = True
     """False: the reward is compared with those of its peers and is not one of them."""
     factor: Factor = "one"
@@ -50,6 +51,12 @@ class Row:
     """Whether the end-of-sequence token follows `target` in the loss, as it does after a demonstration."""
     expert: bool = False
     """Whether the target is the expert's: then the budget counts its trace as used, and logs tell it apart."""
+
+    def __post_init__(self) -> None:
+        if self.reward is not None and not self.peers:
+            raise ValueError("a row with a reward needs `peers` to compare it with")
+        if not 0 < self.keep <= 1:
+            raise ValueError(f"keep = {self.keep}: must be above 0 and at most 1")
 
 
 @dataclass(frozen=True)

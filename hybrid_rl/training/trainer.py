@@ -27,6 +27,7 @@ from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from hybrid_rl.config.settings import Settings
+from hybrid_rl.errors import SettingsError
 from hybrid_rl.methods.base import Method, MethodSettings
 from hybrid_rl.models import loading, saving
 from hybrid_rl.models.policy import Policy, TrainedPolicy
@@ -88,6 +89,11 @@ class HybridTrainer(TermsTrainer):
             speed=settings.speed,
         )
         self.remove_callback(PrinterCallback)
+        if self.composes and self.aux_loss_enabled:
+            raise SettingsError(
+                f"method = {settings.method.name}: makes up its loss of terms of its own, to which the router loss of"
+                f" model.path = {settings.model.path} is not added; choose a method without, or a dense model"
+            )
         guards, reference = self.position.guards, self.position.reference.model
         self.guard = TrainingGuard(guards, settings, self.accelerator, policy.model, recorder)
         self.beta = settings.train.rl.beta
@@ -178,6 +184,11 @@ class HybridTrainer(TermsTrainer):
         if update.measures != "norm" and self.composes:
             raise ValueError(
                 f"{self.settings.method_target} asked for a divergence, which a loss of its own `terms` does not have"
+            )
+        if update.kind == "rl" and update.demonstrations and not self.composes:
+            raise ValueError(
+                f"{self.settings.method_target} asked for demonstrations in an RL update, which only `terms` of its own"
+                " can use"
             )
         self.now = UpdateInProgress(update)
 

@@ -52,6 +52,13 @@ RULES = [
         " lower the one or raise the other",
     ),
     (
+        ["method=luffy", "train.rl.loss=bnpo", "trl.top_entropy_quantile=0.8"],
+        "train.rl.loss = bnpo: divides by the tokens of a micro-batch, and method=luffy makes up its loss of terms of"
+        " its own, however they are cut; set train.rl.loss to grpo, dapo or dr_grpo\n"
+        "trl.top_entropy_quantile = 0.8: is an option of TRL's loss, and method=luffy makes up its loss of terms of"
+        " its own; leave it out",
+    ),
+    (
         ["method=sft", "method.group_size=4"],
         "method.group_size = 4: must be null; leave it out",
     ),

@@ -60,3 +60,10 @@ def test_a_row_says_nothing_that_is_not_asked_of_it() -> None:
         1.0,
         0.0,
     )
+
+
+def test_a_row_that_could_not_be_weighed_is_refused() -> None:
+    with pytest.raises(ValueError, match="a row with a reward needs `peers`"):
+        Row(example(), (1,), (2,), reward=1.0)
+    with pytest.raises(ValueError, match=r"keep = 0: must be above 0 and at most 1"):
+        Row(example(), (1,), (2,), keep=0)

@@ -23,7 +23,7 @@ FACTORS: list[tuple[Factor, float, list[float]]] = [
 
 def weighed(tokens: int = 2, weight: float = 1.0, **more: Any) -> WeightedRow:
     numbers = {name: more.pop(name) for name in ("bonus", "kl") if name in more}
-    row = Row(example(), (2, 3), (4,) * tokens, **more)
+    row = Row(example(), (2, 3), (4,) * tokens, peers="all", **more)
     return WeightedRow(row, term=0, weight=weight, share=1 / tokens, **numbers)
 
 

@@ -67,8 +67,8 @@ def test_a_reward_without_any_peer_is_refused() -> None:
 
 
 def test_ranks_add_up_what_they_hold_and_must_have_as_many_terms() -> None:
-    mine = Share.of([Term([row(3, expert=True), row(2, reward=0.5)]), Term([])])
-    theirs = Share.of([Term([]), Term([row(4, reward=1.0)])])
+    mine = Share.of([Term([row(3, expert=True), row(2, reward=0.5, peers="a")]), Term([])])
+    theirs = Share.of([Term([]), Term([row(4, reward=1.0, peers="b")])])
     whole = joined([mine, theirs])
     assert [(t.rows, t.tokens, t.expert_tokens, t.judged) for t in whole.totals] == [
         (2, 5, 3, True), (1, 4, 0, True),

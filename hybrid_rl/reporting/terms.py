@@ -1,0 +1,62 @@
+"""What the terms of a loss did over training, from metrics.jsonl: a table by thirds of the run's steps.
+
+It knows no method: a term is there where lines have `term/NAME/...`, which a method names.
+"""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from hybrid_rl.reporting.markdown import table
+
+Line = Mapping[str, Any]
+_MEASURES = {
+    "p": "mean probability of its tokens",
+    "entropy": "mean entropy of its tokens",
+    "expert_share": "share of its tokens that are the expert's",
+}
+
+
+def summary(lines: Sequence[Line]) -> list[str]:
+    """The terms of a run in Markdown; empty where its losses were not sums of terms."""
+    names = list(
+        dict.fromkeys(
+            key.split("/")[1] for line in lines for key in line if key.startswith("term/")
+        )
+    )
+    if not names:
+        return []
+    size = -(-len(lines) // min(3, len(lines)))
+    parts = [lines[first : first + size] for first in range(0, len(lines), size)]
+    columns = ["", *(f"steps {part[0]['step']}-{part[-1]['step']}" for part in parts)]
+    rows = []
+    for name in names:
+        label = f"term {name}"
+        rows.append(
+            [f"{label}: share of the step", *(_told(_shares(part, name)) for part in parts)]
+        )
+        for measure, words in _MEASURES.items():
+            found = [_values(part, f"term/{name}/{measure}") for part in parts]
+            if any(found):
+                rows.append([f"{label}: {words}", *map(_told, found)])
+    return table(columns, rows)
+
+
+def _shares(part: Sequence[Line], name: str) -> list[float]:
+    """Which share of the coefficients of each step's tokens, by absolute value, is the term's."""
+    found = []
+    for line in part:
+        whole = sum(
+            v for key, v in line.items() if key.startswith("term/") and key.endswith("/weight")
+        )
+        if whole:
+            found.append(line.get(f"term/{name}/weight", 0.0) / whole)
+    return found
+
+
+def _values(part: Sequence[Line], key: str) -> list[float]:
+    return [line[key] for line in part if line.get(key) is not None]
+
+
+def _told(values: Sequence[float]) -> str:
+    return f"{fmean(values):.3g}" if values else "-"
