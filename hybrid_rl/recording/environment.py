@@ -15,7 +15,7 @@ from typing import Any
 from hybrid_rl.recording.files import write_json
 
 _PACKAGES = (
-    "hybrid-rl torch transformers trl accelerate datasets tokenizers safetensors numpy sympy math-verify"
+    "hybrid-rl torch transformers trl accelerate datasets tokenizers safetensors numpy sympy"
     " hydra-core omegaconf pydantic peft deepspeed gguf wandb trackio tensorboard mlflow comet-ml aim swanlab"
 )
 

@@ -11,17 +11,19 @@ MAX_CHARS = 20_000
 MAX_STATEMENTS = 20  # a text that announces its answer more often is not read any further back
 _BRACES = re.compile(r"\\(?:boxed|fbox)\s*\{|\\[{}\\]|[{}]")
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n")
-# "The answer is", "Final answer:", "the answer to the question is therefore", "<answer>".
+# "The answer is", "Final answer:", "the answer to the question is therefore", "<answer>", and a heading of its own.
 ANSWER_IS = re.compile(
     r"<answer>"
+    r"|^[#*_ \t>]*(?:the )?(?:final )?answer[*_: \t]*$|[*_]{2}(?:the )?(?:final )?answer:?[*_]{2}"
+    r"|\bfinal answer\s+[-\u2013\u2014](?=\s)|\bans[*_]{0,2}\s*[:=]"
     r"|\banswers?\b[*_]{0,2}(?:\s+(?:to|for|of)\b[^.:\n]{0,100}?)?\s*"
     r"(?:\b(?:is|are|was|equals|must be|should be|would be)\b|[:=])[*_]{0,2}(?:\s*(?::|\btherefore\b|\bthus\b))?",
-    re.IGNORECASE,
+    re.IGNORECASE | re.MULTILINE,
 )
 _HASHES = re.compile("####")
 _CONCLUSION = re.compile(r"\bconclusion\b", re.IGNORECASE)
 # An empty box is how a solution quotes its instructions.
-_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{(?!\s*\})")
+_BOX = re.compile(r"\\(?:boxed|fbox)\s*(?:\{(?!\s*\})|[^\s{}])")
 
 
 def answer_part(text: str, after: str | None) -> str:

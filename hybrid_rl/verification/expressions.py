@@ -1,61 +1,153 @@
-"""Whether two written expressions are equal, by math-verify and sympy, which may take any time and memory.
+r"""How a statement can be read, and whether two statements are equal.
 
-Only processes that can be killed import this file. math-verify's own timeouts use SIGALRM, which works in main threads
-alone; they are off, and the pool's clock counts.
+Every reading covers the whole statement: as mathematics (`formula`), as the letter of an option, or as words. Numbers
+are exact; a decimal number of six digits or more also equals what it is the rounding of. Only processes that can be
+killed import this file: sympy may take any time and memory.
 """
 
-import logging
 import re
 from functools import lru_cache
-from itertools import product
-from typing import Any
 
-from math_verify import parse, verify
-from sympy import Expr, Integral, Limit, Product, Sum, nan, oo, zoo  # type: ignore[import-untyped] # it has none
+import sympy  # type: ignore[import-untyped] # it has none
 
-from hybrid_rl.verification import number_text
+from hybrid_rl.verification import formula, number_text
+from hybrid_rl.verification.after_number import NUMBER_WORDS, may_follow, unit_of
+from hybrid_rl.verification.notation import canonical
+from hybrid_rl.verification.sameness import same
+from hybrid_rl.verification.structures import (
+    Based,
+    Choice,
+    Collection,
+    Structure,
+    Value,
+    Words,
+)
 
-_SCIENTIFIC = re.compile(r"(?<![\w.\\])(-?[0-9]+(?:\.[0-9]+)?)[eE]([-+]?[0-9]{1,3})(?![\w.])")
+MAX_GOLD_WORDS = 4
+"""A gold answer of more words is prose, by which nothing can be graded."""
 
-_OPTIONS: Any = {"allow_set_relation_comp": True, "timeout_seconds": None, "raise_on_error": True}
-# They warn of disabled timeouts, once per process.
-logging.getLogger("math_verify").setLevel(logging.ERROR)
-logging.getLogger("latex2sympy2_extended").setLevel(logging.ERROR)
-
-
-@lru_cache(maxsize=1024)
-def readings(text: str) -> tuple[Any, ...]:
-    """The readings of an expression: a sympy object, and its text. Raises what the parser raises."""
-    text = _SCIENTIFIC.sub(r"\1 \\times 10^{\2}", number_text.ascii_digits(text))
-    found: list[Any] = parse(text, parsing_timeout=None, raise_on_error=True)
-    return tuple(one for one in found if not (isinstance(one, str) and not one.strip()))
-
-
-def is_text(text: str) -> bool:
-    """Whether nothing mathematical is read from the text, such as from a word or the letter of a choice."""
-    return all(isinstance(one, str) for one in readings(text))
+_BASED = re.compile(r"([0-9A-Z]+)\s*_\s*(?:\{\s*([0-9]{1,2})\s*\}|([0-9]{1,2}))")
+_CHOICE = re.compile(
+    r"(?:(?:option|choice)\s+)?(?:[\[(]\s*([A-H])\s*[\])]\s*[.:]?|([A-H])\s*(?:[).]|:(?!=)))\s*(.*)",
+    re.I | re.S,
+)
+_LETTER = re.compile(r"[\[(]?\s*([A-Ha-h])\s*[\])]?")
+_GOES_ON = re.compile(r"[-+*/^_=<>,;'!|]|\\(?!frac|sqrt|pi|text|\$|\{)|(?:and|or)\b")
+_WORDS = re.compile(r"(?:(?:an?|the)\s+)?([A-Za-z\u00c0-\u024f][A-Za-z\u00c0-\u024f' -]*)")
+_PLAIN_WORD = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{2,}(?![A-Za-z]*[({}])")
+_REPEATED = re.compile(r"(-?[0-9]*\.[0-9]*?)([0-9]{1,6}?)\2{2,}\s*\\dots")
+_CLAUSE = re.compile(r",?\s+(?:because|since|so|as|which|where)\b")
+_SENTENCE = re.compile(r"[A-Za-z]{2,}|[AI]\s")
+_ONE_BRACE = re.compile(r"\{[^{}\\]*\}")
+_UNIT_LETTERS = re.compile(
+    r"(.*[0-9}])\s+[mgshLNJWVF](?:\s*\^\s*\{?-?[1-4]\}?)?(?:\s*(?:/|\\cdot)\s*[A-Za-z]+(?:\s*\^\s*\{?-?[1-4]\}?)?)*"
+)
 
 
 # Many solutions of a question state the same expression.
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
+def readings(text: str) -> tuple[Structure, ...]:
+    """The ways to read a plain statement. None where it is not understood as a whole and no mathematics is in it."""
+    text = text.rstrip(" .,;:").lstrip(" ,;:")
+    while _ONE_BRACE.fullmatch(text):
+        text = text[1:-1].strip()
+    if not text:
+        return ()
+    if based := _BASED.fullmatch(text):
+        return (Based(based[1].lower(), based[2] or based[3]),)
+    found: list[Structure] = []
+    if repeated := _REPEATED.fullmatch(text):
+        text = f"{repeated[1]}\\overline{{{repeated[2]}}}"
+    if (choice := _CHOICE.fullmatch(text)) and not _GOES_ON.match(choice[3]):
+        found.append(Choice(choice[1] or choice[2]))
+        if choice[3]:
+            return (*found, *(one for one in readings(choice[3]) if not _is_letter(one)))
+    elif letter := _LETTER.fullmatch(text):
+        found.append(Choice(letter[1]))
+    if text.lower() in NUMBER_WORDS:
+        found.append(Value(sympy.Integer(NUMBER_WORDS[text.lower()])))
+    found += _formulas(text)
+    if (
+        not found
+        and _SENTENCE.match(text)
+        and (number := number_text.stated_number(text)) is not None
+    ):
+        found.append(Value(sympy.Rational(number.numerator, number.denominator)))
+    if words := _words(text):
+        found.append(Words(words))
+    return tuple(found)
+
+
+def problem_of_gold(text: str) -> str | None:
+    """Why nothing can be graded by a gold answer; None where it is understood, or can be compared as written."""
+    found = readings(text)
+    if len(_PLAIN_WORD.findall(text)) > MAX_GOLD_WORDS:
+        return "is prose; give the expression alone"
+    if not found and (not canonical(text) or _unbalanced(text)):
+        return "is not an expression"
+    return None
+
+
+def is_words(text: str) -> bool:
+    """Whether a statement is read as words or as the letter of an option, and as nothing else."""
+    found = readings(text)
+    return bool(found) and all(isinstance(one, Words | Choice) for one in found)
+
+
+@lru_cache(maxsize=4096)
 def are_equal(gold: str, stated: str) -> bool:
-    """Whether a reading of one equals one of the other. Raises what sympy raises where no comparison succeeds."""
-    problem = None
-    for one, other in product(readings(gold), readings(stated)):
-        if _is_infinite(one) != _is_infinite(other):
-            continue  # sympy simplifies 7 - oo**oo to 0 in one process of three
-        try:
-            if verify(one, other, **_OPTIONS):
-                return True
-        except Exception as error:  # noqa: BLE001 - sympy may fail on absurd input; another reading may still fit
-            problem = error
-    if problem is not None:
-        raise problem
-    return False
+    """Whether two plain statements are written alike, or a reading of one equals one of the other."""
+    if canonical(gold) in (canonical(stated), canonical(_CLAUSE.split(stated)[0])):
+        return True
+    return any(same(one, other) for one in readings(gold) for other in readings(stated))
 
 
-def _is_infinite(reading: Any) -> bool:
-    """Whether a reading is a value with an infinity or nan in it; bounds of intervals, sums and limits are none."""
-    if not isinstance(reading, Expr) or reading.has(Sum, Product, Integral, Limit):
-        return False
-    return bool(reading.has(oo, -oo, zoo, nan))
+def _formulas(text: str) -> list[Structure]:
+    """The readings of a text as mathematics, where what comes after it leaves it alone."""
+    try:
+        found, rest = formula.read(text)
+    except formula.Unreadable:
+        return []
+    attached = rest[:1] not in (" ", "", ",", ".", ";")
+    if not rest.strip(" .,;:"):
+        return [found, *_letter_as_unit(text)]
+    if attached and not isinstance(found, Value | Collection):
+        return []
+    if not may_follow(rest) or _is_option(found, rest):
+        return []
+    if isinstance(found, Value) and not found.unit:
+        found = Value(found.expression, found.digits, found.places, unit_of(rest))
+    return [found]
+
+
+def _letter_as_unit(text: str) -> list[Structure]:
+    """5 where "5 m" or "5 m/s" is written: a number and a unit of one letter, apart."""
+    found = _UNIT_LETTERS.fullmatch(text)
+    number = number_text.stated_number(found[1]) if found else None
+    return [] if number is None else [Value(sympy.Rational(number.numerator, number.denominator))]
+
+
+def _is_option(found: Structure, rest: str) -> bool:
+    """Whether a lone letter begins a sentence: "A number" is no option."""
+    return (
+        _is_letter(found) and re.match(r"\s*[,;(]|\s+(?:because|since|as|is|for)\b", rest) is None
+    )
+
+
+def _words(text: str) -> str:
+    """The words that a statement is, in lower case, without an article; empty where it has anything else."""
+    found = _WORDS.match(text)
+    if found is None or not may_follow(text[found.end() :]):
+        return ""
+    said = re.split(r"\s+(?:because|since|as|which|where|so)\b", found[1])[0]
+    return " ".join(said.lower().split()) if len(said.strip()) > 1 else ""
+
+
+def _is_letter(found: Structure) -> bool:
+    return isinstance(found, Choice) or (isinstance(found, Value) and found.expression.is_Symbol)
+
+
+def _unbalanced(text: str) -> bool:
+    return text.count("{") != text.count("}") or text.count("(") + text.count("[") != text.count(
+        ")"
+    ) + text.count("]")

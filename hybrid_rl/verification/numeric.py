@@ -5,8 +5,7 @@ It is cheap: no library, and time linear in the length of the part that is read.
 
 from fractions import Fraction
 
-from hybrid_rl.verification import number_text
-from hybrid_rl.verification.answers import ANSWER_IS, MAX_STATEMENTS, last_boxed, sentence_of
+from hybrid_rl.verification import number_text, statements
 from hybrid_rl.verification.verifier import BuiltIn, Said, compared
 
 
@@ -32,24 +31,25 @@ class Numeric(BuiltIn):
 
 def numeric_gold(answer: str) -> Fraction | None:
     """The number that a gold answer is, bare or marked as in a solution."""
-    stated = numeric_answer(answer)
-    return number_text.leading_number(answer) if stated is None else stated
+    return _number(statements.of_answer(answer))
 
 
 def numeric_answer(text: str, unmarked: bool = False) -> Fraction | None:
-    r"""The number that a solution states as its answer.
+    """The number that a solution states as its answer.
 
-    The first of these that is there decides: the last `####` that a number follows (others are headings), the last
-    \boxed{}, the last "answer is" that a number follows, and with `unmarked` the last number of all. Currency, percent
-    and unit words after the number are left out; an expression, a list, a range or a scale ("5 million") is none.
+    The statement that counts (`statements.statements`) must be one number: currency, percent and what may follow a
+    number (`after_number`) are left out; an expression, a list, a range or a scale ("5 million") is none. Where nothing
+    is stated, the last number of all counts with `unmarked`.
     """
-    for rest in reversed(text.split("####")[1:]):
-        if (value := number_text.leading_number(rest, headings=True)) is not None:
+    for statement in statements.statements(text):
+        if (value := _number(statement)) is not None:
             return value
-    if (boxed := last_boxed(text)) is not None:
-        return number_text.leading_number(boxed)
-    for found in reversed(list(ANSWER_IS.finditer(text))[-MAX_STATEMENTS:]):
-        sentence = sentence_of(text[found.end() : found.end() + 500])
-        if (value := number_text.leading_number(sentence, anywhere=True)) is not None:
-            return value
-    return number_text.last_number(text) if unmarked else None
+        if not statement.bare_words:
+            return None
+    return number_text.last_number(statements.spelled(text[-500:])) if unmarked else None
+
+
+def _number(statement: statements.Statement) -> Fraction | None:
+    """The number that every part of a statement is; None where one is no number, or they differ."""
+    values = {number_text.stated_number(part) for part in statement.parts}
+    return values.pop() if len(values) == 1 else None

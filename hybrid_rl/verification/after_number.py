@@ -1,0 +1,161 @@
+r"""What may follow a number so that the number still is all that was stated: an end, a unit, a reason, a clause.
+
+All else makes it a part of something: "5 or 6", "3 hours 20 minutes", "5 million", "3 < x", "10:30", "4 \sqrt{5}".
+Texts are those of `notation.plain`. It knows no language but English.
+"""
+
+import re
+
+_UNITS = (
+    "cm|mm|km|dm|nm|m|g|s|h|l|L|N|J|W|V|F|T|ft|yd|mi|in|kg|mg|lbs?|oz|m[lL]|hrs?|mins?|secs?|ms|mph|kph|kmh|rad|deg"
+    "|USD|EUR|GBP|usd|Hz|kHz|MHz|GHz|Pa|kPa|mol|eV|keV|MeV|GeV|kJ|kW|kWh|pm|am|AU|pc|Mpc|kpc|erg|dyn|rpm|bps|kB|MB|GB"
+)
+UNIT = re.compile(rf"(?:{_UNITS})(?![A-Za-z0-9])")
+"""An abbreviated unit; any longer word may be one, too."""
+_SLASHED = re.compile(r"\s*(?:/|\\cdot)\s*(?:\\unit\s*\{[A-Za-z]\}|[A-Za-z]+)")
+_POWER = re.compile(r"\s*\^\s*(?:\{\s*-?[1-4]\s*\}|-?[1-4])(?![0-9])")
+_SIGN = re.compile(r"\s*(?:%|\\deg(?![a-z])|\$|\\unit\s*\{[A-Za-z]\}|'{1,2}(?=\W|$))")
+_WORD = re.compile(r"[A-Za-z\u00c0-\u024f]+(?:[-'][A-Za-z]+)*")
+_END = re.compile(r"[\s.!?)\]}*_\"'`:;,]*(?:</answer>.*)?$", re.DOTALL)
+_CLOSING = re.compile(r"[\s*_\"'`]+")
+# After one of these, a reason or a circumstance is told, whatever numbers that has.
+_OPENS_CLAUSE = frozenset(
+    "because since as so which where per for therefore thus hence given after when while in instead rather giving"
+    " making i.e e.g namely not".split()
+)
+# What makes the number a part of a larger statement, a doubtful one, or another number.
+_CHANGES = frozenset(
+    "or to through x times plus minus divided over squared cubed hundred hundreds thousand thousands million millions"
+    " billion billions trillion trillions quadrillion dozen dozens score gross pi sqrt mod modulo choose factorial than"
+    " out half halves quarter quarters third thirds remainder if unless maybe perhaps k bn mio by below above versus vs"
+    " ln log sin cos tan exp and between either neither nor except".split()
+)
+NUMBER_WORDS = {
+    word: value
+    for value, word in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
+        " seventeen eighteen nineteen twenty".split()
+    )
+}
+_HAS_NUMBER = re.compile(rf"[0-9]|\b(?:{'|'.join(NUMBER_WORDS)}|half|quarter)\b", re.IGNORECASE)
+_DENIES = re.compile(
+    r"\s*(?:,|and|but|or)*\s*(?:and|but)?\s*(?:not|never|rather than|instead of)\b", re.I
+)
+
+
+def may_follow(rest: str) -> bool:
+    """Whether `rest` leaves the number before it alone. Its time is linear in the length of `rest`."""
+    attached = True  # "5m", "5k": a letter without a blank may be a variable or a scale
+    while True:
+        if _END.match(rest) and not (attached and rest.startswith("!")):
+            return True
+        if sign := _SIGN.match(rest):
+            rest, attached = _beyond_unit(rest[sign.end() :]), False
+            continue
+        if closing := _CLOSING.match(rest):
+            rest, attached = rest[closing.end() :], False
+            continue
+        if rest[0] == "!" and attached:
+            return False  # a factorial, or an exclamation
+        if rest[0] in ",;.!?:":
+            return _clause(rest[0], rest[1:])
+        if rest[0] in "({":
+            inside, closed, rest = rest[1:].partition(")" if rest[0] == "(" else "}")
+            if attached or not closed or not re.search("[A-Za-z]{2}", inside):
+                return False
+            continue
+        if rest[0] == "-" and re.match(r"-+\s*[A-Za-z]{2}", rest):
+            return not attached or _continues_word(rest)
+        word = _WORD.match(rest)
+        if word is None:
+            return False
+        decided = _decided_by(word.group(), rest[word.end() :], attached)
+        if decided is not None:
+            return decided
+        rest, attached = _beyond_unit(rest[word.end() :]), False
+
+
+def unit_of(rest: str) -> str:
+    """The unit that follows a number, in the singular, with its power; empty where none is known."""
+    rest = rest.strip()
+    power = {"square": "2", "sq": "2", "cubic": "3"}.get(rest.partition(" ")[0].rstrip("."), "")
+    if power:
+        rest = rest.partition(" ")[2].strip()
+    word = re.match(r"\\unit\s*\{([A-Za-z])\}|([A-Za-z]+)|(%|\\deg)", rest)
+    if word is None:
+        return ""
+    name = word[1] or word[2] or word[3]
+    known = _ALIASES.get(name) or _ALIASES.get(name.lower())
+    if known is None:
+        return ""
+    raised = re.match(r"\s*\^\s*\{?\s*(-?[1-4])", rest[word.end() :])
+    return known + (raised[1] if raised else power)
+
+
+_ALIASES = {
+    alias: names.split()[0]
+    for names in (
+        "inch inches in", "foot feet ft", "yard yards yd", "mile miles mi", "meter meters metre metres m",
+        "cm centimeter centimeters centimetre centimetres", "mm millimeter millimeters", "km kilometer kilometers",
+        "second seconds sec secs s", "minute minutes min mins", "hour hours hr hrs h", "day days", "week weeks",
+        "month months", "year years", "dollar dollars USD usd", "cent cents", "degree degrees deg \\deg",
+        "radian radians rad", "kg kilogram kilograms", "gram grams g", "pound pounds lb lbs", "liter liters litre L l",
+    )
+    for alias in names.split()
+}  # fmt: skip
+
+
+def _decided_by(word: str, rest: str, attached: bool) -> bool | None:
+    """Whether a word ends the question; None where it is a unit, or a part of one, and what follows it decides."""
+    low = word.lower()
+    if attached and not (UNIT.fullmatch(word) and len(word) > 1) and len(word) < 4:
+        return False  # "5x", "2RC"
+    if low in ("and", "but"):
+        return bool(_DENIES.match(word + rest)) or not _HAS_NUMBER.search(rest)
+    if low == "times" and re.match(r"\s+(?:as|more|larger|bigger|greater|faster|longer)\b", rest):
+        return True
+    if low == "or" and re.match(r"\s+so\b\W*$", rest):
+        return True
+    if low in _CHANGES or low in NUMBER_WORDS:
+        return False
+    if low in _OPENS_CLAUSE:
+        return True
+    if len(word) == 1 and not UNIT.fullmatch(word) and low != "a":
+        return False
+    return None
+
+
+def _beyond_unit(rest: str) -> str:
+    """What follows the power of a unit and what it is divided by."""
+    while found := _POWER.match(rest) or _SLASHED.match(rest):
+        rest = rest[found.end() :]
+    return rest
+
+
+def _continues_word(rest: str) -> bool:
+    """Whether "-hour drive" follows: a unit joined by a hyphen."""
+    return re.match(r"-[A-Za-z]{3,}", rest) is not None
+
+
+def _clause(mark: str, rest: str) -> bool:
+    """Whether what follows a mark of punctuation is another clause, not more of the statement."""
+    if mark in ".!?" and (not rest or rest[0].isspace()):
+        return True
+    found = _WORD.match(rest.lstrip(" *_\"'("))
+    if found is None:
+        return _END.match(rest) is not None
+    word = found.group().lower()
+    if word in (
+        "or",
+        "and",
+        "but",
+        "maybe",
+        "perhaps",
+        "possibly",
+        "plus",
+        "minus",
+        "though",
+        "although",
+    ):
+        return bool(_DENIES.match(rest)) or not _HAS_NUMBER.search(rest)
+    return word not in NUMBER_WORDS and (len(found.group()) > 1 or word in "ai")

@@ -1,0 +1,34 @@
+"""What may follow a number, and what makes it a part of something else."""
+
+import pytest
+
+from hybrid_rl.verification.after_number import may_follow, unit_of
+
+
+@pytest.mark.parametrize(
+    "rest",
+    ["", ".", " apples", "%", r" \deg", " km/h", " m", " cm^2", r" \unit {m}/\unit {s}^{2}", "-hour drive",
+     " dollars per 3 cows", " (since 10/2=5)", " (not 13)", ", in total, so she pays 3", " because 2+3=5", " and not 8",
+     " times as many", " miles in 2 hours", " {units}", "</answer>", ";", " or so"],
+)  # fmt: skip
+def test_units_reasons_and_clauses_leave_a_number_alone(rest: str) -> None:
+    assert may_follow(rest)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [" or 6", ", or 6", " to 6", ", 6", "; 6", " 6", "-6", ":30", "/x", "^2", "(6)", "!", "k", "x", " x 3", "R^2", " x",
+     r"\theta",
+     " < x", r" \neq 5", " sqrt(5)", " times 4", " plus 3", " out of 10", " million", " dozen", " and a half",
+     " hours 20 minutes", " apples and 4 pears", " or maybe 13", " if x > 2", " less than x", ".5.6"],
+)  # fmt: skip
+def test_anything_else_makes_it_a_part(rest: str) -> None:
+    assert not may_follow(rest)
+
+
+@pytest.mark.parametrize(
+    ("rest", "unit"),
+    [(" inches ^2", "inch2"), (" square feet", "foot2"), (r" \unit {m}", "meter"), (" apples", "")],
+)
+def test_known_units_have_one_name(rest: str, unit: str) -> None:
+    assert unit_of(rest) == unit

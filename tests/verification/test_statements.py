@@ -1,0 +1,51 @@
+"""Which statement of an answer counts, and what it is."""
+
+import pytest
+
+from hybrid_rl.verification.statements import statements
+
+
+@pytest.mark.parametrize(
+    ("text", "stated"),
+    [
+        (r"First \boxed{4}. No: \boxed{5}", "5"),
+        (r"$x=\boxed{5}$ or $x=\boxed{6}$", "5, 6"),
+        (r"\boxed{5} and again \boxed{5}", "5"),
+        (r"\boxed 12", "1"),
+        (r"$-\boxed{5}$", "-5"),
+        (r"\boxed{5} million", "5 million"),
+        (r"Put it in \boxed{}. #### 7", "7"),
+        (r"\boxed{5} #### 6", "6"),
+        (r"#### 6 \boxed{5}", "5"),
+        (r"\boxed{5} So the answer is 6.", "5"),
+        ("#### 5\n#### Explanation\nIt is so.", "5"),
+        ("#### 5\n#### 2. Count the cows", "5"),
+        ("<think>3</think><answer> 48 </answer> bye", "48"),
+        ("The answer is 3. The answer is 4.", "4"),
+        ("The answer is 3. Is the answer 4?", "3"),
+        ("The answer is:\n\n$$\n5\n$$\n", "5"),
+        ("The answer is\n\\[\n\\frac{1}{2}\n\\]", r"\frac {1}{2}"),
+        ("### Final Answer\n\n42", "42"),
+        ("**Final Answer:**\n42\nIndeed.", "42"),
+        ("Final Answer: The final answer is $5$. I hope it is correct.", "5"),
+        ("The answer is $3 and $5.", "$3 and $5"),
+        (r"The answer is $9{,}500.", "$9,500"),
+        ("The answer is 7.5.", "7.5"),
+        (r"The answer is $(0, 1.5)$. Done", "(0, 1.5)"),
+    ],
+)
+def test_the_statement_that_counts(text: str, stated: str) -> None:
+    assert next(iter(statements(text))).text == stated
+
+
+@pytest.mark.parametrize(
+    "text", ["", "It is 5.", r"\boxed{}", r"\boxed{5", "I don't know the answer. Is it 5?"]
+)
+def test_a_text_may_state_nothing(text: str) -> None:
+    assert list(statements(text)) == []
+
+
+def test_words_alone_may_be_a_heading() -> None:
+    [one] = statements("#### Evelyn")
+    assert one.bare_words
+    assert list(statements("#### Explanation\nIt is so.")) == []
