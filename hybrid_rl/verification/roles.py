@@ -10,7 +10,17 @@ from hybrid_rl.verification import answers
 from hybrid_rl.verification.verifier import BuiltIn, Said, compared
 
 _MAX_PEOPLE = 50
-_GOLD = re.compile(r"([^\W\d_a-z][\w'-]*(?: [^\W\d_a-z][\w'-]*)*) is an? (knight|knave)\b")
+_NAME = r"[^\W\d_a-z][\w'-]{0,40}"
+_GOLD = re.compile(rf"(?<![\w'-])({_NAME}(?: {_NAME}){{0,5}}) is an? (knight|knave)\b")
+_VERB_AND_ROLE = re.compile(
+    r"(?P<verb>\b(?:is|are|must\s+be|(?P<no>cannot\s+be|can't\s+be|is\s+not|isn't|are\s+not))\b|->|[:=|-]|→)"
+    r"\s*(?:(?:both|all|indeed|therefore|thus|definitely)\s+)?(?:an?\s+|the\s+)?(?P<role>knight|knave)s?\b",
+    re.IGNORECASE,
+)
+_JOINT = re.compile(r"(?:\s*,\s*(?:and\s+)?|\s+and\s+)$", re.IGNORECASE)
+_INSIDE_NAME = re.compile(r"[\w'-]")
+# {"Ada": "knight"}
+_QUOTED = re.compile(r"\"([^\W\d_][\w '-]{0,80})\"\s{0,4}:\s{0,4}\"(knight|knave)\"", re.IGNORECASE)
 _MARKER = re.compile(r"\bconclusion\b|<answer>|\banswer\b", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?;\n]")
 # A sentence in which one of these comes first reports or supposes; it does not assert.
@@ -57,6 +67,10 @@ class Roles(BuiltIn):
 
 def gold_roles(answer: str) -> dict[str, str]:
     """The role, "knight" or "knave", of each name. Raises ValueError where there is none, or one person has both."""
+    if len(answer) > answers.MAX_CHARS:
+        raise ValueError(
+            f"the gold answer {answer[:80]!r} is longer than {answers.MAX_CHARS:,} characters"
+        )
     roles: dict[str, str] = {}
     for name, role in _GOLD.findall(answer):
         if roles.setdefault(name, role) != role:
@@ -70,7 +84,7 @@ def gold_roles(answer: str) -> dict[str, str]:
 
 def stated_roles(text: str, people: Mapping[str, str]) -> dict[str, str] | None:
     """The roles by name of those of `people` that get one; None where a conclusion contradicts itself."""
-    text = re.sub(r"[*`_]", "", text)
+    text = _QUOTED.sub(r"\1: \2", re.sub(r"[*`_]", "", text))
     given = list(_statements(text, people))
     if not given:
         return {}
@@ -90,30 +104,57 @@ def stated_roles(text: str, people: Mapping[str, str]) -> dict[str, str] | None:
 
 def _statements(text: str, people: Mapping[str, str]) -> Iterator[tuple[int, str, str]]:
     """Every assertion, in order, as (position, name, role)."""
-    name = "|".join(re.escape(person) for person in sorted(people, key=len, reverse=True))
-    pattern = re.compile(
-        rf"(?<![\w'-])(?P<who>(?:{name})(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+)(?:{name})){{0,{_MAX_PEOPLE}}})(?![\w'-])\s*"
-        r"(?P<verb>is|are|must\s+be|(?P<no>cannot\s+be|can't\s+be|is\s+not|isn't|are\s+not)|[:=|-]|->|→)\s*"
-        r"(?:(?:both|all|indeed|therefore|thus|definitely)\s+)?(?:an?\s+|the\s+)?(?P<role>knight|knave)s?\b",
-        re.IGNORECASE,
-    )
     spelling = {person.lower(): person for person in people}
-    for found in pattern.finditer(text):
-        if _is_supposed(text, found):
+    for found in _VERB_AND_ROLE.finditer(text):
+        who, start = _names_before(text, found.start(), spelling)
+        if not who or _is_supposed(text, start, found.end()):
             continue
         role = found["role"].lower()
         if found["no"]:
             role = "knave" if role == "knight" else "knight"
-        who = re.findall(name, found["who"], re.IGNORECASE)
         # "According to Ada, Boris is a knave" speaks of Boris alone.
-        for person in who if found["verb"].lower().startswith("are") or len(who) == 1 else who[-1:]:
-            yield found.start(), spelling[person.lower()], role
+        for person in who if found["verb"].lower().startswith("are") else who[-1:]:
+            yield start, person, role
 
 
-def _is_supposed(text: str, found: re.Match[str]) -> bool:
+def _names_before(text: str, end: int, spelling: Mapping[str, str]) -> tuple[list[str], int]:
+    """The people named right before `end`, "Ada, Boris and Clara", and where the first of them begins.
+
+    Each name is the longest that ends there, so that names made of other names cost no search.
+    """
+    lengths = sorted({len(name) for name in spelling}, reverse=True)
+    who: list[str] = []
+    start = position = end - _blanks_before(text, end)
+    while len(who) <= _MAX_PEOPLE:
+        name = next(
+            (
+                name
+                for length in lengths
+                if (name := text[max(0, position - length) : position].lower()) in spelling
+                and not _INSIDE_NAME.search(text[max(0, position - length - 1) : position - length])
+            ),
+            None,
+        )
+        if name is None:
+            break
+        who.insert(0, spelling[name])
+        start = position - len(name)
+        joint = _JOINT.search(text[max(0, start - 40) : start])
+        if joint is None:
+            break
+        position = start - len(joint.group())
+    return who, start
+
+
+def _blanks_before(text: str, end: int) -> int:
+    before = text[max(0, end - 40) : end]
+    return len(before) - len(before.rstrip())
+
+
+def _is_supposed(text: str, start: int, end: int) -> bool:
     """Whether the sentence around a found role only quotes, supposes or asks."""
-    window = text[max(0, found.start() - 300) : found.start()]
+    window = text[max(0, start - 300) : start]
     sentence = _SENTENCE_END.split(window)[-1]
     if sentence.endswith(('"', "“")) or _SUPPOSED.search(sentence):
         return True
-    return _CONDITION_FOLLOWS.match(text, found.end()) is not None
+    return _CONDITION_FOLLOWS.match(text, end) is not None

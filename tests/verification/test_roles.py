@@ -36,6 +36,17 @@ def test_every_person_needs_the_right_role(text: str, judgement: str) -> None:
     assert VERIFIER.judge(GOLD_ROLES, text) == judgement
 
 
+def test_names_made_of_other_names_are_read_at_once() -> None:
+    # By alternatives of a pattern, the time for this doubled with every two names.
+    gold = "\n".join(f"{' And '.join(['Ada'] * many)} is a knight" for many in range(1, 4))
+    assert VERIFIER.judge(gold, " And ".join(["Ada"] * 4_000) + " are") == "unparseable"
+    assert VERIFIER.judge(gold, gold) == "correct"
+
+
+def test_roles_may_be_stated_as_json() -> None:
+    assert VERIFIER.judge(GOLD_ROLES, '{"Ada": "knight", "Boris": "knave"}') == "correct"
+
+
 @pytest.mark.parametrize("answer", ["", "Ada", "Ada is a knight, Ada is a knave"])
 def test_gold_roles_must_be_one_per_person(answer: str) -> None:
     with pytest.raises(ValueError, match=r"^the gold answer "):
