@@ -24,7 +24,10 @@ Outcome = Literal["correct", "wrong", "unparseable", "timeout", "truncated"]
 class Section(BaseModel):
     """A frozen section of the settings that refuses unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    # JSON has neither infinity nor nan: settings.json would turn both into null, which may mean the opposite.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 @dataclass(frozen=True)

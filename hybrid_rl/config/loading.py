@@ -3,6 +3,7 @@
 Relative paths become absolute here, and a run without a directory gets a dated one. Imports nothing heavy.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -12,8 +13,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
-from hybrid_rl.config import rules
-from hybrid_rl.config.messages import Origin, lines
+from hybrid_rl.config import rules, text_rules
+from hybrid_rl.config.messages import Origin, as_typed, lines
+from hybrid_rl.config.overrides import flat
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.methods.lookup import TargetError, method_class, settings_class
@@ -43,6 +45,8 @@ def load_settings(
     except OmegaConfBaseException as error:
         # A reference to a missing value is no second problem.
         raise SettingsError("\n".join(problems) or _unresolved(error)) from error
+    if unwritable := [*text_rules.unwritable(values)]:
+        raise SettingsError("\n".join(sorted([*problems, *unwritable])))
     for key in missing:
         _remove(values, key.split("."))
     nodes = (values.get("hardware") or {}).get("nodes", 1)
@@ -60,7 +64,25 @@ def load_settings(
     problems += rules.problems(_sound_part(values, broken), broken)
     if problems:
         raise SettingsError("\n".join(sorted(set(problems))))
-    return Settings.model_validate(values)
+    settings = Settings.model_validate(values)
+    _require_round_trip(settings)
+    return settings
+
+
+def _require_round_trip(settings: Settings) -> None:
+    """Raises SettingsError where workers would read other settings in settings.json than these."""
+    text = settings.model_dump_json()
+    if Settings.model_validate_json(text) == settings:
+        return
+    ours, theirs = flat(settings.model_dump()), flat(json.loads(text))
+    changed = [key for key in dict.fromkeys([*ours, *theirs]) if ours.get(key) != theirs.get(key)]
+    raise SettingsError(
+        "\n".join(
+            f"{key} = {as_typed(ours.get(key))}: would be {as_typed(theirs.get(key))} in settings.json; give text,"
+            " numbers, lists, or groups with keys that are text"
+            for key in changed
+        )
+    )
 
 
 def _check(values: dict[str, Any], origin: Origin) -> tuple[set[str], dict[str, str]]:

@@ -136,6 +136,8 @@ def _rule(detail: ErrorDetails, name: str) -> tuple[str, str]:
         if error_type.endswith("equal"):
             remedy = f"e.g. {name}={limit:g}"
         return f"must be {_LIMITS[error_type]} {limit:g}", remedy
+    if error_type == "finite_number":
+        return "must be a finite number", f"e.g. {name}=0.5"
     if error_type == "literal_error":
         options = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
         near = difflib.get_close_matches(str(detail["input"]), options, n=1)

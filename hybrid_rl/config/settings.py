@@ -30,7 +30,7 @@ class Settings(Section):
     task: Literal["train", "evaluate", "doctor"]
     """doctor checks that this hardware=... computes what it should."""
     name: str
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, le=2**32 - 1)
     run_dir: str
     resume: str | None
     check: bool

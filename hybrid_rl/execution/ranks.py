@@ -48,9 +48,32 @@ def _make_group(hardware: HardwareSettings, backend: str) -> None:
     )
 
 
+def read_weights_only() -> None:
+    """Make torch refuse, in this process, files that hold more than tensors, plain values and what DeepSpeed saves.
+
+    DeepSpeed asks torch to unpickle its checkpoints whole, which runs whatever code they hold.
+    """
+    from deepspeed.runtime.fp16 import loss_scaler  # noqa: PLC0415 - it takes seconds to load
+    from deepspeed.runtime.zero.config import ZeroStageEnum  # noqa: PLC0415
+    from deepspeed.utils.tensor_fragment import fragment_address  # noqa: PLC0415
+
+    os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
+    os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"  # torch reads it at every load
+    torch.serialization.add_safe_globals(
+        [
+            loss_scaler.LossScaler,
+            loss_scaler.DynamicLossScaler,
+            loss_scaler.LossScaleProfile,
+            ZeroStageEnum,
+            fragment_address,
+        ]
+    )
+
+
 def _start_deepspeed(hardware: HardwareSettings, backend: str) -> None:
     import deepspeed  # noqa: PLC0415 - only where it is used: it takes seconds to load
 
+    read_weights_only()
     if hardware.device == "cpu":
         # Its all-reduce through shared memory would be compiled for minutes; gloo gives the same numbers.
         deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False

@@ -18,6 +18,8 @@ class TargetError(UserError):
 def method_class(target: str) -> type[Method[MethodSettings]]:
     """The class at a dotted path; raises TargetError where there is none, or it is no method with settings."""
     module, _, name = target.rpartition(".")
+    if not all(part.isidentifier() for part in target.split(".")):
+        raise TargetError(f"method._target_ = {target}: is no dotted path of a class; give one")
     try:
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:

@@ -14,6 +14,8 @@ exact in any epoch.
 """
 
 import math
+import pickle
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -120,7 +122,15 @@ class HybridTrainer(TermsTrainer):
         over = self._budget_reached() or step >= self.args.max_steps
         if over:  # it was cut off between its last step and its evaluation
             self.args.max_steps = step
-        self.train(resume_from_checkpoint=str(resume))
+        try:
+            self.train(resume_from_checkpoint=str(resume))
+        except pickle.UnpicklingError as error:
+            named = re.search(r"GLOBAL (\S+)", str(error))
+            raise SettingsError(
+                f"resume = {self.settings.resume}: {resume.name} holds more than weights and plain values"
+                f" ({named[1] if named else type(error).__name__}), which could run code and is not read;"
+                " start a new run"
+            ) from error
         if over and self.settings.train.eval_every is not None and on_dev is not None:
             # When it was saved, it was perhaps to go on.
             on_dev.evaluate(step, self.spent.axes())
