@@ -43,12 +43,13 @@ def metrics_line(
     line |= {name: logs[name] for name in ("update_norm", "zero_gradient") if name in logs}
     if kind == "rl":
         trained = [result for result in results if result.trained]
+        groups = [result for result in results if result.size > 1]  # one rollout has no peers
         graded = max(1, sum(cost.outcomes.values()))
         line |= {
             "reward_mean": sum(rewards) / max(1, len(rewards)),
             "correct_mean": sum(r.correct for r in trained) / max(1, sum(r.size for r in trained)),
-            "zero_advantage_groups": sum(r.uniform or not r.trained for r in results)
-            / max(1, len(results)),
+            "zero_advantage_groups": sum(r.uniform or not r.trained for r in groups)
+            / max(1, len(groups)),
             "completion_tokens_mean": logs["completions/mean_length"],
             "truncated_rate": logs["completions/clipped_ratio"],
             "entropy": logs.get("entropy"),  # None: no token of the policy was computed

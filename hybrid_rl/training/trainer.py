@@ -106,6 +106,8 @@ class HybridTrainer(TermsTrainer):
         self.attempter = rollouts.Attempter(
             self.policy.sample, params, grader, self.vocabulary, early
         )
+        self._micro_batches: list[dict[str, Any]] = []
+        """Those of the method's terms, of this rank and the update at hand."""
         self.now = UpdateInProgress(Update("rl"))
         self._begin = Moment(0, 0.0)
         """The moment at which the update was asked for."""
@@ -166,9 +168,8 @@ class HybridTrainer(TermsTrainer):
         self._watched.begin()
         if self.composes:
             self._buffered_inputs = None
-            batches = self._term_batches()
-            self._set_learning_rate()
-            return batches, None
+            # Sampled in the first micro-step: of a resume, random numbers go on from where they were only then.
+            return [{"micro_step": number} for number in range(num_batches)], None
         if self.now.update.kind == "sft":
             self._buffered_inputs = None
             rows = self._demonstration_rows(num_batches)
@@ -308,6 +309,13 @@ class HybridTrainer(TermsTrainer):
         rl, most = self.settings.train.rl, self.settings.train.max_completion_tokens
         return self.composed(now, rl, most, self.vocabulary.pad_id)
 
+    def _micro_batch(self, number: int) -> dict[str, Any]:
+        """A micro-batch of the update, which the first one makes up."""
+        if number == 0:
+            self._micro_batches = self._term_batches()
+            self._set_learning_rate()
+        return self._micro_batches[number]
+
     def _demonstrations(self) -> Sequence[Example]:
         """The questions, over all ranks, whose demonstrations the update learns from."""
         update = self.now.update
@@ -357,9 +365,13 @@ class HybridTrainer(TermsTrainer):
 
     # Before the optimizer's turn: is the step sound?
 
-    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+    def training_step(
+        self, model: Any, inputs: Any, num_items_in_batch: Any = None
+    ) -> torch.Tensor:
         """TRL's training step; a loss that is not finite is noted and left out of the sum that is logged."""
-        return self.guard.loss(super().training_step(*args, **kwargs))
+        if self.composes:
+            inputs = self._micro_batch(inputs["micro_step"])
+        return self.guard.loss(super().training_step(model, inputs, num_items_in_batch))
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> float:
         """Called right before the optimizer's step, which does nothing where there is no gradient."""

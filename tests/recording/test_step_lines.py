@@ -43,6 +43,8 @@ def test_groups_without_an_advantage_are_uniform_or_left_out() -> None:
     found = [Result("a", 1, 4), Result("b", 0, 4, uniform=True), Result("c", 2, 4, trained=False)]
     assert line_of("rl", LOGS, *found)["zero_advantage_groups"] == 2 / 3
     assert line_of("rl", LOGS, found[0])["zero_advantage_groups"] == 0.0
+    alone = Result("a", 1, 1, uniform=True)  # a rollout that is judged among those of another group
+    assert line_of("rl", LOGS, found[1], found[0], alone)["zero_advantage_groups"] == 0.5
 
 
 def test_an_sft_line_says_nothing_of_rollouts() -> None:
