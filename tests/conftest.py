@@ -5,15 +5,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
+from hydra import initialize_config_dir
 from omegaconf import DictConfig
 
 from hybrid_rl.config import loading
-from hybrid_rl.config.composing import config_dir, open_struct
+from hybrid_rl.config.composing import Composer, config_dir
 from hybrid_rl.config.settings import Settings
 
 Compose = Callable[..., DictConfig]
 Load = Callable[..., Settings]
+_COMPOSER = Composer()
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +32,7 @@ def composed() -> Compose:
 
     def build(*overrides: str) -> DictConfig:
         with initialize_config_dir(str(config_dir()), version_base="1.3"):
-            return compose("config", overrides=open_struct(overrides))
+            return _COMPOSER.compose(overrides)
 
     return build
 

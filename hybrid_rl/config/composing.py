@@ -18,7 +18,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from hybrid_rl.config import loading
 from hybrid_rl.config.overrides import key_of
@@ -26,7 +27,7 @@ from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import SettingsError
 
 _CONFIG_DIR = ("--config-dir", "-cd")
-_OF_ONE_JOB = ("name", "seed", "run_dir")
+_OPTION = re.compile(r"\w+=")  # of a group: `open_struct` writes ++ before any other word
 _SETTING = re.compile(r"(?!hydra\.)[A-Za-z_][\w.]*=")
 
 
@@ -63,28 +64,43 @@ def settings_of(overrides: Sequence[str], run_dir: Path) -> Settings:
 
 
 class Composer:
-    """Makes the settings of the jobs of a study from what is typed for each, while Hydra runs already.
+    """Composes many command lines while Hydra runs already, such as the jobs of a study.
 
-    Hydra takes half a second to compose one. Jobs of an arm differ in their name, seed and directory, which choose no
-    other file and are the top of the configuration, so they are set in one that was composed for all of them.
+    The same options of groups are composed once, by Hydra, which takes most of the time; the settings of a command line
+    are then set in a copy, as Hydra sets them.
     """
 
     def __init__(self) -> None:
-        self._composed: dict[tuple[str, ...], DictConfig] = {}
+        self._chosen: dict[tuple[str, ...], DictConfig] = {}
 
     def __call__(self, overrides: Sequence[str]) -> Settings:
         """The checked settings of one job. Raises SettingsError."""
-        own = [word for word in overrides if key_of(word) in _OF_ONE_JOB]
-        shared = tuple(word for word in overrides if key_of(word) not in _OF_ONE_JOB)
         try:
-            if shared not in self._composed:
-                self._composed[shared] = compose("config", open_struct(shared))
-            config = copy.deepcopy(self._composed[shared])
-            for found in OverridesParser.create().parse_overrides(own):
-                config[found.key_or_group] = found.value()
+            config = self.compose(overrides)
         except HydraException as error:
             raise SettingsError(" ".join(str(error).split())) from error
         return loading.load_settings(config, Path.cwd(), typed=[*map(key_of, overrides)])
+
+    def compose(self, overrides: Sequence[str]) -> DictConfig:
+        """What Hydra composes. Raises HydraException."""
+        words = open_struct(overrides)
+        options = tuple(word for word in words if _OPTION.match(word))
+        given = [word for word in words if word not in options]
+        if not all(word.startswith("++") for word in given):
+            return compose("config", words)
+        if options not in self._chosen:
+            self._chosen[options] = compose("config", list(options))
+        config = copy.deepcopy(self._chosen[options])
+        for setting in OverridesParser.create().parse_overrides(given):
+            key = setting.key_or_group
+            is_new = "." not in key and key not in config  # it may be a group that only Hydra knows
+            if setting.is_sweep_override() or is_new:
+                return compose("config", words)
+            try:
+                OmegaConf.update(config, key, setting.value(), merge=True, force_add=True)
+            except OmegaConfBaseException:
+                return compose("config", words)  # which says what is wrong
+        return config
 
 
 def interval_of(key: str, text: str) -> Interval:

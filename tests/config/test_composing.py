@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import hydra
 import pytest
 from hydra import initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
 
 from hybrid_rl.config import composing
 from hybrid_rl.config.composing import (
@@ -72,3 +75,45 @@ def test_a_job_composed_from_that_of_another_seed_is_as_one_composed_anew(
             one(("method=mistyped", "seed=1"))
         with pytest.raises(SettingsError):
             one((*shared, "seed=[1"))
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ["method=bread", "train.steps=3", "seed=4", "run_dir='a b'"],
+        ["train.steps=4", "experiment=smoke", "method=grpo", "method.group_size=4", "train.steps=5"],
+        ["method=grpo", "hardware=zero2", "hardware.deepspeed.zero_optimization.stage=1", "trl.x=[1,2]"],
+        ["method=grpo", "data.sources={a: {kind: x}}", "tracker.tags=[a,b]", "train.save_every=null"],
+        ["method=grpo", "+new.setting=1", "~train.steps"],
+        ["method=grpo", "train.steps.deeper=1", "train.step=3", "unknown.deep.key=1"],
+    ],
+)  # fmt: skip
+def test_options_composed_once_and_settings_set_in_a_copy_are_what_hydra_composes(
+    typed: list[str],
+) -> None:
+    composer = Composer()
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        composer.compose([*typed, "train.seed_of_another=1", "train.rl.learning_rate=9"])
+        found = composer.compose(typed)
+        expected = hydra.compose("config", open_struct(typed))
+    assert OmegaConf.to_yaml(found) == OmegaConf.to_yaml(expected)
+    assert list(found) == list(expected)
+    assert OmegaConf.is_struct(found) == OmegaConf.is_struct(expected)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ["method=no_such"],
+        ["method=grpo,sft"],
+        ["method=grpo", "train.steps=1,2"],
+        ["method=grpo", "train.steps=[1"],
+    ],
+)
+def test_what_hydra_refuses_is_refused_in_its_words(typed: list[str]) -> None:
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        with pytest.raises(HydraException) as expected:
+            hydra.compose("config", open_struct(typed))
+        with pytest.raises(HydraException) as found:
+            Composer().compose(typed)
+    assert str(found.value) == str(expected.value)
