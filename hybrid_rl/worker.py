@@ -9,7 +9,7 @@ from pathlib import Path
 from hybrid_rl.config.hardware import HardwareSettings
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import USER_ERROR, SettingsError, UserError
-from hybrid_rl.execution import launch, process_tree, stopping
+from hybrid_rl.execution import imports, launch, process_tree, stopping
 from hybrid_rl.recording import environment
 from hybrid_rl.recording.run_directory import RunDir
 
@@ -50,7 +50,8 @@ def work(run: RunDir, rank: int) -> int:
     """Run the settings of the run directory; returns the exit code, and writes the state into status.json."""
     try:
         settings = Settings.load_json(run.settings)
-        from hybrid_rl.run import run as run_all  # noqa: PLC0415 - heavy: torch, after the signals are handled
+        with imports.without_collection():
+            from hybrid_rl.run import run as run_all  # noqa: PLC0415 - heavy: torch, after the signals are handled
 
         stopping.limit(settings.hardware.grace_seconds)
         check_devices(settings.hardware, run, rank)

@@ -9,7 +9,6 @@ It is not multiprocessing's forkserver, whose processes run a function and not a
 output, and get their arguments by pickle. Knows no program in particular.
 """
 
-import gc
 import importlib
 import json
 import os
@@ -20,7 +19,7 @@ import sys
 import threading
 from pathlib import Path
 
-from hybrid_rl.execution import process_tree
+from hybrid_rl.execution import imports, process_tree
 
 READY = "ready"
 """The first message, where processes can be forked; any other says why not."""
@@ -39,12 +38,11 @@ def main() -> None:
     # They concern the processes and who asked for them. A scheduler sends them to this one, too.
     for number in _STOPS:
         signal.signal(number, signal.SIG_IGN)
-    for module in sys.argv[2:]:
-        importlib.import_module(module)
+    with imports.without_collection():
+        for module in sys.argv[2:]:
+            importlib.import_module(module)
     sys.stdout.flush()
     sys.stderr.flush()
-    gc.collect()
-    gc.freeze()  # what is loaded stays in memory that the processes share
     connection.send((_obstacle() or READY).encode())
     while True:
         request, descriptors, _, _ = socket.recv_fds(connection, MOST_BYTES, 1)
