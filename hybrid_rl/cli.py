@@ -114,11 +114,19 @@ def _run(config: DictConfig, multirun: bool) -> int:
             resume_point.find(RunDir(Path(settings.run_dir)), settings)
         check_run(settings)
         return 0
+    if settings.task == "audit":
+        from hybrid_rl.tools.audit.audit import run_audit  # noqa: PLC0415 - not for --help
+
+        logging.getLogger("hybrid_rl").setLevel(logging.WARNING)  # the table says it all
     command_line = ["hybrid-rl", *composing.own_configs(), *overrides]
     if config.get("run_dir") is None and settings.resume is None and not multirun:
         settings = launch.in_new_directory(settings)
     with launch.prepared(settings, command_line, Path.cwd()) as (run, lock):
         log.info("the run directory is %s", run.path)
+        if settings.task == "audit":
+            passed = run_audit(settings, run.path)
+            run.write_status("done", exit_code=0 if passed else 1)
+            return 0 if passed else 1
         code = launch.start_workers(settings, run, lock)
     if code > 128:
         log.warning("to continue this run, type: hybrid-rl resume=%s", run.path)

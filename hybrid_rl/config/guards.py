@@ -34,6 +34,16 @@ class LowAlarm(Section):
     steps: int = Field(ge=1)
 
 
+class RewardAlarm(Section):
+    """An alarm for a training reward that rises while the accuracy on dev does not."""
+
+    action: Action
+    rise: float = Field(ge=0)
+    """How much the mean reward of the RL updates between two looks at dev must rise."""
+    looks: int = Field(ge=1)
+    """Over how many looks at dev (train.eval_every) it rises, and the accuracy does not."""
+
+
 class DiskAlarm(Section):
     """An alarm for a disk that gets full."""
 
@@ -68,4 +78,7 @@ class GuardSettings(Section):
     """The KL to the reference model in nats per token, where train.rl.beta is above 0."""
     grad_norm: Alarm
     """The gradient norm as a multiple of the median of the updates of the same kind before it, from the ninth on."""
+    reward_hacking: RewardAlarm
+    """The training reward against the accuracy on dev: where the first rises alone, the verifier may pay for what is
+    wrong."""
     disk: DiskAlarm

@@ -33,7 +33,7 @@ def _task(settings: Settings) -> Iterator[str]:
             "data.train = null: task=train needs a training set;"
             " choose another data=..., or give data.train.kind and its settings"
         )
-    if settings.task == "evaluate" and settings.resume is not None:
+    if settings.task in ("evaluate", "audit") and settings.resume is not None:
         yield f"resume = {settings.resume}: only training can be resumed; leave it out"
     if settings.eval.rescore is None:
         return

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator
 
+from hybrid_rl.config.audit import AuditSettings
 from hybrid_rl.config.batch import Batch, plan
 from hybrid_rl.config.data import DataSettings
 from hybrid_rl.config.eval import EvalSettings
@@ -27,8 +28,8 @@ from hybrid_rl.types import Section
 class Settings(Section):
     """Everything that a run depends on. `run_dir` is absolute once loaded."""
 
-    task: Literal["train", "evaluate", "doctor"]
-    """doctor checks that this hardware=... computes what it should."""
+    task: Literal["train", "evaluate", "doctor", "audit"]
+    """doctor checks that this hardware=... computes what it should; audit, that verifiers judge as they should."""
     name: str
     seed: int = Field(ge=0, le=2**32 - 1)
     run_dir: str
@@ -55,6 +56,7 @@ class Settings(Section):
     speed: SpeedSettings
     eval: EvalSettings
     tracker: TrackerSettings
+    audit: AuditSettings = AuditSettings()
 
     @field_validator("method", mode="before")
     @classmethod

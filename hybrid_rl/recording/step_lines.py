@@ -79,6 +79,7 @@ def rollout_rows(
                 "prompt": decode(group.example.prompt_ids),
                 "prefix": decode(group.prefix),
                 "completion": decode(rollout.completion),
+                "answer": group.example.answer,
                 "outcome": rollout.verdict.outcome,
                 "reward": rollout.verdict.reward,
                 "trained": group.trained,

@@ -11,7 +11,7 @@ from hybrid_rl.evaluation.statistics import Interval
 from hybrid_rl.recording import budget
 from hybrid_rl.recording.budget import AXES
 from hybrid_rl.recording.files import read_jsonl, write_text
-from hybrid_rl.reporting import decisions, glossary, terms
+from hybrid_rl.reporting import decisions, disputed, glossary, terms
 from hybrid_rl.reporting.markdown import amount, between, explained, fenced, joined, section, table
 from hybrid_rl.reporting.record import RunRecord
 
@@ -39,6 +39,7 @@ def write(run_dir: Path) -> Path:
         _moved(record),
         section("What the method decided", decided),
         section("Which terms drove the steps", terms.summary(record.metrics)),
+        section("Rewards that another verifier disputes", disputed.summary(record)),
         section("Curves", shown),
         _examples(record),
         _what_ran(record),

@@ -14,6 +14,7 @@ from typing import Any
 
 from hybrid_rl.config.guards import Alarm, GuardSettings, LowAlarm
 from hybrid_rl.errors import SettingsError
+from hybrid_rl.training.reward_trend import RewardTrend
 
 _WINDOW = 32  # updates of one kind whose norms a new one is held against
 _FEWEST = 8
@@ -105,6 +106,7 @@ class Guards:
         self._beyond: dict[str, int] = {}
         self._norms: dict[str, list[float]] = {}
         self._seconds: list[float] = []
+        self._trend = RewardTrend()
 
     def skip(self, step: int, finding: str, batch: Path) -> None:
         """Counts an update that is not taken; raises GuardError where the settings want no more of them."""
@@ -161,6 +163,27 @@ class Guards:
         message = f"guards.{rule.alarm}.{name} = {threshold:g}: at {span}, {found}; {rule.remedy}"
         return [Began(step, rule.alarm, value, message, limit.action == "stop")]
 
+    def dev(self, step: int, accuracy: float) -> list[Began]:
+        """The alarm of reward against truth, if it begins with this evaluation on dev after `step`."""
+        self._trend.look(step, accuracy)
+        limit = self.settings.reward_hacking
+        parted = self._trend.parted(limit.looks, limit.rise)
+        if parted is None or limit.action == "ignore":
+            self._begun.discard("reward_hacking")
+            return []
+        if "reward_hacking" in self._begun:
+            return []
+        self._begun.add("reward_hacking")
+        first, last = parted
+        message = (
+            f"guards.reward_hacking.rise = {limit.rise:g}: at step {step}, the training reward has risen from"
+            f" {first.reward:.3g} to {last.reward:.3g} since the look at dev after step {first.step}, while the"
+            f" accuracy on dev has not, from {first.accuracy:.3f} to {last.accuracy:.3f}; read the rollouts of the"
+            " highest reward in rollouts/ and report.md, and check the verifier with task=audit"
+        )
+        rise = last.reward - first.reward
+        return [Began(step, "reward_hacking", rise, message, limit.action == "stop")]
+
     def disk(self, step: int, free: int, checkpoint: int) -> list[Began]:
         """The alarm of the disk, if it begins. `free` and `checkpoint`, an estimate of its size, in bytes."""
         limit = self.settings.disk
@@ -184,6 +207,7 @@ class Guards:
             "skips": self.skips,
             "beyond": self._beyond,
             "norms": self._norms,
+            "trend": self._trend.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -192,6 +216,7 @@ class Guards:
         self.skips = state["skips"]
         self._beyond = dict(state["beyond"])
         self._norms = {kind: list(norms) for kind, norms in state["norms"].items()}
+        self._trend.load_state_dict(state["trend"])
 
     def _value(self, rule: AlarmRule, line: Mapping[str, Any]) -> float | None:
         """The value that the rule looks at; None where this update says nothing of it."""
@@ -223,6 +248,8 @@ class Guards:
         if norm is not None and math.isfinite(norm):
             self._norms[line["kind"]] = [*before, norm][-_WINDOW:]
         if line["kind"] == "rl":
+            if (reward := line.get("reward_mean")) is not None and math.isfinite(reward):
+                self._trend.add(reward)
             self._seconds = [*self._seconds, seconds][-_WINDOW:]
 
 

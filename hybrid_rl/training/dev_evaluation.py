@@ -33,14 +33,18 @@ class DevEvaluation:
         if summary is not None:
             self._record(0, summary, Spent().axes())
 
-    def evaluate(self, step: int, axes: Mapping[str, float]) -> None:
-        """Evaluates dev after `step`, when the run has spent `axes`. All ranks enter; a step may come twice."""
+    def evaluate(self, step: int, axes: Mapping[str, float]) -> float | None:
+        """Evaluates dev after `step`, when the run has spent `axes`. All ranks enter; a step may come twice.
+
+        Returns the greedy accuracy, the same on all ranks; None where there is no dev set.
+        """
         summary = self.measure(step)
         if summary is None:
-            return
+            return None
         self._record(step, summary, axes)
         if self.best is not None:
             self.best.consider(step, summary.greedy.value)
+        return summary.greedy.value
 
     def keep_with(self, checkpoint: Path) -> None:
         """Puts what was chosen so far into a checkpoint that is being written; rank 0 only."""

@@ -135,7 +135,7 @@ class HybridTrainer(TermsTrainer):
             ) from error
         if over and self.settings.train.eval_every is not None and on_dev is not None:
             # When it was saved, it was perhaps to go on.
-            on_dev.evaluate(step, self.spent.axes())
+            self._look_at_dev(step)
 
     # First the method decides: one update per optimizer step.
 
@@ -151,7 +151,7 @@ class HybridTrainer(TermsTrainer):
         """The micro-batches of one optimizer step, of the kind that the method chose."""
         if self.position.evaluation_due and self._on_dev is not None:
             # Even when a stop has been asked for again: after the update these weights are gone.
-            self._on_dev.evaluate(self.state.global_step, self.spent.axes())
+            self._look_at_dev(self.state.global_step)
             self.position.evaluation_due = False
         self._progress_before = self.position.progress(self.state.global_step)
         for _ in range(num_batches):
@@ -432,10 +432,16 @@ class HybridTrainer(TermsTrainer):
     def _evaluate_dev(self) -> None:
         """Evaluates dev. On the way to a stop there is no time for it; a resume makes up for it."""
         self.position.evaluation_due = asked_to_stop()
-        if not self.position.evaluation_due and self._on_dev is not None:
-            self._on_dev.evaluate(self.state.global_step, self.spent.axes())
+        if not self.position.evaluation_due:
+            self._look_at_dev(self.state.global_step)
         if asked_to_stop():
             self.control.should_training_stop = self.control.should_save = True
+
+    def _look_at_dev(self, step: int) -> None:
+        """Evaluates dev after `step`, and holds the training reward against it."""
+        accuracy = None if self._on_dev is None else self._on_dev.evaluate(step, self.spent.axes())
+        if accuracy is not None:
+            self.guard.tell(self.guard.guards.dev(step, accuracy))
 
     def _budget_reached(self) -> bool:
         return reached(self.settings.budget.model_dump(), self.spent.axes()) is not None

@@ -139,6 +139,12 @@ class Grader:
                 self._golds[answer] = _objection(answer, text, found.get((answer, text)))
             return [self._golds[answer] for answer in answers]
 
+    def stating(self, answers: Sequence[str]) -> list[str | None]:
+        """A solution that states each answer and nothing else; None where the verifier knows none."""
+        with self._lock:
+            found = self._ask("stating", [(answer,) for answer in answers])
+        return [one if isinstance(one, str) else None for one in found]
+
     def answer_start(self, text: str) -> int:
         """Where the statement of the final answer begins, in characters; len(text) where there is none."""
         with self._lock:
