@@ -22,16 +22,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from hybrid_rl.config import composing, loading
 from hybrid_rl.config.overrides import key_of
-from hybrid_rl.errors import USER_ERROR, SettingsError, UserError
+from hybrid_rl.errors import DISK_FULL, USER_ERROR, SettingsError, UserError
 from hybrid_rl.execution import launch, resume_point, resuming
+from hybrid_rl.recording import console
 from hybrid_rl.recording.files import read_jsonl
 from hybrid_rl.recording.run_directory import RunDir
 
 log = logging.getLogger(__name__)
-DISK_FULL = (
-    "run_dir: no space is left on its disk, so not even status.json could be written; free some,"
-    " and resume=RUN_DIR goes on from the last complete checkpoint"
-)
 
 
 class JobFailedError(CompactHydraException):
@@ -40,6 +37,7 @@ class JobFailedError(CompactHydraException):
 
 def main() -> None:
     """Run the command that was typed; the entry point of the console script."""
+    console.as_a_view()
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         _exit_with(
             f"WORLD_SIZE = {os.environ['WORLD_SIZE']}: hybrid-rl starts its own processes;"
@@ -49,9 +47,9 @@ def main() -> None:
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     typed = sys.argv[1:]
-    unknown = composing.unknown_options(typed)
-    if unknown:
-        _exit_with("\n".join(unknown))
+    wrong = composing.unparsable(typed) or composing.unknown_options(typed)
+    if wrong:
+        _exit_with("\n".join(wrong))
     sys.argv[1:] = composing.flags_last(composing.open_struct(typed))
     where = str(composing.config_dir())
     hydra.main(version_base="1.3", config_path=where, config_name="config")(_job)()

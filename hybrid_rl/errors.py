@@ -4,6 +4,12 @@ USER_ERROR = 2
 """The exit code, in status.json and of the command, for what the user can fix."""
 
 
+DISK_FULL = (
+    "run_dir: no space is left on its disk; free some,"
+    " and resume=RUN_DIR goes on from the last complete checkpoint"
+)
+
+
 class UserError(ValueError):
     """A problem that the user can fix; the command line prints the message without a traceback."""
 

@@ -1,5 +1,7 @@
 """The entry point of one rank, `python -m hybrid_rl.worker RUN_DIR`: runs settings.json and says how that ended."""
 
+import contextlib
+import errno
 import logging
 import os
 import signal
@@ -8,9 +10,9 @@ from pathlib import Path
 
 from hybrid_rl.config.hardware import HardwareSettings
 from hybrid_rl.config.settings import Settings
-from hybrid_rl.errors import USER_ERROR, SettingsError, UserError
+from hybrid_rl.errors import DISK_FULL, USER_ERROR, SettingsError, UserError
 from hybrid_rl.execution import imports, launch, process_tree, stopping
-from hybrid_rl.recording import environment
+from hybrid_rl.recording import console, environment
 from hybrid_rl.recording.run_directory import RunDir
 
 log = logging.getLogger("hybrid_rl.worker")  # __name__ is "__main__" here
@@ -21,6 +23,7 @@ _LOST_PEER = ("Connection closed by peer", "Connection reset by peer", "remote p
 
 def main() -> None:
     """Run this rank and end the process with its exit code."""
+    console.as_a_view()
     run = RunDir(Path(sys.argv[1]))
     rank = int(os.environ.get("RANK", "0"))
     stopping.catch_signals()
@@ -33,13 +36,16 @@ def set_up_logging(run: RunDir, rank: int) -> None:
     """Let rank 0 speak on the console and in log.txt, others in logs/rank_<n>.txt and on the console only to warn."""
     file = run.log if rank == 0 else run.rank_log(rank)
     file.parent.mkdir(parents=True, exist_ok=True)
-    console = logging.StreamHandler()
-    console.setLevel(logging.INFO if rank == 0 else logging.WARNING)
+    shown = logging.StreamHandler()
+    shown.setLevel(logging.INFO if rank == 0 else logging.WARNING)
+    logging.raiseExceptions = (
+        False  # a full disk is told once, and not with each line that the log lost
+    )
     logging.basicConfig(
         format=f"%(asctime)s %(levelname)s rank{rank} %(name)s: %(message)s",
         datefmt="%H:%M:%S",
         level=logging.WARNING,
-        handlers=[console, logging.FileHandler(file, encoding="utf-8")],
+        handlers=[shown, logging.FileHandler(file, encoding="utf-8")],
         force=True,
     )
     logging.getLogger("hybrid_rl").setLevel(logging.INFO)
@@ -63,6 +69,10 @@ def work(run: RunDir, rank: int) -> int:
             return _failed(run, str(stop), stop.exit_code)
         if isinstance(error, UserError):  # the launcher prints it, once for all ranks
             return _failed(run, str(error), USER_ERROR)
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            with contextlib.suppress(OSError):  # then the launcher says so
+                _failed(run, DISK_FULL, USER_ERROR)
+            return USER_ERROR
         if any(words in str(error) for words in _LOST_PEER):
             log.error(
                 "rank %d lost another rank, whose own log has the reason unless it was killed", rank

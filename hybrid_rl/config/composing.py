@@ -153,6 +153,23 @@ def unknown_options(arguments: Sequence[str]) -> list[str]:
     return lines
 
 
+def unparsable(arguments: Sequence[str]) -> list[str]:
+    """A line for each override that Hydra's grammar does not take; Hydra would tell of the first, in its own terms."""
+    parser, lines = OverridesParser.create(), []
+    for before, argument in pairwise(("", *arguments)):
+        if argument.startswith("-") or (before.startswith("-") and "=" not in argument):
+            continue  # an option of Hydra's own, or its value
+        try:
+            parser.parse_override(argument)
+        except HydraException as error:
+            reason = (str(error).strip().splitlines() or ["it is no override"])[0]
+            lines.append(
+                f"{argument}: cannot be read ({reason}); write key=value, and put a value with other characters than"
+                " letters, digits and ._-/ in quotes: 'key=\"value\"'"
+            )
+    return lines
+
+
 def flags_last(arguments: Sequence[str]) -> list[str]:
     """The same command line with --config-dir at its end: Hydra takes settings in one piece only."""
     rest = list(arguments)

@@ -132,10 +132,11 @@ def _rule(detail: ErrorDetails, name: str) -> tuple[str, str]:
         return "is missing", f"give it with {name}=..."
     if error_type in _LIMITS:
         limit = next(iter(context.values()))
+        shown = f"{limit:g}" if float(f"{limit:g}") == limit else str(limit)
         remedy = f"give a number {_LIMITS[error_type]} that"
         if error_type.endswith("equal"):
-            remedy = f"e.g. {name}={limit:g}"
-        return f"must be {_LIMITS[error_type]} {limit:g}", remedy
+            remedy = f"e.g. {name}={shown}"
+        return f"must be {_LIMITS[error_type]} {shown}", remedy
     if error_type == "finite_number":
         return "must be a finite number", f"e.g. {name}=0.5"
     if error_type == "literal_error":

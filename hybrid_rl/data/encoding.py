@@ -18,6 +18,7 @@ from hybrid_rl.config.data import DataSettings
 from hybrid_rl.config.train import TrainSettings
 from hybrid_rl.data.questions import Question, Questions
 from hybrid_rl.errors import DataError
+from hybrid_rl.models import chat
 from hybrid_rl.types import Example, Trace
 
 log = logging.getLogger(__name__)
@@ -85,7 +86,13 @@ class _Encoder:
 
     def split(self, name: str, questions: Sequence[Question]) -> list[Example]:
         """The examples of one split, without those that are dropped."""
-        texts = {question.id: self._render(question) for question in questions}
+        texts: dict[str, str] = {}
+        try:
+            with chat.within(chat.SECONDS + len(questions) / 100):
+                texts = {question.id: self._render(question) for question in questions}
+        except chat.EndlessTemplateError as error:
+            self.problems.append(f"model.chat_template: {error}")
+            return []
         if self.problems and "" in texts.values():
             return []  # the chat template took no messages, and that is among the problems
         self.warning = self.warning or _unguarded(questions, texts)
@@ -139,9 +146,9 @@ class _Encoder:
         """The prompt as text, special tokens and all."""
         messages = [asdict(message) for message in question.messages]
         try:
-            text: str = self.tokenizer.apply_chat_template(
-                messages, add_generation_prompt=True, tokenize=False
-            )
+            text = chat.render(self.tokenizer, messages, prompt=True)
+        except chat.EndlessTemplateError:
+            raise
         except jinja2.TemplateError as error:
             roles = " and ".join(message.role for message in question.messages)
             problem = f"model.chat_template: takes no messages of {roles} ({error}); "

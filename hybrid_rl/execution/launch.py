@@ -21,7 +21,7 @@ from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import USER_ERROR, SettingsError, UsedDirectoryError, UserError
 from hybrid_rl.execution import resume_point
 from hybrid_rl.execution.supervise import PEER_SECONDS, supervise
-from hybrid_rl.recording import environment, quiet
+from hybrid_rl.recording import console, environment, quiet
 from hybrid_rl.recording.files import write_json, write_text
 from hybrid_rl.recording.locks import held, owned
 from hybrid_rl.recording.run_directory import RunDir
@@ -267,6 +267,7 @@ def _cause(code: int, rank: int | None) -> str:
 
 def main() -> None:
     """Run a prepared run, as `python -m hybrid_rl.execution.launch RUN_DIR`; see `command`."""
+    console.as_a_view()
     run = RunDir(Path(sys.argv[1]))
     try:
         code = start_workers(Settings.load_json(run.settings), run)

@@ -11,6 +11,7 @@ from typing import Any, Literal, cast
 
 import jinja2
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
@@ -23,6 +24,7 @@ from transformers import (
 from hybrid_rl.config import packages
 from hybrid_rl.config.model import LoraSettings, ModelSettings
 from hybrid_rl.errors import SettingsError
+from hybrid_rl.models import chat
 from hybrid_rl.models.saving import own_eos_ids
 
 TINY = Path(__file__).parent / "tiny"
@@ -159,11 +161,26 @@ def _found(
             trust_remote_code=settings.trust_remote_code,
             **options,
         )
-    except (OSError, ValueError, ImportError, SafetensorError) as error:
+    except _UNREADABLE as error:
         raise SettingsError(
             f"model.{setting} = {getattr(settings, setting)}: {loader.__name__} found nothing it can load at {path}"
             f" ({_first_line(error)}); {_remedy(error, settings, path)}"
         ) from error
+
+
+# What the readers of configurations, tokenizers, safetensors and GGUF raise on files that are not what they should be.
+_UNREADABLE = (
+    ArithmeticError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    OSError,
+    RecursionError,
+    SafetensorError,
+    StrictDataclassError,
+    TypeError,
+    ValueError,
+)
 
 
 def _remedy(error: Exception, settings: ModelSettings, path: str) -> str:
@@ -215,7 +232,12 @@ def _template(text_or_path: str) -> str:
     path = Path(text_or_path)
     if not path.is_file():
         raise SettingsError(f"model.chat_template = {text_or_path}: there is no such file")
-    return path.read_text(encoding="utf-8")
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"model.chat_template = {text_or_path}: cannot be read ({error}); give text in UTF-8"
+        ) from error
 
 
 def _check_template(settings: ModelSettings, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -223,7 +245,10 @@ def _check_template(settings: ModelSettings, tokenizer: PreTrainedTokenizerBase)
     given = settings.chat_template or "null"
     probe = "the question"
     try:
-        text = tokenizer.apply_chat_template([{"role": "user", "content": probe}], tokenize=False)
+        with chat.within(chat.SECONDS):
+            text = chat.render(tokenizer, [{"role": "user", "content": probe}], prompt=False)
+    except chat.EndlessTemplateError as error:
+        raise SettingsError(f"model.chat_template = {given[:60]}: {error}") from error
     except jinja2.TemplateSyntaxError as error:
         raise SettingsError(
             f"model.chat_template = {given[:60]}: is not Jinja ({error.message}, line {error.lineno}); mend it"
@@ -268,5 +293,29 @@ def _with_lora(model: PreTrainedModel, settings: LoraSettings) -> PreTrainedMode
             f"model.lora.target_modules = {settings.target_modules}: {_first_line(error)};"
             " give names of the model's linear layers, or all-linear"
         ) from error
+    _refuse_tied(model, adapted, settings)
     # Not one by its class, but it hands on to the model what it does not have itself.
     return cast(PreTrainedModel, adapted)
+
+
+def _refuse_tied(model: PreTrainedModel, adapted: Any, settings: LoraSettings) -> None:
+    """Raises SettingsError for adapters of an embedding that the output layer shares, or of that.
+
+    Merged into the one weight of both, on saving, they would change the layer too that was trained without them.
+    """
+    ends = (model.get_input_embeddings(), model.get_output_embeddings())
+    weights = [getattr(getattr(one, "base_layer", one), "weight", None) for one in ends]
+    if weights[0] is None or weights[0] is not weights[1]:
+        return
+    names = [name for name in adapted.targeted_module_names if _is_one(adapted, name, ends)]
+    if names:
+        raise SettingsError(
+            f"model.lora.target_modules = {settings.target_modules}: {', '.join(names)} shares its weights with the"
+            " other end of this model, so that saving would change both; leave it out, or give all-linear"
+        )
+
+
+def _is_one(adapted: Any, name: str, modules: Iterable[Any]) -> bool:
+    """Whether the module of that name is one of these."""
+    found = adapted.get_base_model().get_submodule(name)
+    return any(found is module for module in modules)

@@ -6,14 +6,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from hybrid_rl.evaluation.statistics import Interval
 
 _SHOWN_CHARACTERS = 1200
+_TAG = re.compile(r"<(?=[A-Za-z/!?])")
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """The lines of a table, none without a row; a bar within a cell is escaped."""
+    """The lines of a table, none without a row; cells are plain text."""
     if not (rows := list(rows)):
         return []
     cells = [columns, ["---"] * len(columns), *rows]
-    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in cells]
+    return [
+        "| " + " | ".join(plain(cell).replace("|", "\\|") for cell in row) + " |" for row in cells
+    ]
+
+
+def plain(text: str) -> str:
+    """Text that shows as itself, in one line: no tag, link or picture in it is one to Markdown."""
+    return _TAG.sub("&lt;", " ".join(text.splitlines())).replace("](", "]\\(")
 
 
 def between(interval: Interval | None) -> str:
@@ -41,6 +49,14 @@ def joined(sections: Iterable[Sequence[str]]) -> str:
 def explained(words: Mapping[str, str]) -> list[str]:
     """The last section of a report, which says what its words mean."""
     return section("What the words mean", (f"- **{word}**: {text}" for word, text in words.items()))
+
+
+def code(text: str) -> str:
+    """A text in a line as code, which no backtick in it ends early."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    if not longest:
+        return f"`{' '.join(text.splitlines())}`"
+    return f"{'`' * (longest + 1)} {' '.join(text.splitlines())} {'`' * (longest + 1)}"
 
 
 def fenced(text: str) -> list[str]:

@@ -12,7 +12,17 @@ from hybrid_rl.recording import budget
 from hybrid_rl.recording.budget import AXES
 from hybrid_rl.recording.files import read_jsonl, write_text
 from hybrid_rl.reporting import decisions, disputed, glossary, terms
-from hybrid_rl.reporting.markdown import amount, between, explained, fenced, joined, section, table
+from hybrid_rl.reporting.markdown import (
+    amount,
+    between,
+    code,
+    explained,
+    fenced,
+    joined,
+    plain,
+    section,
+    table,
+)
 from hybrid_rl.reporting.record import RunRecord
 
 _SHOWN_QUESTIONS = 3
@@ -31,7 +41,7 @@ def write(run_dir: Path) -> Path:
     run = record.directory
     decided = decisions.summary(read_jsonl(run.decisions), decisions.read_notes(run))
     sections = [
-        [f"# {record.name}", "", _state(record)],
+        [f"# {plain(record.name)}", "", _state(record)],
         _alarms(record),
         _result(record),
         _levels(record),
@@ -58,7 +68,9 @@ def _state(record: RunRecord) -> str:
     if record.status.get("state") == "failed":
         at = f" after {done} of {steps} optimizer steps" if trains else ""
         error = record.status.get("error", "no message")
-        return f"**This run failed{at}**: {error}. This report shows what it wrote before."
+        return (
+            f"**This run failed{at}**: {plain(str(error))}. This report shows what it wrote before."
+        )
     limit = budget.reached(record.settings.get("budget", {}), spent)
     trained = f"This run trained for {done} of {steps} optimizer steps"
     trained += f", until {limit} was used up" if limit else ""
@@ -228,7 +240,12 @@ def _examples(record: RunRecord) -> list[str]:
     lines = [_EXAMPLES]
     for example_id in ids[:_SHOWN_QUESTIONS]:
         row = after.get(example_id) or before[example_id]
-        lines += ["", f"**{example_id}**, answer `{row.answer}`", "", *fenced(row.prompt)]
+        lines += [
+            "",
+            f"**{plain(example_id)}**, answer {code(row.answer)}",
+            "",
+            *fenced(row.prompt),
+        ]
         for when, rows in (("before", before), ("after", after)):
             if example_id in rows:
                 greedy = rows[example_id].greedy

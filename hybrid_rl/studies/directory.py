@@ -31,6 +31,8 @@ def hold(directory: Path) -> Iterator[int]:
     directory.mkdir(parents=True, exist_ok=True)
     busy = f"run_dir = {directory}: a study is running there, or its last jobs are ending; wait, or stop it first"
     with held(directory / _LOCK, busy) as descriptor:
+        for left in directory.glob("*.partial"):  # of a study that was killed while it wrote
+            left.unlink()
         yield descriptor
 
 

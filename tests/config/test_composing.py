@@ -120,3 +120,20 @@ def test_what_hydra_refuses_is_refused_in_its_words(typed: list[str]) -> None:
         with pytest.raises(HydraException) as found:
             Composer().compose(typed)
     assert str(found.value) == str(expected.value)
+
+
+def test_overrides_that_hydra_cannot_read_are_told_at_once_in_lines() -> None:
+    fine = [
+        "method=grpo",
+        "-m",
+        "--config-dir",
+        "x y",
+        "+a.b='[1, {c: d}]'",
+        "~data.train",
+        "seed=0,1",
+    ]
+    assert composing.unparsable(fine) == []
+    wrong = ["model.path=[", "data.system='open", "seed", "a b=1"]
+    lines = composing.unparsable([*fine, *wrong])
+    assert [line.partition(": cannot be read (")[0] for line in lines] == wrong
+    assert all(line.endswith("in quotes: 'key=\"value\"'") for line in lines)

@@ -28,3 +28,10 @@ def test_generated_text_cannot_end_its_block() -> None:
 
 def test_a_long_text_is_cut_and_says_so() -> None:
     assert markdown.fenced("x" * 1300)[1] == "x" * 1200 + "... (100 more characters)"
+
+
+def test_what_is_shown_is_text_and_no_markup() -> None:
+    shown = markdown.plain("<img src=x>\n[a](http://x) 1 < 2, p <0.05")
+    assert shown == "&lt;img src=x> [a]\\(http://x) 1 < 2, p <0.05"
+    assert markdown.table(["a"], [["<b>|\n"]])[-1] == "| &lt;b>\\| |"
+    assert markdown.code("a`b``c") == "``` a`b``c ```"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hybrid_rl.config.study import PrimarySettings
 from hybrid_rl.errors import USER_ERROR, UserError
+from hybrid_rl.recording import console
 from hybrid_rl.recording.files import write_text
 from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.reporting.comparison import arms, html_page, markdown_page, summary
@@ -26,6 +27,7 @@ examples:
 
 def main() -> None:
     """The console script; its exit code is 2 for what the user can fix."""
+    console.as_a_view()
     sys.exit(run(sys.argv[1:]))
 
 

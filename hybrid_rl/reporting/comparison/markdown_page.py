@@ -8,7 +8,7 @@ from hybrid_rl.reporting.comparison.arms import setting_table
 from hybrid_rl.reporting.comparison.compare import BUDGETS, Comparison, mean_spent
 from hybrid_rl.reporting.comparison.conclusion import conclusion
 from hybrid_rl.reporting.comparison.outcomes import Outcome
-from hybrid_rl.reporting.markdown import amount, between, explained, joined, section, table
+from hybrid_rl.reporting.markdown import amount, between, explained, joined, plain, section, table
 
 _BRACKETS = "Numbers in brackets are 95 % intervals. The last section explains the words."
 _RUNS = ("detectable", "interquartile mean", "probability of improvement")
@@ -18,10 +18,16 @@ def markdown(found: Comparison) -> str:
     """The text of the page."""
     names = [arm.name for arm in found.arms.arms]
     settings = table(["setting", *names], setting_table(found.arms))
-    start = [f"# {found.arms.title}: comparison of runs", "", conclusion(found), "", _BRACKETS]
+    start = [
+        f"# {plain(found.arms.title)}: comparison of runs",
+        "",
+        plain(conclusion(found)),
+        "",
+        _BRACKETS,
+    ]
     costs = [_costs(found), _areas(found), _spending(found), _preparation(found), _tuning(found)]
     differing = section("Settings in which arms differ", settings)
-    notes = section("What to keep in mind", (f"- {note}" for note in found.notes))
+    notes = section("What to keep in mind", (f"- {plain(note)}" for note in found.notes))
     last = [differing, notes, explained(glossary.COMPARISON)]
     return joined(
         [
