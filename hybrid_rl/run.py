@@ -62,6 +62,8 @@ def run(settings: Settings) -> int:
             rescore.rescore_run(settings, directory, grader)
     if PartialState().is_main_process:
         log.info("report: %s", run_report.write(directory.path))
+        if settings.train.keep_checkpoints == 0:
+            checkpoints.drop_all(directory.checkpoints)
     ranks.leave()
     return 0
 

@@ -98,6 +98,8 @@ class Rollout:
     completion: Ids
     """At least one token; ends with an end-of-sequence token unless it was cut at the length limit."""
     verdict: Verdict
+    log_probs: tuple[float, ...] | None = None
+    """The log-probability of each token by the weights that drew it, where those are a copy; None: not told."""
 
 
 Attempts = Callable[[Sequence[Attempt]], list[Rollout]]

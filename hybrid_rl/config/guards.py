@@ -64,6 +64,9 @@ class GuardSettings(Section):
     within its backward pass."""
     max_skips: int = Field(ge=1)
     """Updates skipped in a row after which the run stops all the same."""
+    refill: int = Field(ge=0)
+    """How many times an RL update takes the next questions instead, where the rewards of every group are equal, so that
+    it would learn nothing. What was sampled in vain is charged. 0: never, as in plain GRPO."""
     truncated: ShareAlarm
     """The share of trained completions that were cut at the length limit."""
     zero_variance: ShareAlarm

@@ -13,6 +13,9 @@ class RolloutSettings(Section):
     name: str
     engine: Literal["transformers", "vllm_colocate", "vllm_server"]
     """The engine. vllm_colocate: vLLM on each GPU that trains. vllm_server: a server that you start on other GPUs."""
+    dtype: Literal["bfloat16"] | None
+    """The dtype of a copy of the weights that samples on a CPU, in training and evaluations; null: the weights
+    themselves sample. Worth it on a CPU that computes in bfloat16 (AVX512-BF16, AMX), and slower on others."""
     seeded: bool
     """Whether vLLM is given a seed for each completion, which repeats a run up to the rounding of its kernels. False is
     faster where many are drawn at a time."""

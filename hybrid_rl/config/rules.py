@@ -120,6 +120,11 @@ def _terms(settings: Settings) -> Iterator[str]:
             f"train.rl.loss = bnpo: divides by the tokens of a micro-batch, and {why}, however they are cut;"
             " set train.rl.loss to grpo, dapo or dr_grpo"
         )
+    if (cap := settings.train.rl.importance_cap) is not None:
+        yield (
+            f"train.rl.importance_cap = {cap:g}: weighs the tokens of TRL's loss, and {why};"
+            " set train.rl.importance_cap=null"
+        )
     plain = trl_options.TrlOptions()
     for name in ("mask_truncated_completions", "top_entropy_quantile"):
         value = settings.trl.get(name, getattr(plain, name))
@@ -190,6 +195,7 @@ def _patterns(settings: Settings) -> Iterator[str]:
 
 def _rollout(settings: Settings) -> Iterator[str]:
     name = f"rollout.engine = {settings.rollout.engine}"
+    yield from _sampling_copy(settings)
     if settings.rollout.engine == "transformers":
         return
     if settings.hardware.device == "cpu":
@@ -200,6 +206,31 @@ def _rollout(settings: Settings) -> Iterator[str]:
         yield (
             f"{name}: cannot start from model.gguf_file = {settings.model.gguf_file};"
             " convert it to a model directory, or set rollout=transformers"
+        )
+
+
+def _sampling_copy(settings: Settings) -> Iterator[str]:
+    """A line for each setting that does not fit a copy of the weights that samples."""
+    dtype, cap = settings.rollout.dtype, settings.train.rl.importance_cap
+    if dtype is not None:
+        name = f"rollout.dtype = {dtype}: a copy of the weights samples"
+        if settings.hardware.device != "cpu":
+            yield f"{name} on a CPU only; set rollout.dtype=null, and hardware.precision for a GPU"
+        elif settings.hardware.deepspeed is not None:
+            yield f"{name} outside of DeepSpeed; set rollout.dtype=null, or hardware.deepspeed=null"
+        if settings.rollout.engine != "transformers":
+            yield f"{name} with rollout=transformers; set rollout.dtype=null"
+        if settings.model.lora is not None:
+            yield f"{name} without adapters; set rollout.dtype=null, or model.lora=null"
+    elif cap is not None:
+        yield (
+            f"train.rl.importance_cap = {cap:g}: the weights that train also sample, so there is nothing to correct;"
+            " set rollout.dtype=bfloat16, or train.rl.importance_cap=null"
+        )
+    if cap is not None and not settings.speed.own_decoding:
+        yield (
+            f"train.rl.importance_cap = {cap:g}: only our own loop tells the probabilities of what it draws; set"
+            " speed.own_decoding=true, or train.rl.importance_cap=null"
         )
 
 
@@ -253,7 +284,7 @@ _RULES: dict[Callable[[Settings], Iterator[str]], str] = {
     _patterns: "data reward",
     text_rules.problems: "data model",
     hardware_rules.problems: "hardware model train method",
-    _rollout: "rollout hardware task model",
+    _rollout: "rollout hardware task model train speed",
     _guards: "guards hardware",
     _trl: "trl",
     _installed: "tracker model hardware rollout reward",

@@ -38,6 +38,9 @@ class RlSettings(PhaseSettings):
     top_p: float = Field(gt=0, le=1)
     top_k: int = Field(ge=0)
     """How many of the most probable tokens may be drawn; 0: all."""
+    importance_cap: float | None = Field(ge=1)
+    """The largest weight, per token, by which the loss corrects for rollouts of a sampler that rounds otherwise than
+    the trainer: the ratio of their probabilities, truncated here (truncated importance sampling); null: 1."""
 
 
 class SftSettings(PhaseSettings):
@@ -70,8 +73,8 @@ class TrainSettings(Section):
     adam_betas: tuple[float, float]
     save_every: int | None = Field(ge=1)
     """Optimizer steps between checkpoints; null: only at the end."""
-    keep_checkpoints: int = Field(ge=1)
-    """How many checkpoints stay, the newest."""
+    keep_checkpoints: int = Field(ge=0)
+    """How many checkpoints stay, the newest. 0: one while the run lasts, and none once it is done."""
     eval_every: StepsOrShare | None = Field(gt=0)
     """Optimizer steps between evaluations on dev, or below 1 the share of the run, by the limit that will end it; null:
     none."""
@@ -115,6 +118,9 @@ class SpeedSettings(Section):
     token_budget: bool
     """Whether micro-batches have rows of like length, as many as fit into the tokens of the largest. Where the loss has
     means over a micro-batch (bnpo, an entropy bonus, trl.top_entropy_quantile below 1), padding alone is trimmed."""
+    single_uniform: bool
+    """Whether a token of a large vocabulary is drawn with one uniform number, by the same probabilities as with one for
+    each word; the same seed then gives other completions than `generate`. Needs own_decoding."""
     early_verification: bool
     """Whether solutions that end first are verified while others are drawn,
     where verifiers have processes of their own."""

@@ -5,8 +5,12 @@ rows draw other random numbers than `generate`, against which this loop is teste
 `generate`; with this loop and the savings of the update a step takes 0.5 to 0.7 of that (README, "Speed").
 
 A prompt that occurs several times is read once, its keys and values expanded to its rows; a row that has ended leaves
-the batch; the cache grows in place instead of being copied at every token. Random numbers are drawn as `generate`
-draws them, for rows that have left too, so the same seed gives the same completions up to float rounding.
+the batch; the cache grows in place instead of being copied at every token. Random numbers are drawn for rows that have
+left too.
+
+From a small vocabulary they are drawn as `generate` draws them, so the same seed gives the same completions up to float
+rounding. From a large one that takes longer than the model's own head: a random number for every word. There, where
+`speed.single_uniform` allows it, one uniform number a row finds its token in the cumulative sum of the probabilities.
 """
 
 from collections.abc import Sequence
@@ -26,6 +30,7 @@ from hybrid_rl.types import Ids
 # Tokens by which a full cache grows. More of them would lie between the rows unused, where a processor has to pass over
 # them: with 64 a token of the built-in model took 1.4 times as long.
 GROWTH = 16
+LARGE_VOCABULARY = 4096  # words from which a token is drawn with one uniform number; our choice
 LEAVING_SHARE = 8  # rows leave once one in so many has ended: fewer would not pay for the copy
 
 
@@ -72,12 +77,17 @@ def decode(
     flat = upstream.attention_of(model) == "sdpa"
     most = max(limits)
     drawn = torch.full((rows, most), language_model.pad_id, device=device)
+    scores = torch.zeros(rows, most, device=device)
     present = torch.arange(rows, device=device)  # rows of the caller that are still in the batch
     ended = torch.zeros(rows, dtype=torch.bool, device=device)  # of these, the ones that are done
     # Columns of tokens to come: each row sees all of its own.
     mask = torch.cat([mask, mask.new_ones(rows, most)], dim=1)
     for step in range(most):
-        tokens = _choose(logits[:, -1].float(), bend, present, rows)
+        last_logits = logits[:, -1].float()
+        single = speed.single_uniform and last_logits.shape[-1] >= LARGE_VOCABULARY
+        tokens = _choose(last_logits, bend, present, rows, single)
+        if request.scored is not None:
+            scores[present, step] = _log_probs(last_logits, params.temperature, tokens)
         tokens = tokens.masked_fill(ended, language_model.pad_id)
         drawn[present, step] = tokens
         ended |= torch.isin(tokens, ends) | (last[present] <= step)
@@ -97,6 +107,9 @@ def decode(
         seen = seen[:, None, None, :] if flat else seen.long()
         logits = _next_logits(model, tokens.unsqueeze(1), seen, positions, cache)
         positions = positions + 1
+    if request.scored is not None:
+        for row, values in enumerate(scores.tolist()):
+            request.scored(row, values)
     return [row[:limit] for row, limit in zip(drawn.tolist(), limits, strict=True)]
 
 
@@ -145,18 +158,39 @@ def _next_logits(
 
 
 def _choose(
-    logits: torch.Tensor, bend: LogitsProcessorList | None, present: torch.Tensor, rows: int
+    logits: torch.Tensor,
+    bend: LogitsProcessorList | None,
+    present: torch.Tensor,
+    rows: int,
+    single: bool,
 ) -> torch.Tensor:
     """One token (B,) for each row that is present; random numbers are drawn for all `rows`."""
     if bend is None:
         return logits.argmax(-1)
     read: Any = None  # the tokens so far, which none of these warpers looks at
     probabilities = bend(read, logits).softmax(-1)
+    if single:
+        return _by_sum(probabilities, torch.rand(rows, device=logits.device)[present])
     # What torch.multinomial does with one sample per row.
     noise = torch.empty(rows, logits.shape[-1], device=logits.device).exponential_()
     if len(present) < rows:
         noise = noise[present]
     return (probabilities / noise).argmax(-1)
+
+
+def _by_sum(probabilities: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
+    """The token (B,) in whose part of the cumulative sum of (B, V) each of `uniform`, (B,) in [0, 1), lies."""
+    sums = probabilities.cumsum(-1)
+    whole = sums[:, -1]
+    # A product that is rounded up to the whole sum would lie behind every token.
+    below = torch.minimum(uniform * whole, whole.nextafter(torch.zeros_like(whole)))
+    return torch.searchsorted(sums, below.unsqueeze(1), right=True).squeeze(1)
+
+
+def _log_probs(logits: torch.Tensor, temperature: float, tokens: torch.Tensor) -> torch.Tensor:
+    """The log-probabilities (B,) of tokens at a temperature, where 0 is taken for 1."""
+    scaled = logits / (temperature or 1.0)
+    return scaled.gather(1, tokens.unsqueeze(1)).squeeze(1) - scaled.logsumexp(-1)
 
 
 class _GrowingLayer(DynamicLayer):

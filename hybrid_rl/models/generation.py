@@ -38,7 +38,8 @@ def generate(
     for start in range(0, len(prompts), rows_per_call):
         rows = order[start : start + rows_per_call]
         told = _among(rows, finished, language_model.eos_ids)
-        part = Request([prompts[i] for i in rows], [limits[i] for i in rows], told)
+        scored = _scores_among(rows, request.scored)
+        part = Request([prompts[i] for i in rows], [limits[i] for i in rows], told, scored)
         drawn = _in_one_call(language_model, part, params, speed)
         for row, completion in zip(rows, drawn, strict=True):
             completions[row] = completion
@@ -54,6 +55,13 @@ def _among(
     if finished is None:
         return None
     return lambda index, ids: finished(rows[index], cut_after_eos(ids, eos_ids))
+
+
+def _scores_among(
+    rows: Sequence[int], scored: Callable[[int, Sequence[float]], None] | None
+) -> Callable[[int, Sequence[float]], None] | None:
+    """`scored` for a call that draws these rows only."""
+    return None if scored is None else lambda index, values: scored(rows[index], values)
 
 
 def _in_one_call(

@@ -19,6 +19,7 @@ from hybrid_rl.models import loading, precision
 from hybrid_rl.models.decoding import LanguageModel
 from hybrid_rl.models.generation import generate
 from hybrid_rl.models.sampling import Request, SamplingParams
+from hybrid_rl.models.sampling_copy import SamplingCopy
 from hybrid_rl.models.vllm import VllmEngine
 from hybrid_rl.models.vocabulary import Vocabulary
 from hybrid_rl.models.whole_weights import for_generation, has_shards
@@ -35,6 +36,9 @@ class Policy:
         self.model: PreTrainedModel = model.to(PartialState().device)
         self.vocabulary = vocabulary
         self.settings = settings
+        dtype = settings.rollout.dtype
+        self._copy = None if dtype is None else SamplingCopy(getattr(torch, dtype))
+        """The weights to sample with; None: the model's own."""
 
     @classmethod
     def load(cls, settings: Settings, tokenizer: PreTrainedTokenizerBase) -> "Policy":
@@ -80,6 +84,8 @@ class Policy:
     def _drawn(
         self, model: Any, request: Request, params: SamplingParams, speed: SpeedSettings | None
     ) -> list[Ids]:
+        if self._copy is not None:
+            model = self._copy.of(model)
         language_model = LanguageModel(model, self.vocabulary.eos_ids, self.vocabulary.pad_id)
         rows_per_call = self.settings.hardware.generation_batch
         return generate(language_model, request, params, rows_per_call, speed)

@@ -94,13 +94,21 @@ def set_aside(checkpoint: Path) -> Path:
 
 
 def keep_newest(directory: Path, count: int) -> None:
-    """Deletes all but the `count` newest complete checkpoints, and incomplete ones older than those."""
-    kept = complete(directory)[-count:]
+    """Deletes all but the `count` newest complete checkpoints, at least one, and incomplete ones older than those."""
+    kept = complete(directory)[-max(1, count) :]
     for path in directory.glob("checkpoint-*"):
         if kept and step_of(path) < step_of(kept[0]):
             # Without its mark first: a deletion cut short must not leave half a checkpoint that looks whole.
             (path / STATE_FILE).unlink(missing_ok=True)
             shutil.rmtree(path)
+
+
+def drop_all(directory: Path) -> None:
+    """Deletes the checkpoints of a run that is done."""
+    for path in complete(directory):
+        # Without its mark first, as in `keep_newest`.
+        (path / STATE_FILE).unlink()
+    drop_incomplete(directory)
 
 
 def drop_incomplete(directory: Path) -> None:

@@ -40,7 +40,9 @@ def metrics_line(
     """One line of metrics.jsonl. `logs` is what TRL logged of the step, `rewards` those of the rows trained on."""
     line: dict[str, Any] = {"step": step, "kind": kind}
     line |= {name: logs[name] for name in ("loss", "grad_norm", "learning_rate")}
-    line |= {name: logs[name] for name in ("update_norm", "zero_gradient") if name in logs}
+    line |= {
+        name: logs[name] for name in ("update_norm", "zero_gradient", "refills") if name in logs
+    }
     if kind == "rl":
         trained = [result for result in results if result.trained]
         groups = [result for result in results if result.size > 1]  # one rollout has no peers

@@ -2,13 +2,20 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hybrid_rl.evaluation import scores
 from hybrid_rl.evaluation.scores import AnsweredQuestion, SetSummary
 from hybrid_rl.recording.files import DamagedFileError, read_json, read_jsonl
 from hybrid_rl.recording.run_directory import Moment, RunDir
 from hybrid_rl.reporting import decisions
+
+
+class SilentSteps(NamedTuple):
+    """How many of all RL steps taught nothing."""
+
+    silent: int
+    all: int
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,14 @@ class RunRecord:
         used, there = int(self.metrics[-1]["traces_used"]), self.data.get("traces")
         share = f" ({used / there:.0%})" if there else ""
         return f"{used:,}" if there is None else f"{used:,} of {there:,}{share}"
+
+    @property
+    def silent_steps(self) -> "SilentSteps":
+        """The RL steps, and those of them whose groups all had equal rewards."""
+        lines = [line for line in self.metrics if line["kind"] == "rl"]
+        return SilentSteps(
+            sum(line.get("zero_advantage_groups", 0) >= 1 for line in lines), len(lines)
+        )
 
     @property
     def commit(self) -> str | None:

@@ -16,7 +16,8 @@ from hybrid_rl.studies.running import Ended, Place
 
 def run(job: Job, place: Place) -> Ended:
     """Run the preparation, unless it is done. Raises UserError as `running.run` does."""
-    return running.run(f"preparation in {job.run.path}", [job], place)
+    # It runs alone, so it has all cores.
+    return running.run(f"preparation in {job.run.path}", [job], replace(place, slots=1))
 
 
 def prepared(blueprint: Blueprint, job: Job) -> Blueprint:

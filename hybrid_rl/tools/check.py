@@ -99,7 +99,8 @@ def _add_work(table: Table, settings: Settings, work: Work) -> None:
         if work.extra_rollouts:
             extra = work.extra_rollouts // work.prompts
             how = f"at most: x {extra} per prompt that fails"
-            table.add_row("rollouts of searches", f"{work.extra_rollouts:,}", how)
+            name = "rollouts of searches" + (" and refills" if settings.guards.refill else "")
+            table.add_row(name, f"{work.extra_rollouts:,}", how)
         limit = f"at most: x {train.max_completion_tokens} tokens"
         table.add_row("generated tokens", f"{work.generated_tokens:,}", limit)
     table.add_row("trained tokens", f"{work.trained_tokens:,}", "at most: completions and traces")

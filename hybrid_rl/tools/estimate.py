@@ -104,7 +104,7 @@ def work(settings: Settings, lengths: Lengths, parameters: int | None) -> Work:
         rl_steps=rl_steps,
         prompts=prompts,
         rollouts=prompts * (method.group_size or 0),
-        extra_rollouts=prompts * method.extra_rollouts,
+        extra_rollouts=prompts * _extra_rollouts(settings),
         generated_tokens=round(total("generated_tokens")),
         trained_tokens=round(total("trained_tokens")),
         traces=traces,
@@ -195,7 +195,7 @@ def _rl_cost(settings: Settings, lengths: Lengths) -> UpdateCost:
     """The most that one RL step costs; what a search samples beyond a group is read and drawn, not trained on."""
     train = settings.train
     rows = train.prompts_per_step * (settings.method.group_size or 0)
-    extra = train.prompts_per_step * settings.method.extra_rollouts
+    extra = train.prompts_per_step * _extra_rollouts(settings)
     read = round(rows * (lengths.prompt + train.max_completion_tokens))
     others = settings.method.extra_rows(train.prompts_per_step)  # traces, or parts of them
     return UpdateCost(
@@ -205,6 +205,12 @@ def _rl_cost(settings: Settings, lengths: Lengths) -> UpdateCost:
         backward_tokens=read + round(others * (lengths.prompt + lengths.trace)),
         reference_tokens=read if train.rl.beta else 0,
     )
+
+
+def _extra_rollouts(settings: Settings) -> int:
+    """The most rollouts per prompt beyond its group: those of a search, and of groups that other questions replace."""
+    refill, search = settings.guards.refill, settings.method.extra_rollouts
+    return search + refill * (search + (settings.method.group_size or 0))
 
 
 def memory(settings: Settings, parameters: int, shape: Shape) -> dict[str, float]:

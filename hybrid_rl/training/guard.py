@@ -21,6 +21,7 @@ from hybrid_rl.recording import checkpoints, files
 from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.recording.step_lines import Recorder
 from hybrid_rl.training.alarms import Began, GuardError, Guards, free_bytes
+from hybrid_rl.types import Group
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,15 @@ class TrainingGuard:
             self._recorder.alarm({"step": step, "alarm": "non_finite", "message": message})
             if self.guards.skips == 1:
                 log.warning("%s", message)
+
+    def wants_refill(self, groups: Iterable[Group], refills: int) -> bool:
+        """Whether groups of which none teaches anything, on any rank, are to give way to those of other questions.
+
+        `refills`: how often they already did in this update.
+        """
+        if refills >= self.guards.settings.refill:
+            return False
+        return all(gather_object([all(one.uniform or not one.trained for one in groups)]))
 
     def line(
         self, line: dict[str, Any], seconds: float, verifier_seconds: float

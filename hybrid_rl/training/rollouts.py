@@ -6,6 +6,7 @@ Knows neither TRL nor methods; sampling comes in as a function.
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import nan
 from typing import Any
 
 from hybrid_rl.models.sampling import Request, Sample, SamplingParams
@@ -28,10 +29,13 @@ class Attempter:
     vocabulary: Vocabulary
     early: bool
     """Whether solutions that have ended are verified while others are still being drawn."""
+    scored: bool = False
+    """Whether rollouts keep the log-probabilities with which they were drawn."""
 
     def attempt(self, cost: UpdateCost, attempts: Sequence[Attempt]) -> list[Rollout]:
         """One graded rollout per attempt, in the same order; what it takes is added to `cost`."""
-        completions = self._complete(cost, attempts)
+        log_probs: dict[int, tuple[float, ...]] = {}
+        completions = self._complete(cost, attempts, log_probs)
         solutions = [
             self._solution(attempt, completion)
             for attempt, completion in zip(attempts, completions, strict=True)
@@ -41,9 +45,15 @@ class Attempter:
         cost.verifier_seconds += time.monotonic() - started
         cost.verifier_calls += self.grader.calls - calls
         cost.outcomes.update(verdict.outcome for verdict in verdicts)
-        return [Rollout(c, verdict) for c, verdict in zip(completions, verdicts, strict=True)]
+        return [
+            Rollout(completion, verdict, log_probs.get(place))
+            for place, (completion, verdict) in enumerate(zip(completions, verdicts, strict=True))
+        ]
 
-    def _complete(self, cost: UpdateCost, attempts: Sequence[Attempt]) -> list[Ids]:
+    def _complete(
+        self, cost: UpdateCost, attempts: Sequence[Attempt], log_probs: dict[int, tuple[float, ...]]
+    ) -> list[Ids]:
+        """The completions; those that are sampled leave their log-probabilities by the index of their attempt."""
         most = self.params.max_completion_tokens
         for attempt in attempts:
             shown = len(attempt.prefix) + len(attempt.completion or ())
@@ -61,11 +71,16 @@ class Attempter:
         def finished(index: int, ids: Ids) -> None:
             self.grader.verify_early(self._solution(wanted[index], ids))
 
+        scores: dict[int, Sequence[float]] = {}
+        scored = scores.__setitem__ if self.scored else None
         # Called even when nothing is left to sample: sharded weights need every rank in every call.
-        request = Request(prompts, room, finished if self.early else None)
+        request = Request(prompts, room, finished if self.early else None, scored)
         drawn = self.sample(request, self.params)
         cost.prompt_tokens += sum(map(len, prompts))
         cost.generated_tokens += sum(map(len, drawn))
+        places = [place for place, attempt in enumerate(attempts) if attempt.completion is None]
+        for index, values in scores.items():
+            log_probs[places[index]] = tuple(values[: len(drawn[index])])
         sampled = iter(drawn)
         return [
             next(sampled) if attempt.completion is None else self._ended(attempt.completion)
@@ -91,10 +106,17 @@ def columns(groups: Sequence[Group]) -> dict[str, Any]:
         # TRL's loss, ratio and KL are sums over completion ids: here an expert prefix is kept out of all three.
         "prompt_ids": [list(group.example.prompt_ids + group.prefix) for group, _ in rows],
         "completion_ids": [list(rollout.completion) for _, rollout in rows],
-        "logprobs": None,
+        "logprobs": _log_probs([rollout for _, rollout in rows]),
         # Rows left out of the update get one reward for all, so their advantages are exactly zero.
         "verified": [rollout.verdict.reward if g.trained else 0.0 for g, rollout in rows],
     }
+
+
+def _log_probs(rollouts: Sequence[Rollout]) -> list[list[float]] | None:
+    """The log-probabilities that the sampler told, NaN where it told none; None where it told nothing of any."""
+    if all(rollout.log_probs is None for rollout in rollouts):
+        return None
+    return [list(one.log_probs or [nan] * len(one.completion)) for one in rollouts]
 
 
 def verified_reward(verified: list[float], **columns: Any) -> list[float]:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import gather_object
 from datasets import Dataset
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback
@@ -42,6 +43,7 @@ from hybrid_rl.training import demonstrations, rollouts
 from hybrid_rl.training.adam_moments import NamedMoments
 from hybrid_rl.training.dev_evaluation import DevEvaluation
 from hybrid_rl.training.guard import TrainingGuard
+from hybrid_rl.training.lean import sampler_gap
 from hybrid_rl.training.learning_rate import Moment, of_update
 from hybrid_rl.training.optimizer_step import WatchedStep
 from hybrid_rl.training.position import Position
@@ -49,7 +51,7 @@ from hybrid_rl.training.save_and_stop import asked_to_stop
 from hybrid_rl.training.term_weights import with_end
 from hybrid_rl.training.terms_trainer import TermsTrainer
 from hybrid_rl.training.update import UpdateInProgress
-from hybrid_rl.types import Example, Update
+from hybrid_rl.types import Example, Group, Update
 from hybrid_rl.verification.grader import Grades, verifies_early
 
 
@@ -99,12 +101,18 @@ class HybridTrainer(TermsTrainer):
         guards, reference = self.position.guards, self.position.reference.model
         self.guard = TrainingGuard(guards, settings, self.accelerator, policy.model, recorder)
         self.beta = settings.train.rl.beta
+        self.gap.cap = settings.train.rl.importance_cap
         if reference is not None:
             self.add_reference(reference)
         self.policy = TrainedPolicy(policy, self, args.ds3_gather_for_generation)
         params, early = in_training(settings.train), verifies_early(settings)
         self.attempter = rollouts.Attempter(
-            self.policy.sample, params, grader, self.vocabulary, early
+            self.policy.sample,
+            params,
+            grader,
+            self.vocabulary,
+            early,
+            scored=settings.rollout.dtype is not None,
         )
         self._micro_batches: list[dict[str, Any]] = []
         """Those of the method's terms, of this rank and the update at hand."""
@@ -268,8 +276,7 @@ class HybridTrainer(TermsTrainer):
     def _rollout(self, prompts: list[str], trainer: GRPOTrainer) -> dict[str, Any]:
         """TRL's rollout function; `prompts` are those of `_question_rows` and are not looked at."""
         step = self.state.global_step
-        attempt = partial(self.attempter.attempt, self.now.cost)
-        groups = self.method.rollout(step, self._asked, attempt)
+        groups = self._sampled(self._asked)
         wanted = self.settings.batch.prompts_per_device
         if len(groups) != wanted:
             raise ValueError(
@@ -286,6 +293,15 @@ class HybridTrainer(TermsTrainer):
         self.method.observe_results(step, self.now.results)
         return rollouts.columns(groups)
 
+    def _sampled(self, asked: Sequence[Example]) -> Sequence[Group]:
+        """The method's groups for these questions, or for those that guards.refill lets take their place."""
+        step, attempt = self.state.global_step, partial(self.attempter.attempt, self.now.cost)
+        groups = self.method.rollout(step, asked, attempt)
+        while self.guard.wants_refill(groups, self.now.refills):
+            self.now.refills += 1
+            groups = self.method.rollout(step, self._questions(), attempt)
+        return groups
+
     def _trained_rows(self) -> list[bool] | None:
         return self.now.trained
 
@@ -298,8 +314,7 @@ class HybridTrainer(TermsTrainer):
         """This rank's micro-batches of the method's terms, once it has sampled and all ranks know of it."""
         now, step = self.now, self.state.global_step
         if now.update.kind == "rl":
-            attempt = partial(self.attempter.attempt, now.cost)
-            now.share_groups(self.method.rollout(step, self._questions(), attempt))
+            now.share_groups(self._sampled(self._questions()))
             self.method.observe_results(step, now.results)
         rank, ranks = self.accelerator.process_index, self.accelerator.num_processes
         taught = self._demonstrations()[rank::ranks]
@@ -408,6 +423,8 @@ class HybridTrainer(TermsTrainer):
         if self.composes:
             logs = logs | now.completion_logs(self.vocabulary.has_ended) | self.term_metrics(now)
         line = now.metrics_line(step, logs, self.spent)
+        if self.attempter.scored and now.update.kind == "rl":
+            line |= sampler_gap.summary(gather_object(self.gap.take()))
         line, alarms = self.guard.line(line, seconds, now.cost.verifier_seconds)
         if self.accelerator.is_main_process:
             self.recorder.update(line, step_lines.decision_line(step, now.update, now.results))

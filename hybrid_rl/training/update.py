@@ -50,6 +50,8 @@ class UpdateInProgress:
     learning_rate: float = 0.0
     update_norm: float | None = None
     """The L2 norm of what the optimizer changed in all trained weights; None: it was not taken."""
+    refills: int = 0
+    """How often the update took other questions, since none of its groups taught anything."""
     zero_gradient: bool = False
     """Whether the gradient was exactly zero, so that the optimizer did not step."""
     started: float = field(default_factory=time.monotonic)
@@ -152,6 +154,8 @@ class UpdateInProgress:
             logs["update_norm"] = self.update_norm
         if self.zero_gradient:
             logs["zero_gradient"] = 1
+        if self.refills:
+            logs["refills"] = self.refills
         kind, results, rewards = self.update.kind, self.results, self.rewards
         line = step_lines.metrics_line(step, kind, logs, results, rewards, self.cost, spent)
         line |= {name: value for name, value in logs.items() if name.startswith("term/")}

@@ -81,6 +81,21 @@ RULES = [
         " choose method=grpo, which needs none, or data=gsm_symbolic or data=chain, which have them",
     ),
     (
+        ["train.rl.importance_cap=2"],
+        "train.rl.importance_cap = 2: the weights that train also sample, so there is nothing to correct;"
+        " set rollout.dtype=bfloat16, or train.rl.importance_cap=null",
+    ),
+    (
+        ["train.rl.importance_cap=2", "rollout.dtype=bfloat16", "speed.own_decoding=false"],
+        "train.rl.importance_cap = 2: only our own loop tells the probabilities of what it draws; set"
+        " speed.own_decoding=true, or train.rl.importance_cap=null",
+    ),
+    (
+        ["rollout.dtype=bfloat16", "hardware=gpu"],
+        "rollout.dtype = bfloat16: a copy of the weights samples on a CPU only; set rollout.dtype=null, and"
+        " hardware.precision for a GPU",
+    ),
+    (
         ["data.traces=0"],
         "data.traces = 0: method=sft_then_grpo learns from expert traces; give at least 1, or null for all",
     ),

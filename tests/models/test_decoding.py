@@ -144,3 +144,63 @@ def test_completions_that_end_first_are_told_as_they_are(rows_per_call: int) -> 
     assert told == {row: found[row] for row in told}
     if rows_per_call == 8:
         assert set(told) > set(range(4, 8))  # of prompts of one token: drawn first
+
+
+@pytest.mark.parametrize(
+    ("uniform", "token"),
+    [(0.0, 1), (0.19, 1), (0.21, 3), (0.69, 3), (0.71, 4), (1 - 2**-24, 4)],
+)
+def test_a_uniform_number_finds_its_token_and_never_one_of_no_probability(
+    uniform: float, token: int
+) -> None:
+    probabilities = torch.tensor([[0.0, 0.2, 0.0, 0.5, 0.3, 0.0]])
+    assert decoding._by_sum(probabilities, torch.tensor([uniform])).tolist() == [token]
+
+
+@pytest.mark.parametrize("single", [True, False])
+@pytest.mark.parametrize("params", [DRAWN, SamplingParams(0.7, 1.0, 4, 24)])
+def test_both_ways_to_draw_have_the_probabilities_of_the_model(
+    params: SamplingParams, single: bool
+) -> None:
+    rows, logits = 40_000, torch.tensor([0.0, -1.0, 2.0, 1.0, -3.0, 0.5])
+    expected = decoding.warpers(params)(None, logits[None]).softmax(-1)[0]  # type: ignore[misc,arg-type]
+    torch.manual_seed(0)
+    every = torch.arange(rows)
+    bend = decoding.warpers(params)
+    drawn = decoding._choose(logits.expand(rows, -1), bend, every, rows, single)
+    counts = torch.bincount(drawn, minlength=6).double()
+    possible = expected > 0
+    assert counts[~possible].sum() == 0
+    # Pearson's chi-squared with at most 5 degrees of freedom is above 20.5 once in a thousand times.
+    terms = (counts - rows * expected)[possible] ** 2 / (rows * expected[possible])
+    assert float(terms.sum()) < 20.5
+
+
+@pytest.mark.parametrize("params", [DRAWN, SamplingParams(0.7, 0.9, 6, 24)])
+def test_a_large_vocabulary_is_drawn_from_alike_whether_rows_leave_or_stay(
+    params: SamplingParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "LARGE_VOCABULARY", 2)
+    noisy, single = both(tiny.sharp_model(), params, speed(), [1])
+    _, staying = both(tiny.sharp_model(), params, speed(drop_finished=False), [1])
+    assert single == staying
+    assert single[0] != noisy[0]
+    _, as_before = both(tiny.sharp_model(), params, speed(single_uniform=False), [1])
+    assert as_before == noisy
+
+
+@pytest.mark.parametrize("rows_per_call", [8, 64])
+@pytest.mark.parametrize("params", [DRAWN, SamplingParams(0.7, 0.9, 6, 24)])
+def test_log_probabilities_are_told_at_the_temperature_alone(
+    params: SamplingParams, rows_per_call: int
+) -> None:
+    told: dict[int, Any] = {}
+    model = tiny.model()
+    torch.manual_seed(3)
+    request = Request(prompts(), scored=told.__setitem__)
+    found = generate(LanguageModel(model, [1], 0), request, params, rows_per_call, speed())
+    for row, (prompt, ids) in enumerate(zip(prompts(), found, strict=True)):
+        with torch.no_grad():
+            logits = model(torch.tensor([[*prompt, *ids]])).logits[0, len(prompt) - 1 : -1]
+        chosen = (logits / params.temperature).log_softmax(-1)[range(len(ids)), list(ids)]
+        assert told[row][: len(ids)] == pytest.approx(chosen.tolist(), abs=1e-4)

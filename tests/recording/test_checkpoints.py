@@ -76,3 +76,14 @@ def test_a_damaged_checkpoint_is_kept_under_another_name(tmp_path: Path) -> None
     assert checkpoints.complete(tmp_path) == []
     checkpoints.drop_incomplete(tmp_path)
     assert len([*tmp_path.iterdir()]) == 2
+
+
+def test_of_none_to_keep_one_stays_until_all_are_dropped(tmp_path: Path) -> None:
+    for step in (1, 2):
+        made = tmp_path / f"checkpoint-{step}"
+        made.mkdir()
+        checkpoints.write_state(made, {"step": step})
+    checkpoints.keep_newest(tmp_path, 0)
+    assert [path.name for path in checkpoints.complete(tmp_path)] == ["checkpoint-2"]
+    checkpoints.drop_all(tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -38,6 +38,18 @@ def test_how_far_each_kind_moved_the_weights(tmp_path: Path) -> None:
     ) in run_report.write(tmp_path).read_text()
 
 
+def test_steps_without_signal_are_counted(tmp_path: Path) -> None:
+    """Of 8 RL steps and 3 that join them, 2 have groups of equal rewards only; one took other questions before."""
+    run = recorded.write_run(tmp_path)
+    for step, share in ((13, 1.0), (14, 0.5), (15, 1.0)):
+        more = {"zero_advantage_groups": share, "refills": 3 if step == 15 else 0}
+        append_json(run.metrics, {**recorded.metrics(step, "rl"), **more})
+    assert (
+        "2 of 11 RL steps had no signal: in each of their groups all rewards were equal. Other questions were taken 3"
+        " times (guards.refill).\n"
+    ) in run_report.write(tmp_path).read_text()
+
+
 def test_alarms_are_told_with_how_long_they_were_on(tmp_path: Path) -> None:
     run = recorded.write_run(tmp_path)
     for step in (13, 14):

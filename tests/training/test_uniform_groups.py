@@ -76,3 +76,36 @@ def test_a_group_with_one_other_reward_alone_has_advantages(tmp_path: Path, scal
     assert set(advantages[16:]) == {0.0}
     assert recorder.column("zero_advantage_groups") == [pytest.approx(2 / 3)]
     assert not torch.equal(before, after)
+
+
+class EqualAtFirst(Equal):
+    """The groups of the first calls are uniform, those of later ones are not."""
+
+    uniform_calls = 0
+    asked: list[list[str]]
+
+    def rollout(self, step: int, examples: Any, attempt: Attempts) -> list[Group]:
+        self.asked = [*getattr(self, "asked", []), [example.id for example in examples]]
+        self.odd = None if len(self.asked) <= self.uniform_calls else 1.2
+        return super().rollout(step, examples, attempt)
+
+
+@pytest.mark.parametrize(
+    ("uniform_calls", "refill", "calls", "silent"),
+    [(2, 3, 3, False), (2, 1, 2, True), (2, 0, 1, True), (0, 3, 1, False)],
+)
+def test_an_update_without_signal_takes_other_questions_up_to_a_cap(
+    tmp_path: Path, uniform_calls: int, refill: int, calls: int, silent: bool
+) -> None:
+    more = {"train__steps": 1, "train__prompts_per_step": 3, "guards__refill": refill}
+    method = EqualAtFirst(tiny.settings(tmp_path, **more).method, {}, seed=0, steps=1)
+    method.uniform_calls = uniform_calls
+    trainer, recorder = build(tmp_path, examples=tiny.examples(12), instance=method, **more)
+    trainer.train()
+    assert len(method.asked) == calls
+    assert len({name for names in method.asked for name in names}) == 3 * calls
+    told = [group["example_id"] for group in recorder.decisions[0]["groups"]]
+    assert told == method.asked[-1]
+    assert recorder.metrics[0].get("refills", 0) == calls - 1
+    assert (recorder.column("zero_advantage_groups") == [1.0]) == silent
+    assert trainer.position.questions.taken == 3 * calls

@@ -308,6 +308,14 @@ def _notes(arms: Arms, one_dev: bool) -> Iterator[str]:
             f"What the method noted about its decisions is not shown in full of {', '.join(old)}: runs of an older"
             " version have no notes.json, which says what the notes mean."
         )
+    for arm in arms.arms:
+        steps = [record.silent_steps for record in arm.evaluated]
+        silent, every = sum(one.silent for one in steps), sum(one.all for one in steps)
+        if silent > every / 2:
+            yield (
+                f"{arm.name} starved: {silent:,} of its {every:,} RL steps had no signal, since in each of their groups"
+                " all rewards were equal. What it shows is little of what its method could do with easier questions."
+            )
     yield from _spending_notes(arms.arms)
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 STILL = (
     "method=grpo eval=none train.rl.learning_rate=1e-6 train.eval_every=null train.save_every=null"
-    " train.on_long_trace=drop train.step_on_zero_gradient=true"
+    " train.on_long_trace=drop train.step_on_zero_gradient=true speed.single_uniform=false"
 )
-"""What every preset types: the policy hardly moves, so that every step is the same amount of work."""
+"""What every preset types: the policy hardly moves, so that every step is the same amount of work, and both trainers
+draw the same tokens."""
 OPEN = ("hardware", "model", "data", "train.prompts_per_step", "train.max_completion_tokens",
     "method.group_size")  # fmt: skip
 """Settings that a command line may change, with all below them: both trainers follow them."""

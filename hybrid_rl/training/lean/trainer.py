@@ -5,6 +5,8 @@ log-probabilities from `scoring`. What is logged of the policy (entropy, clippin
 The private names of TRL that it extends are listed in `models.upstream`.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -18,6 +20,7 @@ from hybrid_rl.config.train import SpeedSettings
 from hybrid_rl.models.whole_weights import has_shards
 from hybrid_rl.training.lean import microbatches, scoring
 from hybrid_rl.training.lean.microbatches import Inputs
+from hybrid_rl.training.lean.sampler_gap import SAMPLED, SamplerGap
 from hybrid_rl.training.lean.scoring import ScoringRequest
 
 
@@ -31,6 +34,9 @@ class LeanGrpoTrainer(GRPOTrainer):
     def __init__(self, *args: Any, speed: SpeedSettings, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.speed = speed
+        self.gap = SamplerGap(cap=None)
+        self._compared: Inputs | None = None
+        """The micro-batch whose loss is being computed, where the sampler has told its log-probabilities."""
         model = self.accelerator.unwrap_model(self.model)
         self._lockstep = self.accelerator.num_processes > 1 or self.is_deepspeed_enabled
         """Whether every micro-step must run, with as many rows on all ranks."""
@@ -211,8 +217,24 @@ class LeanGrpoTrainer(GRPOTrainer):
 
     def _compute_loss(self, model: Any, inputs: Inputs) -> torch.Tensor:
         trl: Any = super()  # it has no types for a loss
-        loss: torch.Tensor = trl._compute_loss(model, inputs)
+        self._compared = inputs if SAMPLED in inputs else None
+        with self._weighing():
+            loss: torch.Tensor = trl._compute_loss(model, inputs)
+        self._compared = None
         return loss * inputs["loss_scale"] if "loss_scale" in inputs else loss
+
+    @contextmanager
+    def _weighing(self) -> Iterator[None]:
+        """A context in which TRL's loss weighs tokens, as it does those of vLLM, by what `SamplerGap` has found."""
+        if self._compared is None or self.gap.cap is None:
+            yield
+            return
+        kept = self.use_vllm, self.vllm_importance_sampling_correction
+        self.use_vllm = self.vllm_importance_sampling_correction = True
+        try:
+            yield
+        finally:
+            self.use_vllm, self.vllm_importance_sampling_correction = kept
 
     def _get_per_token_logps_and_entropies(
         self,
@@ -232,6 +254,7 @@ class LeanGrpoTrainer(GRPOTrainer):
             found: tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None] = (
                 super()._get_per_token_logps_and_entropies(model, *read, *asked, **media)
             )
+            self._compare(found[0])
             return found
         context = input_ids.shape[1] - logits_to_keep
         size = batch_size or len(input_ids)
@@ -241,6 +264,7 @@ class LeanGrpoTrainer(GRPOTrainer):
         ]
         log_probs = torch.cat([one[0] for one in scored])
         entropies = torch.cat([one[1] for one in scored]) if compute_entropy else None
+        self._compare(log_probs)
         return log_probs, entropies, None
 
     def _scored(
@@ -261,3 +285,7 @@ class LeanGrpoTrainer(GRPOTrainer):
                 input_ids=ids, attention_mask=mask, request=request
             )
         return found
+
+    def _compare(self, log_probs: torch.Tensor) -> None:
+        if self._compared is not None:
+            self.gap.compare(log_probs, self._compared)

@@ -240,3 +240,14 @@ def test_runs_without_an_evaluation_are_not_compared(tmp_path: Path) -> None:
     run = recorded.write_run(tmp_path / "a", finished=False)
     with pytest.raises(ComparisonError, match="none of 1 runs was evaluated after training"):
         _compared(run.path)
+
+
+def test_an_arm_that_mostly_had_no_signal_is_said_to_have_starved(tmp_path: Path) -> None:
+    studies.write_study(tmp_path, {"grpo": 0.3, "bread": 0.7}, seeds=(0, 1))
+    for seed in (0, 1):
+        run = recorded.RunDir(tmp_path / "grpo" / f"seed_{seed}")
+        lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
+        silent = [{**line, "zero_advantage_groups": float(line["step"] > 7)} for line in lines]
+        run.metrics.write_text("".join(f"{json.dumps(line)}\n" for line in silent))
+    [note] = [note for note in _compared(tmp_path).notes if "starved" in note]
+    assert note.startswith("grpo starved: 10 of its 16 RL steps had no signal, since")

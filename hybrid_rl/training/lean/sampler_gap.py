@@ -1,0 +1,53 @@
+"""How far the probabilities of the sampler are from those of the trainer, and weights that correct for it.
+
+A sampler that rounds otherwise than the trainer draws from another policy. `SamplerGap` measures that on the tokens in
+the loss, and gives each the ratio of the two probabilities as a weight, truncated (truncated importance sampling,
+Ionides 2008), where a cap says so. It knows no trainer.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+
+from hybrid_rl.training.lean.microbatches import Inputs
+
+SAMPLED = "sampling_per_token_logps"
+"""The key under which TRL keeps the sampler's log-probabilities, (B, T), in a micro-batch."""
+WEIGHTS = "importance_sampling_ratio"
+"""The key under which TRL's loss finds the weights, (B, T)."""
+
+
+@dataclass
+class SamplerGap:
+    """The absolute differences of log-probabilities of one update, as far as it has been computed."""
+
+    cap: float | None
+    """The largest weight; None: no weights."""
+    _seen: list[float] = field(default_factory=list)
+
+    def compare(self, log_probs: torch.Tensor, inputs: Inputs) -> None:
+        """Takes in the trainer's log-probabilities, (B, T), of a micro-batch; adds weights to it where there is a cap.
+
+        A token of which the sampler told nothing (NaN), as of a completion that was given, has a difference of 0.
+        """
+        differences = log_probs.detach() - inputs[SAMPLED]
+        told = inputs["completion_mask"].bool() & ~differences.isnan()
+        if "tool_mask" in inputs:
+            told = told & inputs["tool_mask"].bool()
+        self._seen += differences[told].abs().tolist()
+        if self.cap is not None:
+            inputs[WEIGHTS] = differences.nan_to_num(0.0).exp().clamp(max=self.cap)
+
+    def take(self) -> list[float]:
+        """The differences of this rank since the last call."""
+        seen, self._seen = self._seen, []
+        return seen
+
+
+def summary(differences: list[float]) -> dict[str, float]:
+    """The mean and the 99th percentile, by their names on a metrics line; nothing without a difference."""
+    if not differences:
+        return {}
+    found = torch.tensor(differences, dtype=torch.float64)
+    high = found.kthvalue(-(-99 * len(found) // 100)).values
+    return {"sampler_gap_mean": float(found.mean()), "sampler_gap_p99": float(high)}
