@@ -86,7 +86,9 @@ class TrainingGuard:
         """
         if refills >= self.guards.settings.refill:
             return False
-        return all(gather_object([all(one.uniform or not one.trained for one in groups)]))
+        several = [one for one in groups if len(one.rollouts) > 1]  # one rollout has no peers
+        alike = bool(several) and all(one.uniform or not one.trained for one in several)
+        return all(gather_object([alike]))
 
     def line(
         self, line: dict[str, Any], seconds: float, verifier_seconds: float
