@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo smoke test test-fast golden study-tables matrix soak check format clean
+.PHONY: help install demo smoke test test-fast golden docs study-tables matrix soak check format clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -42,6 +42,10 @@ test-fast: install  ## Run the tests that load no model, in a minute or two
 
 golden: install  ## Rewrite the golden files; read the diff before you commit it
 	$(BIN)/python -m tests.runs.golden
+
+docs: install  ## Write the settings reference from the code, and build the documents as a site, in site/
+	$(BIN)/python -m hybrid_rl.tools.reference docs
+	$(BIN)/mkdocs build --strict --quiet
 
 study-tables: install  ## Table and learning curves of a study for a README: make study-tables STUDY=runs/studies/methods
 	$(BIN)/hybrid-rl-report $(STUDY) --table $(STUDY)/table.md --curves $(STUDY)/curves.svg

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import hydra
 from hydra import compose
@@ -61,6 +61,12 @@ def settings_of(overrides: Sequence[str], run_dir: Path) -> Settings:
     with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
         config = compose("config", open_struct(overrides))
         return loading.load_settings(config, Path.cwd(), run_dir)
+
+
+def written(overrides: Sequence[str] = ()) -> Any:
+    """The values of a command line as conf/ has them: what refers to another setting still says to which."""
+    with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
+        return OmegaConf.to_container(compose("config", open_struct(overrides)))
 
 
 class Composer:

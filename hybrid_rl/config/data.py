@@ -28,10 +28,15 @@ class HubSource(Section):
 
     kind: Literal["hub"]
     path: str
+    """The name of the data set, as OWNER/NAME."""
     config: str | None = None
+    """The configuration of the data set, where it has several."""
     split: str
+    """The split of the data set, such as train."""
     revision: str | None = None
+    """A branch, tag or commit; null: the newest."""
     limit: int | None = Field(default=None, ge=1)
+    """The most rows that are read, the first ones; null: all."""
 
 
 class FileSource(Section):
@@ -41,6 +46,7 @@ class FileSource(Section):
     path: str | list[str]
     """One file or several of the kinds jsonl, json, parquet, csv; relative to the directory of launch."""
     limit: int | None = Field(default=None, ge=1)
+    """The most rows that are read, the first ones; null: all."""
 
 
 class LedgerSource(Section):
@@ -48,7 +54,9 @@ class LedgerSource(Section):
 
     kind: Literal["ledger"]
     size: int = Field(ge=1)
+    """How many questions are made."""
     seed: int
+    """The seed of the generator; the same seed makes the same questions."""
     operations: Annotated[Range, _within(1, MOST_OPERATIONS)]
     """The fewest and the most operations of a question."""
     subtractions: Range | None
@@ -74,7 +82,9 @@ class ChainSource(Section):
 
     kind: Literal["chain"]
     size: int = Field(ge=1)
+    """How many questions are made."""
     seed: int
+    """The seed of the generator; the same seed makes the same questions."""
     terms: Annotated[Range, _within(2, 20)]
     """The fewest and the most terms of a sum, the difficulty level."""
     low: int = Field(ge=0, le=10**6)
@@ -106,7 +116,9 @@ class KnightsSource(Section):
 
     kind: Literal["knights"]
     size: int = Field(ge=1)
+    """How many questions are made."""
     seed: int
+    """The seed of the generator; the same seed makes the same questions."""
     people: Annotated[Range, _within(2, 8)]
     """The fewest and the most inhabitants, the difficulty level; 2 to 8."""
 
@@ -118,7 +130,9 @@ class GymSource(Section):
     task: str
     """The name of the task, such as chain_sum or gsm_symbolic."""
     size: int = Field(ge=1)
+    """How many questions are made."""
     seed: int
+    """The seed of the generator; the same seed makes the same questions."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """The task's own settings, by the library's names, such as {max_terms: 5}."""
 
@@ -157,6 +171,7 @@ class DataSettings(Section):
     directory: str | None
     """A folder of local files; it is no more than a name for presets to use in paths, as ${data.directory}."""
     train: Source | None
+    """The source of the questions to learn from; null: there are test sets alone."""
     dev: Source | Annotated[int, Field(ge=0)]
     """A source of its own, or the number of questions of `train` to hold out."""
     dev_seed: int
@@ -178,6 +193,7 @@ class DataSettings(Section):
     """How many training questions keep their trace: a count or, with a decimal point, a share of those that have one;
     null: all. More traces always include those of fewer."""
     traces_seed: int
+    """The seed that draws which questions keep their trace."""
     on_bad_row: Literal["refuse", "drop"]
     """What is done about a missing value, an unparseable gold answer, an id used twice, or a trace that does not reach
     its answer."""
@@ -187,3 +203,4 @@ class DataSettings(Section):
     on_long_prompt: Literal["refuse", "drop"]
     """What is done about a prompt longer than max_prompt_tokens, in any split."""
     max_prompt_tokens: int = Field(ge=1)
+    """The longest prompt, in tokens."""

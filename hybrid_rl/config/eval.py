@@ -16,7 +16,9 @@ class EvalSettings(Section):
     dev_samples: int = Field(ge=0)
     """Sampled solutions per question whenever training looks at dev (train.eval_every); 0: greedy only."""
     temperature: float = Field(gt=0)
+    """The temperature at which solutions are sampled."""
     top_p: float = Field(gt=0, le=1)
+    """The share of probability, of the likeliest tokens, from which is drawn; 1: all."""
     max_completion_tokens: int | None = Field(ge=1)
     """The most tokens of a solution; null: train.max_completion_tokens."""
     limit: int | None = Field(ge=1)

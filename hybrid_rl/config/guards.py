@@ -16,6 +16,7 @@ class Alarm(Section):
     """What the alarm does. warn: a line in the log each time it begins. stop: the run ends, and can be resumed from its
     last checkpoint."""
     above: float = Field(ge=0)
+    """The threshold."""
     steps: int = Field(ge=1)
     """Updates in a row beyond the threshold before the alarm goes off; updates without the value are passed over."""
 
@@ -24,14 +25,18 @@ class ShareAlarm(Alarm):
     """An alarm for a share that must not get too high."""
 
     above: float = Field(ge=0, lt=1)
+    """The threshold, a share."""
 
 
 class LowAlarm(Section):
     """An alarm for a value that must not get too low."""
 
     action: Action
+    """What the alarm does, as with the alarms for high values."""
     below: float = Field(ge=0)
+    """The threshold."""
     steps: int = Field(ge=1)
+    """Updates in a row below the threshold before the alarm goes off."""
 
 
 class RewardAlarm(Section):
@@ -48,6 +53,7 @@ class DiskAlarm(Section):
     """An alarm for a disk that gets full."""
 
     action: Action
+    """What the alarm does; stop: the run ends before the disk is full, and can be resumed."""
     spare_gb: float = Field(ge=0)
     """Gigabytes (10^9 bytes) that must be free in the run directory, beyond an estimate of the next checkpoint."""
     every: int = Field(ge=1)

@@ -12,6 +12,7 @@ class HardwareSettings(Section):
 
     name: str
     device: Literal["cpu", "cuda"]
+    """The kind of device that computes."""
     processes: int = Field(ge=1)
     """Processes on each node, one per device."""
     nodes: int = Field(ge=1)

@@ -38,6 +38,10 @@ class LoraSettings(Section):
     """Low-rank adapters (LoRA), with the meanings of peft.LoraConfig."""
 
     rank: int = Field(ge=1)
+    """The rank of the adapters."""
     alpha: float = Field(gt=0)
+    """The scale of the adapters, which is divided by their rank."""
     dropout: float = Field(ge=0, lt=1)
+    """The dropout before the adapters."""
     target_modules: str | list[str]
+    """The layers that get adapters, such as all-linear."""

@@ -31,7 +31,9 @@ class Settings(Section):
     task: Literal["train", "evaluate", "doctor", "audit"]
     """doctor checks that this hardware=... computes what it should; audit, that verifiers judge as they should."""
     name: str
+    """The name of the run, which is a directory under runs/."""
     seed: int = Field(ge=0, le=2**32 - 1)
+    """The seed of everything that a run draws: batches, rollouts, evaluations."""
     run_dir: str
     resume: str | None
     check: bool

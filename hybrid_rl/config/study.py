@@ -47,6 +47,7 @@ class TargetSettings(Section):
     set: str
     """`dev`: what a run meets during training is what its cost to reach the target is read from."""
     measure: Literal["greedy", "avg", "maj"]
+    """The accuracy that counts: greedy, or the mean or majority of samples."""
     value: float = Field(gt=0, le=1)
     """Accuracy, a share of the questions."""
 
@@ -58,6 +59,7 @@ class StudySettings(Section):
     arms: dict[str, list[str]]
     """Arm -> what one would type for it: `grpo: [method=grpo, train.rl.beta=0.01]`."""
     seeds: list[int]
+    """The seeds that every arm is run with."""
     until: Literal["decided"] | None
     """`decided`: seeds are added while the question of an arm is open: does its primary outcome differ from the
     reference's? null: `seeds` are all."""

@@ -20,3 +20,4 @@ class TrackerSettings(Section):
     entity: str | None
     """The team, user or workspace of wandb, Comet and SwanLab; null: its default. Other trackers have none."""
     tags: list[str]
+    """Words by which runs can be found again."""

@@ -12,7 +12,9 @@ class PhaseSettings(Section):
     """The learning rate of one kind of update, and how it changes over the run, or the part that a method names."""
 
     learning_rate: float = Field(gt=0)
+    """The learning rate at its highest."""
     schedule: Literal["constant", "linear", "cosine"]
+    """The course of the learning rate after its rise."""
     warmup: float = Field(ge=0, lt=1)
     """The share of the phase in which the learning rate rises, to all of it with the last update of the rise."""
     floor: float = Field(ge=0, le=1)
@@ -27,7 +29,9 @@ class RlSettings(PhaseSettings):
     """
 
     loss: Literal["grpo", "dr_grpo", "dapo", "bnpo"]
+    """How the loss of tokens is averaged, by TRL's names."""
     scale_rewards: Literal["group", "batch", "none"]
+    """By which standard deviation advantages are divided: that of the group, of the batch, or none."""
     beta: float = Field(ge=0)
     """The weight of the KL to the reference model; 0 loads none."""
     entropy_bonus: float = Field(ge=0)
@@ -35,7 +39,9 @@ class RlSettings(PhaseSettings):
     ref_sync_steps: int | None = Field(ge=1)
     """Optimizer steps after which the policy is copied into the reference; null: never."""
     temperature: float = Field(gt=0)
+    """The temperature at which rollouts are sampled."""
     top_p: float = Field(gt=0, le=1)
+    """The share of probability, of the likeliest tokens, from which is drawn; 1: all."""
     top_k: int = Field(ge=0)
     """How many of the most probable tokens may be drawn; 0: all."""
     importance_cap: float | None = Field(ge=1)
@@ -70,7 +76,9 @@ class TrainSettings(Section):
     """Whether Adam steps where the gradient's norm is exactly 0, by the momentum of earlier updates. If not, such an
     update leaves weights, moments and their step count alone; it still counts as an optimizer step and is charged."""
     weight_decay: float = Field(ge=0)
+    """The weight decay of AdamW."""
     adam_betas: tuple[float, float]
+    """The decay of Adam's two moments."""
     save_every: int | None = Field(ge=1)
     """Optimizer steps between checkpoints; null: only at the end."""
     keep_checkpoints: int = Field(ge=0)
@@ -88,9 +96,12 @@ class BudgetSettings(Section):
     """Limits on what training spends, under the names of the axes on every metrics line; null: no limit."""
 
     generated_tokens: int | None = Field(ge=1)
+    """Tokens that were sampled, whether trained on or not."""
     trained_tokens: int | None = Field(ge=1)
+    """Tokens in the loss."""
     flops: float | None = Field(gt=0)
     wall_seconds: float | None = Field(gt=0)
+    """Seconds of training by the clock, without evaluations."""
     device_seconds: float | None = Field(gt=0)
     traces_used: int | None = Field(ge=1)
 

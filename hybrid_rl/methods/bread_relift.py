@@ -37,7 +37,9 @@ class BreadReliftSettings(MixedSettings):
     group_size: int = Field(ge=2)
     """Rollouts per question; that of `bread` and `relift` too."""
     bread: BreadSettings
+    """The settings of method=bread, for the rollouts."""
     relift: ReliftSettings
+    """The settings of method=relift, for the buffer and its SFT updates."""
 
     @field_validator("bread", "relift", mode="before")
     @classmethod
