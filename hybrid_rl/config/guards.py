@@ -43,6 +43,7 @@ class RewardAlarm(Section):
     """An alarm for a training reward that rises while the accuracy on dev does not."""
 
     action: Action
+    """What the alarm does, as with the others."""
     rise: float = Field(ge=0)
     """How much the mean reward of the RL updates between two looks at dev must rise."""
     looks: int = Field(ge=1)

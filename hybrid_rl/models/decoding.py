@@ -2,7 +2,7 @@
 
 It is not vLLM, which needs a GPU and has to be sent the weights, nor transformers' continuous batching, whose packed
 rows draw other random numbers than `generate`, against which this loop is tested. Plain TRL spends half of a step in
-`generate`; with this loop and the savings of the update a step takes 0.5 to 0.7 of that (README, "Speed").
+`generate`; with this loop and the savings of the update a step takes 0.5 to 0.7 of that (docs/speed.md).
 
 A prompt that occurs several times is read once, its keys and values expanded to its rows; a row that has ended leaves
 the batch; the cache grows in place instead of being copied at every token. Random numbers are drawn for rows that have

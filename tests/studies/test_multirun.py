@@ -71,9 +71,11 @@ def test_a_search_without_an_accuracy_on_dev_is_refused(load: Load) -> None:
 
 
 @pytest.mark.slow
-def test_the_readmes_search_is_one_and_without_its_direction_it_is_refused(tmp_path: Path) -> None:
+def test_the_search_that_is_documented_is_one_and_without_its_direction_it_is_refused(
+    tmp_path: Path,
+) -> None:
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
-    typed = re.search(r"`(-m hydra/sweeper=optuna .*?)`", (ROOT / "README.md").read_text())
+    typed = re.search(r"`(-m hydra/sweeper=optuna .*?)`", (ROOT / "docs" / "use.md").read_text())
     assert typed is not None
     words = [*shlex.split(typed[1]), "hydra.sweeper.n_trials=1", "hydra.sweeper.n_jobs=1"]
     tiny = ["experiment=smoke", "method=grpo", "train.steps=1", "eval=none", "train.eval_every=1"]

@@ -3,7 +3,7 @@
 This is not TRL's fused head (`add_fused_lm_head`) nor Liger's kernels: both are made for GPUs. On a CPU TRL's head
 projects every position, prompts and padding too, to the vocabulary, and computes the logits again for the backward
 pass. Neither reads a shared context once. Together with `microbatches` this takes a step to 0.5 to 0.7 of plain TRL's
-(README, "Speed").
+(docs/speed.md).
 
 `install` teaches a model another way, through its own `forward`, so that whatever wraps the model (DDP, ZeRO, LoRA)
 sees one call: only tokens in the loss meet the vocabulary, and a context that several rows share is read once, its keys
