@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 import threading
+import warnings
 from pathlib import Path
 
 from hybrid_rl.execution import imports, process_tree
@@ -65,7 +66,7 @@ def main() -> None:
 def _obstacle() -> str | None:
     """The reason why this process must not fork: a thread, which the other one lacks while its locks stay held."""
     python = [thread.name for thread in threading.enumerate()[1:]]
-    if (started := os.fork()) == 0:
+    if (started := _divide()) == 0:
         os._exit(0)
     os.waitpid(started, 0)
     # OpenBLAS ends its threads before a fork, and starts others when it needs them.
@@ -85,9 +86,9 @@ def _fork(connection: socket.socket) -> bool:
     """
     id_read, id_write = os.pipe()
     go_read, go_write = os.pipe()
-    if (between := os.fork()) == 0:
+    if (between := _divide()) == 0:
         try:
-            if os.fork() != 0:
+            if _divide() != 0:
                 os._exit(0)
         except OSError:
             os._exit(1)
@@ -110,6 +111,13 @@ def _fork(connection: socket.socket) -> bool:
     for descriptor in (id_read, go_read, go_write):
         os.close(descriptor)
     return False
+
+
+def _divide() -> int:
+    with warnings.catch_warnings():
+        # Python 3.12 warns of any thread; `_obstacle` looks at each.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
 
 
 if __name__ == "__main__":
