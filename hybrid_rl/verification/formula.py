@@ -140,7 +140,8 @@ class _Reader(CommandParser):
         if self._skip("\\deg"):
             if self._text_is("C", "F", "K"):
                 self._next += 1
-            self._skip("\\unit") and self._raw()  # type: ignore[func-returns-value]  # taken for its effect
+            if self._skip("\\unit"):
+                self._raw()
             return "degree"
         while self._is("unit") or self._text_is("\\unit"):
             if self._skip("\\unit"):

@@ -52,7 +52,10 @@ def from_file(settings: Settings) -> list[Case]:
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip():
             made = _case(line, settings, number)
-            (bad if isinstance(made, str) else cases).append(made)  # type: ignore[arg-type]  # of the type of its list
+            if isinstance(made, str):
+                bad.append(made)
+            else:
+                cases.append(made)
     if bad or not cases:
         told = "; ".join(bad[:_MOST_TOLD]) or "it has no case"
         more = f"; and {len(bad) - _MOST_TOLD} more" if len(bad) > _MOST_TOLD else ""
