@@ -36,10 +36,12 @@ def summary(record: RunRecord) -> list[str]:
         verdicts = grader.grade([Solution(row["answer"], _text(row)) for row in rows])
     if not rows:
         return []
+    # What a verifier of one's own reads need not be mathematics, and then the other one finds no answer.
+    disputes = ("wrong", "unparseable") if verifier in _OTHER else ("wrong",)
     disputed = [
         (row, verdict.outcome)
         for row, verdict in zip(rows, verdicts, strict=True)
-        if not verdict.correct
+        if verdict.outcome in disputes
     ]
     said = f"`{other}` disputes {len(disputed):,} of {len(rows):,} recorded rollouts with the highest reward"
     if not disputed:

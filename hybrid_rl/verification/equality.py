@@ -101,7 +101,7 @@ def _equal_numbers(first: Any, second: Any, one: Any, other: Any) -> bool:
         return True
     if min(abs(first), abs(second)) == 0:
         # Beside 0, no digits tell a small number from a sum that vanishes.
-        return size < _CLOSE and sympy.simplify(one - other) == 0
+        return bool(size < _CLOSE and sympy.simplify(one - other) == 0)
     return bool(abs(first - second) <= _CLOSE * size)
 
 

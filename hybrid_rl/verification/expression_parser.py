@@ -191,7 +191,7 @@ class ExpressionParser(Cursor):
         if mixed and whole and self._text_is("\\frac"):
             mark = self._next
             self._next += 1
-            part = self._fraction()
+            part = self._command("frac")
             proper = (
                 part.is_Rational
                 and 0 < part < 1

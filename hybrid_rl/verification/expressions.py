@@ -12,6 +12,7 @@ import sympy  # type: ignore[import-untyped] # it has none
 
 from hybrid_rl.verification import formula, number_text
 from hybrid_rl.verification.after_number import NUMBER_WORDS, may_follow, unit_of
+from hybrid_rl.verification.arithmetic import Unreadable
 from hybrid_rl.verification.notation import canonical
 from hybrid_rl.verification.sameness import same
 from hybrid_rl.verification.structures import (
@@ -106,7 +107,7 @@ def _formulas(text: str) -> list[Structure]:
     """The readings of a text as mathematics, where what comes after it leaves it alone."""
     try:
         found, rest = formula.read(text)
-    except formula.Unreadable:
+    except Unreadable:
         return []
     attached = rest[:1] not in (" ", "", ",", ".", ";")
     if not rest.strip(" .,;:"):

@@ -119,17 +119,13 @@ def _same_ratio(gold: Structure, stated: Structure) -> bool:
         return False
     if ratio.sign == "mod":
         return same(ratio.parts[0], other)
-    first, second = (
-        getattr(part, "expression", None) for part in (ratio.parts[0], ratio.parts[-1])
-    )
+    first, second = ratio.parts[0], ratio.parts[-1]
+    if not isinstance(first, Value) or not isinstance(second, Value):
+        return False
     # 1:2 is one half; a time of day, 10:30, is not one third.
-    lowest = (
-        len(ratio.parts) == 2
-        and first is not None
-        and second not in (None, 0)
-        and sympy.gcd(first, second) == 1
-    )
-    return bool(lowest and isinstance(gold, Ratio) and same(Value(first / second), other))
+    above, below = first.expression, second.expression
+    lowest = len(ratio.parts) == 2 and below != 0 and sympy.gcd(above, below) == 1
+    return bool(lowest and isinstance(gold, Ratio) and same(Value(above / below), other))
 
 
 def _same_relation(gold: Structure, stated: Structure) -> bool:

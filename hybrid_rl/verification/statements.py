@@ -65,9 +65,9 @@ def statements(text: str) -> Iterator[Statement]:
     if any(not statement.bare_words for _, statement in marked):
         return
     for found in reversed(list(ANSWER_IS.finditer(text))[-MAX_STATEMENTS:]):
-        statement = _claim(text[found.end() : found.end() + 2 * MAX_STATEMENT])
-        if statement is not None:
-            yield statement
+        claim = _claim(text[found.end() : found.end() + 2 * MAX_STATEMENT])
+        if claim is not None:
+            yield claim
 
 
 def of_answer(answer: str) -> Statement:
