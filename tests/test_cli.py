@@ -83,7 +83,7 @@ def test_an_option_that_is_not_there_lists_those_that_are(tmp_path: Path) -> Non
     done = hybrid_rl("method=gpro", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith(
-        "method = gpro: no such option; did you mean grpo? choose from alternate, bread,"
+        "method = gpro: no such option; did you mean grpo? choose from adaback, alternate, bread,"
     )
     assert len(done.stderr.splitlines()) == 1
 

@@ -18,7 +18,9 @@ import socket
 import sys
 import threading
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from hybrid_rl.execution import imports, process_tree
 
@@ -36,7 +38,9 @@ def main() -> None:
     connection = socket.socket(fileno=int(sys.argv[1]))
     connection.set_inheritable(False)
     process_tree.die_with_parent(signal.SIGKILL)
-    # They concern the processes and who asked for them. A scheduler sends them to this one, too.
+    # They concern the processes and who asked for them. A scheduler sends them to this one, too. The processes treat
+    # them as this one would have: a shell lets its background jobs ignore SIGINT.
+    inherited = {number: signal.getsignal(number) for number in _STOPS}
     for number in _STOPS:
         signal.signal(number, signal.SIG_IGN)
     with imports.without_collection():
@@ -50,7 +54,7 @@ def main() -> None:
         if not request:
             return
         [output] = descriptors
-        if _fork(connection):
+        if _fork(connection, inherited):
             break
         os.close(output)
     connection.close()
@@ -78,11 +82,11 @@ def _obstacle() -> str | None:
     return None
 
 
-def _fork(connection: socket.socket) -> bool:
+def _fork(connection: socket.socket, handlers: Mapping[int, Any]) -> bool:
     """Fork, and tell the process's id to who asked for it; True in the new process.
 
     The new process is the child of a child that ends at once; so the nearest ancestor that adopts becomes its parent,
-    which is who asked. It waits until that has happened, and until its id has been told.
+    which is who asked. It waits until that has happened, and until its id has been told. `handlers`: of its signals.
     """
     id_read, id_write = os.pipe()
     go_read, go_write = os.pipe()
@@ -93,8 +97,8 @@ def _fork(connection: socket.socket) -> bool:
         except OSError:
             os._exit(1)
         os.setsid()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         os.write(id_write, str(os.getpid()).encode())
         os.close(go_write)
         if not os.read(go_read, 1):

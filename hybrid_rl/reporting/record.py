@@ -87,7 +87,7 @@ class RunRecord:
     @property
     def silent_steps(self) -> "SilentSteps":
         """The RL steps, and those of them whose groups all had equal rewards."""
-        lines = [line for line in self.metrics if line["kind"] == "rl"]
+        lines = [line for line in self.metrics if line.get("kind") == "rl"]
         return SilentSteps(
             sum(line.get("zero_advantage_groups", 0) >= 1 for line in lines), len(lines)
         )

@@ -47,7 +47,8 @@ SCHEMA = [
     ),
     (
         ["data.train.kind=leger"],
-        "data.train = {KIND}: must have a kind, one of hub, file, ledger, knights; e.g. data.train.kind=hub",
+        "data.train = {KIND}: must have a kind, one of hub, file, ledger, chain, knights, reasoning_gym;"
+        " e.g. data.train.kind=hub",
     ),
     (
         ["~data.train", "+data.train={kind:file,path:a.jsonl,size:3}"],
@@ -91,5 +92,5 @@ def test_a_key_that_a_preset_left_behind_names_the_preset(
         loading.load_settings(config, tmp_path, choices=choices, typed=["method"])
     assert str(error.value) == (
         "method.sft_fraction = 0.4: no such setting; method=sft has none,"
-        " experiment=mixed sets it for another method; method has name, group_size"
+        " experiment=mixed sets it for another method; did you mean method.factor?"
     )

@@ -63,7 +63,7 @@ def coefficients(
     values: dict[str, Any] = {
         "learning_rate": 1.0, "schedule": "constant", "warmup": 0.0, "floor": 0.0, "loss": "grpo",
         "scale_rewards": "none", "beta": 0.0, "entropy_bonus": 0.0, "ref_sync_steps": None,
-        "temperature": 1.0, "top_p": 1.0, "top_k": 0,
+        "temperature": 1.0, "top_p": 1.0, "top_k": 0, "importance_cap": None,
     }  # fmt: skip
     ended = [term_weights.with_end(term, END) for term in terms]
     settings = RlSettings(**{**values, **(rl or {})})

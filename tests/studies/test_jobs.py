@@ -31,7 +31,7 @@ def test_a_trial_looks_at_no_test_set_and_has_the_tunings_own_words_last(
     assert job.typed == (
         "method.group_size=4", "method=grpo", "train.rl.learning_rate=0.001", "train.steps=7",
         "train.steps=5", "eval.sets=[]", "eval.before=false", "eval.best=false", "eval.samples=0",
-        "name=two-rl-trial_2", "seed=1000", f"run_dir='{tmp_path}/tune/rl/trial_2/seed_1000'",
+        "eval.dev_samples=0", "name=two-rl-trial_2", "seed=1000", f"run_dir='{tmp_path}/tune/rl/trial_2/seed_1000'",
     )  # fmt: skip
     assert (job.label, job.where) == ("tuning rl, trial 2 seed 1000", "study.tune.space.rl")
     assert (job.settings.train.steps, job.settings.eval.sets) == (5, [])
