@@ -31,10 +31,12 @@ class SamplingCopy:
 
     def _made(self, model: PreTrainedModel) -> PreTrainedModel:
         # Not a deep copy: what wraps the forward pass of a model in training would still call that model.
-        with torch.random.fork_rng(devices=[]):
-            made = type(model)(copy.deepcopy(model.config)).to(model.device)
+        with torch.random.fork_rng(devices=[]), torch.device(model.device):
+            made: PreTrainedModel = type(model)(copy.deepcopy(model.config))
         made.set_attn_implementation(upstream.attention_of(model))
         for weight in made.parameters():
             # The weights alone: tables of positions stay in float32, as where a model is loaded in this dtype.
             weight.data = weight.data.to(self._dtype)
-        return made.requires_grad_(False).eval()
+        made.requires_grad_(False)
+        made.eval()
+        return made

@@ -222,14 +222,14 @@ def _moved(record: RunRecord) -> list[str]:
             row = [kind.upper(), f"{len(lines):,}", f"{zero:,}"]
             rows.append([*row, f"{fmean(norms):.3g}", f"{max(norms):.3g}"])
     columns = ["updates", "number", "zero gradient", "update norm, mean", "update norm, largest"]
-    lines = table(columns, rows)
+    shown = table(columns, rows)
     steps = record.silent_steps
     if rows and steps.silent:
         share = f"{steps.silent:,} of {steps.all:,} RL steps had no signal"
         refills = sum(line.get("refills", 0) for line in record.metrics)
         more = f" Other questions were taken {refills:,} times (guards.refill)." if refills else ""
-        lines += ["", f"{share}: in each of their groups all rewards were equal.{more}"]
-    return section("How far the weights moved", lines)
+        shown += ["", f"{share}: in each of their groups all rewards were equal.{more}"]
+    return section("How far the weights moved", shown)
 
 
 def _examples(record: RunRecord) -> list[str]:

@@ -145,9 +145,9 @@ def _show(found: Sequence[Found], passed: bool, console: Console) -> None:
     firm_first = sorted(failed, key=lambda one: one.case.debatable)
     for one in firm_first[:_MOST_SHOWN]:
         kind = "false accept" if one.false_accept else "false reject"
-        apart = ", debatable" if one.case.debatable else ""
+        note = ", debatable" if one.case.debatable else ""
         console.print(
-            f"- {kind}{apart}: {one.case.category}, {one.case.where}: gold {one.case.gold[:60]!r},"
+            f"- {kind}{note}: {one.case.category}, {one.case.where}: gold {one.case.gold[:60]!r},"
             f" solution {one.case.solution[-100:]!r} is {one.outcome}",
             markup=False,
         )
