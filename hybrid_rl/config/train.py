@@ -31,7 +31,7 @@ class RlSettings(PhaseSettings):
     loss: Literal["grpo", "dr_grpo", "dapo", "bnpo"]
     """How the loss of tokens is averaged, by TRL's names."""
     scale_rewards: Literal["group", "batch", "none"]
-    """By which standard deviation advantages are divided: that of the group, of the batch, or none."""
+    """The standard deviation by which advantages are divided: that of the group, that of the batch, or none."""
     beta: float = Field(ge=0)
     """The weight of the KL to the reference model; 0 loads none."""
     entropy_bonus: float = Field(ge=0)

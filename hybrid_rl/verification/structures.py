@@ -9,7 +9,7 @@ class Value:
     """An expression; all its numbers are exact."""
 
     expression: Any
-    """Of sympy, which has no types."""
+    """The expression is one of sympy, which has no types."""
     digits: int | None = None
     """Where the statement is one decimal number: how many significant digits are written."""
     places: int = 0
