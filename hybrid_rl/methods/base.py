@@ -138,6 +138,11 @@ class MethodSettings(Section):
         return None
 
     @property
+    def pair_has(self) -> Mapping[str, Json]:
+        """The settings of the method that the run it is `paired_with` must have had."""
+        return {}
+
+    @property
     def beyond_deepspeed(self) -> tuple[str, str] | None:
         """The setting that needs what DeepSpeed's engine cannot do, as (`name = value`, `name=remedy`); else None."""
         return None

@@ -123,6 +123,11 @@ class SasrSettings(MixedSettings):
         return "method.paired_run", self.paired_run
 
     @property
+    def pair_has(self) -> Mapping[str, Json]:
+        """Only SASR itself chose its updates by the signal whose timing the shuffled control drops."""
+        return {"control": None}
+
+    @property
     def renews_reference(self) -> bool:
         """True where there is a warm-up, at whose end line 3 takes the policy as the reference model."""
         return self.control != "no_warmup"

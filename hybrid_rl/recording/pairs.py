@@ -17,7 +17,8 @@ from hybrid_rl.recording.run_directory import RunDir
 def read_pair(settings: Settings) -> list[dict[str, Any]] | None:
     """The decision log of the run that `settings.method` is paired with; None where it needs none.
 
-    Raises SettingsError where there is no such run, it is not done, or it had another method or seed.
+    Raises SettingsError where there is no such run, it is not done, or it had another method or seed, or settings of
+    the method other than `pair_has`.
     """
     pair = settings.method.paired_with
     if pair is None:
@@ -38,10 +39,19 @@ def read_pair(settings: Settings) -> list[dict[str, Any]] | None:
             f" let it end first, or continue it: hybrid-rl resume={pair_run.path}"
         )
     theirs = json.loads(pair_run.settings.read_text(encoding="utf-8"))
-    for key, ours in (("method_target", settings.method_target), ("seed", settings.seed)):
-        if theirs.get(key) != ours:
+    wanted = {"method_target": settings.method_target, "seed": settings.seed}
+    wanted |= {f"method.{key}": value for key, value in settings.method.pair_has.items()}
+    theirs |= {f"method.{key}": value for key, value in theirs["method"].items()}
+    for key, value in wanted.items():
+        if theirs.get(key) != value:
+            had = _typed(theirs.get(key))
             raise SettingsError(
-                f"{found}: the run in {pair_run.path} has {key} = {theirs.get(key)}, and this one {ours};"
+                f"{found}: the run in {pair_run.path} has {key} = {had}, which must be {_typed(value)};"
                 f" give a run of method={settings.method.name} with seed={settings.seed}"
             )
     return read_jsonl(pair_run.decisions)
+
+
+def _typed(value: Any) -> str:
+    """As it is typed on the command line."""
+    return "null" if value is None else str(value)

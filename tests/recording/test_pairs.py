@@ -57,6 +57,13 @@ def changed(key: str, value: Any) -> Callable[[RunDir], None]:
     return change
 
 
+def a_control(pair: RunDir) -> None:
+    """What it did was not chosen by SASR's rule."""
+    settings = json.loads(pair.settings.read_text())
+    settings["method"]["control"] = "fixed"
+    write_json(pair.settings, settings)
+
+
 @pytest.mark.parametrize(
     ("spoil", "expected"),
     [
@@ -71,12 +78,16 @@ def changed(key: str, value: Any) -> Callable[[RunDir], None]:
         ),
         (
             changed("seed", 3),
-            "the run in {pair} has seed = 3, and this one 0; give a run of method=sasr with seed=0",
+            "the run in {pair} has seed = 3, which must be 0; give a run of method=sasr with seed=0",
         ),
         (
             changed("method_target", "x.Y"),
-            "the run in {pair} has method_target = x.Y, and this one hybrid_rl.methods.sasr.Sasr;"
+            "the run in {pair} has method_target = x.Y, which must be hybrid_rl.methods.sasr.Sasr;"
             " give a run of method=sasr with seed=0",
+        ),
+        (
+            a_control,
+            "the run in {pair} has method.control = fixed, which must be null; give a run of method=sasr with seed=0",
         ),
     ],
 )
