@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -83,37 +84,32 @@ def _obstacle() -> str | None:
 
 
 def _fork(connection: socket.socket, handlers: Mapping[int, Any]) -> bool:
-    """Fork, and tell the process's id to who asked for it; True in the new process.
+    """Fork; True in the new process, which tells its id to who asked for it.
 
     The new process is the child of a child that ends at once; so the nearest ancestor that adopts becomes its parent,
-    which is who asked. It waits until that has happened, and until its id has been told. `handlers`: of its signals.
+    which is who asked. It tells its id itself, and once that has happened: from then on it needs this process no more,
+    which may be killed at any time. `handlers`: of its signals.
     """
-    id_read, id_write = os.pipe()
-    go_read, go_write = os.pipe()
     if (between := _divide()) == 0:
+        between = os.getpid()
         try:
             if _divide() != 0:
                 os._exit(0)
         except OSError:
             os._exit(1)
+        while os.getppid() == between:
+            time.sleep(0.001)
         os.setsid()
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        os.write(id_write, str(os.getpid()).encode())
-        os.close(go_write)
-        if not os.read(go_read, 1):
-            os._exit(1)  # the server was killed, and nobody may know of this process
-        for descriptor in (id_read, id_write, go_read):
-            os.close(descriptor)
+        try:
+            connection.send(str(os.getpid()).encode())
+        except OSError:
+            os._exit(1)  # nobody would know of this process
         return True
-    os.close(id_write)
-    process = os.read(id_read, 32)
-    os.waitpid(between, 0)
-    connection.send(process or b"it could not fork")
-    if process:
-        os.write(go_write, b"!")
-    for descriptor in (id_read, go_read, go_write):
-        os.close(descriptor)
+    _, status = os.waitpid(between, 0)
+    if status != 0:
+        connection.send(b"it could not fork")
     return False
 
 

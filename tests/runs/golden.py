@@ -21,12 +21,11 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from hybrid_rl.config import rules
-from hybrid_rl.config.composing import config_dir, groups, open_struct
+from hybrid_rl.config.composing import Composer, config_dir, groups, open_struct
 from hybrid_rl.config.loading import load_settings
 from hybrid_rl.config.overrides import flat, key_of
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.config.study import load_study as load_study
-from hybrid_rl.studies.jobs import Compose
 from hybrid_rl.studies.study import plan
 from tests.fakes import recorded, studies
 from tests.fakes.places import GOLDEN
@@ -128,12 +127,13 @@ def studies_of_conf() -> dict[str, Any]:
     """Study -> its jobs in order, as typed, and how the first job of each arm differs from the default."""
     default = default_settings()
     made: dict[str, Any] = {}
+    jobs = _Jobs()
     for name in options("study"):
         values: Any = OmegaConf.to_container(_composed([f"study={name}"]).study, resolve=True)
         if not values["arms"]:  # it is for arms of one's own
             continue
         definition = load_study(values, [])
-        planned = plan(definition, [], ROOT / name, _of_arm())
+        planned = plan(definition, [], ROOT / name, jobs)
         first = {job.arm: job for job in reversed(planned.jobs)}
         made[name] = {
             "definition": definition.definition([]),
@@ -249,24 +249,33 @@ def _composed(typed: Sequence[str]) -> DictConfig:
 
 
 def _settings(typed: Sequence[str]) -> Settings:
+    return _checked(_composed(typed))
+
+
+def _checked(config: DictConfig) -> Settings:
     """The checked settings, on a machine that has every optional package."""
     with mock.patch.object(rules, "_is_installed", return_value=True):
-        return load_settings(_composed(typed), ROOT, ROOT / "run")
+        return load_settings(config, ROOT, ROOT / "run")
 
 
-def _of_arm() -> Compose:
+class _Jobs:
     """From what is typed for a job to its settings; jobs of an arm differ in two values, so the rest is made once."""
-    known: dict[tuple[str, ...], Settings] = {}
 
-    def settings(typed: Sequence[str]) -> Settings:
+    def __init__(self) -> None:
+        self._composer = Composer()
+        self._known: dict[tuple[str, ...], Settings] = {}
+
+    def __call__(self, typed: Sequence[str]) -> Settings:
         own = {key_of(word): word.partition("=")[2] for word in typed}
         arm = tuple(word for word in typed if key_of(word) not in ("seed", "run_dir"))
-        if arm not in known:
-            known[arm] = _settings(typed)
+        if arm not in self._known:
+            self._known[arm] = _checked(self._composed(typed))
         changed = {"seed": int(own["seed"]), "run_dir": own["run_dir"].strip("'")}
-        return known[arm].model_copy(update=changed)
+        return self._known[arm].model_copy(update=changed)
 
-    return settings
+    def _composed(self, typed: Sequence[str]) -> DictConfig:
+        with initialize_config_dir(str(config_dir()), version_base="1.3"):
+            return self._composer.compose(typed)
 
 
 def _plain(settings: Settings) -> dict[str, Any]:
