@@ -20,8 +20,9 @@ from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from hybrid_rl.config import composing, loading
+from hybrid_rl.config import composing, loading, toy
 from hybrid_rl.config.overrides import key_of
+from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import DISK_FULL, USER_ERROR, SettingsError, UserError
 from hybrid_rl.execution import launch, resume_point, resuming
 from hybrid_rl.recording import console
@@ -105,13 +106,9 @@ def _run(config: DictConfig, multirun: bool) -> int:
             return 0
         settings = job
     if settings.check:
-        from hybrid_rl.tools.check import check_run  # noqa: PLC0415 - heavy: reads the data, starts the verifier
-
-        logging.getLogger("hybrid_rl").setLevel(logging.WARNING)  # the table says it all
-        if settings.resume is not None:
-            resume_point.find(RunDir(Path(settings.run_dir)), settings)
-        check_run(settings)
-        return 0
+        return _check(settings, typed)
+    if settings.resume is None and (warning := toy.warning(settings, typed)) is not None:
+        log.warning("%s", warning)
     if settings.task == "audit":
         from hybrid_rl.tools.audit.audit import run_audit  # noqa: PLC0415 - not for --help
 
@@ -129,6 +126,17 @@ def _run(config: DictConfig, multirun: bool) -> int:
     if code > 128:
         log.warning("to continue this run, type: hybrid-rl resume=%s", run.path)
     return code
+
+
+def _check(settings: Settings, typed: Sequence[str]) -> int:
+    """Exit code 0 after the estimate of a run; what it would refuse is raised."""
+    from hybrid_rl.tools.check import check_run  # noqa: PLC0415 - heavy: reads the data, starts the verifier
+
+    logging.getLogger("hybrid_rl").setLevel(logging.WARNING)  # the table says it all
+    if settings.resume is not None:
+        resume_point.find(RunDir(Path(settings.run_dir)), settings)
+    check_run(settings, typed)
+    return 0
 
 
 def _study(config: DictConfig, overrides: Sequence[str]) -> int:

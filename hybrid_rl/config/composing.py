@@ -69,6 +69,11 @@ def written(overrides: Sequence[str] = ()) -> Any:
         return OmegaConf.to_container(compose("config", open_struct(overrides)))
 
 
+def primary_values() -> Any:
+    """The values that conf/config.yaml itself has, whatever a command line says."""
+    return OmegaConf.to_container(OmegaConf.load(config_dir() / "config.yaml"))
+
+
 class Composer:
     """Composes many command lines while Hydra runs already, such as the jobs of a study.
 

@@ -10,7 +10,8 @@ class EvalSettings(Section):
 
     name: str
     sets: list[str]
-    """The sets to report: `dev` and names of data.test. Empty: none; eval=quick fills in all of data.test."""
+    """The sets to report: `dev` and names of data.test. Empty: none; eval=quick fills in all of data.test, or dev
+    where there is no test set."""
     samples: int = Field(ge=0)
     """Sampled solutions per question, the k of avg@k, maj@k and pass@k; 0: greedy only."""
     dev_samples: int = Field(ge=0)

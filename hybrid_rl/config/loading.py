@@ -9,11 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
-from hybrid_rl.config import rules, text_rules
+from hybrid_rl.config import resolvers, rules, text_rules
 from hybrid_rl.config.messages import Origin, as_typed, lines
 from hybrid_rl.config.overrides import flat
 from hybrid_rl.config.settings import Settings
@@ -23,6 +23,12 @@ from hybrid_rl.methods.lookup import TargetError, method_class, settings_class
 # Settings that are absolute once loaded. What may be a hub id is made absolute only where such a file exists.
 _PATHS = ("run_dir", "resume", "eval.rescore")
 _PATHS_OR_IDS = ("model.path", "model.tokenizer", "model.chat_template")
+for _name, _resolver in resolvers.RESOLVERS.items():
+    OmegaConf.register_new_resolver(_name, _resolver, replace=True)
+# OmegaConf takes a list for a value of its own only as one of its lists.
+OmegaConf.register_new_resolver(
+    "test_sets_or_dev", lambda *sets: ListConfig(resolvers.test_sets_or_dev(*sets)), replace=True
+)
 
 
 def load_settings(

@@ -11,6 +11,7 @@ class ModelSettings(Section):
     """The weights of a run, its tokenizer and its chat template."""
 
     name: str
+    """The name that runs have after the model; one of your own is named after its path."""
     path: str
     """A hub id, a local directory, or `tiny` for the model in the package."""
     gguf_file: str | None

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from hybrid_rl.config import toy
+from hybrid_rl.config.overrides import key_of
 from hybrid_rl.config.study import StudySettings
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.execution.forking import Forks
@@ -77,7 +79,7 @@ def check(study: Study) -> None:
     first = () if study.preparation is None else (study.preparation,)
     for job in (*first, *study.jobs[: len(study.definition.arms)]):  # those of the first seed
         try:
-            check_run(job.settings)
+            check_run(job.settings, [*map(key_of, job.typed)])
         except SettingsError as error:
             problems.add(job.where, error)
     console = Console(highlight=False)
@@ -102,6 +104,9 @@ def run_study(
     that is running.
     """
     definition, failed = study.definition, list[tuple[Job, str]]()
+    first = study.jobs[0]
+    if (warning := toy.warning(first.settings, [*map(key_of, first.typed)])) is not None:
+        log.warning("%s", warning)
     with hold(study.directory) as lock, Forks() as forks:
         claim(study.directory, definition.definition(study.blueprint.extra))
         place = Place(program, launch_dir, definition.jobs, launcher, lock, forks.start)

@@ -3,14 +3,16 @@
 It loads the data, the tokenizer and the model's configuration, never its weights. The arithmetic is in `estimate`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from rich.console import Console
 from rich.table import Table
 from transformers import AutoConfig
 
+from hybrid_rl.config import toy
 from hybrid_rl.config.model import ModelSettings
 from hybrid_rl.config.settings import Settings
+from hybrid_rl.config.train import PhaseSettings
 from hybrid_rl.data.encoding import Examples, encode
 from hybrid_rl.data.possible import require_possible
 from hybrid_rl.data.questions import Questions
@@ -22,10 +24,10 @@ from hybrid_rl.tools.estimate import Lengths, Shape, Work
 from hybrid_rl.verification.grader import Grader
 
 
-def check_run(settings: Settings) -> None:
-    """Prints the table. Raises SettingsError for data that a run would refuse, or that is out of reach.
+def check_run(settings: Settings, typed: Container[str] = ()) -> None:
+    """Prints the table; `typed`: keys that the user gave. Raises SettingsError for what a run would refuse.
 
-    The table then has the limits of the settings, and no evaluation, whose sizes are not known.
+    Where data are refused, the table has the limits of the settings, and no evaluation, whose sizes are not known.
     """
     refused: DataError | None = None
     with Grader(settings.reward) as grader:
@@ -39,6 +41,7 @@ def check_run(settings: Settings) -> None:
     parameters = loading.parameters(settings.model)
     table = Table("quantity", "value", "how it comes about", title=settings.name)
     if settings.task == "train":
+        _add_training(table, settings, typed)
         _add_work(table, settings, estimate.work(settings, lengths, parameters))
     _add_evaluation(table, settings, sizes)
     _add_memory(table, settings, parameters)
@@ -46,6 +49,8 @@ def check_run(settings: Settings) -> None:
     console.print(table)
     for note in notes:
         console.print(f"- {note}", markup=False)
+    if (warning := toy.warning(settings, typed)) is not None:
+        console.print(f"Warning: {warning}", markup=False)
     if refused is not None:
         raise SettingsError(str(refused)) from refused
     console.print("Settings and data are valid; nothing was run.")
@@ -78,6 +83,25 @@ def _sizes(data: Questions | Examples) -> dict[str, int]:
 
 def _limits(settings: Settings, traces: int) -> Lengths:
     return Lengths(settings.data.max_prompt_tokens, settings.train.max_completion_tokens, traces)
+
+
+def _add_training(table: Table, settings: Settings, typed: Container[str]) -> None:
+    """What fits a model of one size and not of another: both learning rates, and lengths."""
+    train, kept = settings.train, toy.kept(settings, typed)
+    lora = ", of adapters" if settings.model.lora is not None else ""
+    for kind, phase in (("rl", train.rl), ("sft", train.sft)):
+        key = f"train.{kind}.learning_rate"
+        how = "the toy's" if key in kept else f"{_course(phase)}{lora}"
+        table.add_row(f"learning rate of {kind.upper()}", f"{phase.learning_rate:g}", how)
+    key = "train.max_completion_tokens"
+    how = "the toy's" if key in kept else key
+    table.add_row("longest completion", f"{train.max_completion_tokens:,} tokens", how)
+    longest = f"{settings.data.max_prompt_tokens:,} tokens"
+    table.add_row("longest prompt", longest, "data.max_prompt_tokens")
+
+
+def _course(phase: PhaseSettings) -> str:
+    return phase.schedule + (f", after a warm-up over {phase.warmup:.0%}" if phase.warmup else "")
 
 
 def _add_work(table: Table, settings: Settings, work: Work) -> None:

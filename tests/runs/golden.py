@@ -47,6 +47,11 @@ _COMPANIONS: dict[tuple[str, str], tuple[str, ...]] = {
     ("data", "reasoning_gym"): ("method=grpo",),  # it has no traces
     ("data", "math_suite"): _TESTS_ONLY,
     ("data", "math_suite_files"): _TESTS_ONLY,
+    ("experiment", "mine"): (
+        "model.path=Qwen/Qwen2.5-0.5B-Instruct",
+        "data.train.path=words.jsonl",
+        "data.columns.trace='{{ solution }}'",
+    ),
     ("rollout", "vllm_colocate"): ("hardware=gpu",),
     ("rollout", "vllm_server"): ("hardware=gpu",),
 }
@@ -99,7 +104,7 @@ _CURVE_OF: dict[str, tuple[str, ...]] = {
 def options(group: str) -> list[str]:
     """The options of a group, without the bases that others build on."""
     files = sorted((config_dir() / group).glob("*.yaml"))
-    return [file.stem for file in files if "name: ???" not in file.read_text()]
+    return [file.stem for file in files if file.stem != "base"]
 
 
 def groups_of_settings() -> list[str]:

@@ -1,6 +1,7 @@
 """The table of check=true, on the built-in task."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -74,3 +75,26 @@ def test_check_says_so_where_traces_give_a_search_few_prefixes(
     assert sum(line.startswith("- method.") and remark in line for line in told) == 1
     check_run(load(f"method={method}", "data=ledger_verbose"))
     assert "prefixes" not in capsys.readouterr().out
+
+
+def test_both_learning_rates_and_the_lengths_are_shown_with_what_is_the_toys(
+    load: Load, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from hybrid_rl.tools.check import check_run
+    from tests.fakes import text_model
+
+    monkeypatch.setenv("COLUMNS", "200")
+    own = (f"model.path={text_model.save(tmp_path / 'own')}", "data.max_prompt_tokens=128")
+    typed = ["train.max_completion_tokens"]
+    check_run(load("train.rl.warmup=0.1", *own, "train.max_completion_tokens=128"), typed)
+    told = capsys.readouterr().out
+    lines = [re.split(r"\s*[│┃]\s*", line)[1:-1] for line in told.splitlines()]
+    assert ["learning rate of RL", "0.0004", "the toy's"] in lines
+    assert ["learning rate of SFT", "0.001", "the toy's"] in lines
+    assert ["longest completion", "128 tokens", "train.max_completion_tokens"] in lines
+    assert ["longest prompt", "128 tokens", "data.max_prompt_tokens"] in lines
+    assert "Warning: train.rl.learning_rate = 0.0004, train.sft.learning_rate = 0.001: are" in told
+    check_run(load("train.rl.warmup=0.1"))
+    told = capsys.readouterr().out
+    assert "constant, after a warm-up over 10%" in told
+    assert "Warning" not in told
