@@ -55,11 +55,6 @@ def problems(settings: Settings) -> Iterator[str]:
             f"{measured[0]}: needs a reference model, which cannot be sharded (ZeRO-3);"
             f" set {measured[1]}, or hardware=zero2"
         )
-    if stage == 3 and hardware.world_size > 1 and settings.composes:
-        yield (
-            f"method = {settings.method.name}: makes up its loss of terms of its own, and with sharded weights (ZeRO-3)"
-            " its ranks can wait for each other for ever; choose hardware=zero2, or one process"
-        )
     if stage == 3 and settings.eval.best:
         yield (
             "eval.best = true: sharded weights (ZeRO-3) cannot be swapped for others in the run;"

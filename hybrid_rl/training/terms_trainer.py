@@ -84,7 +84,9 @@ class TermsTrainer(LeanGrpoTrainer):
         entropy_gradient = any(one.bonus for one in part.rows)
         log_probs, entropies = self._scores_of(model, inputs, part, entropy_gradient)
         if not part.rows:
-            return log_probs.sum() * 0.0
+            # Both outputs, as in the loss of rows: with sharded weights (ZeRO-3) the backward pass of each output
+            # asks for weights, and a rank that asks less often than the others waits for them for ever.
+            return (log_probs.sum() + entropies.sum()) * 0.0
         reference = None
         if any(one.kl for one in part.rows):
             reference = self._reference_log_probs(inputs, part)

@@ -89,15 +89,3 @@ def test_nodes_and_shards_are_refused_with_a_way_out(
     with pytest.raises(SettingsError) as refused:
         load(*typed)
     assert message in str(refused.value).splitlines()
-
-
-def test_a_loss_of_terms_is_refused_where_weights_are_sharded_over_ranks(load: Load) -> None:
-    typed = ("method=chord", "hardware=zero3", "hardware.device=cpu")
-    with pytest.raises(SettingsError) as caught:
-        load(*typed, "hardware.processes=2")
-    assert "method = chord: makes up its loss of terms of its own, and with sharded weights" in str(
-        caught.value
-    )
-    assert "choose hardware=zero2, or one process" in str(caught.value)
-    assert load("method=chord", "hardware=zero2", "hardware.device=cpu", "hardware.processes=2")
-    assert load(*typed, "hardware.processes=1").composes

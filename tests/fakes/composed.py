@@ -6,7 +6,7 @@ As a program, one rank of a group: `python -m tests.fakes.composed DIRECTORY ENG
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,10 @@ from accelerate.state import AcceleratorState
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.execution import ranks
 from hybrid_rl.methods.base import Method
+from hybrid_rl.methods.chord import Chord
 from hybrid_rl.methods.grpo import GrpoSettings
+from hybrid_rl.methods.hpt import Hpt
+from hybrid_rl.methods.luffy import Luffy
 from hybrid_rl.methods.terms import Row, Term, judged, likelihood
 from hybrid_rl.models.policy import Policy
 from hybrid_rl.training.arguments import build
@@ -98,14 +101,52 @@ class OfEveryKind(Method[GrpoSettings]):
         ]
 
 
+class HalfGated(Hpt):
+    """HPT that gates the first half of the questions: of two ranks one has demonstrations alone, the other none."""
+
+    def rollout(self, step: int, examples: Sequence[Example], attempt: Attempts) -> list[Group]:
+        groups, ranks = super().rollout(step, examples, attempt), PartialState()
+        first, half = ranks.process_index * len(groups), ranks.num_processes * len(groups) // 2
+        return [replace(g, note={"gated": first + i < half}) for i, g in enumerate(groups)]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A method, the file of conf/method that has its settings, and what differs from that."""
+
+    method: type[Method[Any]]
+    conf: str
+    chosen: dict[str, Any]
+
+
+RUNS = {
+    "of every kind": Run(OfEveryKind, "grpo", {"hardware__micro_batch": 4}),
+    # Most micro-batches have rows of both terms or of one, and ranks run out of rows at different ones.
+    "chord": Run(Chord, "chord", {"hardware__micro_batch": 4}),
+    "one demonstration for two ranks": Run(
+        Chord, "chord", {"hardware__micro_batch": 2, "method__demonstrations": 1}
+    ),
+    "demonstrations on one rank": Run(HalfGated, "hpt", {"hardware__micro_batch": 2}),
+    "luffy": Run(Luffy, "luffy", {"hardware__micro_batch": 2}),
+}
+"""What two ranks must train as one process does."""
+
+
 def trained(
-    directory: Path, method: type[Method[Any]], engine: str = "one", **chosen: Any
+    directory: Path,
+    method: type[Method[Any]],
+    engine: str = "one",
+    conf: str = "grpo",
+    **chosen: Any,
 ) -> tuple[HybridTrainer, tiny.Remember]:
-    """A trainer after STEPS steps of 4 questions by 4 scripted rollouts, and what it recorded."""
+    """A trainer after STEPS steps of 4 questions by 4 scripted rollouts, and what it recorded.
+
+    `conf` is the file of conf/method that has the method's settings.
+    """
     if engine != "one":
         chosen |= {"hardware": engine, "hardware__device": "cpu", "hardware__processes": 2}
         chosen["hardware__collective_timeout_seconds"] = 120
-    made: Settings = tiny.settings(directory, train__steps=STEPS, **chosen)
+    made: Settings = tiny.settings(directory, conf, train__steps=STEPS, **chosen)
     AcceleratorState._reset_state()
     target = f"{method.__module__}.{method.__qualname__}"
     made = made.model_copy(update={"method_target": target})
@@ -126,13 +167,23 @@ def trained(
     return trainer, recorder
 
 
+def found(directory: Path, name: str, engine: str) -> dict[str, Any]:
+    """The metrics of one of RUNS, which only the first rank has, and its weights in the order of their names."""
+    run = RUNS[name]
+    trainer, recorder = trained(directory, run.method, engine, run.conf, **run.chosen)
+    # With sharded weights all ranks enter, and only the first has them whole.
+    whole = trainer.accelerator.get_state_dict(trainer.model_wrapped) or {}
+    weights = [number for key in sorted(whole) for number in whole[key].flatten().tolist()]
+    return {"metrics": recorder.metrics, "weights": weights}
+
+
 def main() -> None:
     directory, engine = Path(sys.argv[1]), sys.argv[2]
     chosen = {"hardware": engine, "hardware__device": "cpu", "hardware__processes": 2}
     ranks.join(tiny.settings(directory, **chosen).hardware)
-    _, recorder = trained(directory / engine, OfEveryKind, engine, hardware__micro_batch=4)
+    known = {name: found(directory / engine / name, name, engine) for name in RUNS}
     rank = PartialState().process_index
-    (directory / f"{engine}-{rank}.json").write_text(json.dumps(recorder.metrics))
+    (directory / f"{engine}-{rank}.json").write_text(json.dumps(known))
     ranks.leave()
 
 
