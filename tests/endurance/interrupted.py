@@ -34,7 +34,17 @@ from hybrid_rl.execution import launch, resuming, supervise
 from hybrid_rl.recording.files import read_jsonl
 from hybrid_rl.recording.run_directory import RunDir
 
-METHODS = sorted(file.stem for file in (config_dir() / "method").glob("*.yaml"))
+_FILES = sorted(file.stem for file in (config_dir() / "method").glob("*.yaml"))
+METHODS: dict[str, tuple[str, ...]] = {
+    **{name: (f"method={name}", "method.group_size=4") for name in _FILES},
+    "bread_relift": ("method=bread_relift", "method.group_size=4", "method.relift.batch_size=2"),
+    # An odd number: one of two ranks has more of them.
+    "chord": ("method=chord", "method.group_size=4", "method.demonstrations=3"),
+    "dft": ("method=sft", "method.factor=p"),
+    "relift": ("method=relift", "method.group_size=4", "method.batch_size=2"),
+    "sft": ("method=sft",),
+}
+"""Every file of conf/method, and SFT whose loss is made of terms."""
 ENGINES: dict[str, tuple[str, ...]] = {
     "one": (),
     "ddp": ("hardware=ddp", "hardware.device=cpu", "hardware.processes=2"),
@@ -78,12 +88,7 @@ def adopt_orphans() -> None:
 
 
 def settings(directory: Path, method: str, engine: str, *more: str) -> Settings:
-    size = {"sft": (), "bread_relift": ("method.group_size=4", "method.relift.batch_size=2")}.get(
-        method, ("method.group_size=4",)
-    )
-    if method == "relift":
-        size = (*size, "method.batch_size=2")
-    overrides = [*SMALL, *ENGINES[engine], f"method={method}", *size, f"run_dir={directory}", *more]
+    overrides = [*SMALL, *ENGINES[engine], *METHODS[method], f"run_dir={directory}", *more]
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         composed = compose("config", overrides=open_struct(overrides))
     return loading.load_settings(composed, directory.parent)

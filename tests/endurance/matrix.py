@@ -44,7 +44,7 @@ def cell(directory: Path, method: str, engine: str, kills: int, draw: random.Ran
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--methods", nargs="+", default=interrupted.METHODS)
+    parser.add_argument("--methods", nargs="+", default=list(interrupted.METHODS))
     parser.add_argument("--engines", nargs="+", default=list(interrupted.ENGINES))
     parser.add_argument("--kills", type=int, default=2, help="of each resumed run, at least tried")
     parser.add_argument("--seed", type=int, default=0)

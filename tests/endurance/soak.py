@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--per-run", type=int, default=20)
     parser.add_argument("--share", type=float, default=0.6, help="of a run's time, for each kill")
     parser.add_argument("--engines", nargs="+", default=["one", "ddp", "zero2", "zero3"])
-    parser.add_argument("--methods", nargs="+", default=interrupted.METHODS)
+    parser.add_argument("--methods", nargs="+", default=list(interrupted.METHODS))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--directory", type=Path, default=None, help="keeps the runs that failed")
     given = parser.parse_args()
