@@ -14,10 +14,28 @@ UNIT = re.compile(rf"(?:{_UNITS})(?![A-Za-z0-9])")
 """An abbreviated unit; any longer word may be one, too."""
 _SLASHED = re.compile(r"\s*(?:/|\\cdot)\s*(?:\\unit\s*\{[A-Za-z]\}|[A-Za-z]+)")
 _POWER = re.compile(r"\s*\^\s*(?:\{\s*-?[1-4]\s*\}|-?[1-4])(?![0-9])")
-_SIGN = re.compile(r"\s*(?:%|\\deg(?![a-z])|\$|\\unit\s*\{[A-Za-z]\}|'{1,2}(?=\W|$))")
+_SIGN = re.compile(
+    r"\s*(?:%|per\s?cent\b|\\deg(?![a-z])(?:\s*[CFK]\b)?|\$|\\unit\s*\{[A-Za-z]\}|'{1,2}(?=\W|$))"
+)
+# "72/hour"; a shorter run of letters may be variables.
+_PER = re.compile(r"\s?/\s?([A-Za-z]{3,}|hr|yr|wk)(?![A-Za-z(\\^_])")
 _WORD = re.compile(r"[A-Za-z\u00c0-\u024f]+(?:[-'][A-Za-z]+)*")
 _END = re.compile(r"[\s.!?)\]}*_\"'`:;,]*(?:</answer>.*)?$", re.DOTALL)
-_CLOSING = re.compile(r"[\s*_\"'`]+")
+# Pictures that end an answer; a cross is none of them, for it denies.
+_PICTURES = "\u2600-\u274b\u2750-\u27bf\ufe0f\U0001f000-\U0001faff"
+_CLOSING = re.compile(rf"[\s*_\"'`{_PICTURES}]+")
+# What a bracket says that changes the number before it: another value, its base, that it is none.
+_CHANGING_ASIDE = re.compile(
+    r"^\s*(?:or|to|and(?!\s+not))\b|\b(?:base|binary|ternary|octal|hex\w*|wrong|incorrect|invalid|rejected|extraneous|mod"
+    r"|thousands?|millions?|billions?|dozens?)\b",
+    re.IGNORECASE,
+)
+_IN_BASE = re.compile(r"\s+(?:base|binary|ternary|octal|hex\w*)\b", re.IGNORECASE)
+_ODDS = re.compile(r"\s+in\s+(?:every\s+)?[0-9][0-9,]*\s*(?:$|[.,;)]|chance)")  # "1 in 5"
+_WRONG = re.compile(
+    r"\s+(?:be\s+)?(?:wrong|incorrect|false|impossible|not\s+(?:correct|right|true|possible))\b",
+    re.I,
+)
 # After one of these, a reason or a circumstance is told, whatever numbers that has.
 _OPENS_CLAUSE = frozenset(
     "because since as so which where per for therefore thus hence given after when while in instead rather giving"
@@ -28,7 +46,9 @@ _CHANGES = frozenset(
     "or to through x times plus minus divided over squared cubed hundred hundreds thousand thousands million millions"
     " billion billions trillion trillions quadrillion dozen dozens score gross pi sqrt mod modulo choose factorial than"
     " out half halves quarter quarters third thirds remainder if unless maybe perhaps k bn mio by below above versus vs"
-    " ln log sin cos tan exp and between either neither nor except".split()
+    " ln log sin cos tan exp and between either neither nor except fourths fifths sixths sevenths eighths ninths tenths"
+    " elevenths twelfths sixteenths twentieths hundredths thousandths millionths tenth hundredth thousandth fifth sixth"
+    " eighth lakh lakhs crore crores tens".split()
 )
 NUMBER_WORDS = {
     word: value
@@ -45,15 +65,14 @@ _DENIES = re.compile(
 
 def may_follow(rest: str) -> bool:
     """Whether `rest` leaves the number before it alone. Its time is linear in the length of `rest`."""
+    if _ODDS.match(rest):
+        return False
     attached = True  # "5m", "5k": a letter without a blank may be a variable or a scale
     while True:
         if _END.match(rest) and not (attached and rest.startswith("!")):
             return True
-        if sign := _SIGN.match(rest):
-            rest, attached = _beyond_unit(rest[sign.end() :]), False
-            continue
-        if closing := _CLOSING.match(rest):
-            rest, attached = rest[closing.end() :], False
+        if (beyond := _beyond_signs(rest)) is not None:
+            rest, attached = beyond, False
             continue
         if rest[0] == "!" and attached:
             return False  # a factorial, or an exclamation
@@ -61,7 +80,7 @@ def may_follow(rest: str) -> bool:
             return _clause(rest[0], rest[1:])
         if rest[0] in "({":
             inside, closed, rest = rest[1:].partition(")" if rest[0] == "(" else "}")
-            if attached or not closed or not re.search("[A-Za-z]{2}", inside):
+            if attached or not closed or not _is_aside(inside):
                 return False
             continue
         if rest[0] == "-" and re.match(r"-+\s*[A-Za-z]{2}", rest):
@@ -118,11 +137,33 @@ def _decided_by(word: str, rest: str, attached: bool) -> bool | None:
         return True
     if low in _CHANGES or low in NUMBER_WORDS:
         return False
+    if "-" in low and any(part in _CHANGES | {"ten"} for part in low.split("-")):
+        return False  # "ten-thousands", "two-thirds"
+    if low == "in" and _IN_BASE.match(rest):
+        return False
+    if low in ("is", "was", "cannot", "can't") and _WRONG.match(rest):
+        return False
     if low in _OPENS_CLAUSE:
         return True
     if len(word) == 1 and not UNIT.fullmatch(word) and low != "a":
         return False
     return None
+
+
+def _beyond_signs(rest: str) -> str | None:
+    """What follows a sign, a rate such as "/hour", blanks and marks; None where none of these comes next."""
+    if sign := _SIGN.match(rest):
+        return _beyond_unit(rest[sign.end() :])
+    if closing := _CLOSING.match(rest):
+        return rest[closing.end() :]
+    if (per := _PER.match(rest)) and per[1].lower() not in _CHANGES | NUMBER_WORDS.keys():
+        return rest[per.end() :]
+    return None
+
+
+def _is_aside(inside: str) -> bool:
+    """Whether words in brackets leave the number before them alone."""
+    return bool(re.search("[A-Za-z]{2}", inside)) and not _CHANGING_ASIDE.search(inside)
 
 
 def _beyond_unit(rest: str) -> str:
@@ -141,10 +182,14 @@ def _clause(mark: str, rest: str) -> bool:
     """Whether what follows a mark of punctuation is another clause, not more of the statement."""
     if mark in ".!?" and (not rest or rest[0].isspace()):
         return True
+    if mark == "." and rest.startswith(".."):
+        rest = rest.lstrip(".")
     found = _WORD.match(rest.lstrip(" *_\"'("))
     if found is None:
         return _END.match(rest) is not None
     word = found.group().lower()
+    if word == "but" and _WRONG.search(rest):
+        return False
     if word in (
         "or",
         "and",

@@ -27,12 +27,25 @@ from hybrid_rl.verification.structures import (
 MAX_GOLD_WORDS = 4
 """A gold answer of more words is prose, by which nothing can be graded."""
 
-_BASED = re.compile(r"([0-9A-Z]+)\s*_\s*(?:\{\s*([0-9]{1,2})\s*\}|([0-9]{1,2}))")
+# 52_8, 52_{eight}, 52_{(8)}, "52 in base 8", "52 (base 8)"
+_BASED = re.compile(
+    r"([0-9A-Z]+)\s*(?:_\s*(?:\{\s*\(?\s*(?:base\s+)?([0-9]{1,2}|[a-z]{3,8})\s*\)?\s*\}|([0-9]{1,2}))"
+    r"|\s\(?(?:in\s+)?base[ -]([0-9]{1,2}|[a-z]{3,8})\)?)"
+)
 _CHOICE = re.compile(
     r"(?:(?:option|choice)\s+)?(?:[\[(]\s*([A-H])\s*[\])]\s*[.:]?|([A-H])\s*(?:[).]|:(?!=)))\s*(.*)",
     re.I | re.S,
 )
-_LETTER = re.compile(r"[\[(]?\s*([A-Ha-h])\s*[\])]?")
+_LETTER = re.compile(r"(?:(?:option|choice|letter)\s+)?[\[(]?\s*([A-Ha-h])\s*[\])]?", re.I)
+# "17 (seventeen)": an aside of words, which would be read as a product of letters.
+_ASIDE = re.compile(r"(.*\S)(\s\((?=[^)]*[a-z]{4})[a-z][a-z -]*\))", re.S)
+# "the interval [0, 1]", "all x > 5"
+_NOUN = re.compile(
+    r"(?:(?:the|an?|all|every)\s+)?(?:(?:open|closed|ordered|real|whole|single)\s+)*(?:all|interval|numbers?|integers?"
+    r"|values?|set|points?|pair|triple|vector|matrix|function|polynomial|expression|fraction|equation|line)"
+    r"\s*:?\s+(?=\S)",
+    re.I,
+)
 _GOES_ON = re.compile(r"[-+*/^_=<>,;'!|]|\\(?!frac|sqrt|pi|text|\$|\{)|(?:and|or)\b")
 _WORDS = re.compile(r"(?:(?:an?|the)\s+)?([A-Za-z\u00c0-\u024f][A-Za-z\u00c0-\u024f' -]*)")
 _PLAIN_WORD = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{2,}(?![A-Za-z]*[({}])")
@@ -49,13 +62,15 @@ _UNIT_LETTERS = re.compile(
 @lru_cache(maxsize=4096)
 def readings(text: str) -> tuple[Structure, ...]:
     """The ways to read a plain statement. None where it is not understood as a whole and no mathematics is in it."""
-    text = text.rstrip(" .,;:").lstrip(" ,;:")
+    text = text.rstrip(" .,;:").lstrip(" ,;:").removeprefix("\\approx").lstrip()
     while _ONE_BRACE.fullmatch(text):
         text = text[1:-1].strip()
     if not text:
         return ()
-    if based := _BASED.fullmatch(text):
-        return (Based(based[1].lower(), based[2] or based[3]),)
+    if (based := _based(text)) is not None:
+        return (based,)
+    if (noun := _NOUN.match(text)) and (inside := _formulas(text[noun.end() :])):
+        return tuple(inside)
     found: list[Structure] = []
     if repeated := _REPEATED.fullmatch(text):
         text = f"{repeated[1]}\\overline{{{repeated[2]}}}"
@@ -77,6 +92,15 @@ def readings(text: str) -> tuple[Structure, ...]:
     if words := _words(text):
         found.append(Words(words))
     return tuple(found)
+
+
+def _based(text: str) -> Based | None:
+    """The number with a base that a text is; None where it is none."""
+    found = _BASED.fullmatch(text)
+    base = (found[2] or found[3] or found[4]) if found else ""
+    if found is None or not (base.isdigit() or base in NUMBER_WORDS):
+        return None
+    return Based(found[1].lower(), str(NUMBER_WORDS.get(base, base)))
 
 
 def problem_of_gold(text: str) -> str | None:
@@ -105,6 +129,8 @@ def are_equal(gold: str, stated: str) -> bool:
 
 def _formulas(text: str) -> list[Structure]:
     """The readings of a text as mathematics, where what comes after it leaves it alone."""
+    if (aside := _ASIDE.fullmatch(text)) and may_follow(aside[2]):
+        text = aside[1]
     try:
         found, rest = formula.read(text)
     except Unreadable:

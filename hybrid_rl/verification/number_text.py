@@ -10,7 +10,7 @@ as 5, takes 60 times as long, and needs sympy and a clock.
 import re
 from fractions import Fraction
 
-from hybrid_rl.verification.after_number import NUMBER_WORDS, may_follow
+from hybrid_rl.verification.after_number import NUMBER_WORDS, UNIT, may_follow
 
 MAX_DIGITS = 60
 """The most digits of a numerator or denominator as written; the exact value of a longer one could cost any time."""
@@ -34,7 +34,8 @@ _NUMBER = re.compile(
 )
 # What may stand between a marker and its number.
 _LEAD = re.compile(
-    r"(?:[\s:(\[{\"'~>]|\\approx|\b(?:about|approximately|exactly|only|just|simply|equal to|equals|a total of)\b)*+"
+    r"(?:[\s:(\[{\"'~]|\\approx|\b(?:about|approximately|exactly|only|just|simply|equal to|equals|a total of"
+    r"|the (?:number|integer|value|fraction|sum|total))\b)*+"
 )
 _EQUALS = re.compile(r"(?<![<>!:])=+|\\approx|\\Rightarrow|\\implies")
 # A sentence with one of these before its only number does not state that number.
@@ -42,8 +43,17 @@ _NOT_STATED = re.compile(
     r"n't\b|\b(?:not|no|never|neither|nor|cannot|between|either|or|if|unless|than|least|most|more|less|fewer|under|over"
     r"|below|above|within|from|to|up|step|part|case|question|problem|example|figure|equation|section|chapter|page|line"
     r"|option|number|wrong|incorrect|unlike|except|maybe|perhaps|might|may|could|root|square|cube|half|twice|double"
-    r"|log|ln|sin|cos|tan|sqrt|exp|mod|gcd|lcm|max|min"
+    r"|log|ln|sin|cos|tan|sqrt|exp|mod|gcd|lcm|max|min|anything|everything|opposite|inverse|reciprocal|negation"
+    r"|complement|logarithm|divisible|divided|multipl\w+|factor|digits?|all but|base"
     rf"|minus|negative|plus|times|power|factorial|{'|'.join(NUMBER_WORDS)})\b",
+    re.IGNORECASE,
+)
+# "the square of 5" is not 5; a total of 5 is.
+_OF = re.compile(
+    r"\b(?!(?:total|amount|sum|cost|price|profit|gain|loss|speed|rate|average|distance|length|height|width|weight|area"
+    r"|volume|age|score|value|temperature|discount|salary|balance|population|duration|answer|result|bill|savings|tip"
+    r"|revenue|income|pace|capacity|depth|perimeter|radius|diameter|majority|probability)\s)[a-z-]+\s+of\s+\$?\s?$"
+    r"|\bbut\s+$",
     re.IGNORECASE,
 )
 
@@ -56,7 +66,7 @@ def stated_number(text: str) -> Fraction | None:
     if (first := _leading(text)) is not None:
         return first
     sides = _EQUALS.split(text)
-    if len(sides) > 1:
+    if len(sides) > 1 and not any(_is_multiple(side) for side in (sides[-2], sides[-1])):
         first, last = _leading(sides[0]), _leading(sides[-1])
         if first is not None and last is not None and first != last:
             return None  # "4 = 5"
@@ -104,6 +114,12 @@ def _leading(part: str) -> Fraction | None:
     return _value(found) if found and may_follow(part[found.end() :]) else None
 
 
+def _is_multiple(side: str) -> bool:
+    """Whether a side of an equation is a letter times a number, 3x, so that the equation is still to be solved."""
+    found = re.fullmatch(r"\W*[0-9.,]+([a-z])\W*", side)
+    return found is not None and UNIT.fullmatch(found[1]) is None
+
+
 def _only(text: str) -> Fraction | None:
     """The number of a sentence that has no other, and says nothing that takes it back."""
     every = list(_NUMBER.finditer(text))
@@ -111,7 +127,11 @@ def _only(text: str) -> Fraction | None:
     if len(every) != 1 or re.search("[0-9]", text[: every[0].start()] + text[every[0].end() :]):
         return None
     before = text[: every[0].start()]
-    if re.search(r"[\\^_={}<>|+*/-]", before) or _NOT_STATED.search(before):
+    if (
+        re.search(r"[\\^_={}<>|+*/!-]|[A-Za-z0-9]\($", before)
+        or _NOT_STATED.search(before)
+        or _OF.search(before)
+    ):
         return None
     return _value(every[0]) if may_follow(text[every[0].end() :]) else None
 

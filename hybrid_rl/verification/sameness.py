@@ -69,6 +69,7 @@ def _same_value(gold: Value, stated: Value) -> bool:
 def _same_collection(gold: Structure, stated: Structure) -> bool:
     """Whether lists and sets have the same members in any order, and what is in other brackets the same in order."""
     if isinstance(gold, Collection) and isinstance(stated, Collection):
+        gold, stated = _point(gold, stated), _point(stated, gold)
         if gold.brackets in _LOOSE and stated.brackets in _LOOSE:
             return _same_members(gold, stated)
         if gold.brackets == stated.brackets:
@@ -79,6 +80,22 @@ def _same_collection(gold: Structure, stated: Structure) -> bool:
     if isinstance(stated, Collection) and stated.brackets in _LOOSE and len(stated.items) == 1:
         return same(gold, stated.items[0])
     return False
+
+
+def _point(found: Collection, other: Collection) -> Collection:
+    """The point (1, 2) where x = 1, y = 2 is written and the other one is in round brackets; else what is there."""
+    if found.brackets != "list" or other.brackets != "()":
+        return found
+    named = {
+        one.name: one.sides[1]
+        for one in found.items
+        if isinstance(one, Relation) and one.signs == ("=",) and len(one.name) == 1
+    }
+    names = "".join(sorted(named))
+    in_a_row = bool(names) and names == "".join(chr(ord(names[0]) + at) for at in range(len(names)))
+    if len(named) != len(found.items) or not in_a_row:
+        return found
+    return Collection("()", tuple(named[name] for name in names))
 
 
 def _same_members(gold: Collection, stated: Collection) -> bool:
@@ -139,9 +156,23 @@ def _same_relation(gold: Structure, stated: Structure) -> bool:
         return same(interval, other)
     if set(relation.signs) == {"in"}:
         return isinstance(other, Collection) and same(relation.sides[-1], other)
-    if set(relation.signs) != {"="} or not _gives(relation, is_gold=relation is gold):
+    if set(relation.signs) != {"="}:
+        return False
+    if _is_rounding(*relation.sides[-2:]) and same(relation.sides[-2], other):
+        return True  # 2/3 = 0.667: what is rounded was stated, too
+    if not _gives(relation, is_gold=relation is gold):
         return False
     return same(relation.sides[-1], other)
+
+
+def _is_rounding(exact: Structure, decimal: Structure) -> bool:
+    """Whether a decimal number of any length is what a number without letters is when it is rounded to it."""
+    if not isinstance(exact, Value) or not isinstance(decimal, Value) or decimal.digits is None:
+        return False
+    if exact.expression.free_symbols or not exact.expression.is_real:
+        return False
+    half = sympy.Rational(1, 2) * sympy.Integer(10) ** decimal.places
+    return bool(abs(exact.expression.evalf(30) - decimal.expression) <= half)
 
 
 def _gives(relation: Relation, is_gold: bool) -> bool:

@@ -23,16 +23,38 @@ _TAG = re.compile(r"<answer>", re.IGNORECASE)
 _LINK = re.compile(
     r"(?:[\s,;.$]|\\[()\[\]]|\b(?:and|or)\b|\\(?:text|quad|,|;)|\{|\}|\b[A-Za-z]\s*=)*"
 )
+# What belongs to a box although it stands behind it: a scale, a power, a root, another value, that it is wrong.
 _AFTER_BOX = re.compile(
-    r"[\s$]*(?:\\[)\]])?\s*((?:hundred|thousand|million|billion|trillion|dozen)s?\b|(?:or|to)\s+\$?[0-9][^\n.]*)"
+    r"[\s$]*+(?:\\[)\]]\s*+)?((?:hundred|thousand|million|billion|trillion|dozen)s?\b|(?:or|to)\s+\$?[0-9][^\n.]*"
+    r"|(?:\\times|\\cdot|\u00d7|\*|x)\s*10\s*\^\s*(?:\{[^{}]*\}|[0-9])|\^\s*(?:\{\s*[0-9]+\s*\}|[0-9])"
+    r"|\\sqrt\s*(?:\{[^{}]*\}|[0-9])|\\pi\b|!(?=\s*[$\\])|(?:\(\s*(?:this\s+|that\s+|which\s+)?)?is\s+(?:not|wrong|incorrect|false)\b|\(\s*(?:wrong|incorrect)\b)"
 )
 _DISPLAYS = (("$$", "$$"), ("\\[", "\\]"), ("\\(", "\\)"))
 _DISPLAY_ENVIRONMENT = re.compile(r"\\begin\s*\{((?:align|equation|gather|multline)(?:ed)?\*?)\}")
-_LEAD = " \t\r\n*_:>"
+_LEAD = re.compile(r"(?:[ \t\r\n*_:]|(?<=\n)>)*")  # ">" begins a line that is quoted
 _HEADING = re.compile(
     r"\s*(?:[0-9]{1,2}[.):]\s+\D|(?:step|part|case|problem|question)\s+[0-9])", re.I
 )
-_SENTENCE_END = re.compile(r"[.](?=\s|$)|!(?=\s+[A-Z])|\?(?=\s|$)|\n")
+# Tokens of a chat template, which end what they stand behind.
+_SPECIAL = r"<\|[A-Za-z_]{2,30}\|>|</s>|<eos>|<end_of_turn>"
+_SENTENCE_END = re.compile(
+    rf"(?:[,;(]\s?)?\b(?:i\.e|e\.g|viz)\.|(?<!\.)[.](?=\s|$)|!(?=\s+[A-Z])|\?(?=\s|$)|\n|{_SPECIAL}"
+)
+# A clause that goes on with "the answer is" without claiming it: a condition, a doubt, what is wrong.
+_UNCLAIMED = re.compile(
+    r"\b(?:if|whether|suppos\w+|assum\w+|imagin\w+|doubt\w*|wrong|incorrect|false|untrue|invalid|impossible"
+    r"|unlikely|mistaken\w*|nobody|no one|none|neither"
+    r"|(?:not|never|cannot|can't|don't|doesn't|didn't|isn't)\s+(?:\w+\s+)?"
+    r"(?:think|believe|say|claim|mean|true|the case|correct|right|possible|likely|know|sure|certain|clear|show|prove"
+    r"|accept|agree|conclude|that|the|our|my|an)"
+    r"|(?:might|may|could|would|can)\s+(?:\w+\s+)?(?:think|say|guess|believe|argue|assume|expect|suspect|wonder|ask))"
+    r"\b",
+    re.IGNORECASE,
+)
+_NO_DOUBT = re.compile(r"\b(?:no|without(?: a| any)?|beyond) doubt\b", re.IGNORECASE)
+_CLAUSE = re.compile(
+    r"[.,;:!?\n]|\b(?:and|but|(?<!if )so|then|thus|hence|therefore|because|since)\b", re.IGNORECASE
+)
 _INLINE = re.compile(
     r"(?<!\\)\$(?!\$)((?:[^$\\]|\\.)+?)(?<!\\)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]|\$\$(.+?)\$\$", re.S
 )
@@ -65,9 +87,17 @@ def statements(text: str) -> Iterator[Statement]:
     if any(not statement.bare_words for _, statement in marked):
         return
     for found in reversed(list(ANSWER_IS.finditer(text))[-MAX_STATEMENTS:]):
+        if _is_unclaimed(text[max(0, found.start() - 200) : found.start()]):
+            continue
         claim = _claim(text[found.end() : found.end() + 2 * MAX_STATEMENT])
         if claim is not None:
             yield claim
+
+
+def _is_unclaimed(before: str) -> bool:
+    """Whether the clause that ends here takes back what follows: "I doubt that", "If", "A common wrong"."""
+    clause = _NO_DOUBT.sub(" ", _CLAUSE.split(before)[-1])
+    return _UNCLAIMED.search(clause) is not None
 
 
 def of_answer(answer: str) -> Statement:
@@ -130,7 +160,10 @@ def _boxes(text: str) -> tuple[int, Statement] | None:
     first, last = starts[chain[0].start], chain[-1].stop
     if re.search(r"(?:^|[=$({\s])[-\u2212]$", text[max(0, first - 2) : first]):
         parts[0] = f"-{parts[0]}"
-    if (more := _AFTER_BOX.match(text, last)) is not None:
+    more = _AFTER_BOX.match(text, last)
+    if more is not None and more[1].startswith(("is", "(")):
+        return starts[chain[-1].start], Statement(("",))  # taken back
+    if more is not None:
         parts[-1] = f"{parts[-1]} {more[1]}"
     # "\boxed{5} ... \boxed{5}": one answer, boxed twice.
     parts = [part for part, _ in groupby(parts)]
@@ -139,9 +172,9 @@ def _boxes(text: str) -> tuple[int, Statement] | None:
 
 def _claim(rest: str) -> Statement | None:
     """The statement at the beginning of what follows a mark; None where there is none, or it is a question."""
-    rest = rest.lstrip(_LEAD)
+    rest = _beyond_lead(rest)
     while found := ANSWER_IS.match(_without_article(rest)):
-        rest = _without_article(rest)[found.end() :].lstrip(_LEAD)
+        rest = _beyond_lead(_without_article(rest)[found.end() :])
     for opening, closing in _DISPLAYS:
         if rest.startswith(opening):
             inside, closed, after = rest[len(opening) :].partition(closing)
@@ -157,6 +190,11 @@ def _claim(rest: str) -> Statement | None:
     if not sentence.strip(" *_:#") or end == "?" or len(sentence) > MAX_STATEMENT:
         return None
     return _classified([_inner_claim(sentence)])
+
+
+def _beyond_lead(rest: str) -> str:
+    """`rest` without blanks and the marks of emphasis and quotation that begin it."""
+    return rest[_LEAD.match(rest).end() :]  # type: ignore[union-attr]  # it always matches
 
 
 def _inner_claim(written: str) -> str:

@@ -32,3 +32,20 @@ def test_anything_else_makes_it_a_part(rest: str) -> None:
 )
 def test_known_units_have_one_name(rest: str, unit: str) -> None:
     assert unit_of(rest) == unit
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [" in 5", " in base 2", " (binary)", " (or 6)", " hundredths", " sixths", " ten-thousands", " per cent of 60",
+     " ... 9", " is wrong", ", but that is wrong", " (extraneous)", " lakh", "/pi"],
+)  # fmt: skip
+def test_odds_bases_parts_and_what_is_taken_back_change_a_number(rest: str) -> None:
+    assert not may_follow(rest)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    ["/hour", " \u2705", r" \deg C", " (48 in April, 24 in May)", "... Indeed", " in 5 days"],
+)
+def test_rates_pictures_and_asides_leave_a_number_alone(rest: str) -> None:
+    assert may_follow(rest)

@@ -78,3 +78,32 @@ def test_every_published_knights_and_knaves_solution_is_correct(file: str) -> No
         assert VERIFIER.judge(gold, f"{worked}\n\n{gold}") == "correct"
         assert VERIFIER.judge(gold, f"{worked}\nCONCLUSION: {row['solution_text']}") == "correct"
         assert VERIFIER.answer_start(f"{worked}\n\n{gold}") == len(worked) + 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Ada \u2013 knight, Boris \u2014 knave", "Ada => knight, Boris => knave", "Ada (knight), Boris [knave]",
+     "Knights: Ada\nKnaves: Boris", "- Knight: Ada\n- Knave: Boris", "The knight is Ada and the knave is Boris.",
+     "Ada has to be a knight, and Boris isn\u2019t a knight.", 'Ada is a "knight" and Boris is certainly a knave.'],
+)  # fmt: skip
+def test_ways_of_giving_a_role(text: str) -> None:
+    assert VERIFIER.judge(GOLD_ROLES, f"Answer:\n{text}") == "correct"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Perhaps Ada is a knight.", "It is not true that Ada is a knight.", "I doubt that Ada is a knight.",
+     "Ada is a knight/knave.", "| Ada | knight | knave |", "Ada is a knight's daughter.",
+     "Ada is a knight, says Boris.",
+     "Ada is a knight is false.", "Ada is a knight only when Boris is not.", "Boris thinks Ada is a knight.",
+     "Neither Ada is a knight,", "The knight is Ada or Boris.", "Maybe the knight is Ada."],
+)  # fmt: skip
+def test_a_role_that_is_denied_doubted_or_told_by_others_is_none(text: str) -> None:
+    assert VERIFIER.judge(GOLD_ROLES, f"Conclusion: {text} Boris is a knave.") == "unparseable"
+
+
+def test_not_both_says_nothing_of_each() -> None:
+    assert (
+        VERIFIER.judge("Ada is a knight, Boris is a knight", "Ada and Boris are not both knaves.")
+        == "unparseable"
+    )

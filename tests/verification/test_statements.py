@@ -49,3 +49,41 @@ def test_words_alone_may_be_a_heading() -> None:
     [one] = statements("#### Evelyn")
     assert one.bare_words
     assert list(statements("#### Explanation\nIt is so.")) == []
+
+
+@pytest.mark.parametrize(
+    "clause",
+    ["If", "I doubt that", "Let us check whether", "One might think that", "It is wrong that", "A common incorrect",
+     "Nobody says that", "It cannot be true that", "Suppose"],
+)  # fmt: skip
+def test_a_clause_that_does_not_claim_its_answer_states_none(clause: str) -> None:
+    assert list(statements(f"{clause} the answer is 5.")) == []
+    assert next(iter(statements(f"The answer is 4. {clause} the answer is 5."))).text == "4"
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["If x = 3,", "I am not sure, but", "There is no doubt that", "It is not hard to see that", "I was wrong, so",
+     "I think"],
+)  # fmt: skip
+def test_a_doubt_in_another_clause_leaves_the_answer_alone(before: str) -> None:
+    assert next(iter(statements(f"{before} the answer is 5."))).text == "5"
+
+
+@pytest.mark.parametrize(
+    ("text", "stated"),
+    [
+        (r"\boxed{5} \times 10^3", r"5 \cdot 10^3"),
+        (r"\boxed{5}\sqrt{2}", r"5 \sqrt{2}"),
+        (r"\boxed{5} is not correct.", ""),
+        (r"\boxed{5} is the answer.", "5"),
+        ("#### 5<|im_end|>", "5"),
+        ("#### > 5", "> 5"),
+        ("Answer:\n> 5", "5"),
+        ("The answer is 1/2, i.e. 50%.", "1/2"),
+        ("The answer is 5 ... 9", "5 ... 9"),
+    ],
+)
+def test_what_belongs_to_a_statement_and_what_does_not(text: str, stated: str) -> None:
+    [first, *_] = statements(text)
+    assert first.text.replace("\\times", "\\cdot") == stated
