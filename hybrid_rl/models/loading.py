@@ -131,12 +131,14 @@ def parameters(settings: ModelSettings) -> int | None:
     """How many parameters the model has, from its configuration alone; None where that cannot be read."""
     try:
         config = _found(AutoConfig, settings, location(settings), _gguf(settings))
-    except SettingsError:
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(
+                config, trust_remote_code=settings.trust_remote_code
+            )
+    except Exception as error:
+        if not _is_unreadable(error):
+            raise
         return None
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(
-            config, trust_remote_code=settings.trust_remote_code
-        )
     return int(model.num_parameters())
 
 
@@ -161,7 +163,9 @@ def _found(
             trust_remote_code=settings.trust_remote_code,
             **options,
         )
-    except _UNREADABLE as error:
+    except Exception as error:
+        if not _is_unreadable(error):
+            raise
         raise SettingsError(
             f"model.{setting} = {getattr(settings, setting)}: {loader.__name__} found nothing it can load at {path}"
             f" ({_first_line(error)}); {_remedy(error, settings, path)}"
@@ -181,6 +185,14 @@ _UNREADABLE = (
     TypeError,
     ValueError,
 )
+
+
+def _is_unreadable(error: Exception) -> bool:
+    """Whether a reader says that files are not what they should be.
+
+    tokenizers, which is written in Rust, raises a plain Exception, and torch a plain RuntimeError for a size below 0.
+    """
+    return isinstance(error, _UNREADABLE) or type(error) in (Exception, RuntimeError)
 
 
 def _remedy(error: Exception, settings: ModelSettings, path: str) -> str:

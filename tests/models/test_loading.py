@@ -1,5 +1,6 @@
 """A model and its tokenizer are loaded whole, or refused with what to do instead."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,66 @@ def test_a_missing_model_says_where_it_looked(tmp_path: Path) -> None:
             SettingsError, match=rf"model\.{setting} = {where}: AutoTokenizer found nothing"
         ):
             loading.load_tokenizer(settings(**{setting: where}))
+
+
+def damaged(directory: Path, name: str, content: bytes | dict[str, Any]) -> ModelSettings:
+    """The settings of a copy of the tiny model with one file replaced, or with other keys in its JSON."""
+    shutil.copytree(loading.TINY, directory)
+    file = directory / name
+    if isinstance(content, dict):
+        content = json.dumps(json.loads(file.read_text()) | content).encode()
+    file.unlink(missing_ok=True)  # the copy may be read-only
+    file.write_bytes(content)
+    gguf = name if name.endswith(".gguf") else None
+    return settings(path=str(directory), gguf_file=gguf)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("tokenizer.json", b""),
+        ("tokenizer.json", b'{"version": "1.0", "trunc'),
+        ("tokenizer.json", b"[]"),
+        ("tokenizer.json", b"\xff\xfe\x00"),
+        ("tokenizer.json", {"model": {"type": "Nonsense"}}),
+        ("tokenizer.json", {"version": "9.9"}),
+        ("tokenizer_config.json", b"[1"),
+        ("tokenizer_config.json", {"eos_token": 5}),
+        ("chat_template.jinja", b"\xff\xfe"),
+        ("config.json", b'{"model_type'),
+        ("config.json", b"[]"),
+    ],
+)
+def test_a_damaged_tokenizer_is_told_in_a_line(
+    tmp_path: Path, name: str, content: bytes | dict[str, Any]
+) -> None:
+    chosen = damaged(tmp_path / "model", name, content)
+    with pytest.raises(SettingsError, match=r"^model.path = .*AutoTokenizer found nothing it can"):
+        loading.load_tokenizer(chosen)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("config.json", {"model_type": "nonsense"}),
+        ("config.json", {"hidden_size": "many"}),
+        ("config.json", {"hidden_size": -4}),
+        ("config.json", {"hidden_act": "nonsense"}),
+        ("config.json", {"num_attention_heads": 0}),
+        ("generation_config.json", b"[]"),
+        ("model.safetensors", b"\x10"),
+        ("m.gguf", b""),
+        ("m.gguf", b"no weights"),
+        ("m.gguf", b"GGUF\x03\0\0\0" + b"\xff" * 40),
+    ],
+)
+def test_a_damaged_model_is_told_in_a_line_and_cannot_be_counted(
+    tmp_path: Path, name: str, content: bytes | dict[str, Any]
+) -> None:
+    chosen = damaged(tmp_path / "model", name, content)
+    with pytest.raises(SettingsError, match=r"^model.path = .*found nothing it can load at"):
+        loading.load_model(chosen)
+    loading.parameters(chosen)  # an estimate goes without it
 
 
 def test_a_loader_that_lacks_a_package_says_what_to_do_without_it() -> None:
