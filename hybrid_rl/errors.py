@@ -1,5 +1,7 @@
 """Errors that a user can fix: the message says what was found and what to type. They end with exit code 2."""
 
+import errno
+
 USER_ERROR = 2
 """The exit code, in status.json and of the command, for what the user can fix."""
 
@@ -8,6 +10,21 @@ DISK_FULL = (
     "run_dir: no space is left on its disk; free some,"
     " and resume=RUN_DIR goes on from the last complete checkpoint"
 )
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether no space was left for a file, also where a library has its own exception for it.
+
+    safetensors tells it in a text alone, and torch.save in another error that the first one led to.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if "No space left on device" in str(seen):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
 
 
 class UserError(ValueError):

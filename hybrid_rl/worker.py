@@ -1,7 +1,6 @@
 """The entry point of one rank, `python -m hybrid_rl.worker RUN_DIR`: runs settings.json and says how that ended."""
 
 import contextlib
-import errno
 import logging
 import os
 import signal
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from hybrid_rl.config.hardware import HardwareSettings
 from hybrid_rl.config.settings import Settings
-from hybrid_rl.errors import DISK_FULL, USER_ERROR, SettingsError, UserError
+from hybrid_rl.errors import DISK_FULL, USER_ERROR, SettingsError, UserError, is_disk_full
 from hybrid_rl.execution import imports, launch, process_tree, stopping
 from hybrid_rl.recording import console, environment
 from hybrid_rl.recording.run_directory import RunDir
@@ -69,7 +68,7 @@ def work(run: RunDir, rank: int) -> int:
             return _failed(run, str(stop), stop.exit_code)
         if isinstance(error, UserError):  # the launcher prints it, once for all ranks
             return _failed(run, str(error), USER_ERROR)
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        if is_disk_full(error):
             with contextlib.suppress(OSError):  # then the launcher says so
                 _failed(run, DISK_FULL, USER_ERROR)
             return USER_ERROR

@@ -1,18 +1,32 @@
-"""Errors that a user can fix: one base, and a readable number of lines."""
+"""Which failures are those of a full disk."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from hybrid_rl.errors import DataError, SettingsError, UsedDirectoryError, UserError
+from hybrid_rl.errors import is_disk_full
 
 
-@pytest.mark.parametrize("kind", [DataError, SettingsError, UsedDirectoryError])
-def test_all_have_one_base_that_is_a_value_error(kind: type[UserError]) -> None:
-    assert issubclass(kind, UserError)
-    assert issubclass(kind, ValueError)
+@contextmanager
+def torch_save() -> Iterator[None]:
+    """What torch.save makes of an error while it writes."""
+    try:
+        yield
+    finally:
+        raise RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed")
 
 
-def test_of_many_problems_twenty_are_shown_with_their_number() -> None:
-    lines = str(DataError(*(f"row {i}" for i in range(25)))).splitlines()
-    assert lines[:20] == [f"row {i}" for i in range(20)]
-    assert lines[20:] == ["... and 5 more; 25 problems in all"]
-    assert str(DataError("row 0")) == "row 0"
+def test_a_full_disk_is_known_by_its_number_its_text_and_what_came_before() -> None:
+    text = "Error while serializing: I/O error: No space left on device (os error 28)"
+    assert is_disk_full(OSError(errno.ENOSPC, "full"))
+    assert is_disk_full(Exception(text))  # as safetensors raises it
+    with pytest.raises(RuntimeError) as caught, torch_save():
+        raise OSError(errno.ENOSPC, "full")
+    assert is_disk_full(caught.value)
+
+
+def test_other_failures_are_no_full_disk() -> None:
+    assert not is_disk_full(OSError(errno.EACCES, "not allowed"))
+    assert not is_disk_full(RuntimeError("PytorchStreamWriter failed writing file data/0"))
