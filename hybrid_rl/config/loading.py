@@ -13,7 +13,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
-from hybrid_rl.config import resolvers, rules, text_rules
+from hybrid_rl.config import chat_templates, resolvers, rules, text_rules
 from hybrid_rl.config.messages import Origin, as_typed, lines
 from hybrid_rl.config.overrides import flat
 from hybrid_rl.config.settings import Settings
@@ -163,6 +163,8 @@ def _make_absolute(values: dict[str, Any], launch_dir: Path) -> None:
             continue
         if key == "model.path" and holder.get("package") is not None:
             continue  # relative to the files of that package
+        if key == "model.chat_template" and holder[name] in chat_templates.BY_NAME:
+            continue  # whatever lies in the directory
         if key in _PATHS or _is_path(holder[name], launch_dir):
             holder[name] = _absolute(holder[name], launch_dir)
     data = values.get("data")

@@ -26,7 +26,8 @@ class ModelSettings(Section):
     """The type of the stored weights; hardware.precision is that of the arithmetic."""
     attention: Literal["sdpa", "eager", "flash_attention_2"]
     chat_template: str | None
-    """A Jinja template, or the path of a .jinja file; null: the tokenizer's own. A model with neither is refused."""
+    """`plain`, `chatml` or `alpaca`, which come with the package, Jinja text, or the path of a .jinja file; null: the
+    tokenizer's own. A model with neither is refused."""
     eos_tokens: list[str] | None
     """The tokens that end a completion; null: those of the tokenizer and of the model's generation config."""
     trust_remote_code: bool

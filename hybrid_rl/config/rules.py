@@ -251,11 +251,14 @@ def _installed(settings: Settings) -> Iterator[str]:
     tracker, model = settings.tracker.name, settings.model
     engine = None if settings.rollout.engine == "transformers" else settings.rollout.engine
     gym = "reasoning_gym" if settings.reward.verifier == "reasoning_gym" else None
+    on_gpu = settings.hardware.device == "cuda"
+    flash = model.attention if on_gpu and model.attention == "flash_attention_2" else None
     deepspeed = None if settings.hardware.deepspeed is None else "{...}"
     wanted = (
         ("tracker", tracker, PACKAGES.get(tracker), "tracker=none"),
         ("model.lora.rank", model.lora and model.lora.rank, "peft", "model.lora=null"),
         ("model.gguf_file", model.gguf_file, "gguf", "another model=..."),
+        ("model.attention", flash, "flash_attn", "model.attention=sdpa"),
         ("hardware.deepspeed", deepspeed, "deepspeed", "hardware.deepspeed=null"),
         ("rollout.engine", engine, "vllm", "rollout=transformers"),
         ("reward.verifier", gym, "reasoning-gym", "another reward=..."),

@@ -102,6 +102,13 @@ class Settings(Section):
         return plan(*rows, hardware.world_size, hardware.micro_batch, extra)
 
     @property
+    def stand_in(self) -> str | None:
+        """A sentence where dev is evaluated for want of a test set; None where there is one, or no evaluation."""
+        if self.data.test or self.eval.sets != ["dev"]:
+            return None
+        return f"data={self.data.name} has no test set: dev, which training looks at, is evaluated in its place"
+
+    @property
     def composes(self) -> bool:
         """Whether the loss is a sum of the method's own terms, which TRL's loss is not asked for."""
         return self.method_class.composes(self.method)

@@ -4,6 +4,7 @@ It knows no trainer and draws nothing. Weights come from safetensors or GGUF fil
 when they are read.
 """
 
+import difflib
 import importlib.metadata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -20,8 +21,9 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.quantizers.auto import AutoHfQuantizer
 
-from hybrid_rl.config import packages
+from hybrid_rl.config import chat_templates, packages
 from hybrid_rl.config.model import LoraSettings, ModelSettings
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.models import chat
@@ -76,8 +78,8 @@ def load_tokenizer(settings: ModelSettings) -> PreTrainedTokenizerBase:
         tokenizer.chat_template = _template(settings.chat_template)
     if not tokenizer.chat_template:
         raise SettingsError(
-            f"model.chat_template = null: the tokenizer of {path} has none either;"
-            " give Jinja text, or the path of a .jinja file"
+            f"model.chat_template = null: the tokenizer of {path} has none either; set model.chat_template to one of"
+            f" {', '.join(chat_templates.BY_NAME)}, to Jinja text, or to the path of a .jinja file"
         )
     _check_template(settings, tokenizer)
     if tokenizer.pad_token_id is None:
@@ -127,10 +129,17 @@ def eos_token_ids(
     return ids
 
 
-def parameters(settings: ModelSettings) -> int | None:
-    """How many parameters the model has, from its configuration alone; None where that cannot be read."""
+def parameters(settings: ModelSettings) -> int:
+    """How many parameters the model has, from its configuration alone.
+
+    Raises SettingsError for what would stop `load_model`, as far as it shows without reading weights.
+    """
+    path = location(settings)
+    config = _found(AutoConfig, settings, path, _gguf(settings))
+    _require_weights(settings, path)
+    if (quantization := getattr(config, "quantization_config", None)) and not settings.gguf_file:
+        _require_quantizer(settings, quantization)
     try:
-        config = _found(AutoConfig, settings, location(settings), _gguf(settings))
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(
                 config, trust_remote_code=settings.trust_remote_code
@@ -138,8 +147,32 @@ def parameters(settings: ModelSettings) -> int | None:
     except Exception as error:
         if not _is_unreadable(error):
             raise
-        return None
+        raise SettingsError(
+            f"model.path = {settings.path}: no model can be built from the configuration at {path}"
+            f" ({_first_line(error)}); {_remedy(error, settings, path)}"
+        ) from error
     return int(model.num_parameters())
+
+
+def _require_weights(settings: ModelSettings, path: str) -> None:
+    """Raises SettingsError for a local directory without weights; what the hub has shows only when it is loaded."""
+    directory = Path(path)
+    if settings.gguf_file is None and directory.is_dir() and not [*directory.glob("*.safetensors")]:
+        error = OSError("no safetensors file")
+        raise SettingsError(
+            f"model.path = {settings.path}: {path} has no safetensors weights; {_remedy(error, settings, path)}"
+        )
+
+
+def _require_quantizer(settings: ModelSettings, quantization: Any) -> None:
+    """Raises SettingsError where the package that reads weights of this quantisation is not installed."""
+    try:
+        AutoHfQuantizer.from_config(quantization).validate_environment(device_map=None)
+    except (ImportError, RuntimeError, ValueError) as error:
+        raise SettingsError(
+            f"model.path = {settings.path}: its weights are quantised, and cannot be read here ({_first_line(error)});"
+            " install what is missing, or give weights that are not quantised"
+        ) from error
 
 
 def _gguf(settings: ModelSettings) -> dict[str, Any]:
@@ -238,7 +271,9 @@ def _refuse_gaps(settings: ModelSettings, path: str, report: Mapping[str, Iterab
 
 
 def _template(text_or_path: str) -> str:
-    """The text of a chat template that is given as text, or as the path of a .jinja file."""
+    """The text of a chat template that is given by name, as text, or as the path of a .jinja file."""
+    if text_or_path in chat_templates.BY_NAME:
+        return chat_templates.BY_NAME[text_or_path]
     if not text_or_path.endswith(".jinja"):
         return text_or_path
     path = Path(text_or_path)
@@ -268,9 +303,11 @@ def _check_template(settings: ModelSettings, tokenizer: PreTrainedTokenizerBase)
     except jinja2.TemplateError:
         return  # it may want a system message, which only the data can tell
     if probe not in str(text):
+        near = difflib.get_close_matches(given, chat_templates.BY_NAME, 1)
         raise SettingsError(
             f"model.chat_template = {given[:60]}: leaves the user's message out;"
-            " give Jinja text that writes it, or the path of a .jinja file"
+            + (f" did you mean {near[0]}? Else" if near else "")
+            + " give Jinja text that writes it, or the path of a .jinja file"
         )
 
 

@@ -5,6 +5,7 @@ It loads the data, the tokenizer and the model's configuration, never its weight
 
 from collections.abc import Container, Mapping
 
+import torch
 from rich.console import Console
 from rich.table import Table
 from transformers import AutoConfig
@@ -29,16 +30,20 @@ def check_run(settings: Settings, typed: Container[str] = ()) -> None:
 
     Where data are refused, the table has the limits of the settings, and no evaluation, whose sizes are not known.
     """
-    refused: DataError | None = None
+    refused: list[str] = []
     with Grader(settings.reward) as grader:
         try:
-            lengths, sizes, notes = _read(settings, grader)
+            lengths, sizes, notes = _read(settings, grader, refused)
         except DataError as error:
-            refused = error
+            refused.append(str(error))
             lengths = _limits(settings, settings.train.steps * settings.train.prompts_per_step)
             sizes = {}
             notes = ["the data could not be used: lengths are the limits of the settings"]
-    parameters = loading.parameters(settings.model)
+    parameters = None
+    try:
+        parameters = loading.parameters(settings.model)
+    except SettingsError as error:
+        refused.append(str(error))
     table = Table("quantity", "value", "how it comes about", title=settings.name)
     if settings.task == "train":
         _add_training(table, settings, typed)
@@ -49,30 +54,47 @@ def check_run(settings: Settings, typed: Container[str] = ()) -> None:
     console.print(table)
     for note in notes:
         console.print(f"- {note}", markup=False)
-    if (warning := toy.warning(settings, typed)) is not None:
+    for warning in filter(None, (toy.warning(settings, typed), _missing_devices(settings))):
         console.print(f"Warning: {warning}", markup=False)
-    if refused is not None:
-        raise SettingsError(str(refused)) from refused
+    if refused:
+        raise SettingsError("\n".join(dict.fromkeys(refused)))
     console.print("Settings and data are valid; nothing was run.")
 
 
-def _read(settings: Settings, grader: Grader) -> tuple[Lengths, dict[str, int], list[str]]:
+def _missing_devices(settings: Settings) -> str | None:
+    """A line where this machine lacks the GPUs; one may well plan here what is to run elsewhere."""
+    hardware, found = settings.hardware, torch.cuda.device_count()
+    if hardware.device == "cpu" or found >= hardware.processes:
+        return None
+    return (
+        f"hardware.processes = {hardware.processes}: this machine has {found} GPUs that torch {torch.__version__} can"
+        " use, so the run can start on another one only; or choose hardware=cpu"
+    )
+
+
+def _read(
+    settings: Settings, grader: Grader, refused: list[str]
+) -> tuple[Lengths, dict[str, int], list[str]]:
     """The lengths of the training set, the number of questions of every other set, and notes.
 
-    Where the tokenizer is out of reach, lengths are the limits of the settings.
+    Where the tokenizer cannot be used, that goes to `refused`, and lengths are the limits of the settings.
     """
     train = settings.task == "train"
     needs_traces = train and settings.method_class.needs_traces
     questions = load_questions(settings.data, grader, needs_traces, train)
     try:
         tokenizer = loading.load_tokenizer(settings.model)
+        if settings.model.eos_tokens is not None:
+            loading.eos_token_ids(settings.model, tokenizer, None)
     except SettingsError as error:
+        refused.append(str(error))
         limits = _limits(settings, sum(one.trace is not None for one in questions.train))
-        note = f"lengths not checked, limits taken instead: {error}"
+        note = "the tokenizer could not be used: lengths are the limits of the settings"
         return limits, _sizes(questions), [*questions.notes, note]
     found = encode(questions, tokenizer, settings.data, settings.train, grader.answer_start)
     require_possible(settings, found)
     remarks = settings.method.remarks(found.train) if train else []
+    remarks += [settings.stand_in] if settings.stand_in else []
     notes = [*questions.notes, *found.notes, *remarks]
     return estimate.lengths_of(found.train), _sizes(found), notes
 

@@ -79,7 +79,12 @@ def test_an_evaluation_is_named_as_one(load: Load) -> None:
 
 
 def test_dev_is_evaluated_where_there_is_no_test_set(load: Load) -> None:
-    assert load(*OWN, "model.path=owner/name").eval.sets == ["dev"]
+    settings = load(*OWN, "model.path=owner/name")
+    assert settings.eval.sets == ["dev"]
+    assert settings.stand_in == (
+        "data=sums has no test set: dev, which training looks at, is evaluated in its place"
+    )
+    assert load().stand_in is None
     assert load().eval.sets == ["hard", "easy"]
     assert load(*OWN, "model.path=owner/name", "eval=none").eval.sets == []
     nothing = ("data.dev=0", "train.eval_every=null")

@@ -224,7 +224,10 @@ def test_settings_that_do_not_fit_together_are_refused(
 
 
 @pytest.mark.parametrize("overrides", PASSING, ids=str)
-def test_settings_that_fit_together_pass(load: Load, overrides: list[str]) -> None:
+def test_settings_that_fit_together_pass(
+    load: Load, overrides: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "_is_installed", lambda package: True)
     load(*overrides)
 
 
@@ -234,6 +237,10 @@ def test_a_missing_package_is_named_with_what_installs_it(
     monkeypatch.setattr(rules, "_is_installed", lambda package: False)
     assert _message(load, ["model.lora={rank:8,alpha:16,dropout:0,target_modules:all}"]) == (
         "model.lora.rank = 8: needs the package peft; pip install peft, or choose model.lora=null"
+    )
+    assert _message(load, ["model.attention=flash_attention_2", "hardware=gpu"]) == (
+        "model.attention = flash_attention_2: needs the package flash_attn; pip install flash-attn, or choose"
+        " model.attention=sdpa"
     )
 
 

@@ -150,13 +150,15 @@ def test_a_damaged_tokenizer_is_told_in_a_line(
         ("m.gguf", b"GGUF\x03\0\0\0" + b"\xff" * 40),
     ],
 )
-def test_a_damaged_model_is_told_in_a_line_and_cannot_be_counted(
+def test_a_damaged_model_is_told_in_a_line_by_a_run_and_by_an_estimate(
     tmp_path: Path, name: str, content: bytes | dict[str, Any]
 ) -> None:
     chosen = damaged(tmp_path / "model", name, content)
     with pytest.raises(SettingsError, match=r"^model.path = .*found nothing it can load at"):
         loading.load_model(chosen)
-    loading.parameters(chosen)  # an estimate goes without it
+    if name == "config.json":
+        with pytest.raises(SettingsError, match=r"^model.path = "):
+            loading.parameters(chosen)
 
 
 def test_a_loader_that_lacks_a_package_says_what_to_do_without_it() -> None:

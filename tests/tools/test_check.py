@@ -1,5 +1,6 @@
 """The table of check=true, on the built-in task."""
 
+import json
 import re
 from pathlib import Path
 
@@ -98,3 +99,58 @@ def test_both_learning_rates_and_the_lengths_are_shown_with_what_is_the_toys(
     told = capsys.readouterr().out
     assert "constant, after a warm-up over 10%" in told
     assert "Warning" not in told
+
+
+def test_check_fails_where_the_model_has_no_chat_template_and_passes_with_one_by_name(
+    load: Load, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    from hybrid_rl.tools.check import check_run
+    from tests.fakes import text_model
+
+    model = text_model.save(tmp_path / "base")
+    (model / "chat_template.jinja").unlink()
+    own = (f"model.path={model}", "data.max_prompt_tokens=256", "train.max_completion_tokens=256")
+    with pytest.raises(SettingsError) as caught:
+        check_run(load("method=grpo", *own))
+    assert str(caught.value) == (
+        f"model.chat_template = null: the tokenizer of {model} has none either; set model.chat_template to one of"
+        " plain, chatml, alpaca, to Jinja text, or to the path of a .jinja file"
+    )
+    told = capsys.readouterr().out
+    assert "memory: sum" in told
+    assert "are valid" not in told
+    check_run(load("method=grpo", *own, "model.chat_template=plain"))
+    assert "are valid" in capsys.readouterr().out
+
+
+def test_check_fails_without_weights_and_where_their_quantisation_cannot_be_read(
+    load: Load, tmp_path: Path
+) -> None:
+    from hybrid_rl.tools.check import check_run
+    from tests.fakes import text_model
+
+    model = text_model.save(tmp_path / "model")
+    own = (f"model.path={model}", "data.max_prompt_tokens=256", "train.max_completion_tokens=256")
+    config = json.loads((model / "config.json").read_text())
+    quantized = {"quant_method": "bitsandbytes", "load_in_4bit": True}
+    (model / "config.json").write_text(json.dumps(config | {"quantization_config": quantized}))
+    with pytest.raises(SettingsError, match=r"quantised, and cannot be read here \(.*bitsandbytes"):
+        check_run(load("method=grpo", *own))
+    (model / "model.safetensors").unlink()
+    with pytest.raises(SettingsError, match="has no safetensors weights"):
+        check_run(load("method=grpo", *own))
+
+
+def test_check_warns_where_this_machine_lacks_the_gpus(
+    load: Load, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from hybrid_rl.tools.check import check_run
+
+    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    check_run(load("method=grpo", "hardware=gpu"))
+    assert "Warning" not in capsys.readouterr().out
+    check_run(load("method=grpo", "hardware=ddp"))
+    assert "Warning: hardware.processes = 4: this machine has 1 GPUs" in capsys.readouterr().out
