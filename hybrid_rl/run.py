@@ -28,6 +28,7 @@ from hybrid_rl.execution import ranks, stopping
 from hybrid_rl.models import loading
 from hybrid_rl.models.policy import Policy
 from hybrid_rl.recording import budget, checkpoints, environment, trackers
+from hybrid_rl.recording.files import read_jsonl
 from hybrid_rl.recording.pairs import read_pair
 from hybrid_rl.recording.recorder import RunRecorder
 from hybrid_rl.recording.run_directory import RunDir
@@ -57,7 +58,9 @@ def run(settings: Settings) -> int:
             _train(settings, directory, grader)
         elif settings.eval.rescore is None:
             policy, examples = _load(settings, directory, grader)
-            Evaluator(settings, directory, examples, grader, policy).at("after")
+            found = Evaluator(settings, directory, examples, grader, policy).at("after")
+            if PartialState().is_main_process:
+                closing_table.show_evaluation(found)
         elif PartialState().is_main_process:
             rescore.rescore_run(settings, directory, grader)
     if PartialState().is_main_process:
@@ -136,7 +139,8 @@ def _train_and_evaluate(
             best.step or 0, {f"{name}_best": found.flat() for name, found in chosen.items()}
         )
     if PartialState().is_main_process:
-        closing_table.show_results(read_summaries(directory.evaluation("before")), after)
+        before_training = read_summaries(directory.evaluation("before"))
+        closing_table.show_results(before_training, after, read_jsonl(directory.progress))
 
 
 def _load(settings: Settings, directory: RunDir, grader: Grader) -> tuple[Policy, Examples]:
@@ -149,6 +153,8 @@ def _load(settings: Settings, directory: RunDir, grader: Grader) -> tuple[Policy
     require_possible(settings, examples)
     if PartialState().is_main_process:
         splits = {"train": examples.train, "dev": examples.dev, **examples.test}
+        if settings.stand_in is not None:
+            log.info("%s", settings.stand_in)
         counts = {name: len(found) for name, found in splits.items()}
         traces = sum(example.trace is not None for example in examples.train)
         read = {"questions": counts, "traces": traces, "fingerprint": questions.fingerprint}

@@ -47,6 +47,8 @@ class Evaluator:
 
     def at(self, moment: Moment, policy: Policy | None = None) -> dict[str, SetSummary]:
         """The summaries of all sets of `eval.sets`, saved as those of `moment`; `policy`: other weights."""
+        if not self._settings.eval.sets:
+            return {}
         out = self._directory.evaluation(moment) if PartialState().is_main_process else None
         wanted = {name: self._sets[name] for name in self._settings.eval.sets}
         name = f"evaluation {_WHEN[moment]}" if self._settings.task == "train" else "evaluation"

@@ -66,6 +66,16 @@ class RunRecord:
         return str(self.settings.get("name", self.directory.path.name))
 
     @property
+    def trains(self) -> bool:
+        """Whether the run is one of training; else a model is evaluated as it is."""
+        return bool(self.settings.get("task", "train") == "train")
+
+    @property
+    def has_test_sets(self) -> bool:
+        """Whether sets other than dev were evaluated after training."""
+        return any(name != "dev" for name in self.after)
+
+    @property
     def method(self) -> str:
         """The name of the run's method; "?" where the settings have none."""
         return str(self.settings.get("method", {}).get("name", "?"))

@@ -64,7 +64,7 @@ def _state(record: RunRecord) -> str:
     spent = record.metrics[-1] if record.metrics else {}
     steps = record.settings.get("train", {}).get("steps")
     done = spent.get("step", 0)
-    trains = record.settings.get("task") == "train"
+    trains = record.trains
     if record.status.get("state") == "failed":
         at = f" after {done} of {steps} optimizer steps" if trains else ""
         error = record.status.get("error", "no message")
@@ -101,7 +101,7 @@ def _alarms(record: RunRecord) -> list[str]:
 
 def _result(record: RunRecord) -> list[str]:
     if not record.before and not record.after:
-        return section("Result", ["Nothing has been evaluated yet."])
+        return section("Result", _dev_in_words(record) or ["Nothing has been evaluated yet."])
     lines: list[str] = []
     for name, after in record.after.items():
         lines.append(f"- **{name}**, {after.questions:,} questions:")
@@ -117,15 +117,37 @@ def _result(record: RunRecord) -> list[str]:
         if record.best:
             chosen = "The model after training is that of the last step; the best on dev is the checkpoint"
             chosen += " with the highest greedy accuracy on dev."
-        lines.append(f"{chosen} Test questions played no part in training.")
+        if record.has_test_sets:
+            chosen += " Test questions played no part in training."
+        elif record.best:
+            chosen += " There is no test set: the questions that chose the checkpoint also judge it, which flatters."
+        else:
+            chosen += " There is no test set: dev is evaluated in its place."
+        lines.append(chosen)
     return section("Result", lines)
+
+
+def _dev_in_words(record: RunRecord) -> list[str]:
+    """What training saw on dev, where nothing else was evaluated."""
+    looks = record.progress
+    if not looks:
+        return []
+    last, best = looks[-1], max(looks, key=lambda look: float(look["greedy"]))
+    told = f"The greedy accuracy on dev was {last['greedy']:.3f} after step {last['step']}"
+    if len(looks) > 1:
+        first = looks[0]
+        when = "before training" if first["step"] == 0 else f"after step {first['step']}"
+        told += f", from {first['greedy']:.3f} {when}"
+        told += f"; at its highest it was {best['greedy']:.3f}, after step {best['step']}"
+    return [f"{told}. No set was evaluated by itself before or after training."]
 
 
 def _changes_in_words(record: RunRecord, name: str, after: SetSummary) -> Iterator[str]:
     """Yields what training changed on a set, question by question where the solutions were saved."""
     if name not in record.before:
         start = f"The greedy accuracy is {between(after.greedy)}."
-        yield f"{start} There was no evaluation before training to compare it with."
+        alone = " There was no evaluation before training to compare it with."
+        yield f"{start}{alone if record.trains else ''}"
         return
     before = record.before[name]
     old = {row.id: row for row in record.rows("before", name)}
@@ -168,6 +190,8 @@ def _accuracy_table(record: RunRecord) -> list[str]:
     columns += ["truncated", "unparseable", "timed out", "tokens per solution"]
     rows = []
     moments = {"before training": record.before, "after training": record.after}
+    if not record.trains:
+        moments = {"as it is": record.after}
     moments["best on dev"] = record.best
     for name in dict.fromkeys([*record.before, *record.after]):
         for when, summary in ((w, found[name]) for w, found in moments.items() if name in found):
@@ -187,11 +211,14 @@ def _levels(record: RunRecord) -> list[str]:
         before, after = (found.by_level if found else {} for found in sets)
         for level, summary in (before | after).items() if len(before | after) > 1 else ():
             both = (before.get(level), after.get(level))
-            greedy = (between(one.greedy if one else None) for one in both)
-            sampled = (between(one.avg if one else None) for one in both)
+            shown = both if record.trains else both[1:]
+            greedy = (between(one.greedy if one else None) for one in shown)
+            sampled = (between(one.avg if one else None) for one in shown)
             rows.append([name, level, f"{summary.questions:,}", *greedy, *sampled])
     columns = ["set", "level", "questions", "greedy before", "greedy after"]
     columns += ["sampled (avg@k) before", "sampled (avg@k) after"]
+    if not record.trains:
+        columns = ["set", "level", "questions", "greedy", "sampled (avg@k)"]
     return section("By difficulty level", table(columns, rows))
 
 
@@ -244,7 +271,7 @@ def _examples(record: RunRecord) -> list[str]:
         i for i, row in after.items() if was.get(i, row.greedy.outcome) != row.greedy.outcome
     }
     ids = sorted(after or before, key=lambda i: i not in changed)
-    lines = [_EXAMPLES]
+    lines = [_EXAMPLES if record.trains else "These solutions are greedy."]
     for example_id in ids[:_SHOWN_QUESTIONS]:
         row = after.get(example_id) or before[example_id]
         lines += [
@@ -256,7 +283,8 @@ def _examples(record: RunRecord) -> list[str]:
         for when, rows in (("before", before), ("after", after)):
             if example_id in rows:
                 greedy = rows[example_id].greedy
-                lines += ["", f"{when} training, {greedy.outcome}:", "", *fenced(greedy.completion)]
+                when_told = f"{when} training, " if record.trains else ""
+                lines += ["", f"{when_told}{greedy.outcome}:", "", *fenced(greedy.completion)]
     return section(f"Solutions to questions of {names[0]}", lines)
 
 

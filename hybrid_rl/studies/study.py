@@ -18,8 +18,10 @@ from hybrid_rl.config.overrides import key_of
 from hybrid_rl.config.study import StudySettings
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.execution.forking import Forks
-from hybrid_rl.reporting.comparison import command
-from hybrid_rl.reporting.comparison.arms import ComparisonError
+from hybrid_rl.reporting import closing_table
+from hybrid_rl.reporting.comparison import command, summary
+from hybrid_rl.reporting.comparison.arms import ComparisonError, read
+from hybrid_rl.reporting.comparison.compare import compare
 from hybrid_rl.studies import preparation, running, tuning, until_decided
 from hybrid_rl.studies.directory import claim, hold
 from hybrid_rl.studies.jobs import Blueprint, Compose, Job, Problems, unequal
@@ -226,11 +228,14 @@ def _unseen(definition: StudySettings, job: Job) -> Iterator[str]:
 
 
 def _compare(study: Study) -> None:
+    """Writes the comparison, says its conclusion and its notes, and shows a table of the arms."""
     report = study.directory / "report.html"
     try:
-        told = command.write([study.directory], report)
+        found = compare(read([study.directory], None, None, None))
     except ComparisonError as error:
         log.warning("the runs are not compared: %s", error)
-    else:
-        log.info("%s", told)
-        log.info("comparison: %s", report)
+        return
+    for sentence in command.write_pages(found, report):
+        log.info("%s", sentence)
+    closing_table.show_arms(*summary.columns_and_rows(found))
+    log.info("comparison: %s", report)

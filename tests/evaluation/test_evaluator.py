@@ -53,6 +53,16 @@ def test_each_moment_has_its_files_and_all_chosen_sets(tmp_path: Path) -> None:
         assert files == {"dev.jsonl", "hard.jsonl", "summary.json"}
 
 
+def test_without_sets_no_phase_is_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    evaluator, directory = made(tmp_path)
+    nothing = evaluator._settings.eval.model_copy(update={"sets": []})
+    evaluator._settings = evaluator._settings.model_copy(update={"eval": nothing})
+    with caplog.at_level("INFO"):
+        assert evaluator.at("after") == {}
+    assert caplog.messages == []
+    assert not directory.evaluation("after").exists()
+
+
 def test_dev_during_training_has_samples_of_its_own_number(tmp_path: Path) -> None:
     evaluator, _ = made(tmp_path)
     assert evaluator.at("before")["dev"].samples == 2

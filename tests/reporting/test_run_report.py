@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hybrid_rl.recording.files import append_json
+from hybrid_rl.recording.files import append_json, write_json
+from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.reporting import run_report
 from hybrid_rl.reporting.record import RunRecord
 from tests.fakes import recorded
@@ -205,3 +206,42 @@ def test_without_an_evaluation_before_there_is_nothing_to_compare_with(tmp_path:
         "The greedy accuracy is 0.750 [0.301, 0.954]. There was no evaluation before training"
         in run_report.write(tmp_path).read_text()
     )
+
+
+def test_the_report_of_an_evaluation_speaks_of_no_training(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    write_json(run.settings, {"task": "evaluate", "name": "evaluate-tiny-sums"})
+    recorded.write_evaluation(run, "after", "hard", recorded.AFTER)
+    text = run_report.write(tmp_path).read_text()
+    assert text.startswith(
+        "# evaluate-tiny-sums\n\nThis run evaluated a model and trained nothing.\n"
+    )
+    assert "| hard | 4 | as it is | 0.750 [" in text
+    assert "| set | level | questions | greedy | sampled (avg@k) |" in text
+    told = text.partition("## Words")[0].partition("trained nothing.")[2]
+    for word in ("before training", "after training", "through training", "played no part"):
+        assert word not in told, word
+
+
+def test_without_a_test_set_the_report_says_that_dev_stands_in(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    write_json(run.settings, {"task": "train", "name": "words", "train": {"steps": 1}})
+    append_json(run.metrics, recorded.metrics(1, "rl"))
+    recorded.write_evaluation(run, "after", "dev", recorded.AFTER)
+    text = run_report.write(tmp_path).read_text()
+    assert "There is no test set: dev is evaluated in its place." in text
+    assert "Test questions" not in text
+    recorded.write_evaluation(run, "best", "dev", recorded.AFTER)
+    text = run_report.write(tmp_path).read_text()
+    assert "the questions that chose the checkpoint also judge it, which flatters." in text
+
+
+def test_where_only_dev_was_looked_at_the_result_is_its_curve(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    write_json(run.settings, {"task": "train", "name": "words", "train": {"steps": 4}})
+    for step, greedy in ((0, 0.125), (2, 0.5), (4, 0.25)):
+        append_json(run.progress, {"step": step, "greedy": greedy})
+    assert (
+        "## Result\n\nThe greedy accuracy on dev was 0.250 after step 4, from 0.125 before training; at its highest it"
+        " was 0.500, after step 2. No set was evaluated by itself before or after training.\n"
+    ) in run_report.write(tmp_path).read_text()

@@ -11,7 +11,7 @@ from hybrid_rl.recording import console
 from hybrid_rl.recording.files import write_text
 from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.reporting.comparison import arms, html_page, markdown_page, summary
-from hybrid_rl.reporting.comparison.compare import MEASURES, compare
+from hybrid_rl.reporting.comparison.compare import MEASURES, Comparison, compare
 from hybrid_rl.reporting.comparison.conclusion import conclusion
 
 ROLLOUTS = 20_000
@@ -69,6 +69,11 @@ def write(
     `target` is a greedy accuracy on dev. At most `rollouts` rollouts are put into the page.
     """
     comparison = compare(arms.read(paths, reference, target, primary))
+    return write_pages(comparison, html, rollouts)
+
+
+def write_pages(comparison: Comparison, html: Path, rollouts: int = ROLLOUTS) -> list[str]:
+    """Writes the two pages of a comparison; returns its conclusion, then its notes."""
     write_text(html, html_page.render(comparison, rollouts))
     write_text(html.with_suffix(".md"), markdown_page.markdown(comparison))
     return [conclusion(comparison), *comparison.notes]

@@ -31,7 +31,12 @@ def write(found: Comparison, to_table: Path | None, to_curves: Path | None) -> l
 
 
 def summary(found: Comparison) -> list[str]:
-    """The lines of the table: accuracies after training, the median cost of the target, and the cost of the tuning.
+    """The lines of the table in Markdown."""
+    return table(*columns_and_rows(found))
+
+
+def columns_and_rows(found: Comparison) -> tuple[list[str], list[list[str]]]:
+    """The table: accuracies after training, the median cost of the target, and the cost of the tuning.
 
     Without a target the cost is what a run spent on the mean.
     """
@@ -46,7 +51,7 @@ def summary(found: Comparison) -> list[str]:
     if any(one.base for one in shown):
         base = ["base model", "-", *(_value(one.base) for one in shown)]
         rows.insert(0, base + ["-"] * (len(columns) - len(base)))
-    return table(columns, rows)
+    return columns, rows
 
 
 def _row(found: Comparison, arm: Arm, shown: Sequence[Outcome]) -> list[str]:
