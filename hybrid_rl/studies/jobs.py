@@ -3,8 +3,8 @@
 Here is what makes jobs comparable: all are measured alike, on the same questions, with one budget.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,14 @@ class Blueprint:
     compose: Compose
     start: tuple[str, ...] = ()
     """The overrides that name the model of the preparation, once there is one."""
+    lacking: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Arm -> words for all arms that its method lacks, which are left out for it."""
+
+    def _common(self, arm: str) -> list[str]:
+        return [word for word in self.definition.common if word not in self.lacking.get(arm, ())]
+
+    def _extra(self, arm: str) -> list[str]:
+        return [word for word in self.extra if word not in self.lacking.get(arm, ())]
 
     def preparation(self) -> Job:
         """The run whose model every arm starts from; its own words win over those for all. Raises SettingsError."""
@@ -70,10 +78,10 @@ class Blueprint:
         where = self.directory / arm / f"seed_{seed}"
         fixed = (f"name={self.definition.name}-{arm}", f"seed={seed}", f"run_dir={quoted(where)}")
         typed = (
-            *self.definition.common,
+            *self._common(arm),
             *self.definition.arms[arm],
             *chosen,
-            *self.extra,
+            *self._extra(arm),
             *self.start,
             *fixed,
         )
@@ -91,10 +99,10 @@ class Blueprint:
             # Dev would be sampled for nothing.
             blind += ["eval.samples=0", "eval.dev_samples=0"]
         typed = (
-            *self.definition.common,
+            *self._common(arm),
             *self.definition.arms[arm],
             *point,
-            *self.extra,
+            *self._extra(arm),
             *tune.common,
             *self.start,
             *blind,

@@ -22,7 +22,7 @@ from hybrid_rl.reporting import closing_table
 from hybrid_rl.reporting.comparison import command, summary
 from hybrid_rl.reporting.comparison.arms import ComparisonError, read
 from hybrid_rl.reporting.comparison.compare import compare
-from hybrid_rl.studies import preparation, running, tuning, until_decided
+from hybrid_rl.studies import lacking, preparation, running, tuning, until_decided
 from hybrid_rl.studies.directory import claim, hold
 from hybrid_rl.studies.jobs import Blueprint, Compose, Job, Problems, unequal
 from hybrid_rl.studies.running import Launcher, Place
@@ -58,7 +58,10 @@ def plan(
 
     Raises SettingsError with the problems of every arm and of every trial.
     """
-    blueprint = Blueprint(definition, tuple(extra), directory, compose)
+    lacks = lacking.lacking(definition, extra, directory, compose)
+    for line in lacking.in_words(lacks):
+        log.info("%s", line)
+    blueprint = Blueprint(definition, tuple(extra), directory, compose, lacking=lacks)
     problems = Problems()
     jobs = _jobs(blueprint, {}, problems)
     of_first_seed = [job for job in jobs if job.seed == definition.seeds[0]]
