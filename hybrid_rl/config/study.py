@@ -70,8 +70,8 @@ class StudySettings(Section):
     reference: str | None
     """The arm that the others are compared with; null: the first."""
     common: list[str]
-    """Overrides for every arm, before its own: budget, data, evaluation. Those of method.* are left out for an arm whose
-    method has no such setting."""
+    """Overrides for every arm, before its own: budget, data, evaluation. Those of method.* are left out for an arm
+    whose method has no such setting."""
     prepare: list[str] | None
     """Overrides of one run, after those for every arm, whose model all arms start from; null: that of `model`."""
     primary: PrimarySettings | None

@@ -47,7 +47,7 @@ def show_arms(
     """Prints the table of a comparison, a row per arm."""
     table = Table(title="arms, with 95 % intervals", title_justify="left")
     for place, column in enumerate(columns):
-        table.add_column(column, justify="right" if place else "left")
+        table.add_column(column, justify="right" if place else "left", no_wrap=place == 0)
     for row in rows:
         table.add_row(*row)
     (console or Console(highlight=False)).print(table)

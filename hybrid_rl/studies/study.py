@@ -240,5 +240,5 @@ def _compare(study: Study) -> None:
         return
     for sentence in command.write_pages(found, report):
         log.info("%s", sentence)
-    closing_table.show_arms(*summary.columns_and_rows(found))
+    closing_table.show_arms(*summary.columns_and_rows(found, axes=["step"]))
     log.info("comparison: %s", report)

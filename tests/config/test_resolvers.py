@@ -85,6 +85,7 @@ def test_dev_is_evaluated_where_there_is_no_test_set(load: Load) -> None:
         "data=sums has no test set: dev, which training looks at, is evaluated in its place"
     )
     assert load().stand_in is None
+    assert load("eval.sets=[dev]").stand_in is None
     assert load().eval.sets == ["hard", "easy"]
     assert load(*OWN, "model.path=owner/name", "eval=none").eval.sets == []
     nothing = ("data.dev=0", "train.eval_every=null")

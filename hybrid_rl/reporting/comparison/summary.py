@@ -35,33 +35,35 @@ def summary(found: Comparison) -> list[str]:
     return table(*columns_and_rows(found))
 
 
-def columns_and_rows(found: Comparison) -> tuple[list[str], list[list[str]]]:
+def columns_and_rows(
+    found: Comparison, axes: Sequence[str] = _AXES
+) -> tuple[list[str], list[list[str]]]:
     """The table: accuracies after training, the median cost of the target, and the cost of the tuning.
 
-    Without a target the cost is what a run spent on the mean.
+    `axes`: those on which the cost is shown. Without a target it is what a run spent on the mean.
     """
     shown = _shown(found)
     columns = ["arm", "seeds", *map(_name, shown)]
     if found.costs:
         columns.append("seeds there")
-    columns += [BUDGETS[axis] for axis in _AXES]
+    columns += [BUDGETS[axis] for axis in axes]
     if found.arms.tuning:
         columns.append(tuning_table.COLUMNS[-1])
-    rows = [_row(found, arm, shown) for arm in found.arms.arms if arm.evaluated]
+    rows = [_row(found, arm, shown, axes) for arm in found.arms.arms if arm.evaluated]
     if any(one.base for one in shown):
         base = ["base model", "-", *(_value(one.base) for one in shown)]
         rows.insert(0, base + ["-"] * (len(columns) - len(base)))
     return columns, rows
 
 
-def _row(found: Comparison, arm: Arm, shown: Sequence[Outcome]) -> list[str]:
+def _row(found: Comparison, arm: Arm, shown: Sequence[Outcome], axes: Sequence[str]) -> list[str]:
     row = [arm.name, str(len(arm.evaluated))]
     for one in shown:
         row.append(_value(next((f.value for f in one.figures if f.arm == arm.name), None)))
     if found.costs:
         steps = found.costs["step"].get(arm.name)
         row.append("-" if steps is None else f"{steps.reached} of {steps.runs}")
-    row += [_spent(found, arm, axis) for axis in _AXES]
+    row += [_spent(found, arm, axis) for axis in axes]
     if found.arms.tuning:
         row.append(tuning_table.cost(found.arms.tuning.get(arm.name)))
     return row
