@@ -24,7 +24,7 @@ from hybrid_rl.config import composing, loading, toy
 from hybrid_rl.config.overrides import key_of
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import DISK_FULL, USER_ERROR, SettingsError, UserError
-from hybrid_rl.execution import launch, resume_point, resuming
+from hybrid_rl.execution import launch, network, resume_point, resuming
 from hybrid_rl.recording import console
 from hybrid_rl.recording.files import read_jsonl
 from hybrid_rl.recording.run_directory import RunDir
@@ -105,10 +105,9 @@ def _run(config: DictConfig, multirun: bool) -> int:
             log.info("%s is done already and stays as it is", settings.run_dir)
             return 0
         settings = job
+    _warn(settings, typed)
     if settings.check:
         return _check(settings, typed)
-    if settings.resume is None and (warning := toy.warning(settings, typed)) is not None:
-        log.warning("%s", warning)
     if settings.task == "audit":
         from hybrid_rl.tools.audit.audit import run_audit  # noqa: PLC0415 - not for --help
 
@@ -126,6 +125,15 @@ def _run(config: DictConfig, multirun: bool) -> int:
     if code > 128:
         log.warning("to continue this run, type: hybrid-rl resume=%s", run.path)
     return code
+
+
+def _warn(settings: Settings, typed: Sequence[str]) -> None:
+    """Tells once what a run, or all jobs of a study, should be read with; an estimate tells of the toy by itself."""
+    of_toy = settings.resume is None and not settings.check
+    lines = [network.offline_without_hub(settings, os.environ)]
+    lines += [toy.warning(settings, typed)] if of_toy else []
+    for line in filter(None, lines):
+        log.warning("%s", line)
 
 
 def _check(settings: Settings, typed: Sequence[str]) -> int:
@@ -151,6 +159,8 @@ def _study(config: DictConfig, overrides: Sequence[str]) -> int:
     where = config.run_dir or Path("runs", "studies", definition.name)
     directory = Path(where).expanduser().resolve()
     planned = study.plan(definition, extra, directory, composing.Composer())
+    first = planned.jobs[0]
+    _warn(first.settings, [*map(key_of, first.typed)])
     if config.check:
         logging.getLogger("hybrid_rl").setLevel(logging.WARNING)  # the tables say it all
         study.check(planned)

@@ -7,7 +7,7 @@ which names all of them at once, tell of an unknown option in one line, and let 
 import copy
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,12 +21,20 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from hybrid_rl.config import loading
+from hybrid_rl.config import loading, trl_names
 from hybrid_rl.config.overrides import key_of
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import SettingsError
 
 _CONFIG_DIR = ("--config-dir", "-cd")
+_FLAGS = frozenset(
+    {
+        *("--help", "--hydra-help", "--version", "--cfg", "--resolve", "--package", "--run"),
+        *("--multirun", "--shell-completion", "--config-path", "--config-name", "--config-dir"),
+        *("--experimental-rerun", "--info"),
+    }
+)
+"""Hydra's own options."""
 _OPTION = re.compile(r"\w+=")  # of a group: `open_struct` writes ++ before any other word
 _SETTING = re.compile(r"(?!hydra\.)[A-Za-z_][\w.]*=")
 
@@ -166,7 +174,7 @@ def unknown_options(arguments: Sequence[str]) -> list[str]:
 
 def unparsable(arguments: Sequence[str]) -> list[str]:
     """A line for each override that Hydra's grammar does not take; Hydra would tell of the first, in its own terms."""
-    parser, lines = OverridesParser.create(), []
+    parser, lines = OverridesParser.create(), [*_dashed(arguments)]
     for before, argument in pairwise(("", *arguments)):
         if argument.startswith("-") or (before.startswith("-") and "=" not in argument):
             continue  # an option of Hydra's own, or its value
@@ -179,6 +187,19 @@ def unparsable(arguments: Sequence[str]) -> list[str]:
                 " letters, digits and ._-/ in quotes: 'key=\"value\"'"
             )
     return lines
+
+
+def _dashed(arguments: Sequence[str]) -> Iterator[str]:
+    """A line for each word with dashes that is no option of Hydra's, which would take --experiment for another one."""
+    for argument, after in pairwise((*arguments, "")):
+        flag, has_value, value = argument.partition("=")
+        if not flag.startswith("--") or flag in _FLAGS:
+            continue
+        name = flag.lstrip("-").replace("-", "_")
+        name = trl_names.OWNERS.get(name) or trl_names.FLAGS.get(name) or name
+        if not has_value and after and not after.startswith("-") and "=" not in after:
+            value = after
+        yield f"{argument}: settings have no dashes; write {name}={value or '...'}"
 
 
 def flags_last(arguments: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from hybrid_rl.config import trl_names
 from hybrid_rl.config.data import Source
 from hybrid_rl.config.settings import Settings
 
@@ -112,6 +113,8 @@ def _unknown(name: str, known: Sequence[str], origin: Origin) -> tuple[str, str]
     parent, _, last = name.rpartition(".")
     if name in known:
         return f"{parent} has it for another kind only", f"take it out with ~{name}"
+    if (of_trl := _by_other_name(parent, last, known)) is not None:
+        return "no such setting", of_trl
     siblings = [key for key in known if key.rpartition(".")[0] == parent]
     leaves = {key.rpartition(".")[2]: key for key in reversed(known)}
     near = difflib.get_close_matches(name, siblings, n=1, cutoff=0.75) or [
@@ -123,6 +126,19 @@ def _unknown(name: str, known: Sequence[str], origin: Origin) -> tuple[str, str]
         return rule, f"did you mean {near[0]}?"
     names = ", ".join(key.rpartition(".")[2] for key in siblings)
     return rule, f"{parent or 'there'} has {names}" if siblings else "leave it out"
+
+
+def _by_other_name(parent: str, last: str, known: Sequence[str]) -> str | None:
+    """The remedy for a name that TRL, or everybody, uses for a setting of ours; None for another one."""
+    if last == "lr":
+        rates = ("train.rl.learning_rate", "train.sft.learning_rate")
+        own = f"{parent}.learning_rate"
+        return f"did you mean {own if own in known else ' or '.join(rates)}?"
+    if parent not in ("", "train"):
+        return None
+    if (owner := trl_names.OWNERS.get(last) or trl_names.FLAGS.get(last)) is not None:
+        return f"did you mean {trl_names.TYPED.get(last, owner)}?"
+    return trl_names.ELSEWHERE.get(last)
 
 
 def _rule(detail: ErrorDetails, name: str) -> tuple[str, str]:

@@ -1,8 +1,8 @@
 """Types and limits of `model`: which weights and tokenizer a run starts from, and whether adapters are trained."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from hybrid_rl.types import Section
 
@@ -37,13 +37,27 @@ class ModelSettings(Section):
 
 
 class LoraSettings(Section):
-    """Low-rank adapters (LoRA), with the meanings of peft.LoraConfig."""
+    """Low-rank adapters (LoRA), with the meanings of peft.LoraConfig, whose names are taken too: r, lora_alpha."""
 
-    rank: int = Field(ge=1)
+    rank: int = Field(16, ge=1)
     """The rank of the adapters."""
-    alpha: float = Field(gt=0)
-    """The scale of the adapters, which is divided by their rank."""
-    dropout: float = Field(ge=0, lt=1)
+    alpha: float = Field(32.0, gt=0)
+    """The scale of the adapters, which is divided by their rank; twice the rank unless it is given."""
+    dropout: float = Field(0.0, ge=0, lt=1)
     """The dropout before the adapters."""
-    target_modules: str | list[str]
+    target_modules: str | list[str] = "all-linear"
     """The layers that get adapters, such as all-linear."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_peft_names(cls, values: Any) -> Any:
+        """The values under our names, with an alpha that follows the rank."""
+        if not isinstance(values, dict):
+            return values
+        found = {_PEFT_NAMES.get(key, key): value for key, value in values.items()}
+        if isinstance(found.get("rank"), int):
+            found.setdefault("alpha", 2.0 * found["rank"])
+        return found
+
+
+_PEFT_NAMES = {"r": "rank", "lora_alpha": "alpha", "lora_dropout": "dropout"}

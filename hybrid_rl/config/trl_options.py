@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from hybrid_rl.config import messages
+from hybrid_rl.config.trl_names import ELSEWHERE, OWNERS, TYPED
 from hybrid_rl.types import Section
 
 
@@ -40,50 +41,6 @@ class TrlOptions(Section):
 
 ALLOWED = frozenset(TrlOptions.model_fields)
 
-_BY_OWNER = {
-    "run_dir": "output_dir",
-    "resume": "resume_from_checkpoint",
-    "seed": "seed data_seed",
-    "tracker": "report_to run_name project trackio_space_id trackio_bucket_id trackio_static_space_id",
-    "train.steps": "max_steps num_train_epochs",
-    "train.max_completion_tokens": "max_completion_length",
-    "train.adam_betas": "adam_beta1 adam_beta2",
-    "train.save_every": "save_strategy save_steps",
-    "train.keep_checkpoints": "save_total_limit",
-    "train.eval_every": "eval_strategy eval_steps eval_delay eval_on_start do_eval",
-    "train.rollouts_every": "log_completions num_completions_to_print log_unique_prompts",
-    "train.rl.schedule": "lr_scheduler_type lr_scheduler_kwargs",
-    "train.rl.warmup": "warmup_steps",
-    "train.rl.loss": "loss_type",
-    "train.rl.entropy_bonus": "entropy_coef use_adaptive_entropy",
-    "train.rl.ref_sync_steps": "sync_ref_model ref_model_sync_steps ref_model_mixup_alpha",
-    "method.group_size": "num_generations",
-    "reward.correct": "reward_weights",
-    "hardware.device": "use_cpu",
-    "hardware.precision": "bf16 fp16 bf16_full_eval fp16_full_eval",
-    "hardware.activation_checkpointing": "activation_checkpointing gradient_checkpointing",
-    "hardware.collective_timeout_seconds": "ddp_timeout",
-    "hardware.deepspeed": "deepspeed fsdp fsdp_config",
-    "hardware.generation_batch": "generation_batch_size",
-    "hardware.micro_batch": "per_device_train_batch_size gradient_accumulation_steps"
-    " steps_per_generation auto_find_batch_size",
-    "model.path": "model_init_kwargs",
-    "model.chat_template": "chat_template_kwargs",
-    "rollout.engine": "use_vllm use_transformers_paged use_transformers_continuous_batching",
-    "eval.best": "load_best_model_at_end metric_for_best_model",
-    "eval.samples": "num_generations_eval",
-    "eval.sets": "per_device_eval_batch_size",
-}
-_SAME_NAME = (
-    "train.max_grad_norm train.weight_decay train.rl.learning_rate train.rl.scale_rewards"
-    " train.rl.beta train.rl.temperature train.rl.top_p train.rl.top_k model.trust_remote_code"
-)
-OWNERS = {
-    **{key: owner for owner, keys in _BY_OWNER.items() for key in keys.split()},
-    **{owner.rpartition(".")[2]: owner for owner in _SAME_NAME.split()},
-}
-"""Field of trl.GRPOConfig -> the setting of ours that decides it."""
-
 
 def problem(key: str, value: object) -> str | None:
     """Why `trl.<key>` cannot have this value, as `setting = value: rule; remedy`; None when it can."""
@@ -96,7 +53,9 @@ def problem(key: str, value: object) -> str | None:
         return None
     shown = f"trl.{key} = {messages.as_typed(value)}"
     if key in OWNERS:
-        return f"{shown}: decided by {OWNERS[key]}; set that instead"
+        return f"{shown}: decided by {OWNERS[key]}; set {TYPED.get(key, 'that')} instead"
+    if key in ELSEWHERE:
+        return f"{shown}: no setting does that; {ELSEWHERE[key]}"
     near = next(iter(difflib.get_close_matches(key, ALLOWED | OWNERS.keys(), 1, 0.9)), None)
     if near in OWNERS:
         remedy = f"trl.{near} is decided by {OWNERS[near]}; set that instead"

@@ -201,18 +201,19 @@ class _Encoder:
         long = {key: len(one.ids) for key, one in found.items() if len(one.ids) > most}
         if what == "prompt":
             policy, lost = self.data.on_long_prompt, "questions dropped"
-            remedy = f"data.max_prompt_tokens={most}); raise it, or set data.on_long_prompt=drop"
+            setting, of_these, drop = "data.max_prompt_tokens", 0, "data.on_long_prompt=drop"
         else:
             policy, lost = self.train.on_long_trace, "questions lost their trace"
-            remedy = (
-                f"train.max_completion_tokens={most + 1}, one of them for the end of sequence); raise it,"
-                " or set train.on_long_trace=drop"
+            # One token is for the end of sequence.
+            setting, of_these, drop = "train.max_completion_tokens", 1, "train.on_long_trace=drop"
+        if policy == "refuse" and long:
+            longest = max(long, key=lambda key: long[key])
+            end = " with their end of sequence" if of_these else ""
+            self.problems.append(
+                f"{self._split(name)}: {len(long)} of {len(found)} {what}s{end} do not fit into {setting}="
+                f"{most + of_these}; {setting}={long[longest] + of_these} takes all ({longest} is the longest),"
+                f" or set {drop}"
             )
-        if policy == "refuse":
-            self.problems += [
-                f"{self._split(name)} {key}: the {what} has {length} tokens, the limit is {most} ({remedy}"
-                for key, length in long.items()
-            ]
         elif long:
             self.notes.append(
                 f"{name}: {len(long)} of {len(found)} {lost}: a {what} of more than {most} tokens"

@@ -203,11 +203,20 @@ class _Loader:
             first, problem = next(iter(wrong.items()))
             many = f"none of the {len(wrong):,} traces reaches its gold answer; choose the reward that fits this data"
             failed = self.grader.first_error
-            why = f" The verifier itself failed: {failed}." if failed else ""
+            why = f" The verifier itself failed: {failed}." if failed else self._appended(traced)
             self.refuse("train", f"{many}.{why} The first, {first}: {problem}")
             return []
         self.settle("train", "on_bad_row", list(wrong.items()))
         return [item for item in found if item.where not in wrong]
+
+    def _appended(self, traced: Sequence[Found]) -> str:
+        """The template that would append the answer to every trace, if that makes them reach it; else nothing."""
+        template, questions = self.settings.columns.trace, [item.question for item in traced]
+        stated = [Solution(one.answer, f"{one.trace} #### {one.answer}") for one in questions]
+        if template is None or not all(one.correct for one in self.grader.grade(stated)):
+            return ""
+        answer = self.settings.columns.answer
+        return f" Or let them state it: 'data.columns.trace=\"{template} #### {answer}\"'."
 
     def hold_out(self, pool: list[Found], count: int) -> tuple[list[Found], list[Found]]:
         """(train, dev): dev are the `count` questions with the smallest seeded hashes."""

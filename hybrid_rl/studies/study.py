@@ -13,7 +13,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from hybrid_rl.config import toy
 from hybrid_rl.config.overrides import key_of
 from hybrid_rl.config.study import StudySettings
 from hybrid_rl.errors import SettingsError
@@ -109,9 +108,6 @@ def run_study(
     that is running.
     """
     definition, failed = study.definition, list[tuple[Job, str]]()
-    first = study.jobs[0]
-    if (warning := toy.warning(first.settings, [*map(key_of, first.typed)])) is not None:
-        log.warning("%s", warning)
     with hold(study.directory) as lock, Forks() as forks:
         claim(study.directory, definition.definition(study.blueprint.extra))
         place = Place(program, launch_dir, definition.jobs, launcher, lock, forks.start)

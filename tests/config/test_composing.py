@@ -137,3 +137,20 @@ def test_overrides_that_hydra_cannot_read_are_told_at_once_in_lines() -> None:
     lines = composing.unparsable([*fine, *wrong])
     assert [line.partition(": cannot be read (")[0] for line in lines] == wrong
     assert all(line.endswith("in quotes: 'key=\"value\"'") for line in lines)
+
+
+def test_words_with_dashes_are_told_as_the_settings_that_they_are_here() -> None:
+    typed = [
+        "--model_name_or_path",
+        "x/y",
+        "--experiment",
+        "smoke",
+        "--learning-rate=1e-6",
+        "--beta",
+    ]
+    assert composing.unparsable([*typed, "--config-dir", "my_conf", "-m", "--cfg", "job"]) == [
+        "--model_name_or_path: settings have no dashes; write model.path=x/y",
+        "--experiment: settings have no dashes; write experiment=smoke",
+        "--learning-rate=1e-6: settings have no dashes; write train.rl.learning_rate=1e-6",
+        "--beta: settings have no dashes; write train.rl.beta=...",
+    ]

@@ -37,9 +37,27 @@ SCHEMA = [
         "train.sft.zzz = 1: no such setting; train.sft has learning_rate, schedule, warmup, floor, batch_size",
     ),
     (["model.path=null"], "model.path = null: must be text; e.g. 'model.path=\"...\"'"),
+    (["model.lora={rank:0}"], "model.lora.rank = 0: must be at least 1; e.g. model.lora.rank=1"),
     (
-        ["model.lora={rank:8,alpha:16,dropout:0}"],
-        "model.lora.target_modules: is missing; give it with model.lora.target_modules=...",
+        ["lr=1e-4"],
+        "lr = 0.0001: no such setting; did you mean train.rl.learning_rate or train.sft.learning_rate?",
+    ),
+    (
+        ["train.sft.lr=1e-4"],
+        "train.sft.lr = 0.0001: no such setting; did you mean train.sft.learning_rate?",
+    ),
+    (
+        ["num_generations=8"],
+        "num_generations = 8: no such setting; did you mean method.group_size?",
+    ),
+    (
+        ["model_name_or_path=x"],
+        "model_name_or_path = x: no such setting; did you mean model.path?",
+    ),
+    (
+        ["train.push_to_hub=true"],
+        "train.push_to_hub = true: no such setting; RUN_DIR/model is a directory that"
+        " `hf upload OWNER/NAME RUN_DIR/model` pushes",
     ),
     (
         ["data.dev=many"],

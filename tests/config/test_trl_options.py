@@ -41,7 +41,17 @@ def test_an_allowed_field_takes_another_value_than_its_default(name: str) -> Non
     ("name", "value", "message"),
     [
         ("num_generations", 4, "decided by method.group_size; set that instead"),
-        ("use_vllm", True, "decided by rollout.engine; set that instead"),
+        (
+            "use_vllm",
+            True,
+            "decided by rollout.engine; set rollout=vllm_colocate or rollout=vllm_server instead",
+        ),
+        ("load_best_model_at_end", True, "decided by eval.best; set eval.best=true instead"),
+        (
+            "push_to_hub",
+            True,
+            "no setting does that; RUN_DIR/model is a directory that `hf upload OWNER/NAME RUN_DIR/model` pushes",
+        ),
         ("top_entropy_quantile", 2, "must be at most 1; e.g. trl.top_entropy_quantile=1"),
         (
             "mask_truncated_completion",

@@ -61,7 +61,9 @@ def encoded(train: list[Question], test: list[Question] | None = None, **changes
     on_long = changes.get("on_long", "refuse")
     # Only the settings that encoding reads; the whole sections would hide them.
     data = DataSettings.model_construct(name="mine", on_long_prompt=on_long, max_prompt_tokens=9)
-    train_settings = TrainSettings.model_construct(on_long_trace=on_long, max_completion_tokens=6)
+    train_settings = TrainSettings.model_construct(
+        on_long_trace=on_long, max_completion_tokens=changes.get("most", 6)
+    )
     return encode(
         Questions(train, [], {"held": test or []}, [], {}),
         changes.get("thinking", tokenizer()),
@@ -97,8 +99,8 @@ def test_a_long_trace_is_refused_with_its_length() -> None:
         encoded([question("a", "1", "1 1 1 1 1 1")])
 
     assert str(raised.value) == (
-        "data=mine, train a: the trace has 6 tokens, the limit is 5 (train.max_completion_tokens=6, one of them for the"
-        " end of sequence); raise it, or set train.on_long_trace=drop"
+        "data=mine, train: 1 of 1 traces with their end of sequence do not fit into train.max_completion_tokens=6;"
+        " train.max_completion_tokens=7 takes all (a is the longest), or set train.on_long_trace=drop"
     )
 
 
@@ -119,9 +121,20 @@ def test_a_long_prompt_is_refused_in_any_split() -> None:
         encoded([question("a", "1", None)], [question("b", "1 1 1 1 1 1 1", None)])
 
     assert str(raised.value) == (
-        "data=mine, held b: the prompt has 10 tokens, the limit is 9 (data.max_prompt_tokens=9); raise it,"
-        " or set data.on_long_prompt=drop"
+        "data=mine, held: 1 of 1 prompts do not fit into data.max_prompt_tokens=9; data.max_prompt_tokens=10 takes all"
+        " (b is the longest), or set data.on_long_prompt=drop"
     )
+
+
+def test_long_traces_are_one_line_with_the_number_that_takes_them_all() -> None:
+    rows = [question("a", "1", "1 " * 6), question("b", "2", "1 " * 9), question("c", "3", "1")]
+    with pytest.raises(DataError) as raised:
+        encoded(rows)
+    assert str(raised.value) == (
+        "data=mine, train: 2 of 3 traces with their end of sequence do not fit into train.max_completion_tokens=6;"
+        " train.max_completion_tokens=10 takes all (b is the longest), or set train.on_long_trace=drop"
+    )
+    assert len(encoded([question("b", "2", "1 " * 9)], most=10).train) == 1
 
 
 def test_a_dropped_prompt_takes_its_question_and_is_counted() -> None:

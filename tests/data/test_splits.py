@@ -82,7 +82,8 @@ def test_a_verifier_that_fits_no_row_is_said_once(tmp_path: Path, policy: str) -
         ],
         [
             "data=mine, train: none of the 30 traces reaches its gold answer; choose the reward that fits this data."
-            " The first, row 1: its trace does not reach the gold answer '1' (verifier: wrong); it ends with 'It is 2'"
+            " Or let them state it: 'data.columns.trace=\"{{ t }} #### {{ a }}\"'. The first, row 1:"
+            " its trace does not reach the gold answer '1' (verifier: wrong); it ends with 'It is 2'"
         ],
     ]
 
