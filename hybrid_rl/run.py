@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 
 from hybrid_rl.recording import quiet
-from hybrid_rl.recording.progress import Progress
+from hybrid_rl.recording.progress import Progress, phase
 from hybrid_rl.reporting import closing_table
 
 quiet.quiet_third_parties()  # before the imports that it silences
@@ -89,27 +89,28 @@ def _train_and_evaluate(
     newest = done[-1] if done else None  # None: a resume starts from the beginning
     pair = read_pair(settings) if newest is None else None  # a checkpoint has what it came to
     args = arguments.build(settings)  # ZeRO-3 wants it before the model
-    policy, examples = _load(settings, directory, grader)
-    method = settings.method_class(
-        settings.method, {e.id: e for e in examples.train}, settings.seed, settings.train.steps
-    )
-    if pair is not None:
-        method.observe_pair(pair)
-    traces = sum(example.trace is not None for example in examples.train)
-    limits = budget.within_reach(settings.budget.model_dump(), traces)
-    progress = Progress(settings.train.steps, limits=limits)
-    recorder = RunRecorder(directory, tracker, progress)
-    if PartialState().is_main_process:
-        recorder.label_notes(method.notes)
-    trainer = HybridTrainer(
-        args=args,
-        policy=policy,
-        method=method,
-        examples=examples.train,
-        grader=grader,
-        settings=settings,
-        recorder=recorder,
-    )
+    with phase("start-up, data and model"):
+        policy, examples = _load(settings, directory, grader)
+        method = settings.method_class(
+            settings.method, {e.id: e for e in examples.train}, settings.seed, settings.train.steps
+        )
+        if pair is not None:
+            method.observe_pair(pair)
+        traces = sum(example.trace is not None for example in examples.train)
+        limits = budget.within_reach(settings.budget.model_dump(), traces)
+        progress = Progress(settings.train.steps, limits=limits)
+        recorder = RunRecorder(directory, tracker, progress)
+        if PartialState().is_main_process:
+            recorder.label_notes(method.notes)
+        trainer = HybridTrainer(
+            args=args,
+            policy=policy,
+            method=method,
+            examples=examples.train,
+            grader=grader,
+            settings=settings,
+            recorder=recorder,
+        )
     trainer.add_callback(save_and_stop.SaveAndStop())
     evaluator = Evaluator(settings, directory, examples, grader, trainer.policy)
     best = BestModel(directory.best_model, trainer.save) if settings.eval.best else None

@@ -11,7 +11,7 @@ from hybrid_rl.config.hardware import HardwareSettings
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import DISK_FULL, USER_ERROR, SettingsError, UserError, is_disk_full
 from hybrid_rl.execution import imports, launch, process_tree, stopping
-from hybrid_rl.recording import console, environment
+from hybrid_rl.recording import console, environment, progress
 from hybrid_rl.recording.run_directory import RunDir
 
 log = logging.getLogger("hybrid_rl.worker")  # __name__ is "__main__" here
@@ -55,7 +55,9 @@ def work(run: RunDir, rank: int) -> int:
     """Run the settings of the run directory; returns the exit code, and writes the state into status.json."""
     try:
         settings = Settings.load_json(run.settings)
-        with imports.without_collection():
+        # A job of a study starts from a process that has them loaded.
+        loads = progress.phase("start-up, libraries") if "torch" not in sys.modules else None
+        with loads or contextlib.nullcontext(), imports.without_collection():
             from hybrid_rl.run import run as run_all  # noqa: PLC0415 - heavy: torch, after the signals are handled
 
         stopping.limit(settings.hardware.grace_seconds)

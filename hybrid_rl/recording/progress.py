@@ -68,6 +68,7 @@ class Progress:
         self.console = console or Console(stderr=True)
         self.pace = Pace(steps, limits)
         self._kinds: set[str] = set()
+        self._dev: float | None = None
         self._bar: Bar | None = None
         self._task = TaskID(0)
         self._closing = ExitStack()
@@ -91,7 +92,7 @@ class Progress:
         step, kind = line["step"], line["kind"]
         before = self.pace.share
         self.pace.add(line)
-        state = _state(line, self.pace)
+        state = _state(line, self.pace, self._dev)
         if kind not in self._kinds:
             self._kinds.add(kind)
             log.info("step %d of %d: first %s update", step, self.steps, kind.upper())
@@ -101,6 +102,11 @@ class Progress:
         elif budget.passes(1 / _PLAIN_LINES, before, self.pace.share):
             log.info("step %d of %d: %s", step, self.steps, state)
 
+    def dev(self, step: int, greedy: float) -> None:
+        """Tell of a look at dev after `step`, which is shown until the next one."""
+        self._dev = greedy
+        log.info("step %d of %d: dev %.3f", step, self.steps, greedy)
+
     def _redirect_log(self) -> None:
         """Let log lines appear above the bar instead of through it."""
         for one in logging.getLogger().handlers:
@@ -109,10 +115,18 @@ class Progress:
                 one.setStream(FileProxy(self.console, one.stream))
 
 
-def _state(line: Mapping[str, Any], pace: Pace) -> str:
-    """A step in words: its kind, the number that matters, the speed, the time left."""
-    rl = line["kind"] == "rl"
-    what = f"RL   reward {line['reward_mean']:.3f}" if rl else f"SFT  loss {line['loss']:.3f}"
+def _state(line: Mapping[str, Any], pace: Pace, dev: float | None = None) -> str:
+    """A step in words: its kind, what matters of it, the last accuracy on dev, the speed, the time left."""
+    if line["kind"] == "rl":
+        what = f"RL   reward {line['reward_mean']:.3f}"
+        if (length := line.get("completion_tokens_mean")) is not None:
+            what += f"  length {length:.0f}"
+        if (entropy := line.get("entropy")) is not None:
+            what += f"  entropy {entropy:.2f}"
+    else:
+        what = f"SFT  loss {line['loss']:.3f}"
+    if dev is not None:
+        what += f"  dev {dev:.3f}"
     return f"{what}  {pace.tokens_per_second:,.0f} tokens/s  {clock(pace.seconds_left)} left"
 
 

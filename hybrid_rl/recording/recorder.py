@@ -49,6 +49,7 @@ class RunRecorder:
         files.rewind(self.directory.progress, step - 1)  # a resume may evaluate a step again
         files.append_json(self.directory.progress, record)
         self.tracker.log(record, step)
+        self.progress.dev(step, line["greedy"])
 
     def report(self, step: int, sets: Mapping[str, Mapping[str, float]]) -> None:
         """Shows evaluations, which have their own files, in the tracker: set by set, each a flat line."""

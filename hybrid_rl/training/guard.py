@@ -44,6 +44,7 @@ class TrainingGuard:
         self._first_checkpoint_bytes = checkpoint_bytes(model, settings)
         self._finite: Tensor | None = None
         self._skipped = False
+        self._told: set[str] = set()
 
     def loss(self, loss: Tensor) -> Tensor:
         """Takes note of a micro-batch's loss; what comes back is 0 where it is not finite, for sums over steps."""
@@ -119,13 +120,16 @@ class TrainingGuard:
         return sum(path.stat().st_size for path in found[-1].rglob("*")) if found else 0
 
     def tell(self, began: list[Began]) -> None:
-        """Records and logs alarms that begin; raises GuardError where one of them stops the run."""
+        """Records and logs alarms that begin, in full the first time; raises GuardError where one stops the run."""
         if self._accelerator.is_main_process:
             for alarm in began:
                 said = {k: v for k, v in asdict(alarm).items() if k != "stops" and _is_json(v)}
                 self._recorder.alarm(said)
-                if not alarm.stops:
+                if not alarm.stops and alarm.alarm not in self._told:
                     log.warning("%s", alarm.message)
+                elif not alarm.stops:
+                    log.warning("guards.%s: again at step %d", alarm.alarm, alarm.step)
+                self._told.add(alarm.alarm)
         stopping = [alarm.message for alarm in began if alarm.stops]
         if stopping:
             raise GuardError("\n".join(stopping))

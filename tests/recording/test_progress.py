@@ -111,6 +111,25 @@ def test_log_lines_go_above_the_bar_and_back_to_their_stream() -> None:
     assert stream.getvalue() == "after it\n"
 
 
+def test_length_entropy_and_the_last_look_at_dev_are_shown(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    shown = {**line(1), "completion_tokens_mean": 53.4, "entropy": 0.314}
+    made = terminal()
+    with caplog.at_level(logging.INFO), Progress(40, made) as progress:
+        progress.dev(0, 0.125)
+        progress.update(shown)
+        progress.dev(1, 0.5)
+        progress.update(line(2, kind="sft"))
+        assert progress._bar is not None
+        progress._bar.refresh()
+    words = "RL   reward 0.500  length 53  entropy 0.31  dev 0.125  150 tokens/s"
+    assert _state(shown, progress.pace, 0.125).startswith(words)
+    assert "2/40 SFT  loss 1.250  dev 0.500  150 tokens/s" in text(made)
+    assert caplog.messages[0] == "step 0 of 40: dev 0.125"
+    assert _state({**line(1), "entropy": None}, progress.pace).startswith("RL   reward 0.500  150")
+
+
 def test_hours_are_shown_where_there_are_any() -> None:
     pace = Pace(5000)
     pace.add(line(1))

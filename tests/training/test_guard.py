@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 from hybrid_rl.recording.files import read_jsonl
 from hybrid_rl.training import guard
-from hybrid_rl.training.alarms import GuardError
+from hybrid_rl.training.alarms import Began, GuardError
 from hybrid_rl.verification.grader import Grader
 from tests.fakes import (
     ranks,
@@ -144,6 +144,22 @@ def test_a_hopeless_length_limit_is_said_once(
     assert "of the trained completions were cut" in said[0]
     assert [alarm["message"] for alarm in recorder.alarms if alarm["alarm"] == "truncated"] == said
     assert [line.get("alarm/truncated", 0) for line in recorder.metrics] == [0, 0, 1, 1]
+
+
+def test_an_alarm_that_comes_again_is_told_in_short_and_recorded_in_full(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    trainer, recorder = build(tmp_path)
+    for step in (2, 7):
+        message = f"guards.truncated.above = 0.5: at step {step}, and what to do"
+        trainer.guard.tell([Began(step, "truncated", 0.9, message, stops=False)])
+    assert [record.getMessage() for record in caplog.records][-2:] == [
+        "guards.truncated.above = 0.5: at step 2, and what to do",
+        "guards.truncated: again at step 7",
+    ]
+    assert [alarm["message"] for alarm in recorder.alarms] == [
+        f"guards.truncated.above = 0.5: at step {step}, and what to do" for step in (2, 7)
+    ]
 
 
 def test_an_alarm_may_stop_the_run_after_its_line_is_written(tmp_path: Path) -> None:
