@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     # Other views were once chosen by this word, and scripts still write it.
     parser.add_argument("view", nargs="?", choices=["wandb"], help="may be left out")
-    parser.add_argument("--project", default="hybrid-rl", help="default: %(default)s")
+    parser.add_argument("--project", default="hybrid_rl", help="default: %(default)s")
     parser.add_argument("--entity", required=True, help="team or user")
     sets = ["dev", "hard", "easy"]
     parser.add_argument("--sets", nargs="+", default=sets, help="evaluation sets to show")
@@ -39,8 +39,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"wandb-workspaces cannot be imported ({error}); pip install 'hybrid-rl[dashboard]'"
         )
     # Their own serialisation has no public name.
-    shown = made._to_model().model_dump_json(indent=2) if given.json else made.save().url
+    shown = made._to_model().model_dump_json(indent=2) if given.json else _saved(made)
     sys.stdout.write(f"{shown}\n")
+
+
+def _saved(made: Any) -> str:
+    """The address of a workspace once it is saved; what the service refuses ends the command with a line."""
+    errors: Any = importlib.import_module("wandb.errors")
+    try:
+        return str(made.save().url)
+    except errors.Error as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        sys.exit(
+            f"W&B did not save the workspace ({reason}); wandb login, or set WANDB_API_KEY;"
+            " --json prints the workspace and sends nothing"
+        )
 
 
 def workspace(entity: str, project: str, sets: Sequence[str]) -> Any:

@@ -26,7 +26,7 @@ def test_the_workspace_shows_metrics_that_runs_have(capsys: pytest.CaptureFixtur
     pytest.importorskip("wandb_workspaces")
     dashboard.main(["wandb", "--entity", "me", "--sets", "dev", "hard", "--json"])
     made = json.loads(capsys.readouterr().out)
-    assert made["project"] == "hybrid-rl"
+    assert made["project"] == "hybrid_rl"  # that of conf/tracker/base.yaml
     line = metrics(5, "rl") | {"learning_rate": 1e-4, "entropy": 1.0, "zero_advantage_groups": 0.5}
     known = set(named(line | {"device_seconds": 1.0}))
     known |= {f"eval/{name}/greedy" for name in ("dev", "hard")}
@@ -49,3 +49,19 @@ def test_a_missing_package_is_told_with_what_to_install(monkeypatch: pytest.Monk
         dashboard.main(["--entity", "me"])
     assert str(caught.value.code).startswith("wandb-workspaces cannot be imported (")
     assert str(caught.value.code).endswith("); pip install 'hybrid-rl[dashboard]'")
+
+
+def test_without_a_key_a_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    errors = pytest.importorskip("wandb.errors")
+
+    class Unsaved:
+        def save(self) -> None:
+            raise errors.UsageError("No API key configured. Use `wandb login` to log in.\nmore")
+
+    monkeypatch.setattr(dashboard, "workspace", lambda *_: Unsaved())
+    with pytest.raises(SystemExit) as caught:
+        dashboard.main(["wandb", "--entity", "me"])
+    assert caught.value.code == (
+        "W&B did not save the workspace (No API key configured. Use `wandb login` to log in.); wandb login, or set"
+        " WANDB_API_KEY; --json prints the workspace and sends nothing"
+    )
