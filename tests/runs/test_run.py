@@ -65,6 +65,13 @@ def test_every_method_runs_from_settings_to_report(method: str, load: Load, tmp_
     assert "plots/training.png" in directory.report.read_text()
 
 
+def test_a_first_look_has_a_reward_that_moves(load: Load, tmp_path: Path) -> None:
+    directory = smoke(load, tmp_path / "run", "method=grpo", "eval=none", "train.eval_every=null")
+    rewards = [line["reward_mean"] for line in read_jsonl(directory.metrics)]
+    assert len(set(rewards)) > 1
+    assert max(rewards) > 0.1
+
+
 def test_the_saved_model_answers_in_plain_transformers_as_it_was_evaluated(
     load: Load, tmp_path: Path
 ) -> None:
