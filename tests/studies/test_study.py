@@ -49,7 +49,11 @@ def test_jobs_are_ordinary_runs_seed_by_seed(tmp_path: Path, job_settings: study
 def test_every_arm_that_does_not_compose_is_told_at_once(
     tmp_path: Path, job_settings: study.Compose
 ) -> None:
-    arms = {"ok": ["method=grpo"], "a": ["train.steps=0"], "b": ["method=sft"]}
+    arms = {
+        "ok": ["method=grpo"],
+        "a": ["train.steps=0"],
+        "b": ["method=sft", "method.group_size=4"],
+    }
     with pytest.raises(SettingsError) as caught:
         planned(tmp_path, job_settings, arms=arms)
     assert str(caught.value).splitlines() == [
