@@ -4,6 +4,7 @@ Relative paths become absolute here, and a run without a directory gets a dated 
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +24,8 @@ from hybrid_rl.methods.lookup import TargetError, method_class, settings_class
 # Settings that are absolute once loaded. What may be a hub id is made absolute only where such a file exists.
 _PATHS = ("run_dir", "resume", "eval.rescore")
 _PATHS_OR_IDS = ("model.path", "model.tokenizer", "model.chat_template")
+_REFERENCE = re.compile(r"\$\{(\.*)(\w[\w.]*)\}")
+"""OmegaConf's reference to a value: its dots, one for the group it stands in and one for each above, and its name."""
 for _name, _resolver in resolvers.RESOLVERS.items():
     OmegaConf.register_new_resolver(_name, _resolver, replace=True)
 # OmegaConf takes a list for a value of its own only as one of its lists.
@@ -50,7 +53,7 @@ def load_settings(
         values: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=False)
     except OmegaConfBaseException as error:
         # A reference to a missing value is no second problem.
-        raise SettingsError("\n".join(problems) or _unresolved(error)) from error
+        raise SettingsError("\n".join(problems) or _unresolved(error, composed)) from error
     if unwritable := [*text_rules.unwritable(values)]:
         raise SettingsError("\n".join(sorted([*problems, *unwritable])))
     for key in missing:
@@ -126,10 +129,18 @@ def _sound_part(values: dict[str, Any], broken: set[str]) -> Settings:
     return Settings.model_construct(**sound)
 
 
-def _unresolved(error: OmegaConfBaseException) -> str:
-    """A line about a value that refers to what is not there."""
+def _unresolved(error: OmegaConfBaseException, composed: DictConfig) -> str:
+    """A line about the value that refers to what is not there, not about one that refers to that value."""
+    values: Any = OmegaConf.to_container(composed, resolve=False)
+    key = str(error.full_key)
+    for dots, other in _REFERENCE.findall(str(flat(values).get(key))):
+        above = key.split(".")[: -len(dots)] if dots else []
+        try:
+            OmegaConf.select(composed, ".".join([*above, other]))
+        except OmegaConfBaseException as cause:
+            return _unresolved(cause, composed)
     reason = str(error).splitlines()[0]
-    return f"{error.full_key}: {reason}; give {error.full_key}=..., or what it refers to"
+    return f"{key}: {reason}; give {key}=..., or what it refers to"
 
 
 def _missing(value: Any, name: str) -> list[str]:
