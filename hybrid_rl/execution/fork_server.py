@@ -41,7 +41,7 @@ def main() -> None:
     process_tree.die_with_parent(signal.SIGKILL)
     # They concern the processes and who asked for them. A scheduler sends them to this one, too. The processes treat
     # them as this one would have: a shell lets its background jobs ignore SIGINT.
-    inherited = {number: signal.getsignal(number) for number in _STOPS}
+    inherited: dict[int, Any] = {number: signal.getsignal(number) for number in _STOPS}
     for number in _STOPS:
         signal.signal(number, signal.SIG_IGN)
     with imports.without_collection():
