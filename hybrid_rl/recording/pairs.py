@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from hybrid_rl.config.messages import as_typed
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.recording.files import read_jsonl
@@ -44,14 +45,9 @@ def read_pair(settings: Settings) -> list[dict[str, Any]] | None:
     theirs |= {f"method.{key}": value for key, value in theirs["method"].items()}
     for key, value in wanted.items():
         if theirs.get(key) != value:
-            had = _typed(theirs.get(key))
+            had = as_typed(theirs.get(key))
             raise SettingsError(
-                f"{found}: the run in {pair_run.path} has {key} = {had}, which must be {_typed(value)};"
+                f"{found}: the run in {pair_run.path} has {key} = {had}, which must be {as_typed(value)};"
                 f" give a run of method={settings.method.name} with seed={settings.seed}"
             )
     return read_jsonl(pair_run.decisions)
-
-
-def _typed(value: Any) -> str:
-    """As it is typed on the command line."""
-    return "null" if value is None else str(value)
