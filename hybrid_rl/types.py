@@ -55,6 +55,8 @@ class Example:
     trace: Trace | None = None
     level: str | None = None
     """The difficulty level, where the data have one."""
+    columns: Mapping[str, Json] = field(default_factory=dict, hash=False)
+    """The columns of its row that the reward asks for by name, the prompt among them; empty where it asks for none."""
 
 
 Examples = Mapping[str, Example]

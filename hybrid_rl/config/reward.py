@@ -1,8 +1,9 @@
 """The group `reward`: by which verifier a solution is judged, within which limits, and what it earns.
 
 A verifier of your own is named by its dotted path, `module.name`. A plain function `verify(answer: str, text: str)` is
-enough to train. `verification.verifier.Verifier` says what an object has instead, or a class that makes one when it is
-called without arguments.
+enough to train; what else it names is a column of the row, and one written for TRL works as it is
+(`verification/functions.py`). `verification.verifier.Verifier` says what an object has instead, or a class that makes
+one when it is called without arguments.
 """
 
 from pydantic import Field, field_validator
@@ -17,10 +18,14 @@ class RewardSettings(Section):
     verifier: str
     """`exact`, `numeric`, `symbolic`, `roles`, `reasoning_gym`, or the dotted path of a function or verifier of yours.
 
-    It is called as `verify(answer: str, text: str)`, or `judge` of a verifier is, and returns whether the text reaches
-    the answer: True, False, a score from 0 to 1 (only 1 is correct; `correct` is multiplied by it), or None where it
-    cannot tell.
+    It is called as `verify(answer: str, text: str)`, or `judge` of a verifier is, with the columns of the row that its
+    other parameters name, `prompt` included; or, where one of them is called `completions`, as TRL calls its reward
+    functions. It returns whether the text reaches the answer: True, False, a score from 0 to 1 (only 1 is correct;
+    `correct` is multiplied by it), or None where it cannot tell.
     """
+    as_messages: bool
+    """Whether functions in TRL's form get prompts and completions as lists of messages, as most of `trl.rewards` want
+    them, also where the prompt of the data is a text; if not, they are texts there, as in TRL."""
     answer_after: str | None
     """Mark before the answer, such as `</think>`: only what follows its last occurrence counts, and all of the text
     where it does not occur; null: all of the text. Not for a verifier of your own, which gets the whole text."""

@@ -23,6 +23,8 @@ from hybrid_rl.config.data import Columns, DataSettings
 from hybrid_rl.data.questions import Message, Question, digest, normalise
 from hybrid_rl.data.sources import SourceRow, Values
 from hybrid_rl.errors import DataError
+from hybrid_rl.types import Json
+from hybrid_rl.verification.functions import PROMPT, Asks
 
 WHOLE_ROW = "row"
 """The name by which a template reaches columns whose names are no identifiers, `{{ row["odd name"] }}`."""
@@ -143,6 +145,8 @@ class RowMapping:
     names: Sequence[str]
     """The columns of all rows; one may leave some out."""
     settings: DataSettings
+    asks: Asks
+    """What the reward wants of a row beside these."""
 
     def question(self, row: SourceRow) -> Found:
         """The question of a row. Raises BadRow, and DataError for an access that the sandbox refuses."""
@@ -161,6 +165,10 @@ class RowMapping:
             answer=self._answer(self._filled("answer", values)[0]),
             trace=self._trace(values),
             level=self._optional("level", values),
+            columns={
+                name: _as_json(value)
+                for name, value in self.asks.of({**values, PROMPT: prompt}).items()
+            },
         )
         return Found(row.where, key, question)
 
@@ -261,6 +269,17 @@ def _as_text(value: Any) -> str:
         )
         raise ValueError(f"it is a value of type {kind}, neither text nor a number; {remedy}")
     return str(value)
+
+
+def _as_json(value: Any) -> Json:
+    """A value as JSON holds it, for files and other processes; as text where JSON cannot hold it."""
+    if isinstance(value, Mapping):
+        return {str(key): _as_json(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_json(one) for one in value]
+    if isinstance(value, float | Decimal):
+        return float(value) if math.isfinite(value) else None
+    return value if value is None or isinstance(value, str | int) else str(value)
 
 
 def _is_unicode(text: str) -> bool:

@@ -102,9 +102,17 @@ class _Encoder:
         # The end-of-sequence token comes on top.
         traces = self._tokens(name, "trace", solved, self.train.max_completion_tokens - 1)
         examples = [
-            Example(key, prompts[key].ids, one.question, one.answer, traces.get(key), one.level)
+            Example(
+                id=one.id,
+                prompt_ids=prompts[one.id].ids,
+                question=one.question,
+                answer=one.answer,
+                trace=traces.get(one.id),
+                level=one.level,
+                columns=one.columns,
+            )
             for one in questions
-            if (key := one.id) in prompts
+            if one.id in prompts
         ]
         if questions and not examples and not self.problems:
             left = f"no question is left; raise data.max_prompt_tokens = {most}"

@@ -4,9 +4,11 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Literal
+
+from hybrid_rl.types import Json
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Question:
     answer: str
     trace: str | None = None
     level: str | None = None
+    columns: Mapping[str, Json] = field(default_factory=dict, hash=False)
+    """The columns of its row that the reward asks for, as in `Example.columns`."""
 
 
 @dataclass(frozen=True)
@@ -80,4 +84,7 @@ def digest(text: str) -> str:
 def fingerprint(questions: Sequence[Question]) -> str:
     """The sha256 of the questions, in order, as canonical JSON."""
     rows = [asdict(question) for question in questions]
+    for row in rows:
+        if not row["columns"]:
+            del row["columns"]  # a question is the same whether or not a reward could ask for more
     return digest(json.dumps(rows, sort_keys=True, ensure_ascii=False, separators=(",", ":")))

@@ -8,13 +8,16 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import or_
 
 from hybrid_rl.config.data import DataSettings, Source
 from hybrid_rl.data import sources
-from hybrid_rl.data.columns import BadRow, Found, RowMapping, compile_columns, shown
-from hybrid_rl.data.questions import Questions, digest, fingerprint
+from hybrid_rl.data.columns import BadRow, Found, RowMapping, compile_columns, nearest, shown
+from hybrid_rl.data.questions import Question, Questions, digest, fingerprint
 from hybrid_rl.data.sources import SourceRow
 from hybrid_rl.errors import DataError
+from hybrid_rl.verification.functions import PROMPT, Asks
 from hybrid_rl.verification.grader import Grader, Solution
 
 log = logging.getLogger(__name__)
@@ -144,7 +147,17 @@ class _Loader:
         names = list(dict.fromkeys(name for row in rows for name in row.values))
         where = sources.describe(source)
         templates = compile_columns(settings.columns, split == "train", names, setting, where)
-        return RowMapping(templates, names, settings)
+        wanted = self.grader.asks()
+        lacking = [
+            f"{where}: {function} asks for {column}, which is no column and has no default value;"
+            f" {nearest(column, names)}"
+            for function, asks in wanted.items()
+            for column in asks.needed
+            if column not in (*names, PROMPT)
+        ]
+        if lacking:
+            raise DataError(*lacking)
+        return RowMapping(templates, names, settings, reduce(or_, wanted.values(), Asks()))
 
     def _map(self, split: str, rows: Sequence[SourceRow], mapping: RowMapping) -> list[Found]:
         """The questions of the rows, without those that are bad or cannot be graded. Raises DataError."""
@@ -154,8 +167,9 @@ class _Loader:
                 read.append(mapping.question(row))
             except BadRow as error:
                 read.append(error)
-        answers = [item.question.answer for item in read if isinstance(item, Found)]
-        objections = dict(zip(answers, self.grader.check_golds(answers), strict=True))
+        asked = [item.question for item in read if isinstance(item, Found)]
+        golds, columns = [one.answer for one in asked], [one.columns for one in asked]
+        objections = iter(self.grader.check_golds(golds, columns))
         found: list[Found] = []
         bad: list[tuple[str, BadRow]] = []
         ids: dict[str, str] = {}
@@ -164,8 +178,8 @@ class _Loader:
                 bad.append((row.where, item))
                 continue
             gold, given = item.question.answer, item.question.id
-            if objections[gold] is not None:
-                text = f"the gold answer {shown(gold)} cannot be graded: {objections[gold]}"
+            if (objection := next(objections)) is not None:
+                text = f"the gold answer {shown(gold)} cannot be graded: {objection}"
                 bad.append((row.where, BadRow(_UNGRADED, text)))
                 continue
             if given in ids and "id" in mapping.templates:
@@ -188,7 +202,7 @@ class _Loader:
         """`found` without the questions whose trace does not reach the gold answer, by the verifier of the rewards."""
         traced = [item for item in found if item.question.trace is not None]
         verdicts = self.grader.grade(
-            [Solution(item.question.answer, item.question.trace or "") for item in traced]
+            [_solution(item.question, item.question.trace or "") for item in traced]
         )
         wrong = {
             item.where: BadRow(
@@ -212,7 +226,7 @@ class _Loader:
     def _appended(self, traced: Sequence[Found]) -> str:
         """The template that would append the answer to every trace, if that makes them reach it; else nothing."""
         template, questions = self.settings.columns.trace, [item.question for item in traced]
-        stated = [Solution(one.answer, f"{one.trace} #### {one.answer}") for one in questions]
+        stated = [_solution(one, f"{one.trace} #### {one.answer}") for one in questions]
         if template is None or not all(one.correct for one in self.grader.grade(stated)):
             return ""
         answer = self.settings.columns.answer
@@ -255,6 +269,10 @@ class _Loader:
             )
         kept = {item.key for item in traced}
         return [item if item.key in kept else _without_trace(item) for item in pool]
+
+
+def _solution(question: Question, text: str) -> Solution:
+    return Solution(question.answer, text, columns=question.columns)
 
 
 def _without_trace(item: Found) -> Found:

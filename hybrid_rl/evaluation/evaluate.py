@@ -17,7 +17,7 @@ from hybrid_rl.evaluation.scores import Answered, AnsweredQuestion, SetSummary
 from hybrid_rl.models.sampling import Request, Sample, SamplingParams
 from hybrid_rl.models.vocabulary import Vocabulary
 from hybrid_rl.recording.files import write_json, write_jsonl
-from hybrid_rl.types import Example, Ids
+from hybrid_rl.types import Example, Ids, Json
 from hybrid_rl.verification.grader import Grader, Solution, verifies_early
 
 
@@ -72,6 +72,7 @@ class Evaluation:
                 example.answer,
                 greedy[index],
                 tuple(drawn[index * count : (index + 1) * count]),
+                example.columns,
             )
             for index, example in enumerate(examples)
         ]
@@ -81,8 +82,8 @@ class Evaluation:
 
         def finished(index: int, ids: Ids) -> None:
             answered = self._ungraded(ids)
-            solution = Solution(examples[index].answer, answered.completion, answered.truncated)
-            self._grader.verify_early(solution)
+            asked = examples[index]
+            self._grader.verify_early(_solution(asked.answer, answered, asked.columns))
 
         prompts = [example.prompt_ids for example in examples]
         request = Request(prompts, finished=finished if self._early else None)
@@ -96,6 +97,10 @@ class Evaluation:
             truncated=not self._vocabulary.has_ended(ids),
             vote=None,
         )
+
+
+def _solution(answer: str, answered: Answered, columns: Mapping[str, Json]) -> Solution:
+    return Solution(answer, answered.completion, answered.truncated, columns)
 
 
 def _chosen(examples: Sequence[Example], limit: int | None) -> list[Example]:
@@ -123,7 +128,7 @@ def grade_and_save(
         graded = _graded(rows, grader)
         found[name] = scores.summarise(graded, how_evaluated["seed"])
         if out is not None:
-            write_jsonl(out / f"{name}.jsonl", map(asdict, graded))
+            write_jsonl(out / f"{name}.jsonl", [row.line() for row in graded])
     if out is not None:
         summaries = {name: asdict(summary) for name, summary in found.items()}
         write_json(out / "summary.json", {**how_evaluated, "sets": summaries})
@@ -133,7 +138,7 @@ def grade_and_save(
 def _graded(rows: Sequence[AnsweredQuestion], grader: Grader) -> list[AnsweredQuestion]:
     """The rows with fresh outcomes and votes, from one call of the grader."""
     solutions = [
-        Solution(row.answer, answered.completion, answered.truncated)
+        _solution(row.answer, answered, row.columns)
         for row in rows
         for answered in (row.greedy, *row.samples)
     ]

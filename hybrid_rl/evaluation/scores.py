@@ -6,14 +6,14 @@ numbers. It loads no torch.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from hybrid_rl.evaluation import statistics
 from hybrid_rl.evaluation.statistics import Interval
 from hybrid_rl.recording.files import fitting, read_json, read_jsonl
-from hybrid_rl.types import Outcome
+from hybrid_rl.types import Json, Outcome
 
 Measure = Literal["greedy", "avg", "maj", "pass"]
 
@@ -47,6 +47,8 @@ class AnsweredQuestion:
     answer: str
     greedy: Answered
     samples: tuple[Answered, ...]
+    columns: Mapping[str, Json] = field(default_factory=dict)
+    """What the verifier asks for beside the answer, as in `Example.columns`, so that it can be asked again."""
 
     @property
     def correct_samples(self) -> int:
@@ -68,6 +70,11 @@ class AnsweredQuestion:
         # Among equals a Counter keeps the order of first appearance.
         winner = votes.most_common(1)[0][0]
         return any(sample.correct and sample.vote == winner for sample in self.samples)
+
+    def line(self) -> dict[str, Json]:
+        """The line of the file, on which columns stand only where there are any."""
+        line = asdict(self)
+        return line if self.columns else {key: one for key, one in line.items() if key != "columns"}
 
     def score(self, measure: Measure) -> float:
         """The score by one measure, in [0, 1]."""

@@ -92,6 +92,7 @@ class Attempter:
             answer=attempt.example.answer,
             text=self.vocabulary.solution_text(attempt.prefix + completion),
             truncated=not self.vocabulary.has_ended(completion),
+            columns=attempt.example.columns,
         )
 
     def _ended(self, completion: Ids) -> Ids:

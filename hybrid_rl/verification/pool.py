@@ -70,18 +70,23 @@ class KillablePool:
         self._pool: ProcessPool | None = None
 
     def run(
-        self, function: Callable[..., Answer], calls: Sequence[tuple[Any, ...]]
+        self,
+        function: Callable[..., Answer],
+        calls: Sequence[tuple[Any, ...]],
+        sizes: Sequence[int] | None = None,
     ) -> list[Answer | Lost]:
         """What `function` returns for each of `calls`, in order; Lost for a call that did not return.
 
-        Raises what `function` raises, and RuntimeError where new processes keep dying before they can work.
+        `sizes`: how many clocks each call has; None: one. Raises what `function` raises, and RuntimeError where new
+        processes keep dying before they can work.
         """
         ended: dict[int, Answer | Lost] = {}
+        clocks = [self._timeout * size for size in sizes or [1] * len(calls)]
         restarts = 0
         while len(ended) < len(calls):
             before = len(ended)
             try:
-                self._run_missing(function, calls, ended)
+                self._run_missing(function, calls, clocks, ended)
             except BrokenProcessPool as error:
                 self.close()
                 restarts = 0 if len(ended) > before else restarts + 1
@@ -95,21 +100,22 @@ class KillablePool:
         self,
         function: Callable[..., Answer],
         calls: Sequence[tuple[Any, ...]],
+        clocks: Sequence[float],
         ended: dict[int, Answer | Lost],
     ) -> None:
         """Fills `ended`; raises BrokenProcessPool when a new pool is needed for the rest."""
         pool = self._running()
         futures = {
-            i: pool.schedule(function, args=call, timeout=self._timeout)
+            i: pool.schedule(function, args=call, timeout=clocks[i])
             for i, call in enumerate(calls)
             if i not in ended
         }
         for i, future in futures.items():
             try:
                 # Calls start in order, so that those before this one have ended by now.
-                ended[i] = future.result(timeout=self._timeout + _PATIENCE_SECONDS)
+                ended[i] = future.result(timeout=clocks[i] + _PATIENCE_SECONDS)
             except TimeoutError:
-                ended[i] = Lost(f"it took longer than {self._timeout:g} seconds")
+                ended[i] = Lost(f"it took longer than {clocks[i]:g} seconds")
             except ProcessExpired as error:
                 ended[i] = Lost(f"its process died with exit code {error.exitcode}")
             except BrokenProcessPool:

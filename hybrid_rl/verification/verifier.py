@@ -6,13 +6,14 @@ none in particular; each has a file of its own, which is loaded when it is asked
 
 import importlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, cast
 
 from hybrid_rl.config.reward import BUILT_IN_VERIFIERS, RewardSettings
-from hybrid_rl.types import Outcome
-from hybrid_rl.verification import answers
+from hybrid_rl.types import Json, Outcome
+from hybrid_rl.verification import answers, functions
+from hybrid_rl.verification.functions import Asks
 from hybrid_rl.verification.pool import Lost
 
 Said = Literal["correct", "wrong", "unparseable"] | float | None
@@ -32,7 +33,10 @@ class Verifier(Protocol):
     processes that are killed when they take too much time or memory."""
 
     def judge(self, answer: str, text: str) -> Said:
-        """Says whether the solution `text` reaches the gold answer."""
+        """Says whether the solution `text` reaches the gold answer.
+
+        Further parameters are columns of the row, or `prompt`, as of a plain function (`functions.py`).
+        """
 
     def answer_start(self, text: str) -> int:
         """The position, in characters, at which the statement of the final answer begins; len(text) without one.
@@ -68,13 +72,15 @@ class BuiltIn(Verifier):
 
 
 class PlainFunction(Verifier):
-    """A user's function `verify(answer, text)` as a verifier."""
+    """A user's function, in any of the forms of `functions.py`, as a verifier."""
 
-    def __init__(self, function: Callable[[str, str], Said]) -> None:
-        self._function = function
+    def __init__(self, function: Callable[..., Any], as_messages: bool = False) -> None:
+        """`as_messages`: see `reward.as_messages`."""
+        self.function = function
+        self.as_messages = as_messages
 
     def judge(self, answer: str, text: str) -> Said:
-        return self._function(answer, text)
+        return cast(Said, functions.of_one(self.function, answer, text, {}))
 
 
 @dataclass(frozen=True)
@@ -109,10 +115,15 @@ def built_in(settings: RewardSettings) -> BuiltIn | None:
 
 def find(settings: RewardSettings) -> Verifier:
     """The verifier that the settings name. Raises whatever the import of a user's own raises, or TypeError."""
-    return built_in(settings) or _own(settings.verifier)
+    return built_in(settings) or _own(settings.verifier, settings.as_messages)
 
 
-def _own(path: str) -> Verifier:
+def asks_of(verifier: Verifier) -> Asks:
+    """What a verifier wants beside the gold answer and the solution. Raises TypeError where it cannot be called."""
+    return Asks() if isinstance(verifier, BuiltIn) else functions.asks_of(_judging(verifier))
+
+
+def _own(path: str, as_messages: bool) -> Verifier:
     module, _, attribute = path.rpartition(".")
     found = getattr(importlib.import_module(module), attribute)
     if isinstance(found, type):
@@ -124,7 +135,7 @@ def _own(path: str) -> Verifier:
         raise TypeError(f"{path} has no method {' and no method '.join(missing)}")
     if not callable(found):
         raise TypeError(f"{path} is a {type(found).__name__}, neither a function nor a verifier")
-    return PlainFunction(found)
+    return PlainFunction(found, as_messages)
 
 
 def compared(stated: object, gold: object) -> Said:
@@ -134,9 +145,50 @@ def compared(stated: object, gold: object) -> Said:
     return "correct" if stated == gold else "wrong"
 
 
-def judge_by(verifier: Verifier, answer: str, text: str) -> Judged:
+def judge_by(
+    verifier: Verifier, answer: str, text: str, columns: Mapping[str, Json] | None = None
+) -> Judged:
     """The judgement of a verifier; unparseable where it raises. Raises VerifierError for what it must not return."""
-    said = ask_of(verifier, "judge", (answer, text))
+    if isinstance(verifier, BuiltIn):
+        return _judged(_tried(verifier.judge, answer, text))
+    return _judged(_tried(functions.of_one, _judging(verifier), answer, text, columns or {}))
+
+
+def judge_many_by(
+    verifier: Verifier, answer: str, texts: Sequence[str], columns: Mapping[str, Json]
+) -> list[Judged]:
+    """The judgements of a function of TRL's form. Raises VerifierError for what it must not return.
+
+    Where it raises for several texts at once, it is asked for one at a time, so that an absurd one costs only itself.
+    """
+    as_messages = isinstance(verifier, PlainFunction) and verifier.as_messages
+    said = _tried(functions.of_many, _judging(verifier), answer, texts, columns, as_messages)
+    if not isinstance(said, Lost):
+        return [_judged(one) for one in said]
+    if len(texts) == 1:
+        return [_judged(said)]
+    return [one for text in texts for one in judge_many_by(verifier, answer, [text], columns)]
+
+
+def ask_of(verifier: Verifier, member: str, texts: Sequence[str]) -> Any:
+    """What a member of a verifier returns for these texts; Lost, with the reason, where it raises."""
+    return _tried(getattr(verifier, member), *texts)
+
+
+def _judging(verifier: Verifier) -> Callable[..., Any]:
+    """The function of the user's that judges."""
+    return verifier.function if isinstance(verifier, PlainFunction) else verifier.judge
+
+
+def _tried(function: Callable[..., Any], *given: Any) -> Any:
+    try:
+        return function(*given)
+    except Exception as error:  # noqa: BLE001 - absurd text may break a verifier
+        return Lost(f"{type(error).__name__}: {str(error)[:200]}")
+
+
+def _judged(said: Any) -> Judged:
+    """The judgement that a verifier's word is. Raises VerifierError for what it must not say."""
     if said is None or isinstance(said, Lost):
         return Judged("unparseable", error=said.reason if said else None)
     if isinstance(said, str) and said in _WORDS:
@@ -150,11 +202,3 @@ def judge_by(verifier: Verifier, answer: str, text: str) -> Judged:
             f"it returned {str(said)[:80]!r}; allowed are True, False, a number from 0 to 1, and None for unparseable"
         )
     return Judged("correct" if score == 1 else "wrong", score)
-
-
-def ask_of(verifier: Verifier, member: str, texts: Sequence[str]) -> Any:
-    """What a member of a verifier returns for these texts; Lost, with the reason, where it raises."""
-    try:
-        return getattr(verifier, member)(*texts)
-    except Exception as error:  # noqa: BLE001 - absurd text may break a verifier
-        return Lost(f"{type(error).__name__}: {str(error)[:200]}")

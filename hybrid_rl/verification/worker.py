@@ -4,6 +4,7 @@ Loads sympy only where the verifier needs it. Knows nothing of the grader; the p
 """
 
 import importlib
+import json
 import math
 import multiprocessing
 import os
@@ -12,28 +13,33 @@ import resource
 import sys
 import threading
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from hybrid_rl.config.reward import RewardSettings
 from hybrid_rl.verification import pool, verifier
+from hybrid_rl.verification.functions import Asks
 from hybrid_rl.verification.pool import Lost
 from hybrid_rl.verification.verifier import Judged, Verifier, VerifierError
 
 _WATCH_SECONDS = 2.0
 _CPU_SLACK_SECONDS = 30
 _verifier: Verifier | None = None
+_asks = Asks()
 _problem = ""
 _cpu_seconds = 0
 
 
 def prepare(settings: RewardSettings) -> None:
     """Prepares a new worker: imports the verifier, then sets the limits, so that imports do not count."""
-    global _verifier, _problem, _cpu_seconds
+    global _verifier, _asks, _problem, _cpu_seconds
     pool.stay()
     try:
         found = verifier.find(settings)
         for module in found.loads if isinstance(found, verifier.BuiltIn) else ():
             importlib.import_module(module)
+        _asks = verifier.asks_of(found)
         _verifier = found
     except Exception as error:  # noqa: BLE001 - a module of the user may fail in any way; the parent reports it
         _problem = f"{type(error).__name__}: {error}"
@@ -47,19 +53,35 @@ def prepare(settings: RewardSettings) -> None:
     threading.Thread(target=_follow_parent, args=(os.getppid(),), daemon=True).start()
 
 
-def ready() -> bool | Lost:
-    """Whether the verifier may also be called in the parent process; Lost, with the reason, where it cannot be used."""
+@dataclass(frozen=True)
+class Ready:
+    """What the parent must know of a verifier that can be used."""
+
+    here: bool
+    """Whether it may also be called in the parent process."""
+    asks: Asks
+
+
+def ready() -> Ready | Lost:
+    """What the parent must know of the verifier; Lost, with the reason, where it cannot be used."""
     if _verifier is None:
         return Lost(_problem)
-    return bool(getattr(_verifier, "in_process", False))
+    here = bool(getattr(_verifier, "in_process", False)) and not _asks.many
+    return Ready(here, _asks)
 
 
-def judge(answer: str, text: str) -> Judged:
-    """The judgement of this worker's verifier. Raises VerifierError."""
+def judge(answer: str, texts: Sequence[str], row: str) -> list[Judged]:
+    """The judgements of this worker's verifier on solutions of one question.
+
+    `row`: the columns that it asks for, as JSON text. Raises VerifierError.
+    """
     _limit_cpu()
     if _verifier is None:
         raise VerifierError(_problem)
-    return verifier.judge_by(_verifier, answer, text)
+    columns = json.loads(row)
+    if _asks.many:
+        return verifier.judge_many_by(_verifier, answer, texts, columns)
+    return [verifier.judge_by(_verifier, answer, text, columns) for text in texts]
 
 
 def ask(member: str, *texts: str) -> Any:

@@ -12,6 +12,7 @@ from hybrid_rl.data.questions import Questions
 from hybrid_rl.data.splits import load_questions
 from hybrid_rl.errors import DataError
 from hybrid_rl.types import Verdict
+from hybrid_rl.verification.functions import Asks
 from hybrid_rl.verification.grader import Solution
 
 
@@ -20,20 +21,26 @@ class LastWord:
 
     first_error: str | None = None
 
+    def __init__(self, asks: Asks | None = None) -> None:
+        self._asks = asks
+
     def grade(self, solutions: Sequence[Solution]) -> list[Verdict]:
         return [
             Verdict("correct", 1.0) if s.text.endswith(s.answer) else Verdict("wrong", 0.0)
             for s in solutions
         ]
 
-    def check_golds(self, answers: Sequence[str]) -> list[str | None]:
+    def asks(self) -> dict[str, Asks]:
+        return {"reward.verifier = mine": self._asks} if self._asks else {}
+
+    def check_golds(self, answers: Sequence[str], columns: Sequence[Any] = ()) -> list[str | None]:
         return ["it has a blank" if " " in answer else None for answer in answers]
 
 
 class Lenient(LastWord):
     """Takes every gold answer."""
 
-    def check_golds(self, answers: Sequence[str]) -> list[str | None]:
+    def check_golds(self, answers: Sequence[str], columns: Sequence[Any] = ()) -> list[str | None]:
         return [None for _ in answers]
 
 

@@ -135,3 +135,41 @@ class Ledger(Verifier):
 
     def stating(self, answer: str) -> str:
         return f"# {answer}"
+
+
+def within(answer: str, text: str, tolerance: float, unit: str = "") -> bool:
+    """Whether the text is as near to the answer as the row says, with the row's unit behind it."""
+    number = text.removesuffix(unit)
+    return text.endswith(unit) and abs(float(number) - float(answer)) <= tolerance
+
+
+def after_the_bracket(answer: str, completion: str, tolerance: float, unit: str) -> bool:
+    """The same, of what follows the last <; it asks for all by name."""
+    return within(answer, completion.rpartition("<")[2], tolerance, unit)
+
+
+class Tolerant(Letters):
+    """Asks for a column too; a gold answer states itself."""
+
+    def judge(self, answer: str, text: str, tolerance: float) -> bool | None:  # type: ignore[override]  # by name
+        return within(answer, text, tolerance)
+
+    def stating(self, answer: str) -> str:
+        return answer
+
+
+def longest(prompts: list[str], completions: list[str], **columns: list[object]) -> list[float]:
+    """In the form of TRL: 1 for the longest completions of all that it is given, 0 for the others."""
+    assert len({len(prompts), len(completions), *map(len, columns.values())}) == 1
+    most = max(map(len, completions))
+    return [float(len(one) == most) for one in completions]
+
+
+def obeys_all(completions: list[str], **columns: list[object]) -> list[object]:
+    """In the form of TRL: does what each completion says."""
+    return [obeys("yes", one) for one in completions]
+
+
+def in_tags(completions: list[list[dict[str, str]]], **columns: object) -> list[float]:
+    """In the form of TRL, for conversations."""
+    return [float(one[0]["content"].startswith("<")) for one in completions]

@@ -66,12 +66,13 @@ def test_own_data_model_and_reward_are_compared(tmp_path: Path) -> None:
     page = PAGES["docs/own.md"]
     shown = documents.files(page)
     row = json.loads(shown["train.jsonl"])
-    assert row.keys() == {"question", "answer", "solution"}
+    assert row.keys() == {"question", "answer", "solution", "unit"}
     rows = [
         {
             "question": f"A pen costs {price} dollars. What do 2 pens cost?",
             "answer": str(2 * price),
-            "solution": f"Each pen costs {price}.\n2 * {price} = {2 * price}\nIt is {2 * price}",
+            "solution": f"Each pen costs {price}.\n2 * {price} = {2 * price}\nIt is {2 * price} dollars",
+            "unit": "dollars",
         }
         for price in range(3, 19)
     ]

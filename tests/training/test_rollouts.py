@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hybrid_rl.models.sampling import Request, SamplingParams
 from hybrid_rl.models.vocabulary import Vocabulary
@@ -39,7 +40,7 @@ class Kept(tiny.EvenGrader):
 
 def test_what_is_verified_early_is_what_is_graded() -> None:
     """With the prefix in front, cut at the room that it leaves, and by the attempt's own place among all."""
-    example = tiny.examples(1)[0]
+    example = replace(tiny.examples(1)[0], columns={"unit": "m"})
     drawn: list[Ids] = [(5, 6, 1), (7, 8, 9)]
 
     def sample(request: Request, params: SamplingParams) -> list[Ids]:
@@ -56,8 +57,8 @@ def test_what_is_verified_early_is_what_is_graded() -> None:
     attempter.attempt(UpdateCost(), [Attempt(example), given, Attempt(example, prefix=(2, 3))])
     first, _, branched = grader.graded
     assert grader.early == [branched, first]
-    assert branched == Solution(example.answer, "2 3 7 8 9", truncated=True)
-    assert first == Solution(example.answer, "5 6", truncated=False)
+    assert branched == Solution(example.answer, "2 3 7 8 9", True, {"unit": "m"})
+    assert first == Solution(example.answer, "5 6", False, {"unit": "m"})
 
 
 def test_the_log_probabilities_of_what_is_sampled_stay_with_it() -> None:

@@ -1,13 +1,15 @@
 """A verifier from outside the package, with members of its own, serves training and evaluation alike."""
 
+import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.evaluation.rescore import rescore
-from hybrid_rl.recording.files import read_jsonl, write_json, write_text
+from hybrid_rl.recording.files import read_jsonl, write_json, write_jsonl, write_text
 from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.verification.grader import Grader, Solution
 from tests.conftest import Load
@@ -67,6 +69,51 @@ def test_members_that_fail_cost_no_run_but_a_hint_is_never_cut_blindly() -> None
     )
 
 
+def outcomes(grader: Grader, texts: Sequence[str], **columns: object) -> list[str]:
+    found = grader.grade([Solution("4", text, columns=columns) for text in texts])
+    return [verdict.outcome for verdict in found]
+
+
+@pytest.mark.parametrize("name", ["within", "Tolerant"])
+def test_columns_of_the_row_come_by_name(name: str) -> None:
+    with mine(name) as grader:
+        assert outcomes(grader, ["5", "7"], tolerance=1, level=3) == ["correct", "wrong"]
+        assert outcomes(grader, ["5", "7"], tolerance=3) == ["correct", "correct"]
+        assert grader.check_golds(["4", "a"], [{"tolerance": 0}] * 2)[0] is None
+        with pytest.raises(SettingsError) as raised:
+            outcomes(grader, ["5"])
+    assert str(raised.value) == (
+        f"reward.verifier = {MINE}.{name}: asks for tolerance, and what is graded comes without; give the parameter a"
+        " default value, or grade where the rows of the data are read"
+    )
+
+
+def test_a_function_for_trl_sees_all_solutions_of_a_question_and_of_no_other() -> None:
+    with mine("longest", workers=2) as grader:
+        both = [
+            Solution("", text, columns={"prompt": prompt})
+            for prompt, text in [("p", "abc"), ("q", "a"), ("p", "ab"), ("p", "abc"), ("q", "")]
+        ]
+        grader.verify_early(both[2])  # alone it would be the longest
+        found = [verdict.outcome for verdict in grader.grade(both)]
+    assert found == ["correct", "correct", "wrong", "correct", "wrong"]
+
+
+def test_of_many_solutions_an_absurd_one_costs_only_itself() -> None:
+    with mine("obeys_all", timeout_seconds=1.0) as grader:
+        found = outcomes(grader, ["yes", "raise", "no"], prompt="p")
+        assert found == ["correct", "unparseable", "wrong"]
+        found = outcomes(grader, ["yes", "sleep", "no", "exit"], prompt="p")
+        assert found == ["correct", "timeout", "wrong", "timeout"]
+
+
+def test_a_function_for_conversations_gets_messages_where_it_is_said() -> None:
+    with mine("in_tags", as_messages=True) as grader:
+        assert outcomes(grader, ["<a>", "a"], prompt="p") == ["correct", "wrong"]
+    with mine("in_tags") as grader:
+        assert outcomes(grader, ["<a>", "a"], prompt="p") == ["unparseable"] * 2
+
+
 def test_an_object_that_lacks_members_is_refused_by_their_names() -> None:
     with (
         mine("WithoutVote") as grader,
@@ -76,6 +123,23 @@ def test_an_object_that_lacks_members_is_refused_by_their_names() -> None:
         ),
     ):
         grader.grade([Solution("", "")])
+
+
+def test_saved_solutions_are_graded_again_with_the_columns_of_their_row(tmp_path: Path) -> None:
+    saved = RunDir(tmp_path / "old").evaluation("after")
+    row = json.loads(ANSWERED.replace("ab", "5").replace("xy", "8")) | {"answer": "4"}
+    asked = row | {"columns": {"tolerance": 1, "unit": ">"}}
+    write_jsonl(saved / "hard.jsonl", [asked, row | {"id": "two"}])
+    write_jsonl(saved / "easy.jsonl", [asked])
+    write_json(saved / "summary.json", {"seed": 0, "sets": {}})
+    with mine("after_the_bracket") as grader:
+        found = rescore(tmp_path / "old", ["easy"], grader, tmp_path / "new")["easy"]
+        with pytest.raises(SettingsError, match="asks for tolerance"):
+            rescore(tmp_path / "old", ["hard"], grader, None)
+    assert found.avg is not None
+    assert found.avg.value == 0.25
+    [line] = read_jsonl(tmp_path / "new" / "easy.jsonl")
+    assert line["columns"] == {"tolerance": 1, "unit": ">"}
 
 
 def test_its_votes_decide_the_majority_of_an_evaluation(tmp_path: Path) -> None:

@@ -77,7 +77,9 @@ def _reward(verifier: str, settings: Settings) -> RewardSettings:
 
 
 def _judge(cases: Sequence[Case], grader: Grader) -> list[Found]:
-    verdicts = grader.grade([Solution(case.gold, case.solution) for case in cases])
+    verdicts = grader.grade(
+        [Solution(one.gold, one.solution, columns=one.columns) for one in cases]
+    )
     return [Found(case, one.outcome) for case, one in zip(cases, verdicts, strict=True)]
 
 

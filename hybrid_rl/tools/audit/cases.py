@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from hybrid_rl.config.settings import Settings
 from hybrid_rl.data.questions import Question
 from hybrid_rl.data.splits import load_questions
 from hybrid_rl.errors import SettingsError
-from hybrid_rl.types import Verdict
+from hybrid_rl.types import Json, Verdict
 from hybrid_rl.verification.grader import Grader, Solution
 
 _EXPECTED = {"correct": True, "not correct": False}
@@ -33,6 +34,8 @@ class Case:
     """Whether reasonable people differ: such a case is told apart and breaks no limit."""
     where: str
     """Its line in the file, or its row in the data."""
+    columns: Mapping[str, Json] = field(default_factory=dict)
+    """What the verifier asks for beside the gold answer, as in `Example.columns`."""
 
 
 def from_file(settings: Settings) -> list[Case]:
@@ -74,6 +77,8 @@ def _case(line: str, settings: Settings, number: int) -> Case | str:
     wrong = [key for key in ("gold", "solution") if not isinstance(found.get(key), str)]
     if wrong:
         return f"line {number} has no text as {' and '.join(wrong)}"
+    if not isinstance(found.get("columns", {}), Mapping):
+        return f"line {number} has columns that are no object"
     if found.get("expected") not in _EXPECTED:
         return f"line {number} has expected = {str(found.get('expected'))[:40]!r}"
     own = settings.audit.own_verifiers
@@ -88,6 +93,7 @@ def _case(line: str, settings: Settings, number: int) -> Case | str:
         _EXPECTED[found["expected"]],
         bool(found.get("debatable")),
         f"line {number}",
+        found.get("columns", {}),
     )
 
 
@@ -110,7 +116,9 @@ def from_data(settings: Settings, grader: Grader) -> list[Case]:
 class _Unchecked(Grader):
     """A grader to which all gold answers and traces are right: the audit asks about them itself."""
 
-    def check_golds(self, answers: Sequence[str]) -> list[str | None]:
+    def check_golds(
+        self, answers: Sequence[str], columns: Sequence[Mapping[str, Json]] = ()
+    ) -> list[str | None]:
         return [None] * len(answers)
 
     def grade(self, solutions: Sequence[Solution]) -> list[Verdict]:
@@ -123,11 +131,13 @@ def _of_split(
     stating = grader.stating([question.answer for question in questions])
     after = [*stating[1:], *stating[:1]]
     for at, question in enumerate(questions):
-        gold, stated, other = question.answer, stating[at], after[at]
+        case = partial(
+            Case, verifier, gold=question.answer, where=question.id, columns=question.columns
+        )
+        stated, other = stating[at], after[at]
         if stated is not None:
-            yield Case(verifier, f"gold answers of {name}", gold, stated, True, False, question.id)
+            yield case(f"gold answers of {name}", solution=stated, correct=True, debatable=False)
         if question.trace is not None:
-            text = question.trace
-            yield Case(verifier, f"traces of {name}", gold, text, True, False, question.id)
-        if other is not None and questions[(at + 1) % len(questions)].answer != gold:
-            yield Case(verifier, f"other golds of {name}", gold, other, False, True, question.id)
+            yield case(f"traces of {name}", solution=question.trace, correct=True, debatable=False)
+        if other is not None and questions[(at + 1) % len(questions)].answer != question.answer:
+            yield case(f"other golds of {name}", solution=other, correct=False, debatable=True)
