@@ -52,7 +52,8 @@ def from_file(settings: Settings) -> list[Case]:
             ) from error
     cases: list[Case] = []
     bad: list[str] = []
-    for number, line in enumerate(text.splitlines(), 1):
+    # Not splitlines: a JSON string may hold what that takes for the end of a line, such as U+2028.
+    for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             made = _case(line, settings, number)
             if isinstance(made, str):

@@ -59,6 +59,18 @@ def test_all_cases_may_be_judged_by_the_verifier_of_the_run(load: Load, tmp_path
     assert from_file(settings(load, tmp_path, LINES, own))[0].verifier == "numeric"
 
 
+def test_a_line_ends_at_a_line_feed_alone(load: Load, tmp_path: Path) -> None:
+    """JSON allows the other ends of lines that Unicode has within a string, as they are."""
+    solution = "so\u2028\u2029\x85\n#### 5"
+    case = {"gold": "5", "solution": solution, "expected": "correct"}
+    lines = [json.dumps(case, ensure_ascii=False), "\r", json.dumps(LINES[1])]
+    found = from_file(settings(load, tmp_path, lines))
+    assert [(one.solution, one.where) for one in found] == [
+        (solution, "line 1"),
+        ("#### 6", "line 3"),
+    ]
+
+
 def test_golds_and_traces_of_the_data_are_cases(load: Load, tmp_path: Path) -> None:
     asked = settings(load, tmp_path, LINES)
     with Grader(asked.reward) as grader:
