@@ -11,6 +11,8 @@ DISK_FULL = (
     " and resume=RUN_DIR goes on from the last complete checkpoint"
 )
 
+_OF_TORCH_S_WRITER = ("iostream error", "inline_container.cc", "PytorchStreamWriter failed")
+
 
 def is_disk_full(error: BaseException) -> bool:
     """Whether no space was left for a file, also where a library has its own exception for it.
@@ -22,6 +24,16 @@ def is_disk_full(error: BaseException) -> bool:
         if isinstance(seen, OSError) and seen.errno in (errno.ENOSPC, errno.EDQUOT):
             return True
         if "No space left on device" in str(seen):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def is_failed_write(error: BaseException) -> bool:
+    """Whether torch.save could not write its file; it does not tell why, which may be that the disk is full."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if any(words in str(seen) for words in _OF_TORCH_S_WRITER):
             return True
         seen = seen.__cause__ or seen.__context__
     return False

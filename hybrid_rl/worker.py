@@ -9,9 +9,17 @@ from pathlib import Path
 
 from hybrid_rl.config.hardware import HardwareSettings
 from hybrid_rl.config.settings import Settings
-from hybrid_rl.errors import DISK_FULL, USER_ERROR, SettingsError, UserError, is_disk_full
+from hybrid_rl.errors import (
+    DISK_FULL,
+    USER_ERROR,
+    SettingsError,
+    UserError,
+    is_disk_full,
+    is_failed_write,
+)
 from hybrid_rl.execution import imports, launch, process_tree, stopping
 from hybrid_rl.recording import console, environment, progress
+from hybrid_rl.recording.files import takes_more
 from hybrid_rl.recording.run_directory import RunDir
 
 log = logging.getLogger("hybrid_rl.worker")  # __name__ is "__main__" here
@@ -70,7 +78,7 @@ def work(run: RunDir, rank: int) -> int:
             return _failed(run, str(stop), stop.exit_code)
         if isinstance(error, UserError):  # the launcher prints it, once for all ranks
             return _failed(run, str(error), USER_ERROR)
-        if is_disk_full(error):
+        if is_disk_full(error) or (is_failed_write(error) and not takes_more(run.path)):
             with contextlib.suppress(OSError):  # then the launcher says so
                 _failed(run, DISK_FULL, USER_ERROR)
             return USER_ERROR

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from hybrid_rl.errors import is_disk_full
+from hybrid_rl.errors import is_disk_full, is_failed_write
 
 
 @contextmanager
@@ -30,3 +30,13 @@ def test_a_full_disk_is_known_by_its_number_its_text_and_what_came_before() -> N
 def test_other_failures_are_no_full_disk() -> None:
     assert not is_disk_full(OSError(errno.EACCES, "not allowed"))
     assert not is_disk_full(RuntimeError("PytorchStreamWriter failed writing file data/0"))
+
+
+def test_torch_does_not_tell_why_it_could_not_write() -> None:
+    torch = pytest.importorskip("torch")
+    for size in (1, 2**20):
+        with pytest.raises(RuntimeError) as caught:
+            torch.save(torch.zeros(size), "/dev/full")
+        assert is_failed_write(caught.value)
+        assert not is_disk_full(caught.value)
+    assert not is_failed_write(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))

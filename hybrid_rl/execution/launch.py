@@ -13,15 +13,15 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from hybrid_rl.config.hardware import HardwareSettings
 from hybrid_rl.config.settings import Settings
-from hybrid_rl.errors import USER_ERROR, SettingsError, UsedDirectoryError, UserError
+from hybrid_rl.errors import DISK_FULL, USER_ERROR, SettingsError, UsedDirectoryError, UserError
 from hybrid_rl.execution import resume_point
 from hybrid_rl.execution.supervise import PEER_SECONDS, supervise
-from hybrid_rl.recording import console, environment, quiet
+from hybrid_rl.recording import checkpoints, console, environment, quiet
 from hybrid_rl.recording.files import write_json, write_text
 from hybrid_rl.recording.locks import held, owned
 from hybrid_rl.recording.run_directory import RunDir
@@ -170,6 +170,12 @@ def settle(run: RunDir, code: int, killed_rank: int | None = None) -> int:
     status = run.read_status()
     if status.get("state") == "running" and code == 0:
         code = 1  # a worker that ends well says so; a silent exit 0 is not an end
+    if status.get("state") == "running" and code == USER_ERROR:
+        # A worker has not the room to say so. Half a checkpoint takes it, and is of no use.
+        with suppress(OSError):
+            checkpoints.drop_incomplete(run.checkpoints)
+            run.write_status("failed", error=DISK_FULL, exit_code=USER_ERROR)
+        raise SettingsError(DISK_FULL)
     if status.get("state") == "running" or killed_rank is not None:
         # The others may have said that they lost a rank; what became of that one, they cannot know.
         error = _cause(code, killed_rank)

@@ -3,6 +3,7 @@
 What the files of a run are called, `run_directory` knows.
 """
 
+import errno
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -110,6 +111,21 @@ def rewind_steps(path: Path, step: int) -> None:
     """Drop what lies after `step` in a .jsonl file that has a line for each step, whatever that is."""
     if path.exists():
         write_jsonl(path, read_steps(path, step))
+
+
+def takes_more(directory: Path, size: int = 2**20) -> bool:
+    """Whether so many bytes can be written into a directory: True unless its disk, or a quota, has no room for them."""
+    probe = directory / f"room.{os.getpid()}.partial"
+    try:
+        with probe.open("wb") as file:
+            file.write(bytes(size))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error.errno not in (errno.ENOSPC, errno.EDQUOT)
+    finally:
+        probe.unlink(missing_ok=True)
+    return True
 
 
 def sync(path: Path) -> None:

@@ -108,8 +108,7 @@ class _Runner:
             directory = launch.prepare(settings, typed, self.place.launch_dir)
         except UserError as error:  # of this job alone
             self._over.add(index)
-            self.failed.append((job, str(error)))
-            log.info("%s: failed: %s", job.label, error)
+            self._fail(index, str(error))
             return None
         hardware, slots, cores = settings.hardware, self.place.slots, side_by_side.cores()
         environment = side_by_side.environment(hardware, slot, slots, os.environ, cores)
@@ -140,7 +139,7 @@ class _Runner:
             status = job.run.read_status()
             if status.get("state") != "done":
                 error = status.get("error", "it has not ended well, and gave no reason")
-                self.failed.append((job, str(error)))
+                self.failed.append((job, _in_a_line(error)))
 
     def ended(self, index: int, code: int, seconds: float) -> None:
         """Take in how a job ended, and log it with the time that is left."""
@@ -152,7 +151,7 @@ class _Runner:
             code = USER_ERROR
         self._seconds.append(seconds)
         if code:
-            error = str(job.run.read_status().get("error", "it gave no reason"))
+            error = _in_a_line(job.run.read_status().get("error", "it gave no reason"))
             self.failed.append((job, error))
             result = f"failed: {error}"
         else:
@@ -175,8 +174,20 @@ class _Runner:
         if first is None or all(self.pending[first][0] is not job for job, _ in self.failed):
             return False
         self._over.add(index)
-        job, other = self.pending[index][0], self.pending[first][0]
-        error = f"{other.label}, which must be done first (study.after), failed; it was not started"
-        self.failed.append((job, error))
-        log.info("%s: failed: %s", job.label, error)
+        other = self.pending[first][0]
+        self._fail(
+            index,
+            f"{other.label}, which must be done first (study.after), failed; it was not started",
+        )
         return True
+
+    def _fail(self, index: int, error: str) -> None:
+        """Take in that a job could not begin."""
+        job, told = self.pending[index][0], _in_a_line(error)
+        self.failed.append((job, told))
+        log.info("%s: failed: %s", job.label, told)
+
+
+def _in_a_line(error: object) -> str:
+    """An error in one line, behind which nothing is taken for another job's."""
+    return "; ".join(str(error).splitlines())

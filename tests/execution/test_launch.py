@@ -11,7 +11,7 @@ import pytest
 
 from hybrid_rl.config.hardware import HardwareSettings
 from hybrid_rl.config.settings import Settings
-from hybrid_rl.errors import SettingsError, UsedDirectoryError
+from hybrid_rl.errors import DISK_FULL, SettingsError, UsedDirectoryError
 from hybrid_rl.execution import launch
 from hybrid_rl.recording import locks, quiet
 from hybrid_rl.recording.run_directory import RunDir
@@ -187,6 +187,22 @@ def test_what_the_user_can_fix_is_raised_with_all_its_lines(
     with pytest.raises(SettingsError) as error:
         launch.start_workers(settings, run)
     assert str(error.value) == "a = 1: no; b\nc = 2: no; d"
+
+
+def test_a_worker_that_had_no_room_to_say_so_leaves_a_failed_status_and_no_half_checkpoint(
+    started: tuple[Settings, RunDir], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, run = started
+    (run.checkpoints / "checkpoint-1").mkdir(parents=True)
+    (run.checkpoints / "checkpoint-1" / "hybrid_state.json").touch()
+    (run.checkpoints / "checkpoint-2").mkdir()
+    monkeypatch.setattr(launch, "worker_command", lambda *_: [*PYTHON, "raise SystemExit(2)"])
+    with pytest.raises(SettingsError) as error:
+        launch.start_workers(settings, run)
+    assert str(error.value) == DISK_FULL
+    assert [path.name for path in run.checkpoints.iterdir()] == ["checkpoint-1"]
+    status = run.read_status()
+    assert (status["state"], status["error"], status["exit_code"]) == ("failed", DISK_FULL, 2)
 
 
 def test_a_resume_waits_for_the_ranks_of_a_launcher_that_was_killed(

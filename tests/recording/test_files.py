@@ -1,7 +1,9 @@
 """Files that are never half there."""
 
+import errno
 import json
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -47,3 +49,20 @@ def test_what_lies_after_a_step_is_dropped_whatever_it_is(tmp_path: Path) -> Non
     assert path.read_text() == '{"step": 1}\n'
     with pytest.raises(files.DamagedFileError, match="lines of 1 steps instead of 2"):
         files.rewind_steps(path, 2)
+
+
+@pytest.mark.parametrize(
+    ("code", "more"), [(errno.ENOSPC, False), (errno.EDQUOT, False), (errno.EIO, True)]
+)
+def test_room_is_what_can_be_written(
+    code: int, more: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is broken is not full."""
+    assert files.takes_more(tmp_path)
+
+    def full(descriptor: int) -> None:
+        raise OSError(code, "no")
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert files.takes_more(tmp_path) == more
+    assert list(tmp_path.iterdir()) == []

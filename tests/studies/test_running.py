@@ -1,11 +1,19 @@
 """The jobs of a study as they are handed over: what is left alone, what goes on, and what waits for another job."""
 
+import logging
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from hybrid_rl.studies import running
+import pytest
+
+from hybrid_rl.execution import forking, launch
+from hybrid_rl.studies import running, study
 from hybrid_rl.studies.jobs import Compose, Job
 from hybrid_rl.studies.running import Launched, Launcher, Place
+from tests.fakes.places import ROOT
+from tests.fakes.refusing_worker import MISTAKES
 from tests.studies.conftest import begun, planned
 
 
@@ -67,3 +75,36 @@ def test_here_too_a_job_waits_and_fails_with_the_other(
     assert runner.ready(0)
     assert runner.begin(0, 0) is None
     assert [job.label for job, _ in runner.failed] == ["rl seed 3", "base seed 3"]
+
+
+@pytest.mark.parametrize("forked", [True, False])
+def test_what_one_job_refuses_is_a_line_that_names_it_and_the_others_go_on(
+    forked: bool,
+    tmp_path: Path,
+    job_settings: Compose,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its two lines are one. Without a fork server each job is a command."""
+    fake = [sys.executable, "-m", "tests.fakes.refusing_worker"]
+    monkeypatch.setattr(launch, "worker_command", lambda run: [*fake, str(run)])
+    monkeypatch.setattr(study, "Forks", lambda: forking.Forks(["hybrid_rl.worker"]))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    if not forked:
+        monkeypatch.setattr(forking, "_obstacle", lambda: "a test")
+    made = planned(tmp_path, job_settings)
+    made = replace(made, jobs=made.jobs[::-1])  # a job that refuses comes first
+    caplog.set_level(logging.INFO, "hybrid_rl")
+    assert study.run_study(made, ["hybrid-rl"], ["study=two"], tmp_path) == 1
+    assert ("each job loads the libraries itself" in caplog.text) == (not forked)
+    told = [one.message for one in caplog.records if "data.a = 1" in one.message]
+    error = "; ".join(MISTAKES)
+    assert [line.partition("; 0:0")[0] for line in told] == [
+        *(f"rl seed {seed}: failed: {error}" for seed in (1, 0)),
+        *(f"rl seed {seed} failed: {error}; see {tmp_path / 'rl' / f'seed_{seed}' / 'log.txt'}" for seed in (1, 0)),
+    ]  # fmt: skip
+    for job in made.jobs:
+        state = {"rl": ("failed", 2), "base": ("done", None)}[job.arm]
+        status = job.run.read_status()
+        assert (status["state"], status.get("exit_code")) == state
+        assert "Traceback" not in (job.run.path / "console.txt").read_text()
