@@ -175,11 +175,19 @@ def unknown_options(arguments: Sequence[str]) -> list[str]:
 def unparsable(arguments: Sequence[str]) -> list[str]:
     """A line for each override that Hydra's grammar does not take; Hydra would tell of the first, in its own terms."""
     parser, lines = OverridesParser.create(), [*_dashed(arguments)]
+    many = bool(_config_dirs(arguments)) or any(  # a config of one's own may say so, too
+        one in ("-m", "--multirun") or one.startswith("hydra.mode") for one in arguments
+    )
     for before, argument in pairwise(("", *arguments)):
         if argument.startswith("-") or (before.startswith("-") and "=" not in argument):
             continue  # an option of Hydra's own, or its value
         try:
-            parser.parse_override(argument)
+            if parser.parse_override(argument).is_sweep_override() and not many:
+                key, _, value = argument.partition("=")
+                lines.append(
+                    f"{argument}: has several values, which are runs of their own with -m; add -m, or write a list as"
+                    f" {key}=[...], and a text in quotes: '{key}=\"{value}\"'"
+                )
         except HydraException as error:
             reason = (str(error).strip().splitlines() or ["it is no override"])[0]
             lines.append(

@@ -160,7 +160,9 @@ class _Encoder:
         except jinja2.TemplateError as error:
             roles = " and ".join(message.role for message in question.messages)
             problem = f"model.chat_template: takes no messages of {roles} ({error}); "
-            problem += "set data.system=null, or give a template that does"
+            if any(message.role == "system" for message in question.messages):
+                problem += "set data.system=null, or "
+            problem += "give a template that does"
             if problem not in self.problems:
                 self.problems.append(problem)
             return ""

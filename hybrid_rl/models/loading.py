@@ -151,7 +151,11 @@ def parameters(settings: ModelSettings) -> int:
             f"model.path = {settings.path}: no model can be built from the configuration at {path}"
             f" ({_first_line(error)}); {_remedy(error, settings, path)}"
         ) from error
-    return int(model.num_parameters())
+    count = int(model.num_parameters())
+    if settings.lora is not None:
+        with torch.device("meta"):
+            _with_lora(model, settings.lora)
+    return count
 
 
 def _require_weights(settings: ModelSettings, path: str) -> None:

@@ -139,6 +139,15 @@ def test_overrides_that_hydra_cannot_read_are_told_at_once_in_lines() -> None:
     assert all(line.endswith("in quotes: 'key=\"value\"'") for line in lines)
 
 
+@pytest.mark.parametrize("typed", ["seed=0,1", "seed=range(3)", "data.system=a, b"])
+def test_several_values_are_for_runs_of_their_own(typed: str) -> None:
+    [line] = composing.unparsable(["method=grpo", typed])
+    assert line.startswith(f"{typed}: has several values, which are runs of their own with -m; ")
+    for many in ("-m", "--multirun", "hydra.mode=MULTIRUN", "--config-dir=mine"):
+        assert composing.unparsable([typed, many]) == []
+    assert composing.unparsable(["seed=[0,1]", "'data.system=\"a, b\"'".strip("'")]) == []
+
+
 def test_words_with_dashes_are_told_as_the_settings_that_they_are_here() -> None:
     typed = [
         "--model_name_or_path",

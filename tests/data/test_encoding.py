@@ -177,6 +177,14 @@ def test_messages_that_the_template_refuses_are_named_once() -> None:
     )
 
 
+def test_without_a_system_message_nobody_is_told_to_leave_it_out() -> None:
+    with pytest.raises(DataError) as raised:
+        encoded([question("a", "+", None)])
+    assert str(raised.value) == (
+        "model.chat_template: takes no messages of user (no sums); give a template that does"
+    )
+
+
 @pytest.mark.parametrize(
     ("prompt", "trace", "expected"),
     [

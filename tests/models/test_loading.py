@@ -47,6 +47,11 @@ def test_lora_of_an_embedding_that_both_ends_share_is_refused(name: str) -> None
         pytest.raises(SettingsError, match=rf"{name} shares its weights with the other end"),
     ):
         loading.load_model(settings(lora=lora))
+    with (
+        pytest.warns(UserWarning, match="tied"),
+        pytest.raises(SettingsError, match=rf"{name} shares its weights with the other end"),
+    ):
+        loading.parameters(settings(lora=lora))
 
 
 def test_lora_of_layers_that_are_not_there_is_refused() -> None:
@@ -56,6 +61,10 @@ def test_lora_of_layers_that_are_not_there_is_refused() -> None:
         SettingsError, match=r"model\.lora\.target_modules = \['nowhere'\]: .*all-linear"
     ):
         loading.load_model(settings(lora=lora))
+    with pytest.raises(SettingsError, match=r"model\.lora\.target_modules = \['nowhere'\]: "):
+        loading.parameters(settings(lora=lora))
+    plain = loading.parameters(settings())
+    assert loading.parameters(settings(lora=lora | {"target_modules": ["q_proj"]})) == plain
 
 
 def _copy(directory: Path) -> ModelSettings:
