@@ -144,6 +144,10 @@ def _check(settings: Settings, typed: Sequence[str]) -> int:
     if settings.resume is not None:
         resume_point.find(RunDir(Path(settings.run_dir)), settings)
     check_run(settings, typed)
+    if settings.calibrate:
+        from hybrid_rl.studies.calibration import calibrate_run  # noqa: PLC0415 - not for --help
+
+        calibrate_run(settings)
     return 0
 
 
@@ -153,7 +157,7 @@ def _study(config: DictConfig, overrides: Sequence[str]) -> int:
     from hybrid_rl.studies import study  # noqa: PLC0415 - not for --help: the reports and their libraries
     from hybrid_rl.studies.launcher import chosen_launcher  # noqa: PLC0415 - not for --help
 
-    own = ("study", "run_dir", "check")
+    own = ("study", "run_dir", "check", "calibrate", "price_per_device_hour")
     extra = [given for given in overrides if key_of(given).partition(".")[0] not in own]
     definition = load_study(OmegaConf.to_container(config.study, resolve=True), extra)
     where = config.run_dir or Path("runs", "studies", definition.name)
@@ -164,7 +168,13 @@ def _study(config: DictConfig, overrides: Sequence[str]) -> int:
     if config.check:
         logging.getLogger("hybrid_rl").setLevel(logging.WARNING)  # the tables say it all
         study.check(planned)
+        if config.calibrate:
+            study.calibrate(planned, config.price_per_device_hour)
         return 0
+    if config.calibrate:
+        raise SettingsError(
+            "calibrate = true: belongs to check=true; give that too, or leave it out"
+        )
     program = ["hybrid-rl", *composing.own_configs()]
     launcher = chosen_launcher(planned.directory, _job)
     return study.run_study(planned, program, overrides, Path.cwd(), launcher)

@@ -4,6 +4,7 @@ Every rank runs it, in a worker process of its own; only rank 0 writes. Heavy im
 """
 
 import logging
+from functools import partial
 from pathlib import Path
 
 from hybrid_rl.recording import quiet
@@ -33,6 +34,7 @@ from hybrid_rl.recording.pairs import read_pair
 from hybrid_rl.recording.recorder import RunRecorder
 from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.reporting import run_report
+from hybrid_rl.tools.calibration import measure
 from hybrid_rl.tools.doctor import checks
 from hybrid_rl.training import arguments, save_and_stop
 from hybrid_rl.training.best_model import BestModel
@@ -54,7 +56,11 @@ def run(settings: Settings) -> int:
     if settings.task == "doctor":
         return 0 if checks.run_doctor(settings, directory) else 1
     with Grader(settings.reward) as grader:
-        if settings.task == "train":
+        if settings.check:  # of a run that is planned, for calibrate=true
+            measure.measure(
+                settings, directory, grader, partial(_load, settings, directory, grader)
+            )
+        elif settings.task == "train":
             _train(settings, directory, grader)
         elif settings.eval.rescore is None:
             policy, examples = _load(settings, directory, grader)

@@ -43,6 +43,20 @@ def _task(settings: Settings) -> Iterator[str]:
         yield f"eval.rescore = {settings.eval.rescore}: must be a run directory with an evaluation in its eval/"
 
 
+def _calibration(settings: Settings) -> Iterator[str]:
+    if not settings.calibrate:
+        return
+    if not settings.check:
+        yield "calibrate = true: belongs to check=true; give that too, or leave it out"
+    if settings.task != "train" or settings.resume is not None:
+        yield "calibrate = true: predicts a training run from its beginning; leave it out"
+    if settings.hardware.nodes > 1:
+        yield (
+            f"calibrate = true: measures on one machine, and hardware.nodes = {settings.hardware.nodes};"
+            " give hardware.nodes=1, and multiply the price yourself, or leave it out"
+        )
+
+
 def _names(settings: Settings) -> Iterator[str]:
     if not NAME.fullmatch(settings.name):
         yield f"name = {settings.name}: becomes a directory, so {NAME_RULE}"
@@ -277,6 +291,7 @@ def _is_installed(package: str) -> bool:
 
 _RULES: dict[Callable[[Settings], Iterator[str]], str] = {
     _task: "task resume data eval",
+    _calibration: "calibrate check task resume hardware",
     _names: "name data",
     _model: "model",
     _batch: "train method hardware",

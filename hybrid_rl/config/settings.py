@@ -37,6 +37,10 @@ class Settings(Section):
     run_dir: str
     resume: str | None
     check: bool
+    calibrate: bool = False
+    """Whether check=true measures a few steps and evaluations, and predicts the time and the price of it all."""
+    price_per_device_hour: float | None = Field(None, gt=0)
+    """The price of an hour of one device, in any currency, for what calibrate=true tells; null: none is told."""
     resume_allows: tuple[str, ...] = ()
     """Settings, by dotted key, that `resume` takes although they differ from those of the run that it continues."""
     train: TrainSettings

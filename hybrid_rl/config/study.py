@@ -24,6 +24,8 @@ _OWNERS = {
     "run_dir": "run_dir of the study",
     "resume": "the study, which goes on by itself",
     "check": "check=true for the whole study",
+    "calibrate": "calibrate=true for the whole study",
+    "price_per_device_hour": "the command line, for the whole study",
     "task": "the study, which trains",
     "study": "the command line",
 }

@@ -17,7 +17,7 @@ from hybrid_rl.recording.run_directory import RunDir
 JobState = Literal["new", "done", "cut off", "no checkpoint"]
 _LOCK = ".lock"
 # Settings in which a resumed run, or a moved directory, may differ from what a job was composed as.
-_FREE = ("resume", "check", "run_dir")
+_FREE = ("resume", "check", "calibrate", "price_per_device_hour", "run_dir")
 
 
 @contextmanager

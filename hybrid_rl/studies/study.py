@@ -94,6 +94,13 @@ def check(study: Study) -> None:
     problems.raise_if_any()
 
 
+def calibrate(study: Study, price: float | None) -> None:
+    """Print the time of all runs, and with the price of a device hour that of the study. Raises UserError."""
+    from hybrid_rl.studies.calibration import calibrate_study  # noqa: PLC0415 - not without calibrate=true
+
+    calibrate_study(study.definition, study.jobs, study.written, study.preparation, price)
+
+
 def run_study(
     study: Study,
     program: Sequence[str],

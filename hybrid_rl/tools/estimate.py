@@ -3,7 +3,7 @@
 Figures are upper bounds where a length is not known before it is sampled. `check` prints them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, inf
 from statistics import fmean
@@ -82,7 +82,7 @@ def work(settings: Settings, lengths: Lengths, parameters: int | None) -> Work:
         _axes(cost, parameters)
         for cost in (_sft_cost(settings, lengths), _rl_cost(settings, lengths))
     )
-    course = _course(settings, sft, rl)
+    course = course_of(settings, sft, rl)
     plan, rl_steps = course.plan, course.steps - course.plan.fewest
     prompts = rl_steps * train.prompts_per_step
 
@@ -114,8 +114,8 @@ def work(settings: Settings, lengths: Lengths, parameters: int | None) -> Work:
 
 
 @dataclass(frozen=True)
-class _Course:
-    """The course of a run whose updates all cost as much as they can."""
+class Course:
+    """The course of a run whose updates of a kind all cost the same."""
 
     plan: Plan
     steps: int
@@ -125,11 +125,14 @@ class _Course:
     """The cost, by axis, of a step that is not sure to be SFT."""
 
 
-def _course(settings: Settings, sft: dict[str, float], rl: dict[str, float]) -> _Course:
+def course_of(
+    settings: Settings, sft: Mapping[str, float], rl: Mapping[str, float], *, expected: bool = False
+) -> Course:
     """How far a run comes, given the costs of a step of each kind by axis, one of which is the steps themselves.
 
     A share of the run that opens it is one of whatever ends it (`recording.budget.progress`): where that is a budget,
     it has as many steps as the same share of a run of SFT alone. What follows keeps the mix that the method plans.
+    `expected`: as many steps are SFT as the method expects, not as few as it may make, which is the bound.
     """
     steps, method = settings.train.steps, settings.method
     plan = method.plan(steps)
@@ -143,7 +146,8 @@ def _course(settings: Settings, sft: dict[str, float], rl: dict[str, float]) -> 
     rest = steps - plan.opening
     surely = (plan.fewest - plan.opening) / rest if rest else 1.0
     likely = (plan.expected - plan.opening) / rest if rest else 1.0
-    sure = plan.fewest == plan.expected
+    surely = likely if expected else surely
+    sure = expected or plan.fewest == plan.expected
     open_step = {axis: rl[axis] if sure else max(sft[axis], rl[axis]) for axis in sft}
     until: dict[str, float] = {}
     for axis, limit in limits.items():
@@ -159,7 +163,7 @@ def _course(settings: Settings, sft: dict[str, float], rl: dict[str, float]) -> 
     after = made - opening
     found = Plan(opening, opening + round(surely * after), opening + round(likely * after))
     ended_by = first if until[first] < until.pop("steps") else None
-    return _Course(found, made, ended_by, until, open_step)
+    return Course(found, made, ended_by, until, open_step)
 
 
 def _opening(method: MethodSettings, steps: int) -> int:

@@ -188,7 +188,7 @@ class HybridTrainer(TermsTrainer):
     def _begin_update(self) -> None:
         step = self.state.global_step
         self._begin = Moment(step, self.position.progress(step))
-        update = self.method.next_update(*self._begin)
+        update = self._next_update()
         probes_norm = update.measure_only and update.measures != "divergence"
         if self.is_deepspeed_enabled and probes_norm:
             raise ValueError(
@@ -210,6 +210,10 @@ class HybridTrainer(TermsTrainer):
                 " can use"
             )
         self.now = UpdateInProgress(update)
+
+    def _next_update(self) -> Update:
+        """What the method decides on at the moment `_begin`."""
+        return self.method.next_update(*self._begin)
 
     def _set_learning_rate(self) -> None:
         """Sets the rate, once it is known what the update costs and before a backward pass: in it DeepSpeed steps."""

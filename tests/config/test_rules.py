@@ -11,6 +11,14 @@ HUB = "{kind:hub,path:org/set,config:null,split:train,revision:null,limit:null}"
 
 RULES = [
     (
+        ["calibrate=true"],
+        "calibrate = true: belongs to check=true; give that too, or leave it out",
+    ),
+    (
+        ["calibrate=true", "check=true", "task=evaluate"],
+        "calibrate = true: predicts a training run from its beginning; leave it out",
+    ),
+    (
         ["data.train=null", "train.eval_every=null"],
         "data.train = null: task=train needs a training set; choose another data=..., or give data.train.kind"
         " and its settings",

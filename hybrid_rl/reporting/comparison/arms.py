@@ -20,7 +20,9 @@ from hybrid_rl.recording.tuning import read as read_tuning
 from hybrid_rl.reporting.record import RunRecord
 
 # Runs of one arm may differ in these settings, and in those of these sections.
-_OWN = frozenset(["seed", "run_dir", "name", "resume", "check", "study"])
+_OWN = frozenset(
+    ["seed", "run_dir", "name", "resume", "check", "calibrate", "price_per_device_hour", "study"]
+)
 _OWN_SECTIONS = ("tracker", "hardware")
 _LONGEST_LABEL = 60  # characters
 _REFERENCES = ("sft_then_grpo", "grpo")  # chosen where nobody says which arm it is
