@@ -76,6 +76,8 @@ class Verdict:
 
     outcome: Outcome
     reward: float
+    scores: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """The score of each term of the reward by its name, before its weight; empty where there are none."""
 
     @property
     def correct(self) -> bool:

@@ -115,12 +115,11 @@ def _training(settings: Settings) -> Iterator[str]:
     if not all(0 <= beta < 1 for beta in settings.train.adam_betas):
         yield f"train.adam_betas = {list(settings.train.adam_betas)}: both must be at least 0 and below 1"
     reward = settings.reward
-    if settings.method.group_size is not None and reward.correct == 0 and reward.format == 0:
-        yield "reward.correct = 0.0: with reward.format = 0 too, every reward is 0 and nothing is learned; set one"
-    if reward.format != 0 and reward.format_pattern is None:
+    weights = (reward.correct, *(term.weight for term in reward.terms.values()))
+    if settings.method.group_size is not None and not any(weights):
         yield (
-            f"reward.format = {reward.format}: needs a pattern to look for;"
-            " set reward.format_pattern, or reward.format=0"
+            "reward.correct = 0.0: and no term of reward.terms has a weight, so that every reward is 0 and nothing is"
+            " learned; set one"
         )
 
 
@@ -198,7 +197,10 @@ def _patterns(settings: Settings) -> Iterator[str]:
     for name, pattern, needs_group in (
         ("data.answer_pattern", settings.data.answer_pattern, True),
         ("data.remove_pattern", settings.data.remove_pattern, False),
-        ("reward.format_pattern", settings.reward.format_pattern, False),
+        *(
+            (f"reward.terms.{name}.pattern", term.pattern, False)
+            for name, term in settings.reward.terms.items()
+        ),
     ):
         try:
             if pattern is not None and re.compile(pattern).groups == 0 and needs_group:
@@ -264,7 +266,9 @@ def _installed(settings: Settings) -> Iterator[str]:
     """Refuses settings whose package is not installed."""
     tracker, model = settings.tracker.name, settings.model
     engine = None if settings.rollout.engine == "transformers" else settings.rollout.engine
-    gym = "reasoning_gym" if settings.reward.verifier == "reasoning_gym" else None
+    terms = settings.reward.terms.values()
+    verifiers = {settings.reward.verifier, *(term.verifier for term in terms)}
+    gym = "reasoning_gym" if "reasoning_gym" in verifiers else None
     on_gpu = settings.hardware.device == "cuda"
     flash = model.attention if on_gpu and model.attention == "flash_attention_2" else None
     deepspeed = None if settings.hardware.deepspeed is None else "{...}"

@@ -18,7 +18,7 @@ _BY_OWNER = {
     "train.rl.entropy_bonus": "entropy_coef use_adaptive_entropy",
     "train.rl.ref_sync_steps": "sync_ref_model ref_model_sync_steps ref_model_mixup_alpha",
     "method.group_size": "num_generations",
-    "reward.correct": "reward_weights",
+    "reward.terms": "reward_weights",
     "hardware.device": "use_cpu",
     "hardware.precision": "bf16 fp16 bf16_full_eval fp16_full_eval",
     "hardware.activation_checkpointing": "activation_checkpointing gradient_checkpointing",

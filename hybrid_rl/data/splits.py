@@ -147,7 +147,7 @@ class _Loader:
         names = list(dict.fromkeys(name for row in rows for name in row.values))
         where = sources.describe(source)
         templates = compile_columns(settings.columns, split == "train", names, setting, where)
-        wanted = self.grader.asks()
+        wanted = self.grader.asks(split == "train")
         lacking = [
             f"{where}: {function} asks for {column}, which is no column and has no default value;"
             f" {nearest(column, names)}"
@@ -201,17 +201,17 @@ class _Loader:
     def check_traces(self, found: list[Found]) -> list[Found]:
         """`found` without the questions whose trace does not reach the gold answer, by the verifier of the rewards."""
         traced = [item for item in found if item.question.trace is not None]
-        verdicts = self.grader.grade(
+        outcomes = self.grader.outcomes(
             [_solution(item.question, item.question.trace or "") for item in traced]
         )
         wrong = {
             item.where: BadRow(
                 "a trace that does not reach the gold answer",
                 f"its trace does not reach the gold answer {shown(item.question.answer)} (verifier:"
-                f" {verdict.outcome}); it ends with {shown((item.question.trace or '')[-60:])}",
+                f" {outcome}); it ends with {shown((item.question.trace or '')[-60:])}",
             )
-            for item, verdict in zip(traced, verdicts, strict=True)
-            if not verdict.correct
+            for item, outcome in zip(traced, outcomes, strict=True)
+            if outcome != "correct"
         }
         if len(traced) == len(wrong) > 1:
             first, problem = next(iter(wrong.items()))
@@ -227,7 +227,7 @@ class _Loader:
         """The template that would append the answer to every trace, if that makes them reach it; else nothing."""
         template, questions = self.settings.columns.trace, [item.question for item in traced]
         stated = [_solution(one, f"{one.trace} #### {one.answer}") for one in questions]
-        if template is None or not all(one.correct for one in self.grader.grade(stated)):
+        if template is None or {*self.grader.outcomes(stated)} != {"correct"}:
             return ""
         answer = self.settings.columns.answer
         return f" Or let them state it: 'data.columns.trace=\"{template} #### {answer}\"'."

@@ -142,10 +142,10 @@ def _graded(rows: Sequence[AnsweredQuestion], grader: Grader) -> list[AnsweredQu
         for row in rows
         for answered in (row.greedy, *row.samples)
     ]
-    verdicts = iter(grader.grade(solutions))
+    outcomes = iter(grader.outcomes(solutions))
 
     def judge(row: AnsweredQuestion, answered: Answered) -> Answered:
-        outcome = next(verdicts).outcome
+        outcome = next(outcomes)
         vote = "correct" if outcome == "correct" else None
         if outcome == "wrong":
             vote = f"wrong: {grader.vote(row.answer, answered.completion)}"

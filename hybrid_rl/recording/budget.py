@@ -33,8 +33,15 @@ class UpdateCost:
     verifier_seconds: float = 0.0
     """Time spent on waiting for verdicts, on the rank that waited longest."""
     outcomes: Counter[str] = field(default_factory=Counter)
+    scores: dict[str, float] = field(default_factory=dict)
+    """The sum of the scores of each term of the reward, over all that `outcomes` counts."""
     trace_tokens: dict[str, int] = field(default_factory=dict)
     """The most tokens of an expert trace that were shown or learned from, by example id."""
+
+    def add_scores(self, scores: Mapping[str, float]) -> None:
+        """Adds scores by terms of the reward."""
+        for name, score in scores.items():
+            self.scores[name] = self.scores.get(name, 0.0) + score
 
     def show_trace(self, example_id: str, tokens: int) -> None:
         """Counts so many tokens of an expert trace; of one trace the most that was ever shown counts."""
@@ -89,6 +96,7 @@ class UpdateCost:
         self.verifier_calls += other.verifier_calls
         self.verifier_seconds = max(self.verifier_seconds, other.verifier_seconds)
         self.outcomes.update(other.outcomes)
+        self.add_scores(other.scores)
         for example_id, tokens in other.trace_tokens.items():
             self.show_trace(example_id, tokens)
 

@@ -59,6 +59,7 @@ def metrics_line(
         if "kl" in logs:
             line["kl"] = logs["kl"]
         line |= {f"outcome/{name}": count / graded for name, count in sorted(cost.outcomes.items())}
+        line |= {f"reward/{name}": score / graded for name, score in sorted(cost.scores.items())}
     return line | spent.axes()
 
 
@@ -84,6 +85,7 @@ def rollout_rows(
                 "answer": group.example.answer,
                 "outcome": rollout.verdict.outcome,
                 "reward": rollout.verdict.reward,
+                **({"scores": dict(scores)} if (scores := rollout.verdict.scores) else {}),
                 "trained": group.trained,
             }
 

@@ -27,21 +27,20 @@ def summary(record: RunRecord) -> list[str]:
     rows = _highest(record)
     if other is None or not rows:
         return []
-    settings = RewardSettings.model_validate(
-        {**reward, "name": other, "verifier": other, "format": 0.0, "format_pattern": None}
-    )
+    # Runs of earlier versions have other settings beside these.
+    kept = {key: one for key, one in reward.items() if key in RewardSettings.model_fields}
+    own = {"name": other, "verifier": other, "as_messages": False, "terms": {}}
+    settings = RewardSettings.model_validate(kept | own)
     with Grader(settings) as grader:
         problems = grader.check_golds([row["answer"] for row in rows])
         rows = [row for row, problem in zip(rows, problems, strict=True) if problem is None]
-        verdicts = grader.grade([Solution(row["answer"], _text(row)) for row in rows])
+        outcomes = grader.outcomes([Solution(row["answer"], _text(row)) for row in rows])
     if not rows:
         return []
     # What a verifier of one's own reads need not be mathematics, and then the other one finds no answer.
     disputes = ("wrong", "unparseable") if verifier in _OTHER else ("wrong",)
     disputed = [
-        (row, verdict.outcome)
-        for row, verdict in zip(rows, verdicts, strict=True)
-        if verdict.outcome in disputes
+        (row, outcome) for row, outcome in zip(rows, outcomes, strict=True) if outcome in disputes
     ]
     said = f"`{other}` disputes {len(disputed):,} of {len(rows):,} recorded rollouts with the highest reward"
     if not disputed:

@@ -40,6 +40,7 @@ def write(run_dir: Path) -> Path:
     shown = (f"![{path.stem}]({path.relative_to(run_dir).as_posix()})" for path in pictures)
     run = record.directory
     decided = decisions.summary(read_jsonl(run.decisions), decisions.read_notes(run))
+    scored = terms.rewards(record.metrics, record.settings.get("reward", {}))
     sections = [
         [f"# {plain(record.name)}", "", _state(record)],
         _alarms(record),
@@ -49,6 +50,7 @@ def write(run_dir: Path) -> Path:
         _moved(record),
         section("What the method decided", decided),
         section("Which terms drove the steps", terms.summary(record.metrics)),
+        section("What the terms of the reward scored, on the mean", scored),
         section("Rewards that another verifier disputes", disputed.summary(record)),
         section("Curves", shown),
         _examples(record),

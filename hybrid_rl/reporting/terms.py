@@ -1,6 +1,7 @@
-"""What the terms of a loss did over training, from metrics.jsonl: a table by thirds of the run's steps.
+"""What the terms of a loss, and those of a reward, did over training, from metrics.jsonl: tables by thirds of steps.
 
-It knows no method: a term is there where lines have `term/NAME/...`, which a method names.
+It knows no method: a term of the loss is there where lines have `term/NAME/...`, which a method names, and one of the
+reward where they have `reward/NAME`, which the settings name.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,9 +27,7 @@ def summary(lines: Sequence[Line]) -> list[str]:
     )
     if not names:
         return []
-    size = -(-len(lines) // min(3, len(lines)))
-    parts = [lines[first : first + size] for first in range(0, len(lines), size)]
-    columns = ["", *(f"steps {part[0]['step']}-{part[-1]['step']}" for part in parts)]
+    parts = _thirds(lines)
     rows = []
     for name in names:
         label = f"term {name}"
@@ -39,7 +38,35 @@ def summary(lines: Sequence[Line]) -> list[str]:
             found = [_values(part, f"term/{name}/{measure}") for part in parts]
             if any(found):
                 rows.append([f"{label}: {words}", *map(_told, found)])
-    return table(columns, rows)
+    return table(_headings(parts), rows)
+
+
+def rewards(lines: Sequence[Line], reward: Mapping[str, Any]) -> list[str]:
+    """The mean score of each term of the reward, before its weight, in Markdown; empty without such terms.
+
+    `reward` are the settings of the reward.
+    """
+    graded = [line for line in lines if any(key.startswith("reward/") for key in line)]
+    if not graded:
+        return []
+    parts = _thirds(graded)
+    rows = [
+        [
+            f"{name}, weight {term['weight']:g}",
+            *(_told(_values(part, f"reward/{name}")) for part in parts),
+        ]
+        for name, term in reward.get("terms", {}).items()
+    ]
+    return table(_headings(parts), rows)
+
+
+def _thirds(lines: Sequence[Line]) -> list[Sequence[Line]]:
+    size = -(-len(lines) // min(3, len(lines)))
+    return [lines[first : first + size] for first in range(0, len(lines), size)]
+
+
+def _headings(parts: Sequence[Sequence[Line]]) -> list[str]:
+    return ["", *(f"steps {part[0]['step']}-{part[-1]['step']}" for part in parts)]
 
 
 def _shares(part: Sequence[Line], name: str) -> list[float]:

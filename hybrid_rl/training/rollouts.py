@@ -45,6 +45,8 @@ class Attempter:
         cost.verifier_seconds += time.monotonic() - started
         cost.verifier_calls += self.grader.calls - calls
         cost.outcomes.update(verdict.outcome for verdict in verdicts)
+        for verdict in verdicts:
+            cost.add_scores(verdict.scores)
         return [
             Rollout(completion, verdict, log_probs.get(place))
             for place, (completion, verdict) in enumerate(zip(completions, verdicts, strict=True))
@@ -93,6 +95,7 @@ class Attempter:
             text=self.vocabulary.solution_text(attempt.prefix + completion),
             truncated=not self.vocabulary.has_ended(completion),
             columns=attempt.example.columns,
+            tokens=len(attempt.prefix) + len(completion),
         )
 
     def _ended(self, completion: Ids) -> Ids:

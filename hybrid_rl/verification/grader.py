@@ -14,7 +14,8 @@ from typing import Any, Protocol
 
 from hybrid_rl.config.reward import RewardSettings
 from hybrid_rl.config.settings import Settings
-from hybrid_rl.types import Json, Verdict
+from hybrid_rl.errors import SettingsError
+from hybrid_rl.types import Json, Outcome, Verdict
 from hybrid_rl.verification import verifier, worker
 from hybrid_rl.verification.answers import without_blanks
 from hybrid_rl.verification.functions import Asks
@@ -35,6 +36,8 @@ class Solution:
     """Whether it was cut at the length limit."""
     columns: Mapping[str, Json] = field(default_factory=dict)
     """What the reward asks for beside these, as in `Example.columns`."""
+    tokens: int = 0
+    """Its length, an expert prefix included; only a term of the reward counts it."""
 
 
 class Grades(Protocol):
@@ -53,15 +56,17 @@ class Grades(Protocol):
 
 def verifies_early(settings: Settings) -> bool:
     """Whether solutions are verified while others are being drawn: not where that takes place in this process."""
-    built_in = verifier.built_in(settings.reward)
-    return settings.speed.early_verification and not (built_in and built_in.in_process)
+    built_in = [verifier.built_in(one.settings) for one in verifier.named(settings.reward)]
+    here = all(one is not None and one.in_process for one in built_in)
+    return settings.speed.early_verification and not here
 
 
 class Grader:
     """Grades by the settings and counts. May be called from any thread; a `with` closes it."""
 
     def __init__(self, settings: RewardSettings) -> None:
-        built_in = verifier.built_in(settings)
+        named = verifier.named(settings)
+        built_in = filter(None, (verifier.built_in(one.settings) for one in named))
         self.settings = settings
         self._lock = Lock()
         # A process that replaces a killed one starts with these modules loaded.
@@ -69,9 +74,13 @@ class Grader:
             settings.workers,
             settings.timeout_seconds,
             partial(worker.prepare, settings),
-            preload=("hybrid_rl.config.settings", *(built_in.loads if built_in else ())),
+            preload=(
+                "hybrid_rl.config.settings",
+                *(name for one in built_in for name in one.loads),
+            ),
         )
-        self._verdict = Judging(settings, self._pool)
+        self._judging = {one.setting: Judging(one, self._pool) for one in named}
+        self._verdict = self._judging[named[0].setting]
         self._golds: dict[Key, str | None] = {}
         self._waiting: list[Solution] = []
         """Filled without the lock: what is lost by that is not verified early, and `grade` verifies it."""
@@ -89,40 +98,52 @@ class Grader:
         self._background.shutdown(cancel_futures=True)
         self._pool.close()
 
-    def asks(self) -> dict[str, Asks]:
+    def asks(self, training: bool) -> dict[str, Asks]:
         """What each function of the settings wants of a row, by the setting that names it, with its value.
 
-        Raises SettingsError for a verifier that cannot be used.
+        `training`: whether the terms of the reward count too. Raises SettingsError for all that cannot be used.
         """
         with self._lock:
-            return {f"reward.verifier = {self.settings.verifier}": self._verdict.asks()}
+            found, problems = {}, []
+            for one in self._judging.values() if training else [self._verdict]:
+                try:
+                    found[one.told] = one.asks()
+                except SettingsError as error:
+                    problems.append(str(error))
+        if problems:
+            raise SettingsError("\n".join(problems))
+        return found
 
     def verify_early(self, solution: Solution) -> None:
         """Verifies in the background what will be graded soon: `grade` then has the answer. Returns at once."""
-        if self._is_asked(solution) and not self._verdict.here:
+        if not all(one.here for one in self._judging.values()):
             self._waiting.append(solution)
             self._background.submit(self._verify_waiting)
 
     def grade(self, solutions: Sequence[Solution]) -> list[Verdict]:
-        """One verdict per solution, in order.
+        """One verdict per solution, in order, with its reward.
 
         A verification that outlives its clock, or whose process dies (memory, a crash), is a timeout; one that raises
-        makes the solution unparseable. Raises SettingsError for a verifier of the user's that cannot be used.
+        makes the solution unparseable. A term of which the same is true scores 0. Raises SettingsError for a verifier
+        or function of the user's that cannot be used.
         """
         with self._lock:
-            self._waiting = []  # what is not verified yet, is now
-            judged = iter(self._verdict.judge(self._keys(solutions)))
-            formatted = self._find_format(solutions)
-            self.calls += len(solutions)
+            judged = self._judged(solutions)
+            terms = {name: self._scores(name, solutions) for name in self.settings.terms}
             verdicts = []
-            for solution in solutions:
-                found = next(judged) if self._is_asked(solution) else Judged("truncated")
-                form = formatted.get(solution.text, Judged("unparseable"))
-                self._tell_first(found.error or form.error)
-                cut = solution.truncated and found.outcome != "correct"
-                reward = self.settings.correct * found.score + self.settings.format * form.score
-                verdicts.append(Verdict("truncated" if cut else found.outcome, reward))
+            for place, (solution, found) in enumerate(zip(solutions, judged, strict=True)):
+                scores = {name: one[place] for name, one in terms.items()}
+                reward = self.settings.correct * found.score
+                for name, score in scores.items():
+                    reward += self.settings.terms[name].weight * score
+                verdicts.append(Verdict(_outcome(solution, found), reward, scores))
             return verdicts
+
+    def outcomes(self, solutions: Sequence[Solution]) -> list[Outcome]:
+        """The outcomes of the same verdicts, for those who need no reward: its terms are not asked."""
+        with self._lock:
+            judged = self._judged(solutions)
+        return [_outcome(one, found) for one, found in zip(solutions, judged, strict=True)]
 
     def check_golds(
         self, answers: Sequence[str], columns: Sequence[Mapping[str, Json]] = ()
@@ -174,48 +195,83 @@ class Grader:
             [found] = self._verdict.ask("vote", [(answer, text)])
         if isinstance(found, str):
             return found
-        self._tell_first(found.reason if isinstance(found, Lost) else f"vote returned {found!r}")
+        said = found.reason if isinstance(found, Lost) else f"vote returned {found!r}"
+        self._tell_first(self._verdict.told, [Judged("unparseable", error=said)])
         return without_blanks(text)  # a vote of its own
 
     def _is_asked(self, solution: Solution) -> bool:
         """Whether the verifier is asked about a solution."""
         return self.settings.credit_truncated or not solution.truncated
 
-    def _keys(self, solutions: Sequence[Solution]) -> list[Key]:
-        """What the verifier is given of those that it is asked about."""
+    def _keys(self, judging: Judging, solutions: Sequence[Solution]) -> list[Key]:
+        """What a verifier is given of those that it is asked about: a term's of all of them."""
         return [
-            self._verdict.key(one.answer, one.text, one.columns)
+            judging.key(one.answer, one.text, one.columns)
             for one in solutions
-            if self._is_asked(one)
+            if judging is not self._verdict or self._is_asked(one)
         ]
 
     def _verify_waiting(self) -> None:
         """Verifies, in a thread of its own, all that waits by now. Where it raises, `grade` does too."""
         with self._lock:
             waiting, self._waiting = self._waiting, []
-            self._verdict.begin(self._keys(waiting))
+            for judging in self._judging.values():
+                if not judging.here:
+                    judging.begin(self._keys(judging, waiting))
 
-    def _find_format(self, solutions: Sequence[Solution]) -> dict[str, Judged]:
-        """A score of 1 for each text that has the format; nothing where no format is rewarded."""
-        pattern = self.settings.format_pattern
-        if pattern is None or self.settings.format == 0:
-            return {}
-        texts = list(dict.fromkeys(one.text for one in solutions))
-        found = self._pool.run(worker.has_format, [(pattern, text) for text in texts])
-        return {
-            text: Judged("timeout", error=f"reward.format_pattern: {one.reason}")
+    def _judged(self, solutions: Sequence[Solution]) -> list[Judged]:
+        """The judgements of the verifier, which is not asked about all of those that were cut."""
+        self._waiting = []  # what is not verified yet, is now
+        judged = iter(self._verdict.judge(self._keys(self._verdict, solutions)))
+        self.calls += len(solutions)
+        found = [next(judged) if self._is_asked(one) else Judged("truncated") for one in solutions]
+        self._tell_first(self._verdict.told, found)
+        return found
+
+    def _scores(self, name: str, solutions: Sequence[Solution]) -> list[float]:
+        """The score of each solution by a term of the reward."""
+        setting, term = f"reward.terms.{name}", self.settings.terms[name]
+        if term.length is not None:
+            return [_length_score(one.tokens, *term.length) for one in solutions]
+        if term.pattern is not None:
+            told = f"{setting}.pattern"
+            found = self._find(term.pattern, [one.text for one in solutions])
+        else:
+            kind = "verifier" if term.function is None else "function"
+            judging = self._judging[f"{setting}.{kind}"]
+            told, found = judging.told, judging.judge(self._keys(judging, solutions))
+        self._tell_first(told, found)
+        return [one.score for one in found]
+
+    def _find(self, pattern: str, texts: Sequence[str]) -> list[Judged]:
+        """A score of 1 for each text in which the pattern is found."""
+        different = list(dict.fromkeys(texts))
+        found = self._pool.run(worker.has_format, [(pattern, text) for text in different])
+        scores = {
+            text: Judged("timeout", error=one.reason)
             if isinstance(one, Lost)
             else Judged("correct" if one else "wrong", float(one))
-            for text, one in zip(texts, found, strict=True)
+            for text, one in zip(different, found, strict=True)
         }
+        return [scores[text] for text in texts]
 
-    def _tell_first(self, error: str | None) -> None:
+    def _tell_first(self, told: str, found: Sequence[Judged]) -> None:
         """Warns of the first error of all; absurd solutions may cause any number of them."""
-        if error is None or self.first_error is not None:
-            return
-        self.first_error = error
-        told = "reward.verifier = %s: a verification failed (%s); this is the only warning about it"
-        log.warning(told, self.settings.verifier, error)
+        error = next((one.error for one in found if one.error is not None), None)
+        if error is not None and self.first_error is None:
+            self.first_error = error
+            text = "%s: a verification failed (%s); this is the only warning about any"
+            log.warning(text, told, error)
+
+
+def _outcome(solution: Solution, found: Judged) -> Outcome:
+    cut = solution.truncated and found.outcome != "correct"
+    return "truncated" if cut else found.outcome
+
+
+def _length_score(tokens: int, free: int, most: int) -> float:
+    """0 up to `free` tokens, -1 from `most` on, and on the line between them."""
+    return -min(1.0, max(0, tokens - free) / (most - free))
 
 
 def _objection(answer: str, stating: Any, found: Judged | None) -> str | None:

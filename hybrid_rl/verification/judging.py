@@ -7,13 +7,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from hybrid_rl.config.reward import BUILT_IN_VERIFIERS, RewardSettings
+from hybrid_rl.config.reward import BUILT_IN_VERIFIERS
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.types import Json
 from hybrid_rl.verification import verifier, worker
 from hybrid_rl.verification.functions import Asks
 from hybrid_rl.verification.pool import KillablePool, Lost
-from hybrid_rl.verification.verifier import Judged, Verifier, VerifierError
+from hybrid_rl.verification.verifier import Judged, Named, Verifier, VerifierError
 from hybrid_rl.verification.worker import Ready
 
 _NO_COLUMNS = "{}"
@@ -31,12 +31,12 @@ class Key(NamedTuple):
 
 
 class Judging:
-    """The verifier of the settings, asked in the right place. Two threads must not use it at once."""
+    """A verifier that the settings name, asked in the right place. Two threads must not use it at once."""
 
-    def __init__(self, settings: RewardSettings, pool: KillablePool) -> None:
-        self.settings = settings
+    def __init__(self, named: Named, pool: KillablePool) -> None:
+        self.named = named
         self._pool = pool
-        built_in = verifier.built_in(settings)
+        built_in = verifier.built_in(named.settings)
         self._verifier: Verifier | None = built_in
         """The verifier, which is None for a user's own unless that says that it may be called in this process."""
         self._ready = Ready(True, Asks()) if built_in and built_in.in_process else None
@@ -90,25 +90,32 @@ class Judging:
         if self._verifier is None:
             self._checked()
         if self._verifier is None:
-            return self._pool.run(worker.ask, [(member, *call) for call in calls])
+            return self._pool.run(
+                worker.ask, [(self.named.setting, member, *call) for call in calls]
+            )
         return [verifier.ask_of(self._verifier, member, call) for call in calls]
+
+    @property
+    def told(self) -> str:
+        """The setting that names it, and its value, for messages."""
+        return f"{self.named.setting} = {self.named.settings.verifier}"
 
     def refused(self, text: str) -> SettingsError:
         """The error that says what is wrong with the verifier."""
-        return SettingsError(f"reward.verifier = {self.settings.verifier}: {text}")
+        return SettingsError(f"{self.told}: {text}")
 
     def _checked(self) -> Ready:
         """What is known of the verifier; it is loaded here too if it may be called here. Raises SettingsError."""
         if self._ready is not None:
             return self._ready
-        [said] = self._pool.run(worker.ready, [()])
+        [said] = self._pool.run(worker.ready, [(self.named.setting,)])
         if isinstance(said, Lost):
             raise self.refused(
                 f"cannot be used ({said.reason}); give {', '.join(BUILT_IN_VERIFIERS)}, or the dotted path of a"
                 " function or verifier that can be imported"
             )
         if said.here and self._verifier is None:
-            self._verifier = verifier.find(self.settings)
+            self._verifier = verifier.find(self.named.settings)
         self._ready = said
         return said
 
@@ -126,7 +133,7 @@ class Judging:
     def _judged_here(self, mine: Verifier, key: Key) -> Judged:
         columns = {} if key.columns == _NO_COLUMNS else json.loads(key.columns)
         try:
-            return verifier.judge_by(mine, key.answer, key.text, columns)
+            return verifier.judge_by(mine, key.answer, key.text, columns, self.named.any_number)
         except VerifierError as error:
             raise self.refused(f"{error}; correct the verifier") from error
 
@@ -155,7 +162,8 @@ class Judging:
     def _called(self, groups: Sequence[Sequence[Key]]) -> list[list[Judged]]:
         """The judgements from the processes, a call for each group of solutions of one question."""
         calls = [
-            (group[0].answer, [key.text for key in group], group[0].columns) for group in groups
+            (self.named.setting, group[0].answer, [key.text for key in group], group[0].columns)
+            for group in groups
         ]
         try:
             found = self._pool.run(worker.judge, calls, [len(group) for group in groups])

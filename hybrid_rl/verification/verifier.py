@@ -8,6 +8,7 @@ import importlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal, Protocol, cast
 
 from hybrid_rl.config.reward import BUILT_IN_VERIFIERS, RewardSettings
@@ -19,6 +20,7 @@ from hybrid_rl.verification.pool import Lost
 Said = Literal["correct", "wrong", "unparseable"] | float | None
 """What a verifier may say of a solution: one of three words; True, False or a share of the reward from 0 to 1, of which
 only 1 is correct; or None, which is the same as "unparseable"."""
+_ALLOWED = "a number from 0 to 1, and None for unparseable"
 _MEMBERS = ("judge", "answer_start", "vote", "stating")
 
 
@@ -99,6 +101,29 @@ _WORDS = {
 }
 
 
+@dataclass(frozen=True)
+class Named:
+    """A verifier, or another function that scores, where the settings name it."""
+
+    setting: str
+    """Such as reward.verifier, or reward.terms.brief.function."""
+    settings: RewardSettings
+    """The settings of the reward whose `verifier` is this one."""
+    any_number: bool = False
+    """Whether its score may be any number; else it is one from 0 to 1."""
+
+
+def named(settings: RewardSettings) -> list[Named]:
+    """All that are named; the first is the verifier, which alone says what is right, and the others are of terms."""
+    found = [Named("reward.verifier", settings)]
+    for name, term in settings.terms.items():
+        for key, path in (("verifier", term.verifier), ("function", term.function)):
+            if path is not None:
+                own = settings.model_copy(update={"verifier": path})
+                found.append(Named(f"reward.terms.{name}.{key}", own, key == "function"))
+    return found
+
+
 class VerifierError(Exception):
     """The verifier itself is at fault, not the text: it cannot be imported, or returns what it must not."""
 
@@ -146,16 +171,28 @@ def compared(stated: object, gold: object) -> Said:
 
 
 def judge_by(
-    verifier: Verifier, answer: str, text: str, columns: Mapping[str, Json] | None = None
+    verifier: Verifier,
+    answer: str,
+    text: str,
+    columns: Mapping[str, Json] | None = None,
+    any_number: bool = False,
 ) -> Judged:
-    """The judgement of a verifier; unparseable where it raises. Raises VerifierError for what it must not return."""
+    """The judgement of a verifier; unparseable where it raises. Raises VerifierError for what it must not return.
+
+    `any_number`: as of `Named`.
+    """
     if isinstance(verifier, BuiltIn):
-        return _judged(_tried(verifier.judge, answer, text))
-    return _judged(_tried(functions.of_one, _judging(verifier), answer, text, columns or {}))
+        return _judged(_tried(verifier.judge, answer, text), any_number)
+    said = _tried(functions.of_one, _judging(verifier), answer, text, columns or {})
+    return _judged(said, any_number)
 
 
 def judge_many_by(
-    verifier: Verifier, answer: str, texts: Sequence[str], columns: Mapping[str, Json]
+    verifier: Verifier,
+    answer: str,
+    texts: Sequence[str],
+    columns: Mapping[str, Json],
+    any_number: bool = False,
 ) -> list[Judged]:
     """The judgements of a function of TRL's form. Raises VerifierError for what it must not return.
 
@@ -164,10 +201,11 @@ def judge_many_by(
     as_messages = isinstance(verifier, PlainFunction) and verifier.as_messages
     said = _tried(functions.of_many, _judging(verifier), answer, texts, columns, as_messages)
     if not isinstance(said, Lost):
-        return [_judged(one) for one in said]
+        return [_judged(one, any_number) for one in said]
     if len(texts) == 1:
-        return [_judged(said)]
-    return [one for text in texts for one in judge_many_by(verifier, answer, [text], columns)]
+        return [_judged(said, any_number)]
+    alone = partial(judge_many_by, columns=columns, any_number=any_number)
+    return [one for text in texts for one in alone(verifier, answer, [text])]
 
 
 def ask_of(verifier: Verifier, member: str, texts: Sequence[str]) -> Any:
@@ -187,7 +225,7 @@ def _tried(function: Callable[..., Any], *given: Any) -> Any:
         return Lost(f"{type(error).__name__}: {str(error)[:200]}")
 
 
-def _judged(said: Any) -> Judged:
+def _judged(said: Any, any_number: bool) -> Judged:
     """The judgement that a verifier's word is. Raises VerifierError for what it must not say."""
     if said is None or isinstance(said, Lost):
         return Judged("unparseable", error=said.reason if said else None)
@@ -197,8 +235,7 @@ def _judged(said: Any) -> Judged:
         score = float(said)
     except (TypeError, ValueError):
         score = math.nan
-    if isinstance(said, str) or not 0 <= score <= 1:
-        raise VerifierError(
-            f"it returned {str(said)[:80]!r}; allowed are True, False, a number from 0 to 1, and None for unparseable"
-        )
+    if isinstance(said, str) or not (math.isfinite(score) if any_number else 0 <= score <= 1):
+        allowed = "a number, and None for 0" if any_number else _ALLOWED
+        raise VerifierError(f"it returned {str(said)[:80]!r}; allowed are True, False, {allowed}")
     return Judged("correct" if score == 1 else "wrong", score)

@@ -72,11 +72,25 @@ RULES = [
     ),
     (
         ["reward.correct=0"],
-        "reward.correct = 0.0: with reward.format = 0 too, every reward is 0 and nothing is learned; set one",
+        "reward.correct = 0.0: and no term of reward.terms has a weight, so that every reward is 0 and nothing is"
+        " learned; set one",
     ),
     (
-        ["reward.format=0.5"],
-        "reward.format = 0.5: needs a pattern to look for; set reward.format_pattern, or reward.format=0",
+        [
+            "reward.terms={brief: {weight: 1}, both: {weight: 1, pattern: a, length: [2, 3]}, long: {weight: 1, length:"
+            " [3, 3]}, own: {weight: 1, function: exact}, other: {weight: 1, verifier: good}}",
+        ],
+        "reward.terms.both = {'weight': 1, 'pattern': 'a', 'length': [2, 3]}: gives pattern and length; give one of"
+        " verifier, function, pattern, length; change reward.terms.both\n"
+        "reward.terms.brief = {'weight': 1}: gives no score; give one of verifier, function, pattern, length; change"
+        " reward.terms.brief\n"
+        "reward.terms.long.length = [3, 3]: must be two increasing numbers of tokens from 0; give such as [48, 64];"
+        " change reward.terms.long.length\n"
+        "reward.terms.other.verifier = good: is no verifier; choose from exact, numeric, symbolic, roles,"
+        " reasoning_gym, or give the dotted path of a function or verifier of your own, module.name; change"
+        " reward.terms.other.verifier\n"
+        "reward.terms.own.function = exact: is a verifier; give verifier: exact instead; change"
+        " reward.terms.own.function",
     ),
     (
         ["data.columns.trace=null", "~data.train", f"+data.train={HUB}"],
@@ -108,8 +122,8 @@ RULES = [
         "data.traces = 0: method=sft_then_grpo learns from expert traces; give at least 1, or null for all",
     ),
     (
-        ["reward.format=1", "reward.format_pattern='(a'"],
-        "reward.format_pattern = (a: is not a regular expression (missing ), unterminated subpattern at position 0);"
+        ["reward.terms={a: {weight: 1, pattern: '(a'}}"],
+        "reward.terms.a.pattern = (a: is not a regular expression (missing ), unterminated subpattern at position 0);"
         " see Python's re module",
     ),
     (
@@ -197,7 +211,7 @@ RULES = [
 PASSING = [
     ["method=grpo", "method.group_size=2"],
     ["train.rl.beta=0.1", "train.rl.ref_sync_steps=5"],
-    ["reward.format=0.5", "reward.format_pattern=a"],
+    ["reward.correct=0", "reward.terms={a: {weight: -1, length: [0, 1]}}"],
     ["method=sft", "reward.correct=0"],
     ["method=grpo", "data.traces=0", "data.columns.trace=null"],
     ["data.answer_pattern='(a)'"],

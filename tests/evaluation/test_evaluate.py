@@ -14,7 +14,7 @@ from hybrid_rl.evaluation import evaluate, scores, statistics
 from hybrid_rl.evaluation.scores import SetSummary
 from hybrid_rl.models.sampling import Request, SamplingParams
 from hybrid_rl.models.vocabulary import Vocabulary
-from hybrid_rl.types import Example, Ids, Outcome, Verdict
+from hybrid_rl.types import Example, Ids, Outcome
 from hybrid_rl.verification.exact import Exact
 from hybrid_rl.verification.grader import Solution
 from tests.fakes import reward, tiny
@@ -35,8 +35,8 @@ class LastLetter:
 
     vote = Exact(reward.settings("exact")).vote
 
-    def grade(self, solutions: Sequence[Solution]) -> list[Verdict]:
-        return [Verdict(self._outcome(solution), 0.0) for solution in solutions]
+    def outcomes(self, solutions: Sequence[Solution]) -> list[Outcome]:
+        return [self._outcome(solution) for solution in solutions]
 
     def _outcome(self, solution: Solution) -> Outcome:
         if solution.truncated:

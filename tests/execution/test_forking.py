@@ -188,7 +188,9 @@ def test_a_forked_worker_computes_bit_for_bit_what_a_started_one_does(
     load: Load, tmp_path: Path
 ) -> None:
     few = ("experiment=smoke", "method=relift", "train.steps=3", "eval.limit=2")
-    few += ("reward.format=0.5", "reward.format_pattern='#'")  # patterns are matched in processes
+    few += (
+        "reward.terms={mark: {weight: 0.5, pattern: '#'}}",
+    )  # patterns are matched in processes
     runs: list[RunDir] = []
 
     def settings(name: str, *overrides: str) -> Settings:

@@ -11,7 +11,7 @@ from hybrid_rl.config.data import DataSettings
 from hybrid_rl.data.questions import Questions
 from hybrid_rl.data.splits import load_questions
 from hybrid_rl.errors import DataError
-from hybrid_rl.types import Verdict
+from hybrid_rl.types import Outcome
 from hybrid_rl.verification.functions import Asks
 from hybrid_rl.verification.grader import Solution
 
@@ -24,13 +24,10 @@ class LastWord:
     def __init__(self, asks: Asks | None = None) -> None:
         self._asks = asks
 
-    def grade(self, solutions: Sequence[Solution]) -> list[Verdict]:
-        return [
-            Verdict("correct", 1.0) if s.text.endswith(s.answer) else Verdict("wrong", 0.0)
-            for s in solutions
-        ]
+    def outcomes(self, solutions: Sequence[Solution]) -> list[Outcome]:
+        return ["correct" if s.text.endswith(s.answer) else "wrong" for s in solutions]
 
-    def asks(self) -> dict[str, Asks]:
+    def asks(self, training: bool) -> dict[str, Asks]:
         return {"reward.verifier = mine": self._asks} if self._asks else {}
 
     def check_golds(self, answers: Sequence[str], columns: Sequence[Any] = ()) -> list[str | None]:

@@ -37,6 +37,11 @@ def obeys(answer: str, text: str) -> object:
     return text == answer
 
 
+def size(answer: str, text: str) -> int | None:
+    """The number of its characters; nothing for none."""
+    return len(text) or None
+
+
 def never(answer: str, text: str) -> bool:
     """Does not end within any clock."""
     time.sleep(1e6)

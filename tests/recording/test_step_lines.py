@@ -25,6 +25,9 @@ LOGS = {
 def line_of(kind: Kind, logs: dict[str, float], *results: Result) -> dict[str, object]:
     cost = UpdateCost()
     cost.outcomes.update(correct=1, truncated=3)
+    other = UpdateCost(scores={"brief": -1.0, "form": 3.0})  # of another rank
+    cost.add_scores({"brief": -1.0})
+    cost.add(other)
     logs = {**logs, "learning_rate": 1e-3}
     return metrics_line(3, kind, logs, results, [1.0, 0.0, 0.5], cost, Spent())
 
@@ -35,6 +38,7 @@ def test_an_rl_line_counts_correct_rollouts_of_trained_groups_only() -> None:
     assert (line["step"], line["kind"], line["learning_rate"]) == (3, "rl", 1e-3)
     assert (line["reward_mean"], line["correct_mean"]) == (0.5, 0.25)
     assert (line["outcome/correct"], line["outcome/truncated"]) == (0.25, 0.75)
+    assert (line["reward/brief"], line["reward/form"]) == (-0.5, 0.75)
     assert "kl" not in line
     assert line_of("rl", LOGS | {"kl": 0.1})["kl"] == 0.1
 
@@ -50,7 +54,7 @@ def test_groups_without_an_advantage_are_uniform_or_left_out() -> None:
 def test_an_sft_line_says_nothing_of_rollouts() -> None:
     line = line_of("sft", LOGS)
     assert {"loss", "grad_norm", "flops"} <= set(line)
-    assert not {"reward_mean", "entropy", "outcome/correct"} & set(line)
+    assert not {"reward_mean", "entropy", "outcome/correct", "reward/form"} & set(line)
 
 
 def test_a_decision_has_the_update_s_note_and_every_group() -> None:

@@ -1,6 +1,6 @@
 """The table of a run's terms, worked out by hand."""
 
-from hybrid_rl.reporting.terms import summary
+from hybrid_rl.reporting.terms import rewards, summary
 
 
 def test_each_term_has_its_share_of_the_step_by_thirds() -> None:
@@ -24,3 +24,14 @@ def test_a_step_without_any_weight_says_nothing() -> None:
 
 def test_a_loss_that_is_no_sum_of_terms_has_no_table() -> None:
     assert summary([{"step": 1, "loss": 1.0}]) == []
+
+
+def test_each_term_of_the_reward_has_its_mean_score_by_thirds() -> None:
+    lines = [{"step": step, "reward/brief": -0.5 * step} for step in (1, 2, 4)]
+    lines[1:1] = [{"step": 3}]  # an SFT step grades nothing
+    assert rewards(lines, {"terms": {"brief": {"weight": 0.2, "length": [4, 8]}}}) == [
+        "|  | steps 1-1 | steps 2-2 | steps 4-4 |",
+        "| --- | --- | --- | --- |",
+        "| brief, weight 0.2 | -0.5 | -1 | -2 |",
+    ]
+    assert rewards([{"step": 1}], {}) == []

@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from hybrid_rl.config.composing import config_dir
-from tests.fakes import documents
+from hybrid_rl.verification.grader import Grader, Solution
+from tests.fakes import documents, reward
 from tests.fakes.documents import PAGES
 from tests.fakes.places import ROOT
 
@@ -89,6 +91,25 @@ def test_own_data_model_and_reward_are_compared(tmp_path: Path) -> None:
     for arm in ("sft_then_grpo", "bread"):
         status = json.loads((study / arm / "seed_0" / "status.json").read_text())
         assert status["state"] == "done"
+
+
+def test_the_reward_of_several_terms_adds_what_the_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = PAGES["docs/own.md"]
+    shown = {one.words[1]: one.content for one in documents.blocks(page) if "terms" in one.words}
+    documents.write(documents.files(page) | shown, tmp_path)
+    own = yaml.safe_load(shown["my_conf/reward/brief.yaml"])
+    assert own.pop("defaults") == ["base", "_self_"]
+    monkeypatch.syspath_prepend(tmp_path)
+    twice = "4 * 3 = 12 dollars\n4 * 3 = 12 dollars\n4 * 3 = 12 dollars\n4 * 3 = 12 dollars"
+    row = {"unit": "dollars", "prompt": "What do 4 pens cost?"}
+    with Grader(reward.settings("exact", **own)) as grader:
+        verdicts = grader.grade(
+            [Solution("12", twice, columns=row, tokens=56), Solution("12", "13", columns=row)]
+        )
+    assert [one.outcome for one in verdicts] == ["correct", "wrong"]
+    assert [one.reward for one in verdicts] == pytest.approx([1 - 0.25 + 0.1 - 0.15, 0])
 
 
 def test_a_file_or_a_command_that_two_pages_show_is_the_same_in_both() -> None:

@@ -57,8 +57,8 @@ def test_what_is_verified_early_is_what_is_graded() -> None:
     attempter.attempt(UpdateCost(), [Attempt(example), given, Attempt(example, prefix=(2, 3))])
     first, _, branched = grader.graded
     assert grader.early == [branched, first]
-    assert branched == Solution(example.answer, "2 3 7 8 9", True, {"unit": "m"})
-    assert first == Solution(example.answer, "5 6", False, {"unit": "m"})
+    assert branched == Solution(example.answer, "2 3 7 8 9", True, {"unit": "m"}, tokens=5)
+    assert first == Solution(example.answer, "5 6", False, {"unit": "m"}, tokens=3)
 
 
 def test_the_log_probabilities_of_what_is_sampled_stay_with_it() -> None:

@@ -8,8 +8,11 @@ import pytest
 
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.types import Verdict
+from hybrid_rl.verification.functions import Asks
 from hybrid_rl.verification.grader import Grader, Solution
 from tests.fakes.reward import settings
+
+MINE = "tests.fakes.user_verifiers"
 
 
 def test_every_outcome_is_counted_and_rewarded() -> None:
@@ -76,7 +79,7 @@ def test_a_gold_answer_is_checked(option: str, answer: str, problem: str | None)
 
 
 def test_format_is_rewarded_apart() -> None:
-    with Grader(settings("roles_format", correct=1.0, format=0.25)) as grader:
+    with Grader(settings("roles_format", correct=1.0)) as grader:
         gold = "(1) Ada is a knight"
         found = grader.grade(
             [
@@ -85,16 +88,78 @@ def test_format_is_rewarded_apart() -> None:
                 Solution(gold, gold),
             ]
         )
-    assert [verdict.reward for verdict in found] == [1.25, 0.25, 1.0]
+    assert [verdict.reward for verdict in found] == [1.2, 0.2, 1.0]
 
 
-def test_a_format_pattern_that_never_ends_costs_its_clock_only() -> None:
-    with Grader(
-        settings("exact", format=0.5, format_pattern="(a+)+$", timeout_seconds=1.0)
-    ) as grader:
+def test_every_kind_of_term_adds_its_weight_times_its_score() -> None:
+    terms = {
+        "boxed": {"weight": 0.5, "pattern": "x$"},
+        "words": {"weight": 10, "verifier": f"{MINE}.share_of_words"},
+        "number": {"weight": 1, "verifier": "numeric"},
+        "size": {"weight": -1, "function": f"{MINE}.size"},
+        "brief": {"weight": 100, "length": (4, 8)},
+    }
+    with Grader(settings("exact", terms=terms)) as grader:
+        found = grader.grade(
+            [
+                Solution("2 x", "a # 2 x", tokens=4),
+                Solution("2 x", "x #### 2", truncated=True, tokens=5),
+                Solution("2 x", "", tokens=9),
+            ]
+        )
+    scores = [
+        {"boxed": 1.0, "words": 1.0, "number": 0.0, "size": 7.0, "brief": 0.0},
+        {"boxed": 0.0, "words": 1.0, "number": 0.0, "size": 8.0, "brief": -0.25},
+        {"boxed": 0.0, "words": 0.0, "number": 0.0, "size": 0.0, "brief": -1.0},
+    ]
+    assert [dict(verdict.scores) for verdict in found] == scores
+    assert [verdict.reward for verdict in found] == [1 + 0.5 + 10 - 7, 10 - 8 - 25, -100]
+    assert [verdict.outcome for verdict in found] == ["correct", "truncated", "unparseable"]
+
+
+def test_a_pattern_that_never_ends_costs_its_clock_only() -> None:
+    terms = {"form": {"weight": 0.5, "pattern": "(a+)+$"}}
+    with Grader(settings("exact", terms=terms, timeout_seconds=1.0)) as grader:
         found = grader.grade([Solution("2", "a" * 50 + "# 2"), Solution("2", "# 2 a")])
-    assert found == [Verdict("correct", 1.0), Verdict("wrong", 0.5)]
-    assert grader.first_error == "reward.format_pattern: it took longer than 1 seconds"
+    assert [(verdict.outcome, verdict.reward) for verdict in found] == [
+        ("correct", 1.0),
+        ("wrong", 0.5),
+    ]
+    assert grader.first_error == "it took longer than 1 seconds"
+
+
+def test_who_needs_no_reward_asks_no_term(tmp_path: Path) -> None:
+    terms = {"noted": {"weight": 1, "function": f"{MINE}.noted"}}
+    answer = str(tmp_path / "notes")
+    with Grader(settings("exact", terms=terms)) as grader:
+        assert grader.outcomes([Solution(answer, f"# {answer}")]) == ["correct"]
+        assert not Path(answer).exists()
+        assert grader.calls == 1
+        grader.grade([Solution(answer, "# 5")])
+    assert Path(answer).read_text() == "# 5\n"
+
+
+def test_all_functions_that_cannot_be_used_are_told_at_once() -> None:
+    terms = {
+        "gone": {"weight": 1, "function": f"{MINE}.nothing"},
+        "level": {"weight": 1, "function": f"{MINE}.within"},
+    }
+    wrong = settings("exact", verifier=f"{MINE}.NOT_A_FUNCTION", terms=terms)
+    with Grader(wrong) as grader, pytest.raises(SettingsError) as caught:
+        grader.asks(training=True)
+    first, second = str(caught.value).split("\n")
+    assert first.startswith(f"reward.verifier = {MINE}.NOT_A_FUNCTION: cannot be used")
+    assert second.startswith(f"reward.terms.gone.function = {MINE}.nothing: cannot be used")
+
+
+def test_what_a_term_asks_for_is_asked_of_rows_to_train_on_alone() -> None:
+    terms = {"near": {"weight": 1, "function": f"{MINE}.within"}}
+    with Grader(settings("exact", terms=terms)) as grader:
+        assert grader.asks(training=False) == {"reward.verifier = exact": Asks()}
+        assert grader.asks(training=True) == {
+            "reward.verifier = exact": Asks(),
+            f"reward.terms.near.function = {MINE}.within": Asks(("tolerance",), ("unit",)),
+        }
 
 
 def test_a_users_function_gives_scores() -> None:

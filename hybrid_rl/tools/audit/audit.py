@@ -73,14 +73,14 @@ def _reward(verifier: str, settings: Settings) -> RewardSettings:
     if verifier == settings.reward.verifier:
         return settings.reward
     other = {"name": verifier, "verifier": verifier, "answer_after": None, "unmarked": False}
-    return settings.reward.model_copy(update={**other, "format": 0.0, "format_pattern": None})
+    return settings.reward.model_copy(update={**other, "terms": {}})
 
 
 def _judge(cases: Sequence[Case], grader: Grader) -> list[Found]:
-    verdicts = grader.grade(
+    outcomes = grader.outcomes(
         [Solution(one.gold, one.solution, columns=one.columns) for one in cases]
     )
-    return [Found(case, one.outcome) for case, one in zip(cases, verdicts, strict=True)]
+    return [Found(case, outcome) for case, outcome in zip(cases, outcomes, strict=True)]
 
 
 def _keeps(limits: AuditSettings, found: Sequence[Found]) -> bool:

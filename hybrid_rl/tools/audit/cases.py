@@ -13,7 +13,7 @@ from hybrid_rl.config.settings import Settings
 from hybrid_rl.data.questions import Question
 from hybrid_rl.data.splits import load_questions
 from hybrid_rl.errors import SettingsError
-from hybrid_rl.types import Json, Verdict
+from hybrid_rl.types import Json, Outcome
 from hybrid_rl.verification.grader import Grader, Solution
 
 _EXPECTED = {"correct": True, "not correct": False}
@@ -122,8 +122,8 @@ class _Unchecked(Grader):
     ) -> list[str | None]:
         return [None] * len(answers)
 
-    def grade(self, solutions: Sequence[Solution]) -> list[Verdict]:
-        return [Verdict("correct", 1.0)] * len(solutions)
+    def outcomes(self, solutions: Sequence[Solution]) -> list[Outcome]:
+        return ["correct"] * len(solutions)
 
 
 def _of_split(
