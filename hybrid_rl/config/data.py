@@ -155,11 +155,15 @@ class Columns(Section):
     id: str | None
     """The id of the question; null: a hash of its text."""
     prompt: str
-    """The question. Splits are compared by the columns in it, without the words around them."""
+    """The question. Splits are compared by the columns in it, without the words around them. A template that is one
+    expression, and gives a list of messages, each with role and content, is a conversation as it is: system message and
+    earlier turns are kept, and an answer at its end is left out. auto: the column question, else TRL's prompt, else
+    messages."""
     answer: str
     """The gold answer, which data.answer_pattern may cut out of it."""
     trace: str | None
-    """The expert's solution, read for train alone. A row whose columns here are all empty has none."""
+    """The expert's solution, read for train alone. A row whose columns here are all empty has none. auto: TRL's
+    completion beside prompt, or the answer at the end of messages, where the prompt is found there; else none."""
     level: str | None
     """The difficulty level, by which evaluation is broken down."""
 

@@ -10,11 +10,12 @@ import difflib
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, UndefinedError, nodes
+from jinja2.environment import TemplateExpression
 from jinja2.exceptions import SecurityError
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -28,6 +29,20 @@ from hybrid_rl.verification.functions import PROMPT, Asks
 
 WHOLE_ROW = "row"
 """The name by which a template reaches columns whose names are no identifiers, `{{ row["odd name"] }}`."""
+_AUTO = "auto"
+_FORMS = {
+    "question": None,
+    "prompt": (
+        "completion",
+        "{{ completion if completion is string else completion[-1].content }}",
+    ),
+    "messages": (
+        "messages",
+        "{{ messages[-1].content if messages[-1].role == 'assistant' else none }}",
+    ),
+}
+"""Column of the prompt -> the column and template of the trace that go with it in TRL's forms of data."""
+_ROLES = ("system", "developer", "user", "assistant", "tool")
 _SINGLE_BRACES = re.compile(r"\{\s*([^{}]+?)\s*\}")
 _UNFIT = "a value that its template cannot take"
 # What expressions raise on such a value: `answer | int + "x"`, say.
@@ -64,6 +79,7 @@ class Template:
         try:
             tree = environment.parse(text)
             self._compiled = environment.from_string(tree)
+            self._expression = _alone(environment, text, tree)
         except TemplateSyntaxError as error:
             message = f"{text} is no Jinja2 template ({error.message})"
             raise DataError(f"{message}; write, for example, {{{{ question }}}}") from error
@@ -92,6 +108,26 @@ class Template:
             kind = "text with half of a surrogate pair"
             raise BadRow(kind, f"{self.text}: {kind}, which is no character")
         return text.strip(), self._parts
+
+    def messages(self, row: Values) -> list[Message] | None:
+        """The messages that the template is of this row; None where it is a text.
+
+        Raises BadRow for a conversation that is no prompt.
+        """
+        if self._expression is None:
+            return None
+        try:
+            found = self._expression(**{WHOLE_ROW: row, **row})
+        except (TemplateError, *_FAILURES):
+            return None  # `fill` tells what is wrong
+        if not isinstance(found, list) or not found or not all(map(_is_message, found)):
+            return None
+        messages = [Message(str(one["role"]), _content(one)) for one in found]
+        while messages and messages[-1].role == "assistant":
+            messages.pop()  # what it is to answer itself
+        if not any(one.role == "user" for one in messages):
+            raise BadRow("a conversation without a question", "no message of the user is in it")
+        return messages
 
     def _problems(self, tree: nodes.Template, names: Sequence[str]) -> Iterator[str]:
         for name in self.columns:
@@ -152,25 +188,43 @@ class RowMapping:
         """The question of a row. Raises BadRow, and DataError for an access that the sandbox refuses."""
         # A column that a line of JSON leaves out is one that holds null.
         values = {**dict.fromkeys(self.names), **row.values}
-        prompt, parts = self._filled("prompt", values)
+        conversation = self.templates["prompt"].messages(values)
+        if conversation is None:
+            text, parts = self._filled("prompt", values)
+            messages = self._instructed([Message("user", text)])
+        else:
+            parts = [one.content for one in conversation if one.role != "system"]
+            messages = self._instructed(conversation)
         key = digest(normalise("\n".join(parts)))
-        settings = self.settings
-        if settings.instruction is not None:
-            prompt += f"\n\n{settings.instruction}"
-        system = () if settings.system is None else (Message("system", settings.system),)
+        prompt = next(one.content for one in reversed(messages) if one.role == "user")
+        asked = prompt if conversation is None else [asdict(one) for one in messages]
         question = Question(
             id=self._filled("id", values)[0] if "id" in self.templates else key[:12],
-            messages=(*system, Message("user", prompt)),
+            messages=tuple(messages),
             question=prompt,
             answer=self._answer(self._filled("answer", values)[0]),
             trace=self._trace(values),
             level=self._optional("level", values),
             columns={
                 name: _as_json(value)
-                for name, value in self.asks.of({**values, PROMPT: prompt}).items()
+                for name, value in self.asks.of({**values, PROMPT: asked}).items()
             },
         )
         return Found(row.where, key, question)
+
+    def _instructed(self, messages: Sequence[Message]) -> list[Message]:
+        """The messages with data.system before them, unless they have a system message, and data.instruction behind.
+
+        The instruction follows the last question of the user.
+        """
+        settings, found = self.settings, list(messages)
+        if settings.instruction is not None:
+            last = max(place for place, one in enumerate(found) if one.role == "user")
+            content = f"{found[last].content}\n\n{settings.instruction}"
+            found[last] = Message("user", content)
+        if settings.system is not None and found[0].role != "system":
+            found.insert(0, Message("system", settings.system))
+        return found
 
     def _filled(self, field: str, values: Values) -> tuple[str, list[str]]:
         """The filled template. Raises BadRow, naming the column where it can, if a part of it is empty."""
@@ -218,7 +272,7 @@ def compile_columns(
     """
     found: dict[str, Template] = {}
     problems: list[str] = []
-    for field, text in columns.model_dump().items():
+    for field, text in _by_name(columns, names).items():
         if text is None or (field == "trace" and not with_trace):
             continue
         try:
@@ -228,6 +282,19 @@ def compile_columns(
     if problems:
         raise DataError(*problems)
     return found
+
+
+def _by_name(columns: Columns, names: Sequence[str]) -> dict[str, str | None]:
+    """The template of each field, where `auto` goes by the names of the columns."""
+    texts: dict[str, str | None] = columns.model_dump()
+    form = next((name for name in _FORMS if name in names), "question")
+    automatic = texts["prompt"] == _AUTO
+    if automatic:
+        texts["prompt"] = f"{{{{ {form} }}}}"
+    if texts["trace"] == _AUTO:
+        trace = _FORMS[form] if automatic else None
+        texts["trace"] = trace[1] if trace is not None and trace[0] in names else None
+    return texts
 
 
 def nearest(name: str, names: Sequence[str]) -> str:
@@ -240,6 +307,42 @@ def shown(text: str) -> str:
     """Text on one line, cut short, for messages."""
     line = repr(text)
     return line if len(line) <= 80 else f"{line[:77]}..."
+
+
+def _alone(
+    environment: ImmutableSandboxedEnvironment, text: str, tree: nodes.Template
+) -> TemplateExpression | None:
+    """The expression that a template is, where it is one `{{ }}` and nothing else; else None."""
+    parts = (
+        tree.body[0].nodes if len(tree.body) == 1 and isinstance(tree.body[0], nodes.Output) else []
+    )
+    if len(parts) != 1 or isinstance(parts[0], nodes.TemplateData):
+        return None
+    inside = text.strip().removeprefix("{{").removesuffix("}}").strip("-+")
+    return environment.compile_expression(inside, undefined_to_none=False)
+
+
+def _is_message(value: Any) -> bool:
+    return isinstance(value, Mapping) and "role" in value and "content" in value
+
+
+def _content(message: Mapping[str, Any]) -> str:
+    """The text of a message. Raises BadRow where it is none, or one of no role that chat templates know."""
+    role, content = message["role"], message["content"]
+    if role not in _ROLES:
+        kind = "a message of an unknown role"
+        raise BadRow(kind, f"a message has the role {shown(str(role))}, of {', '.join(_ROLES)}")
+    if isinstance(content, list) and all(
+        isinstance(one, Mapping) and isinstance(one.get("text"), str) for one in content
+    ):
+        content = "\n".join(one["text"] for one in content)
+    if not isinstance(content, str) or not content.strip():
+        kind = "a message without a text"
+        raise BadRow(kind, f"a message of the {role} has no text, but {shown(str(content))}")
+    if not _is_unicode(content):
+        kind = "text with half of a surrogate pair"
+        raise BadRow(kind, f"a message of the {role} has {kind}, which is no character")
+    return content
 
 
 def _is_empty(value: Any) -> bool:

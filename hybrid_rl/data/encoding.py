@@ -167,6 +167,8 @@ class _Encoder:
                 self.problems.append(problem)
             return ""
         for message in question.messages:
+            if message.role == "assistant":
+                continue  # many templates leave the thoughts of earlier answers out
             if message.content not in text and _bare(message.content) not in _bare(text):
                 remedy = "set data.system=null" if message.role == "system" else "mend the row"
                 problem = f"model.chat_template: leaves the {message.role} message out; {remedy},"

@@ -6,7 +6,6 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Literal
 
 from hybrid_rl.types import Json
 
@@ -25,7 +24,7 @@ class GeneratedQuestion:
 class Message:
     """One message of the prompt."""
 
-    role: Literal["system", "user"]
+    role: str
     content: str
 
 
@@ -36,7 +35,7 @@ class Question:
     id: str
     messages: tuple[Message, ...]
     question: str
-    """The user message."""
+    """The last message of the user."""
     answer: str
     trace: str | None = None
     level: str | None = None

@@ -72,6 +72,8 @@ class _Loader:
     grader: Grader
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    trace: str | None = None
+    """The template of traces, once train is read."""
 
     def refuse(self, place: str, text: str) -> None:
         """Notes a problem at a place: a split, or a row of it."""
@@ -147,6 +149,8 @@ class _Loader:
         names = list(dict.fromkeys(name for row in rows for name in row.values))
         where = sources.describe(source)
         templates = compile_columns(settings.columns, split == "train", names, setting, where)
+        if split == "train" and "trace" in templates:
+            self.trace = templates["trace"].text
         wanted = self.grader.asks(split == "train")
         lacking = [
             f"{where}: {function} asks for {column}, which is no column and has no default value;"
@@ -225,7 +229,7 @@ class _Loader:
 
     def _appended(self, traced: Sequence[Found]) -> str:
         """The template that would append the answer to every trace, if that makes them reach it; else nothing."""
-        template, questions = self.settings.columns.trace, [item.question for item in traced]
+        template, questions = self.trace, [item.question for item in traced]
         stated = [_solution(one, f"{one.trace} #### {one.answer}") for one in questions]
         if template is None or {*self.grader.outcomes(stated)} != {"correct"}:
             return ""
