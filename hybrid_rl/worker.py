@@ -56,6 +56,7 @@ def set_up_logging(run: RunDir, rank: int) -> None:
         force=True,
     )
     logging.getLogger("hybrid_rl").setLevel(logging.INFO)
+    log.setLevel(logging.DEBUG)  # for the file alone
     logging.captureWarnings(True)
 
 
@@ -77,6 +78,8 @@ def work(run: RunDir, rank: int) -> int:
         if stop is not None:
             return _failed(run, str(stop), stop.exit_code)
         if isinstance(error, UserError):  # the launcher prints it, once for all ranks
+            if error.__cause__ is not None:
+                log.debug("the error, and what led to it", exc_info=error)
             return _failed(run, str(error), USER_ERROR)
         if is_disk_full(error) or (is_failed_write(error) and not takes_more(run.path)):
             with contextlib.suppress(OSError):  # then the launcher says so

@@ -78,6 +78,24 @@ def test_a_failure_of_torch_to_write_is_a_full_disk_where_there_is_no_room(
     assert run.read_status()["error"] == told
 
 
+def test_what_led_to_an_error_that_the_user_can_fix_is_in_the_log_and_not_on_the_console(
+    fake: Fake, root_logger: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(settings: Settings) -> None:
+        try:
+            raise OSError("the engine is on fire")
+        except OSError as error:
+            raise SettingsError("rollout.engine = x: failed; put it out") from error
+
+    directory = fake(run)
+    worker.set_up_logging(directory, rank=0)
+    assert worker.work(directory, rank=0) == 2
+    logged = directory.log.read_text()
+    assert "Traceback" in logged
+    assert "OSError: the engine is on fire" in logged
+    assert "on fire" not in capsys.readouterr().err
+
+
 def test_a_bug_keeps_its_traceback(fake: Fake, caplog: pytest.LogCaptureFixture) -> None:
     run = fake(_raising(KeyError("x")))
     assert worker.work(run, rank=0) == 1
@@ -195,10 +213,12 @@ def test_a_signal_unwinds_the_run(fake: Fake, signals: None) -> None:
 
 @pytest.fixture
 def root_logger() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    root, ours = logging.getLogger(), logging.getLogger("hybrid_rl")
+    handlers, levels = root.handlers[:], (root.level, ours.level, worker.log.level)
     yield
-    root.handlers[:], root.level = handlers, level
+    root.handlers[:] = handlers
+    for logger, level in zip((root, ours, worker.log), levels, strict=True):
+        logger.setLevel(level)
     logging.captureWarnings(False)
 
 

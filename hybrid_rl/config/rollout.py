@@ -13,9 +13,10 @@ class RolloutSettings(Section):
     name: str
     engine: Literal["transformers", "vllm_colocate", "vllm_server"]
     """The engine. vllm_colocate: vLLM on each GPU that trains. vllm_server: a server that you start on other GPUs."""
-    dtype: Literal["bfloat16"] | None
-    """The dtype of a copy of the weights that samples on a CPU, in training and evaluations; null: the weights
-    themselves sample. Worth it on a CPU that computes in bfloat16 (AVX512-BF16, AMX), and slower on others."""
+    dtype: Literal["float32", "bfloat16", "float16"] | None
+    """The dtype that samples, in training and evaluations. With transformers: bfloat16 for a copy of the weights on a
+    CPU that computes in it (AVX512-BF16, AMX; slower on others); null: the weights themselves. With vLLM: that of its
+    engine; null: the one in which training computes (hardware.precision). A server that has another is refused."""
     seeded: bool
     """Whether vLLM is given a seed for each completion, which repeats a run up to the rounding of its kernels. False is
     faster where many are drawn at a time."""
@@ -29,3 +30,8 @@ class RolloutSettings(Section):
     """The port of the server's HTTP interface."""
     group_port: int = Field(ge=1, le=65535)
     """The port on the machine of rank 0 over which the server gets the weights by NCCL."""
+
+    @property
+    def copy_dtype(self) -> str | None:
+        """The dtype of the copy of the weights with which transformers samples; None: there is no copy."""
+        return self.dtype if self.engine == "transformers" else None

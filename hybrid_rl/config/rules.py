@@ -227,25 +227,35 @@ def _rollout(settings: Settings) -> Iterator[str]:
 
 def _sampling_copy(settings: Settings) -> Iterator[str]:
     """A line for each setting that does not fit a copy of the weights that samples."""
-    dtype, cap = settings.rollout.dtype, settings.train.rl.importance_cap
-    if dtype is not None:
-        name = f"rollout.dtype = {dtype}: a copy of the weights samples"
+    dtype, cap = settings.rollout.copy_dtype, settings.train.rl.importance_cap
+    name = f"rollout.dtype = {dtype}: a copy of the weights samples"
+    if dtype not in (None, "bfloat16"):
+        yield f"{name} in bfloat16 or not at all; set rollout.dtype=bfloat16, or rollout.dtype=null"
+    elif dtype is not None:
         if settings.hardware.device != "cpu":
             yield f"{name} on a CPU only; set rollout.dtype=null, and hardware.precision for a GPU"
         elif settings.hardware.deepspeed is not None:
             yield f"{name} outside of DeepSpeed; set rollout.dtype=null, or hardware.deepspeed=null"
-        if settings.rollout.engine != "transformers":
-            yield f"{name} with rollout=transformers; set rollout.dtype=null"
         if settings.model.lora is not None:
             yield f"{name} without adapters; set rollout.dtype=null, or model.lora=null"
-    elif cap is not None:
+    if cap is not None:
+        yield from _importance_cap(settings, cap)
+
+
+def _importance_cap(settings: Settings, cap: float) -> Iterator[str]:
+    """A line for each setting with which there is nothing to correct, or nothing known to correct it by."""
+    name = f"train.rl.importance_cap = {cap:g}"
+    if settings.rollout.engine != "transformers":
+        yield f"{name}: vLLM is not asked for the probabilities of what it draws; set train.rl.importance_cap=null"
+        return
+    if settings.rollout.dtype is None:
         yield (
-            f"train.rl.importance_cap = {cap:g}: the weights that train also sample, so there is nothing to correct;"
+            f"{name}: the weights that train also sample, so there is nothing to correct;"
             " set rollout.dtype=bfloat16, or train.rl.importance_cap=null"
         )
-    if cap is not None and not settings.speed.own_decoding:
+    if not settings.speed.own_decoding:
         yield (
-            f"train.rl.importance_cap = {cap:g}: only our own loop tells the probabilities of what it draws; set"
+            f"{name}: only our own loop tells the probabilities of what it draws; set"
             " speed.own_decoding=true, or train.rl.importance_cap=null"
         )
 

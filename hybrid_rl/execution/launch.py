@@ -28,8 +28,10 @@ from hybrid_rl.recording.run_directory import RunDir
 
 log = logging.getLogger(__name__)
 
-# Variables that say who a rank is. Inherited ones speak of another group: that of a job around this one.
+# Variables that say who a rank is, and where ranks meet. Inherited ones speak of another group: that of a job around
+# this one.
 _TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
+_PLACE = ("MASTER_ADDR", "MASTER_PORT", "HYBRID_RL_LISTENING")  # the last name is also in ranks.py
 HELD_LOCK = "HYBRID_RL_LOCK"
 """The variable that tells a rank that its launcher holds the lock of the run, and on which descriptor."""
 
@@ -226,21 +228,25 @@ def meeting_point(hardware: HardwareSettings) -> Iterator[tuple[dict[str, str], 
     """The place where the ranks meet, in torch's variables, and the descriptors that they inherit for it.
 
     On one machine the port is chosen here and kept open until rank 0 listens on it, so that no other process takes it.
+    A process that needs no group gets no place: vLLM within it would listen on a port that this process holds.
     """
+    if not needs_group(hardware):
+        yield {}, []
+        return
     if hardware.rendezvous is not None:
         host, _, port = hardware.rendezvous.rpartition(":")
         yield {"MASTER_ADDR": host, "MASTER_PORT": port}, []
         return
     with socket.create_server(("127.0.0.1", 0)) as server:
         host, port = server.getsockname()
-        listening = {"HYBRID_RL_LISTENING": str(server.fileno())}  # its name is also in ranks.py
-        yield {"MASTER_ADDR": host, "MASTER_PORT": str(port), **listening}, [server.fileno()]
+        place = (host, str(port), str(server.fileno()))
+        yield dict(zip(_PLACE, place, strict=True)), [server.fileno()]
 
 
 def worker_environment(hardware: HardwareSettings, inherited: Mapping[str, str]) -> dict[str, str]:
     """The environment of workers: quiet libraries, where the user has not said otherwise, and the right device."""
     found = {**quiet.ENVIRONMENT, **inherited, "HYBRID_RL_LAUNCHER": str(os.getpid())}
-    for name in (*_TORCHRUN, HELD_LOCK):
+    for name in (*_TORCHRUN, *_PLACE, HELD_LOCK):
         found.pop(name, None)
     # The package may be run from a checkout, without being installed.
     root = str(Path(__file__).parents[2])

@@ -36,7 +36,7 @@ class Policy:
         self.model: PreTrainedModel = model.to(PartialState().device)
         self.vocabulary = vocabulary
         self.settings = settings
-        dtype = settings.rollout.dtype
+        dtype = settings.rollout.copy_dtype
         self._copy = None if dtype is None else SamplingCopy(getattr(torch, dtype))
         """The weights to sample with; None: the model's own."""
 

@@ -4,21 +4,25 @@ Prompts go in and completions come out as token ids, one completion per prompt. 
 ask for is pooled and shared out evenly, so a rank may ask for nothing. vLLM draws from the weights as they are: they
 are sent whenever an update of any kind has changed them since the last call.
 
-Not corrected: vLLM's probabilities differ from the trainer's by rounding. Tested against a server and an engine that
-speak vLLM's interfaces, without a GPU, and not yet against vLLM itself.
+Not corrected: vLLM's probabilities differ from the trainer's by rounding, about as much as the dtypes of both do.
 """
 
+import logging
 import os
+import random
 import shlex
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
+from pydantic import ValidationError
 from transformers import PreTrainedModel
 from trl.generation import vllm_generation
 
@@ -31,9 +35,11 @@ from hybrid_rl.models.sampling import Request, SamplingParams, cut_after_eos
 from hybrid_rl.models.vocabulary import Vocabulary
 from hybrid_rl.types import Ids
 
+log = logging.getLogger(__name__)
 _CONNECTIONS = 64  # as many as TRL's client keeps open
 _LOADING_SECONDS = 120.0  # a server that is still reading its weights
 _LAST_SECONDS = 60.0
+_MOST_CHARACTERS = 600  # of what vLLM says, in an error; the whole is in log.txt
 Answer = TypeVar("Answer")
 
 
@@ -65,8 +71,13 @@ class VllmEngine:
         self.accelerator = accelerator
         self.eos_ids = list(vocabulary.eos_ids)
         self._sent: int | None = None
-        evaluated = settings.eval.max_completion_tokens or 0
-        longest = max(settings.train.max_completion_tokens, evaluated)
+        self._dtype = dtype_of(settings)
+        prompt = settings.data.max_prompt_tokens
+        completion = max(
+            settings.train.max_completion_tokens, settings.eval.max_completion_tokens or 0
+        )
+        self._longest = prompt + completion
+        self._lengths = f"data.max_prompt_tokens = {prompt} and completions of up to {completion}"
         start_vllm = partial(
             vllm_generation.VLLMGeneration,
             model=model,
@@ -78,13 +89,47 @@ class VllmEngine:
             server_timeout=min(_LOADING_SECONDS, self.settings.timeout_seconds / 2),
             group_port=self.settings.group_port,
             gpu_memory_utilization=self.settings.gpu_memory,
-            max_model_length=settings.data.max_prompt_tokens + longest,
+            max_model_length=self._longest,
             max_num_seqs=settings.hardware.generation_batch,
             trust_remote_code=settings.model.trust_remote_code,
             logprobs=None,
         )
-        # An engine of our own starts in the main thread: it may want to handle signals.
-        self._generation = self._clocked("starting", start_vllm) if self.is_server else start_vllm()
+        if self.is_server:
+            self._generation = self._clocked("starting", start_vllm)
+        else:
+            # In the main thread: it may want to handle signals.
+            with _random_state_kept(accelerator.device), _engine_in(self._dtype):
+                self._generation = self._in_words("starting", start_vllm)
+        if not self.is_server or accelerator.is_main_process:
+            self._require_alike()
+
+    def _require_alike(self) -> None:
+        """Raises EngineError where the engine computes in another dtype than it is to, or takes shorter sequences."""
+        if self.is_server:
+            client = self._generation.vllm_client
+            _end_retries(client.session)
+            config = self._clocked("starting", client.get_server_info)["model_config"]
+            found, most = config["dtype"], config["max_model_len"]
+            where = f"the server at rollout.host = {self.settings.host}, rollout.port = {self.settings.port}"
+        else:
+            config = self._generation.llm.llm_engine.vllm_config.model_config
+            found, most, where = config.dtype, config.max_model_len, "vLLM's engine"
+        found = str(found).removeprefix("torch.")
+        if found != self._dtype:
+            asked = self.settings.dtype or "null"
+            start = f"start it with --dtype {self._dtype}, or " if self.is_server else ""
+            raise EngineError(
+                f"rollout.dtype = {asked}: {where} computes in {found} and not in {self._dtype};"
+                f" {start}set rollout.dtype={found}"
+            )
+        if most < self._longest:
+            start = f"start it with --max-model-len {self._longest}, or " if self.is_server else ""
+            raise EngineError(
+                f"rollout.engine = {self.settings.engine}: {where} takes at most {most} tokens a sequence, and"
+                f" {self._lengths} make {self._longest}; {start}lower them"
+            )
+        if self.accelerator.is_main_process:
+            log.info("vLLM: generates in %s, sequences of up to %d tokens", found, most)
 
     def sample(self, request: Request, params: SamplingParams, updates: int) -> list[Ids]:
         """Draws one completion per prompt; `updates` is a number that changes when the weights do.
@@ -199,22 +244,37 @@ class VllmEngine:
                 f"rollout.timeout_seconds = {self.settings.timeout_seconds:g}: vLLM was still {doing} after that time;"
                 f" {self._advice()}, or allow it more"
             )
-        if (error := outcome.exception()) is not None:
-            reason = f"{type(error).__name__}: {error}".rstrip(".")
+        return self._in_words(doing, outcome.result)
+
+    def _in_words(self, doing: str, call: Callable[[], Answer]) -> Answer:
+        """What `call` returns. Raises EngineError, a line with the cause."""
+        try:
+            return call()
+        except Exception as error:
             raise EngineError(
-                f"rollout.engine = {self.settings.engine}: vLLM failed while {doing} ({reason}); {self._advice()}"
+                f"rollout.engine = {self.settings.engine}: vLLM failed while {doing} ({_reason(error)});"
+                f" {self._advice()}"
             ) from error
-        return outcome.result()
 
     def _advice(self) -> str:
         if not self.is_server:
-            return "lower rollout.gpu_memory where memory is short, or choose rollout=transformers"
+            return (
+                f"it was to generate in {self._dtype} (rollout.dtype), sequences of up to {self._longest} tokens"
+                f" ({self._lengths}); lower rollout.gpu_memory where memory is short, or choose rollout=transformers"
+            )
         return (
             f"see the log of the server at rollout.host = {self.settings.host}, rollout.port = {self.settings.port},"
             f" which must run and reach this machine at rollout.group_port = {self.settings.group_port}; start it with"
-            f" VLLM_SERVER_DEV_MODE=1 vllm serve {served(self._model)}"
+            f" VLLM_SERVER_DEV_MODE=1 vllm serve {served(self._model)} --dtype {self._dtype}"
+            f" --max-model-len {self._longest}"
             f""" --weight-transfer-config '{{"backend": "nccl"}}' --port {self.settings.port}"""
         )
+
+
+def dtype_of(settings: Settings) -> str:
+    """The dtype that the engine is to compute in: that of the settings, or else the one in which training computes."""
+    computes = "bfloat16" if settings.hardware.in_bfloat16 else settings.model.dtype
+    return settings.rollout.dtype or computes
 
 
 def served(model: ModelSettings) -> str:
@@ -225,6 +285,46 @@ def served(model: ModelSettings) -> str:
     if model.gguf_file is not None:
         return shlex.quote(f"DIRECTORY WITH {model.gguf_file} AS SAFETENSORS")
     return shlex.quote(loading.location(model))
+
+
+@contextmanager
+def _engine_in(dtype: str) -> Iterator[None]:
+    """TRL gives its engine no dtype, and vLLM would choose bfloat16 for float32 weights: within, it is given this."""
+    engine: Any = vllm_generation  # it has vLLM's names where vLLM is installed
+    plain = engine.LLM
+    engine.LLM = partial(plain, dtype=dtype)
+    try:
+        yield
+    finally:
+        engine.LLM = plain
+
+
+@contextmanager
+def _random_state_kept(device: torch.device) -> Iterator[None]:
+    """Puts the random state of this process back: vLLM seeds all of it with the rank, whatever the run's seed is."""
+    python, numbers = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        yield
+    random.setstate(python)
+    np.random.set_state(numbers)
+
+
+def _end_retries(session: Any) -> None:
+    """Let a server's refusal be told in its words: TRL's client would ask again, and then tell that it did.
+
+    A weight sync that has failed cannot be asked for again: the weights are on their way once.
+    """
+    for adapter in session.adapters.values():
+        adapter.max_retries = adapter.max_retries.new(status=0, raise_on_status=False)
+
+
+def _reason(error: Exception) -> str:
+    """What an exception says, in one line of limited length."""
+    text = str(error)
+    if isinstance(error, ValidationError):  # what it says beside takes ten lines
+        text = "; ".join(one["msg"] for one in error.errors())
+    text = " ".join(f"{type(error).__name__}: {text}".split())
+    return text.rstrip(".:") if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]} ..."
 
 
 def _end_for_sure() -> None:

@@ -112,7 +112,7 @@ class HybridTrainer(TermsTrainer):
             grader,
             self.vocabulary,
             early,
-            scored=settings.rollout.dtype is not None,
+            scored=settings.rollout.copy_dtype is not None,
         )
         self._micro_batches: list[dict[str, Any]] = []
         """Those of the method's terms, of this rank and the update at hand."""

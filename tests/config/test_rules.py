@@ -113,6 +113,11 @@ RULES = [
         " speed.own_decoding=true, or train.rl.importance_cap=null",
     ),
     (
+        ["rollout.dtype=float32"],
+        "rollout.dtype = float32: a copy of the weights samples in bfloat16 or not at all; set rollout.dtype=bfloat16,"
+        " or rollout.dtype=null",
+    ),
+    (
         ["rollout.dtype=bfloat16", "hardware=gpu"],
         "rollout.dtype = bfloat16: a copy of the weights samples on a CPU only; set rollout.dtype=null, and"
         " hardware.precision for a GPU",
@@ -279,6 +284,16 @@ ENGINES = [
         ["rollout=vllm_server"],
         "rollout.engine = vllm_server: needs the package vllm; pip install 'hybrid-rl[vllm]', or choose"
         " rollout=transformers",
+    ),
+    (
+        [
+            "rollout=vllm_colocate",
+            "hardware=gpu",
+            "rollout.dtype=bfloat16",
+            "train.rl.importance_cap=2",
+        ],
+        "train.rl.importance_cap = 2: vLLM is not asked for the probabilities of what it draws;"
+        " set train.rl.importance_cap=null",
     ),
     (
         ["rollout=vllm_colocate", "hardware=gpu", "task=evaluate"],

@@ -81,6 +81,15 @@ def test_ranks_are_numbered_over_all_nodes(load: Load) -> None:
         assert descriptors == []
 
 
+def test_a_process_without_a_group_holds_no_port(load: Load) -> None:
+    """vLLM within it would want to listen there."""
+    with launch.meeting_point(hardware(load)) as (place, descriptors):
+        assert place == {}
+        assert descriptors == []
+    with launch.meeting_point(hardware(load, "hardware.processes=2")) as (place, descriptors):
+        assert place["HYBRID_RL_LISTENING"] == str(descriptors[0])
+
+
 def test_nodes_of_slurm_meet_at_the_one_that_launched(
     load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,7 +101,10 @@ def test_nodes_of_slurm_meet_at_the_one_that_launched(
 
 
 def test_who_a_rank_is_comes_from_the_launcher_only(load: Load) -> None:
-    around = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1"}
+    around = {
+        "RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1",
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500", "HYBRID_RL_LISTENING": "3",
+    }  # fmt: skip
     assert not launch.worker_environment(hardware(load), around).keys() & around.keys()
 
 

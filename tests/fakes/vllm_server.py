@@ -1,18 +1,21 @@
 """vLLM's interfaces as TRL uses them, backed by the one-layer model of the tests.
 
-`Server` speaks the HTTP endpoints that TRL's client calls; `Colocated` stands in for `vllm.LLM`. Not vLLM's own:
-weights come through a queue in this process instead of NCCL, and the model answers with transformers.
+`Server` speaks the HTTP endpoints that TRL's client calls of vLLM 0.28 and later; `Colocated` stands in for
+`vllm.LLM`. Not vLLM's own: weights come through a queue in this process instead of NCCL, and the model answers with
+transformers. `tests/vllm` has vLLM itself.
 """
 
 import json
 import queue
+import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from trl.generation import vllm_client, vllm_generation
@@ -67,6 +70,7 @@ class Server:
         self.weights: queue.Queue[Weights] = queue.Queue()
         self.calls: list[str] = []
         self.faults: dict[str, int | str] = {}
+        self.model_config: dict[str, Any] = {"dtype": "torch.float32", "max_model_len": 4096}
         self.over = threading.Event()
         outer = self
 
@@ -83,7 +87,11 @@ class Server:
                 fault = outer.faults.get(path)
                 if fault == "hang":
                     outer.over.wait()
-                found = json.dumps(outer.answer(path, body)).encode()
+                refused = isinstance(fault, int)
+                if refused:
+                    outer.calls.append(path)
+                said = {"error": "so says the server"} if refused else outer.answer(path, body)
+                found = json.dumps(said).encode()
                 self.send_response(fault if isinstance(fault, int) else 200)
                 self.send_header("Content-Length", str(len(found)))
                 self.end_headers()
@@ -100,9 +108,19 @@ class Server:
         self.calls.append(path)
         if path == "/v1/models":
             return {"data": [{"id": "tiny"}]}
+        if path == "/server_info":
+            transfer = {"backend": "nccl"}
+            config = {"weight_transfer_config": transfer, "model_config": self.model_config}
+            return {"vllm_config": config}
+        if path == "/get_world_size":
+            return {"world_size": 1}
+        if path == "/init_weight_transfer_engine":
+            assert body["init_info"]["packed"]
+            assert (body["init_info"]["rank_offset"], body["init_info"]["world_size"]) == (1, 2)
         if path == "/update_weights":
             weights = self.weights.get(timeout=30)
-            assert [name for name, _ in weights] == body["update_info"]["names"]
+            assert self.calls[-2] == "/start_weight_update"
+            self._require_announced(weights, body["update_info"])
             self.engine.load(weights)
         if path == "/v1/completions":
             drawn = self.engine.complete(body["prompt"], body)
@@ -113,6 +131,14 @@ class Server:
                 ]
             }
         return {"success": True}
+
+    @staticmethod
+    def _require_announced(weights: Weights, announced: dict[str, Any]) -> None:
+        assert announced.keys() == {"names", "dtype_names", "shapes"}
+        assert [name for name, _ in weights] == announced["names"]
+        dtypes = [str(value.dtype).removeprefix("torch.") for _, value in weights]
+        assert dtypes == announced["dtype_names"]
+        assert [list(value.shape) for _, value in weights] == announced["shapes"]
 
     @contextmanager
     def running(self) -> Iterator["Server"]:
@@ -126,17 +152,34 @@ class Server:
             self.http.server_close()
 
     def replace_nccl(self, patch: pytest.MonkeyPatch) -> None:
-        """TRL's client believes that vllm is there, and hands the weights it streams to this server."""
+        """TRL's client believes that vLLM is there, and a GPU, and hands the weights it streams to this server."""
 
-        def send(iterator: Iterator[tuple[str, torch.Tensor]], trainer_args: Any) -> None:
-            self.weights.put([(name, value.detach().clone()) for name, value in iterator])
+        def send(
+            iterator: Iterator[tuple[str, torch.Tensor]],
+            group: Any,
+            src: int,
+            post_iter_func: Callable[[tuple[str, torch.Tensor]], torch.Tensor],
+        ) -> None:
+            assert (group, src) == (communicator, 0)
+            self.weights.put(
+                [(item[0], post_iter_func(item).detach().clone()) for item in iterator]
+            )
 
-        transfer = SimpleNamespace(trainer_send_weights=send)
+        communicator = SimpleNamespace(group=SimpleNamespace(store=None, socket=None))
+        connect = vllm_client.VLLMClient.init_communicator
         for module in (vllm_client, vllm_generation):
             patch.setattr(module, "is_vllm_available", lambda **_: True)
-        patch.setattr(vllm_client, "NCCLWeightTransferEngine", transfer, raising=False)
-        patch.setattr(vllm_client, "NCCLTrainerSendWeightsArgs", lambda **_: None, raising=False)
-        patch.setattr(vllm_client.VLLMClient, "init_communicator", lambda self, device: None)
+        for name, stand_in in {
+            "_HAS_STATEFUL_TRAINER_ENGINE": True,
+            "_HAS_RESET_PREFIX_CACHE_SUCCESS": True,
+            "get_ip": lambda: "127.0.0.1",
+            "open_trainer_endpoint": lambda init_info: communicator,
+            "packed_nccl_broadcast_producer": send,
+        }.items():
+            patch.setattr(vllm_client, name, stand_in, raising=False)
+        patch.setattr(
+            vllm_client.VLLMClient, "init_communicator", lambda self, device: connect(self, "cuda")
+        )
 
 
 class Colocated(Engine):
@@ -146,9 +189,18 @@ class Colocated(Engine):
         super().__init__()
         self.options = options
         self.cache_resets = 0
+        torch.manual_seed(options["seed"])  # as vLLM does, in the trainer's own process
+        np.random.seed(options["seed"])
+        random.seed(options["seed"])
+        model_config = SimpleNamespace(
+            dtype=getattr(torch, options["dtype"]), max_model_len=options["max_model_len"]
+        )
         runner = SimpleNamespace(model=SimpleNamespace(load_weights=self.load))
         worker = SimpleNamespace(model_runner=runner)
-        self.llm_engine = SimpleNamespace(model_executor=SimpleNamespace(driver_worker=worker))
+        self.llm_engine = SimpleNamespace(
+            model_executor=SimpleNamespace(driver_worker=worker),
+            vllm_config=SimpleNamespace(model_config=model_config),
+        )
 
     def reset_prefix_cache(self) -> None:
         self.cache_resets += 1

@@ -1,6 +1,7 @@
 """Generation over vLLM's interfaces: TRL's client against an HTTP server, and TRL's colocated engine, without a GPU."""
 
 import importlib.metadata
+import random
 from collections.abc import Iterator
 from importlib.metadata import PackagePath, PathDistribution
 from pathlib import Path
@@ -9,6 +10,9 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch")
+
+import numpy as np
+from pydantic import BaseModel, model_validator
 
 from hybrid_rl.config.composing import config_dir
 from hybrid_rl.config.model import ModelSettings
@@ -173,6 +177,7 @@ def test_a_colocated_engine_samples_from_the_weights_it_trains(
     assert llm.options["gpu_memory_utilization"] == 0.4
     longest = trainer.settings.data.max_prompt_tokens + 8
     assert llm.options["max_model_len"] == longest
+    assert llm.options["dtype"] == "float32"
     trainer.train()
     found = trainer.policy.sample(LIMITED, GREEDY)
     assert torch.equal(flat(llm.model), flat(trainer.model))
@@ -182,10 +187,69 @@ def test_a_colocated_engine_samples_from_the_weights_it_trains(
     assert len(recorder.metrics) == 4
 
 
+def test_a_colocated_engine_leaves_the_random_state_of_the_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """vLLM seeds this process with the rank when it starts: runs of all seeds would draw alike."""
+    Colocated.replace_vllm(monkeypatch)
+    trainer, _ = build(tmp_path)
+    rollout = trainer.settings.rollout.model_copy(update={"engine": "vllm_colocate"})
+    settings = trainer.settings.model_copy(update={"rollout": rollout})
+    vocabulary = Vocabulary(trainer.processing_class, [1])
+
+    def drawn(seed: int) -> tuple[float, float, float]:
+        torch.manual_seed(seed)
+        np.random.seed(seed)
+        random.seed(seed)
+        VllmEngine(settings, trainer.model, vocabulary, trainer.accelerator)
+        return torch.rand(1).item(), np.random.random(), random.random()
+
+    assert drawn(1) == drawn(1)
+    assert [a == b for a, b in zip(drawn(1), drawn(2), strict=True)] == [False] * 3
+
+
+class Refusing(BaseModel):
+    """A configuration that says no as vLLM's does: in many lines."""
+
+    max_model_len: int
+
+    @model_validator(mode="after")
+    def _no(self) -> "Refusing":
+        raise ValueError(f"max_model_len ({self.max_model_len}) is greater than\nthe derived 64.")
+
+
+def test_a_colocated_engine_that_does_not_start_is_told_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    Colocated.replace_vllm(monkeypatch)
+    monkeypatch.setattr(
+        vllm.vllm_generation,
+        "LLM",
+        lambda max_model_len, **_: Refusing(max_model_len=max_model_len),
+    )
+    with pytest.raises(EngineError) as failed:
+        with_engine(tmp_path, "vllm_colocate")
+    assert str(failed.value) == (
+        "rollout.engine = vllm_colocate: vLLM failed while starting (ValidationError: Value error, max_model_len (72)"
+        " is greater than the derived 64); it was to generate in float32 (rollout.dtype), sequences of up to 72 tokens"
+        " (data.max_prompt_tokens = 64 and completions of up to 8); lower rollout.gpu_memory where memory is short, or"
+        " choose rollout=transformers"
+    )
+    assert failed.value.__cause__ is not None
+
+
+def test_what_vllm_says_at_length_is_cut() -> None:
+    told = vllm._reason(RuntimeError("so\n  much " * 1000))
+    assert told.startswith("RuntimeError: so much so much")
+    assert told.endswith(" ...")
+    assert "\n" not in told
+    assert len(told) < 700
+
+
 ADVICE = (
     "see the log of the server at rollout.host = 127.0.0.1, rollout.port = {port}, which must run and reach this"
     " machine at rollout.group_port = 51216; start it with VLLM_SERVER_DEV_MODE=1 vllm serve {tiny}"
-    """ --weight-transfer-config '{{"backend": "nccl"}}' --port {port}"""
+    """ --dtype float32 --max-model-len 72 --weight-transfer-config '{{"backend": "nccl"}}' --port {port}"""
 )
 
 
@@ -221,13 +285,70 @@ def test_a_server_is_to_be_started_with_what_it_can_read(
     assert vllm.served(model) == shown
 
 
-def test_a_server_that_refuses_is_told_with_its_words(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("path", "status", "doing"),
+    [("/v1/completions", 400, "generating"), ("/update_weights", 500, "taking new weights")],
+)
+def test_a_server_that_refuses_is_told_with_its_words_and_not_asked_again(
+    server: Server, tmp_path: Path, path: str, status: int, doing: str
+) -> None:
     trainer, _ = with_engine(tmp_path, "vllm_server", server.port)
-    server.faults["/v1/completions"] = 400
-    with pytest.raises(
-        EngineError, match=r"vLLM failed while generating \(Exception: Request failed: 400"
-    ):
+    server.faults[path] = status
+    said = (
+        rf'vLLM failed while {doing} \(Exception: Request failed: {status}, .*so says the server"'
+    )
+    with pytest.raises(EngineError, match=said):
         trainer.policy.sample(Request([(2, 3)]), GREEDY)
+    assert server.calls.count(path) == 1
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (
+            {"dtype": "torch.bfloat16"},
+            "rollout.dtype = null: the server at rollout.host = 127.0.0.1, rollout.port = {port} computes in bfloat16"
+            " and not in float32; start it with --dtype float32, or set rollout.dtype=bfloat16",
+        ),
+        (
+            {"max_model_len": 71},
+            "rollout.engine = vllm_server: the server at rollout.host = 127.0.0.1, rollout.port = {port} takes at most"
+            " 71 tokens a sequence, and data.max_prompt_tokens = 64 and completions of up to 8 make 72; start it with"
+            " --max-model-len 72, or lower them",
+        ),
+    ],
+)
+def test_a_server_that_was_started_otherwise_is_refused(
+    server: Server, tmp_path: Path, config: dict[str, Any], said: str
+) -> None:
+    server.model_config |= config
+    with pytest.raises(EngineError) as failed:
+        with_engine(tmp_path, "vllm_server", server.port)
+    assert str(failed.value) == said.format(port=server.port)
+
+
+def test_a_server_may_compute_in_another_dtype_where_the_settings_say_so(
+    server: Server, tmp_path: Path
+) -> None:
+    server.model_config["dtype"] = "torch.bfloat16"
+    with_engine(tmp_path, "vllm_server", server.port, dtype="bfloat16")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "precision", "weights", "expected"),
+    [
+        (None, "float32", "float32", "float32"),
+        (None, "float32", "float16", "float16"),
+        (None, "bfloat16", "float32", "bfloat16"),
+        ("float32", "bfloat16", "bfloat16", "float32"),
+    ],
+)
+def test_the_engine_computes_as_training_does_unless_told(
+    tmp_path: Path, chosen: str | None, precision: str, weights: str, expected: str
+) -> None:
+    settings = tiny.settings(tmp_path, hardware__precision=precision, model__dtype=weights)
+    rollout = settings.rollout.model_copy(update={"engine": "vllm_colocate", "dtype": chosen})
+    assert vllm.dtype_of(settings.model_copy(update={"rollout": rollout})) == expected
 
 
 @pytest.mark.parametrize(

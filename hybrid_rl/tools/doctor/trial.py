@@ -309,7 +309,9 @@ def _small(
         update={
             "trl": {},
             "model": settings.model.model_copy(update={"lora": lora}),
-            "rollout": settings.rollout.model_copy(update={"engine": "transformers"}),
+            "rollout": settings.rollout.model_copy(
+                update={"engine": "transformers", "dtype": settings.rollout.copy_dtype}
+            ),
             "method_target": "hybrid_rl.methods.grpo.Grpo",
             "method": _METHOD,
             "train": train.model_copy(update=changed),
