@@ -1,7 +1,12 @@
-"""Whole runs of the embedded model with vLLM's own engine, started as the command line starts them."""
+"""Whole runs of the embedded model with vLLM's own engine.
 
-import sys
+Everything is as the command line does it, but that ranks are forked from this process, which has the libraries loaded.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +15,7 @@ from hydra import compose, initialize_config_dir
 from hybrid_rl.config import loading, rules
 from hybrid_rl.config.composing import config_dir, open_struct
 from hybrid_rl.config.settings import Settings
-from hybrid_rl.execution import launch
+from hybrid_rl.execution import launch, resuming, supervise
 from hybrid_rl.recording.files import read_jsonl
 from hybrid_rl.recording.run_directory import RunDir
 
@@ -35,11 +40,9 @@ ENVIRONMENT = {
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     "VLLM_LOGGING_LEVEL": "WARNING",
 }
-"""The variables that the rank is started with."""
+"""The variables of a rank."""
 KILLED_AT = "TEST_KILLED_AT"
 """The variable with the step at which the rank kills itself, before it draws."""
-WEIGHTS = "TEST_WEIGHTS"
-"""The variable with the file in which a server on this machine gets its weights, for NCCL is between GPUs."""
 METHODS: dict[str, tuple[str, ...]] = {
     "bread": ("method=bread", "method.group_size=4"),
     "relift": ("method=relift", "method.group_size=4", "method.batch_size=2"),
@@ -48,24 +51,39 @@ METHODS: dict[str, tuple[str, ...]] = {
 
 
 def settings(run_dir: Path, model: Path, method: str, *more: str) -> Settings:
-    """Settings of three steps with a colocated engine, which the rules allow on GPUs alone."""
+    """Settings of three steps with a colocated engine."""
     given = [*SMALL, *METHODS[method], f"model.path={model}", *more]
-    with (
-        initialize_config_dir(str(config_dir()), version_base="1.3"),
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        patch.delitem(rules._RULES, rules._rollout)
+    with initialize_config_dir(str(config_dir()), version_base="1.3"), _on_cpu():
         composed = compose("config", overrides=open_struct(given))
         return loading.load_settings(composed, run_dir.parent, run_dir)
+
+
+def settings_of_interrupted(run_dir: Path) -> Settings:
+    """The settings with which that run goes on."""
+    with _on_cpu():
+        return resuming.settings_of_interrupted(run_dir, ["resume"], {})
+
+
+@contextmanager
+def _on_cpu() -> Iterator[None]:
+    """The rules refuse vLLM on a CPU, rightly so where nothing is patched."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delitem(rules._RULES, rules._rollout)
+        yield
 
 
 def start(wanted: Settings) -> RunDir:
     """Runs to the end and returns the directory. Raises SettingsError with what a rank says that the user can fix."""
     with pytest.MonkeyPatch.context() as patch:
-        command = [sys.executable, "-m", "tests.vllm.on_cpu", wanted.run_dir]
-        patch.setattr(launch, "worker_command", lambda run_dir: command)
         for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)
+        from tests.endurance.interrupted import Forked
+        from tests.vllm import on_cpu
+
+        patch.setattr(supervise, "subprocess", SimpleNamespace(Popen=Forked))
+        on_cpu.keep_weights(patch)
+        on_cpu.compare(patch, Path(wanted.run_dir))
+        on_cpu.start_at_once(patch)
         run = launch.prepare(wanted, ["hybrid-rl"], Path(wanted.run_dir).parent)
         code = launch.start_workers(wanted, run)
     assert code == 0, run.read_status()

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from hybrid_rl.errors import SettingsError
-from hybrid_rl.execution import resuming
 from hybrid_rl.recording.files import read_jsonl
 from hybrid_rl.recording.run_directory import RunDir
 from tests.vllm import runs
@@ -53,7 +52,7 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(
     with pytest.raises(AssertionError, match="SIGKILL"):
         runs.start(wanted)
     monkeypatch.delenv(runs.KILLED_AT)
-    run = runs.start(resuming.settings_of_interrupted(Path(wanted.run_dir), ["resume"], {}))
+    run = runs.start(runs.settings_of_interrupted(Path(wanted.run_dir)))
     ours, theirs = weights(run.model), weights(bread.model)
     assert ours.keys() == theirs.keys()
     assert all((ours[name] == theirs[name]).all() for name in ours)
