@@ -155,8 +155,8 @@ class Judging:
             for place in places
             if len(places) > 1 and found[place].outcome == "timeout"
         ]
-        for place, [judged] in zip(lost, self._called([[keys[one]] for one in lost]), strict=True):
-            found[place] = judged
+        again = self._called([[keys[place]] for place in lost])
+        found |= {place: alone for place, [alone] in zip(lost, again, strict=True)}
         return [found[place] for place in range(len(keys))]
 
     def _called(self, groups: Sequence[Sequence[Key]]) -> list[list[Judged]]:
