@@ -52,6 +52,7 @@ _COMPANIONS: dict[tuple[str, str], tuple[str, ...]] = {
         "data.train.path=words.jsonl",
         "data.columns.trace='{{ solution }}'",
     ),
+    ("model", "gemma3_270m_gguf"): ("model.path=gemma",),  # its own begins with the user's home
     ("rollout", "vllm_colocate"): ("hardware=gpu",),
     ("rollout", "vllm_server"): ("hardware=gpu",),
 }
