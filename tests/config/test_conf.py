@@ -73,8 +73,10 @@ def test_an_option_loads(
     load: Load, group: str, option: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rules, "_is_installed", lambda package: True)
-    hardware = ["hardware=gpu"] if option.startswith("vllm") else []
-    assert load(f"{group}={option}", *hardware) is not None
+    more = ["hardware=gpu"] if option.startswith("vllm") else []
+    if option.startswith("gemma"):
+        more = ["model.path=owner/name"]  # its own is a directory that the user makes
+    assert load(f"{group}={option}", *more) is not None
 
 
 @pytest.mark.parametrize("option", [option for group, option in OPTIONS if group == "data"])

@@ -1,7 +1,6 @@
 """A one-layer random model, its tokenizer, questions and a grader, all made in memory, for tests of the trainer."""
 
 import random
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from hybrid_rl.config import loading
 from hybrid_rl.config.composing import config_dir, open_struct
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.models.vocabulary import Vocabulary
-from hybrid_rl.types import Example, Trace, Verdict
+from hybrid_rl.types import Example, Outcome, Trace, Verdict
 from hybrid_rl.verification.grader import Solution
 
 SYMBOLS = ["<pad>", "<end>", *"0123456789+="]
@@ -86,7 +85,6 @@ class EvenGrader:
 
     def __init__(self) -> None:
         self.calls = 0
-        self.outcomes: Counter[str] = Counter()
 
     def grade(self, solutions: Sequence[Solution]) -> list[Verdict]:
         self.calls += len(solutions)
@@ -94,6 +92,9 @@ class EvenGrader:
             Verdict("correct" if even_share(s.text[:1]) else "wrong", even_share(s.text))
             for s in solutions
         ]
+
+    def outcomes(self, solutions: Sequence[Solution]) -> list[Outcome]:
+        return [verdict.outcome for verdict in self.grade(solutions)]
 
     def verify_early(self, solution: Solution) -> None: ...
 
