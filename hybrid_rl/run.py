@@ -33,7 +33,7 @@ from hybrid_rl.recording.files import read_jsonl
 from hybrid_rl.recording.pairs import read_pair
 from hybrid_rl.recording.recorder import RunRecorder
 from hybrid_rl.recording.run_directory import RunDir
-from hybrid_rl.reporting import run_report
+from hybrid_rl.reporting import model_card, run_report
 from hybrid_rl.tools.calibration import measure
 from hybrid_rl.tools.doctor import checks
 from hybrid_rl.training import arguments, save_and_stop
@@ -71,6 +71,9 @@ def run(settings: Settings) -> int:
             rescore.rescore_run(settings, directory, grader)
     if PartialState().is_main_process:
         log.info("report: %s", run_report.write(directory.path))
+        model_card.write(
+            directory.path
+        )  # with the evaluation that has been made since it was saved
         if settings.train.keep_checkpoints == 0:
             checkpoints.drop_all(directory.checkpoints)
     ranks.leave()
@@ -138,6 +141,8 @@ def _train_and_evaluate(
             log.info("%s: reached after %d optimizer steps", limit, steps)
         recorder.show_decisions(steps)
     trainer.save(directory.model)
+    if PartialState().is_main_process:
+        model_card.write(directory.path)
     after = evaluator.at("after")
     recorder.report(steps, {name: summary.flat() for name, summary in after.items()})
     if best is not None:

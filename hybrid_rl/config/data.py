@@ -143,6 +143,19 @@ Source = Annotated[
 ]
 
 
+def describe(source: Source) -> str:
+    """The source in a few words, for messages."""
+    match source:
+        case HubSource():
+            return " ".join(filter(None, (source.path, source.config, source.split)))
+        case FileSource():
+            return source.path if isinstance(source.path, str) else ", ".join(source.path)
+        case LedgerSource() | ChainSource() | KnightsSource():
+            return f"the {source.kind} generator"
+        case GymSource():
+            return f"task {source.task} of reasoning-gym"
+
+
 class Columns(Section):
     """Jinja2 templates over the columns of a row, such as `{{ question }}` or `{{ messages[-1].content }}`.
 

@@ -53,9 +53,14 @@ TYPED = {
 }
 """Field of trl.GRPOConfig -> what to type here, where that is not the name of its setting."""
 
+_PUSH = "hybrid-rl-push RUN_DIR OWNER/NAME uploads the model, once the run is done"
 ELSEWHERE = {
-    "push_to_hub": "RUN_DIR/model is a directory that `hf upload OWNER/NAME RUN_DIR/model` pushes",
-    "hub_model_id": "RUN_DIR/model is a directory that `hf upload OWNER/NAME RUN_DIR/model` pushes",
+    "push_to_hub": _PUSH,
+    "hub_model_id": _PUSH,
+    "hub_private_repo": f"{_PUSH}; it makes a private repository, unless --public is given",
+    "hub_token": f"{_PUSH}; it reads HF_TOKEN, or what `hf auth login` has saved",
+    "hub_strategy": _PUSH,
+    "hub_always_push": _PUSH,
     "use_liger_kernel": "on a GPU TRL's own kernel computes logits in pieces; leave it out",
     "optim": "AdamW in PyTorch's own form steps the weights; leave it out",
 }

@@ -16,6 +16,7 @@ from hybrid_rl.config.data import (
     KnightsSource,
     LedgerSource,
     Source,
+    describe,
 )
 from hybrid_rl.data.generators import chain, gym, knights, ledger
 from hybrid_rl.errors import DataError
@@ -57,19 +58,6 @@ def read(source: Source) -> list[SourceRow]:
             found = gym.rows(source.size, source.seed, source.task, source.settings)
             return _numbered([vars(question) for question in found])
     return _numbered([asdict(question) for question in drawn])
-
-
-def describe(source: Source) -> str:
-    """The source in a few words, for messages."""
-    match source:
-        case HubSource():
-            return " ".join(filter(None, (source.path, source.config, source.split)))
-        case FileSource():
-            return source.path if isinstance(source.path, str) else ", ".join(source.path)
-        case LedgerSource() | ChainSource() | KnightsSource():
-            return f"the {source.kind} generator"
-        case GymSource():
-            return f"task {source.task} of reasoning-gym"
 
 
 def _numbered(rows: Sequence[Values], prefix: str = "") -> list[SourceRow]:

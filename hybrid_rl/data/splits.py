@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import or_
 
-from hybrid_rl.config.data import DataSettings, Source
+from hybrid_rl.config.data import DataSettings, Source, describe
 from hybrid_rl.data import sources
 from hybrid_rl.data.columns import BadRow, Found, RowMapping, compile_columns, nearest, shown
 from hybrid_rl.data.questions import Question, Questions, digest, fingerprint
@@ -130,7 +130,7 @@ class _Loader:
         try:
             rows = sources.read(source)
             if not rows:
-                raise DataError(f"{sources.describe(source)}: has no rows; give another source")
+                raise DataError(f"{describe(source)}: has no rows; give another source")
             return self._map(split, rows, self._mapping(split, source, rows))
         except DataError as error:
             for problem in error.problems:
@@ -147,7 +147,7 @@ class _Loader:
                 update=own | {"answer_pattern": None, "remove_pattern": None}
             )
         names = list(dict.fromkeys(name for row in rows for name in row.values))
-        where = sources.describe(source)
+        where = describe(source)
         templates = compile_columns(settings.columns, split == "train", names, setting, where)
         if split == "train" and "trace" in templates:
             self.trace = templates["trace"].text

@@ -1,7 +1,7 @@
 """Whether the hub can be reached at all, found out once: its client would retry for a minute before it says so."""
 
 import socket
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,18 +16,29 @@ def offline_without_hub(settings: Settings, environment: MutableMapping[str, str
 
     It must come before huggingface_hub is imported, which reads the variable once. Behind a proxy nothing is tried.
     """
-    proxies = [name for name in environment if name.lower() in ("https_proxy", "all_proxy")]
-    if "HF_HUB_OFFLINE" in environment or proxies or not needs_hub(settings):
+    if "HF_HUB_OFFLINE" in environment or not needs_hub(settings):
+        return None
+    if (problem := without_hub(environment)) is None:
+        return None
+    environment["HF_HUB_OFFLINE"] = "1"
+    return (
+        f"{problem}; HF_HUB_OFFLINE=1 is set for this run, so only what is in the cache is found; local paths go into"
+        " model.path, and into data.train with kind: file"
+    )
+
+
+def without_hub(environment: Mapping[str, str]) -> str | None:
+    """Why no connection to the hub comes about, tried for some seconds; None where one does.
+
+    Behind a proxy nothing is tried, and None is returned.
+    """
+    if any(name.lower() in ("https_proxy", "all_proxy") for name in environment):
         return None
     hub = urlsplit(environment.get("HF_ENDPOINT", "https://huggingface.co"))
     try:
         socket.create_connection((hub.hostname or "", hub.port or 443), _SECONDS).close()
     except OSError as error:
-        environment["HF_HUB_OFFLINE"] = "1"
-        return (
-            f"{hub.hostname} cannot be reached ({error}); HF_HUB_OFFLINE=1 is set for this run, so only what is in the"
-            " cache is found; local paths go into model.path, and into data.train with kind: file"
-        )
+        return f"{hub.hostname} cannot be reached ({error})"
     return None
 
 

@@ -9,7 +9,6 @@ import importlib
 import json
 import logging
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,13 +21,13 @@ from hybrid_rl.config.tracker import PACKAGES
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.recording.budget import AXES
 from hybrid_rl.recording.files import write_text
+from hybrid_rl.recording.shareable import without_secrets
 from hybrid_rl.recording.tables import Table
 
 log = logging.getLogger(__name__)
 
 _BUDGET = frozenset([*AXES, "device_seconds"])
 _UPDATE = frozenset(["loss", "grad_norm", "learning_rate", "update_norm", "zero_gradient"])
-_SECRET = re.compile(r"(api|access|hub|hf|auth)_?(key|token)|password|secret|credential", re.I)
 
 
 def named(metrics: Mapping[str, Any]) -> dict[str, float]:
@@ -265,16 +264,5 @@ def _started(settings: Settings, run_dir: Path, module: Any) -> Tracker:
 
 def public(settings: Settings) -> dict[str, Any]:
     """The settings as JSON values, secrets left out."""
-    shown: dict[str, Any] = _without_secrets(settings.model_dump(mode="json"))
+    shown: dict[str, Any] = without_secrets(settings.model_dump(mode="json"))
     return shown
-
-
-def _without_secrets(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {
-            key: "(hidden)" if item is not None and _SECRET.search(key) else _without_secrets(item)
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_without_secrets(item) for item in value]
-    return value

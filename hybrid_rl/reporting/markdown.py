@@ -59,11 +59,11 @@ def code(text: str) -> str:
     return f"{'`' * (longest + 1)} {' '.join(text.splitlines())} {'`' * (longest + 1)}"
 
 
-def fenced(text: str) -> list[str]:
-    """A code block that no text can end early; a long text is cut, and the block says so."""
-    if len(text) > _SHOWN_CHARACTERS:
-        left = len(text) - _SHOWN_CHARACTERS
-        text = f"{text[:_SHOWN_CHARACTERS]}... ({left:,} more characters)"
+def fenced(text: str, language: str = "text", most: int | None = _SHOWN_CHARACTERS) -> list[str]:
+    """A code block that no text can end early; one of more than `most` characters is cut, and the block says so."""
+    if most is not None and len(text) > most:
+        left = len(text) - most
+        text = f"{text[:most]}... ({left:,} more characters)"
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return [f"{fence}text", *text.splitlines(), fence]
+    return [f"{fence}{language}", *text.splitlines(), fence]

@@ -9,11 +9,9 @@ from hybrid_rl.evaluation import statistics
 from hybrid_rl.evaluation.scores import SetSummary
 from hybrid_rl.evaluation.statistics import Interval
 from hybrid_rl.recording import budget
-from hybrid_rl.recording.budget import AXES
 from hybrid_rl.recording.files import read_jsonl, write_text
-from hybrid_rl.reporting import decisions, disputed, glossary, terms
+from hybrid_rl.reporting import decisions, disputed, glossary, run_tables, terms
 from hybrid_rl.reporting.markdown import (
-    amount,
     between,
     code,
     explained,
@@ -29,6 +27,10 @@ _SHOWN_QUESTIONS = 3
 _EXAMPLES = (
     "These solutions are greedy. Questions whose outcome changed through training come first."
 )
+_FAIR = (
+    "Only training is counted, not evaluation. A fair comparison of methods is at equal generated tokens, not at equal"
+    " steps."
+)
 
 
 def write(run_dir: Path) -> Path:
@@ -41,12 +43,13 @@ def write(run_dir: Path) -> Path:
     run = record.directory
     decided = decisions.summary(read_jsonl(run.decisions), decisions.read_notes(run))
     scored = terms.rewards(record.metrics, record.settings.get("reward", {}))
+    spent = run_tables.cost(record)
     sections = [
         [f"# {plain(record.name)}", "", _state(record)],
         _alarms(record),
         _result(record),
         _levels(record),
-        _cost(record),
+        section("What it cost", [*spent, "", _FAIR] if spent else []),
         _moved(record),
         section("What the method decided", decided),
         section("Which terms drove the steps", terms.summary(record.metrics)),
@@ -103,12 +106,14 @@ def _alarms(record: RunRecord) -> list[str]:
 
 def _result(record: RunRecord) -> list[str]:
     if not record.before and not record.after:
-        return section("Result", _dev_in_words(record) or ["Nothing has been evaluated yet."])
+        return section(
+            "Result", run_tables.dev_in_words(record) or ["Nothing has been evaluated yet."]
+        )
     lines: list[str] = []
     for name, after in record.after.items():
         lines.append(f"- **{name}**, {after.questions:,} questions:")
         lines += [f"  - {told}" for told in _changes_in_words(record, name, after)]
-    lines += ["", *_accuracy_table(record), ""]
+    lines += ["", *run_tables.accuracies(record), ""]
     fewest = min(s.questions for s in (record.after or record.before).values())
     lines.append(
         "Numbers in brackets are 95 % intervals over the questions of this one run; a run with another seed may differ"
@@ -127,21 +132,6 @@ def _result(record: RunRecord) -> list[str]:
             chosen += " There is no test set: dev is evaluated in its place."
         lines.append(chosen)
     return section("Result", lines)
-
-
-def _dev_in_words(record: RunRecord) -> list[str]:
-    """What training saw on dev, where nothing else was evaluated."""
-    looks = record.progress
-    if not looks:
-        return []
-    last, best = looks[-1], max(looks, key=lambda look: float(look["greedy"]))
-    told = f"The greedy accuracy on dev was {last['greedy']:.3f} after step {last['step']}"
-    if len(looks) > 1:
-        first = looks[0]
-        when = "before training" if first["step"] == 0 else f"after step {first['step']}"
-        told += f", from {first['greedy']:.3f} {when}"
-        told += f"; at its highest it was {best['greedy']:.3f}, after step {best['step']}"
-    return [f"{told}. No set was evaluated by itself before or after training."]
 
 
 def _changes_in_words(record: RunRecord, name: str, after: SetSummary) -> Iterator[str]:
@@ -183,28 +173,6 @@ def _change_in_words(
     return f"{start}: **{'better' if change.low > 0 else 'worse'}**.{seen if overlap else ''}"
 
 
-def _accuracy_table(record: RunRecord) -> list[str]:
-    """A table with a row per set and moment of evaluation."""
-    summaries = [*record.before.values(), *record.after.values()]
-    k = max(summary.samples for summary in summaries)
-    columns = ["set", "questions", "model", "greedy"]
-    columns += [f"avg@{k}", f"maj@{k}", f"pass@{k}"] if k else []
-    columns += ["truncated", "unparseable", "timed out", "tokens per solution"]
-    rows = []
-    moments = {"before training": record.before, "after training": record.after}
-    if not record.trains:
-        moments = {"as it is": record.after}
-    moments["best on dev"] = record.best
-    for name in dict.fromkeys([*record.before, *record.after]):
-        for when, summary in ((w, found[name]) for w, found in moments.items() if name in found):
-            sampled = [summary.avg, summary.maj, summary.pass_at.get(k)] if k else []
-            rates = (summary.truncated_rate, summary.unparseable_rate, summary.timeout_rate)
-            row = [name, f"{summary.questions:,}", when, *map(between, [summary.greedy, *sampled])]
-            row += [*(f"{rate:.1%}" for rate in rates), f"{summary.completion_tokens_mean:.1f}"]
-            rows.append(row)
-    return table(columns, rows)
-
-
 def _levels(record: RunRecord) -> list[str]:
     """The accuracies before and after by difficulty level, of sets that have more than one level."""
     rows = []
@@ -222,22 +190,6 @@ def _levels(record: RunRecord) -> list[str]:
     if not record.trains:
         columns = ["set", "level", "questions", "greedy", "sampled (avg@k)"]
     return section("By difficulty level", table(columns, rows))
-
-
-def _cost(record: RunRecord) -> list[str]:
-    """What training spent on every budget axis."""
-    if not record.metrics:
-        return []
-    kinds = [line["kind"] for line in record.metrics]
-    last = record.metrics[-1]
-    spent = {axis: amount(axis, last[axis]) for axis in AXES if axis in last}
-    if record.traces:
-        spent["traces_used"] = record.traces
-    steps = f"{len(kinds):,} ({kinds.count('sft'):,} SFT + {kinds.count('rl'):,} RL)"
-    rows = [["optimizer steps", steps], *([AXES[axis], value] for axis, value in spent.items())]
-    note = "Only training is counted, not evaluation."
-    note += " A fair comparison of methods is at equal generated tokens, not at equal steps."
-    return section("What it cost", [*table(["what was spent", "amount"], rows), "", note])
 
 
 def _moved(record: RunRecord) -> list[str]:

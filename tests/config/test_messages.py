@@ -56,8 +56,8 @@ SCHEMA = [
     ),
     (
         ["train.push_to_hub=true"],
-        "train.push_to_hub = true: no such setting; RUN_DIR/model is a directory that"
-        " `hf upload OWNER/NAME RUN_DIR/model` pushes",
+        "train.push_to_hub = true: no such setting; hybrid-rl-push RUN_DIR OWNER/NAME uploads"
+        " the model, once the run is done",
     ),
     (
         ["data.dev=many"],

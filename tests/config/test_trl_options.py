@@ -50,7 +50,7 @@ def test_an_allowed_field_takes_another_value_than_its_default(name: str) -> Non
         (
             "push_to_hub",
             True,
-            "no setting does that; RUN_DIR/model is a directory that `hf upload OWNER/NAME RUN_DIR/model` pushes",
+            "no setting does that; hybrid-rl-push RUN_DIR OWNER/NAME uploads the model, once the run is done",
         ),
         ("top_entropy_quantile", 2, "must be at most 1; e.g. trl.top_entropy_quantile=1"),
         (

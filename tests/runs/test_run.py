@@ -84,6 +84,22 @@ def test_the_saved_model_answers_in_plain_transformers_as_it_was_evaluated(
         assert tokenizer.decode(ids, skip_special_tokens=True) == row["greedy"]["completion"]
 
 
+def test_the_saved_models_have_cards_that_tell_their_own_evaluation(
+    load: Load, tmp_path: Path
+) -> None:
+    from huggingface_hub import ModelCard
+
+    few = ("method=sft", "train.steps=2", "train.eval_every=1", "eval.sets=[easy]")
+    run = smoke(load, tmp_path / "run", *few, "eval.best=true", "eval.samples=0")
+    cards = {"after": run.model, "best": run.best_model}
+    for moment, directory in cards.items():
+        card = ModelCard.load(directory / "README.md")
+        summary = read_summaries(run.evaluation(moment))["easy"]
+        [found] = card.data.eval_results
+        assert (found.metric_value, found.dataset_name) == (summary.greedy.value, "easy")
+        assert str(tmp_path) not in card.content
+
+
 def test_scoring_again_gives_the_same_figures(load: Load, tmp_path: Path) -> None:
     first = smoke(load, tmp_path / "run", "method=grpo", "train.steps=2")
     again = smoke(load, tmp_path / "again", "task=evaluate", f"eval.rescore={first.path}")
