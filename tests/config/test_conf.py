@@ -39,6 +39,7 @@ def test_the_groups_are_those_of_the_readme() -> None:
         "model",
         "reward",
         "rollout",
+        "speed",
         "tracker",
     ]
     assert "smoke" in PRESETS
@@ -54,7 +55,9 @@ def test_an_option_has_the_keys_of_its_schema(composed: Compose, group: str, opt
     assert set(values) == set(schema.model_fields)
 
 
-@pytest.mark.parametrize(("group", "option"), OPTIONS, ids=str)
+@pytest.mark.parametrize(
+    ("group", "option"), [pair for pair in OPTIONS if pair[0] != "speed"], ids=str
+)
 def test_an_option_is_named_as_its_file(composed: Compose, group: str, option: str) -> None:
     assert composed(f"{group}={option}")[group].name == option
 
@@ -125,6 +128,17 @@ def test_the_defaults_of_config_yaml_are_complete(composed: Compose) -> None:
     train = Settings.model_fields["train"].annotation
     assert train is not None
     assert set(values["train"]) == set(train.model_fields)
+
+
+@pytest.mark.parametrize(("option", "saves"), [("all", True), ("none", False)])
+def test_an_option_of_speed_has_every_switch_in_one_position(
+    load: Load, option: str, saves: bool
+) -> None:
+    speed = load(f"speed={option}").speed
+    assert set(speed.model_dump().values()) == {saves}
+    assert load().speed == load("speed=all").speed
+    turned = load(f"speed={option}", f"speed.shared_context={str(not saves).lower()}").speed
+    assert turned == speed.model_copy(update={"shared_context": not saves})
 
 
 def test_a_preset_does_not_lose_to_the_primary_file(composed: Compose) -> None:

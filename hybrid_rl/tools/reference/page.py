@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from hybrid_rl.config.composing import config_dir, written
+from hybrid_rl.config.composing import config_dir, primary_values, written
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.config.study import StudySettings
 from hybrid_rl.config.trl_options import TrlOptions
@@ -60,14 +60,15 @@ def reference(placed: set[str]) -> str:
         if name not in (*groups, "method_target", "trl") and not [*sections(field.annotation)]
     }
     parts = [_HEAD, "## The run\n", _OF_RUN + "\n", _table(alone, values, _comments("config.yaml"))]
-    for name in ("train", "budget", "speed"):
+    for name in ("train", "budget"):
         parts += _section(name, Settings.model_fields[name], values[name], "config.yaml")
     parts += ["## method\n", *_methods(placed)]
+    chosen = _default_options()
     for name in groups:
         if name != "method":
             file = f"{name}/base.yaml"
             if not (config_dir() / file).is_file():
-                file = f"{name}/{values[name]['name']}.yaml"
+                file = f"{name}/{chosen[name]}.yaml"
             parts += _section(name, Settings.model_fields[name], values[name], file)
             parts += [_options(name)]
     defaults = {name: field.default for name, field in TrlOptions.model_fields.items()}
@@ -83,6 +84,12 @@ def reference(placed: set[str]) -> str:
         _options("experiment"),
     ]
     return "\n".join(parts).rstrip() + "\n"
+
+
+def _default_options() -> Mapping[str, str]:
+    """The option of each group that is taken where nothing is typed."""
+    entries = primary_values()["defaults"]
+    return {group: name for entry in entries if entry != "_self_" for group, name in entry.items()}
 
 
 def method_table(name: str) -> str:
