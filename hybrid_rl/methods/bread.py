@@ -7,7 +7,7 @@ towards the start of the solution. Expert tokens are context only: no loss falls
 
 There is no published code. Where the paper is silent we chose ourselves, and each choice but the last two is a setting:
 
-- The target range is "neither all nor none of the group", [1/G, (G-1)/G].
+- The target range is 1/4 to 3/4 of the group; "neither all nor none of it" would be [1/G, (G-1)/G].
 - The search goes on below a prefix in range, for the shortest; about 4 probes for 10 episodes.
 - With nothing in range, the shortest mixed group; with none of these, the question is left out.
 - Episodes are those of `episodes.py`; the last one and the statement of the answer are never given away.

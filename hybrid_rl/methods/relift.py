@@ -14,7 +14,6 @@ Where this deviates from the authors' code (github TheRoadQaQ/ReLIFT, eb95454), 
 - One optimizer step per batch of rollouts instead of two.
 - The SFT loss is the mean over all tokens of the batch; the code makes it smaller by the number of devices.
 - Learning rates and the RL loss are settings of `train`.
-- SFT and RL share Adam's moments; the code has a second optimizer (`moments: by_kind`).
 """
 
 import random

@@ -8,7 +8,7 @@ LONG = "train.max_completion_tokens=512"
 
 def test_a_pretrained_model_with_the_toys_settings_is_warned_of(load: Load) -> None:
     assert toy.warning(load("method=bread", "model.path=owner/name")) == (
-        "train.max_completion_tokens = 64, train.rl.learning_rate = 0.0004, train.sft.learning_rate = 0.001: are made"
+        "train.max_completion_tokens = 64, train.rl.learning_rate = 0.0002, train.sft.learning_rate = 0.0005: are made"
         " for the built-in toy, and name is another model; start from experiment=mine, which has values for pretrained"
         " models, or give your own"
     )

@@ -68,6 +68,7 @@ _CURVE = (
     "train.rl.learning_rate=1e-4",
     "train.rl.schedule=cosine",
     "train.rl.beta=0.05",
+    "train.sft.learning_rate=1e-3",
     "train.sft.schedule=linear",
     "train.sft.warmup=0.5",
     "train.save_every=null",
@@ -78,11 +79,12 @@ _CURVE = (
 _CURVE_OF: dict[str, tuple[str, ...]] = {
     "adaback": ("method.group_size=4",),
     "alternate": ("method.group_size=4", "method.warmup_steps=1"),
-    "bread": ("method.group_size=4",),
+    "bread": ("method.group_size=4", "method.low=null", "method.high=null"),
     # Questions so hard that some are left to SFT.
     "bread_relift": (
         "method.group_size=4", "method.bread.max_probes=1", "method.relift.batch_size=2",
-        "data.train.operations=[12, 12]",
+        "data.train.operations=[12, 12]", "method.moments=shared", "method.bread.low=null",
+        "method.bread.high=null",
     ),
     "chord": ("method.group_size=4", "method.demonstrations=5"),
     "dapo": ("method.group_size=4", "method.pool=2", "method.rounds=2"),
@@ -94,7 +96,9 @@ _CURVE_OF: dict[str, tuple[str, ...]] = {
     "prefix_rft": ("method.group_size=4",),
     "questa": ("method.group_size=4",),
     "relift": ("method.group_size=4", "method.batch_size=3", "method.moments=by_kind"),
-    "sasr": ("method.group_size=4", "method.warmup_steps=2", "method.gamma=1.0"),
+    "sasr": (
+        "method.group_size=4", "method.warmup_steps=2", "method.gamma=1.0", "method.moments=shared",
+    ),
     "sft": (),
     "srft": ("method.group_size=4",),
     "uft": ("method.group_size=4",),

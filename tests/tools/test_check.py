@@ -90,11 +90,11 @@ def test_both_learning_rates_and_the_lengths_are_shown_with_what_is_the_toys(
     check_run(load("train.rl.warmup=0.1", *own, "train.max_completion_tokens=128"), typed)
     told = capsys.readouterr().out
     lines = [re.split(r"\s*[│┃]\s*", line)[1:-1] for line in told.splitlines()]
-    assert ["learning rate of RL", "0.0004", "the toy's"] in lines
-    assert ["learning rate of SFT", "0.001", "the toy's"] in lines
+    assert ["learning rate of RL", "0.0002", "the toy's"] in lines
+    assert ["learning rate of SFT", "0.0005", "the toy's"] in lines
     assert ["longest completion", "128 tokens", "train.max_completion_tokens"] in lines
     assert ["longest prompt", "128 tokens", "data.max_prompt_tokens"] in lines
-    assert "Warning: train.rl.learning_rate = 0.0004, train.sft.learning_rate = 0.001: are" in told
+    assert "Warning: train.rl.learning_rate = 0.0002, train.sft.learning_rate = 0.0005: are" in told
     check_run(load("train.rl.warmup=0.1"))
     told = capsys.readouterr().out
     assert "constant, after a warm-up over 10%" in told
