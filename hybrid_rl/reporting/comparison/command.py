@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from hybrid_rl.config import packages
 from hybrid_rl.config.study import PrimarySettings
 from hybrid_rl.errors import USER_ERROR, UserError
 from hybrid_rl.recording import console
@@ -22,6 +23,7 @@ examples:
   hybrid-rl-report runs/studies/methods --table table.md --curves curves.svg
   hybrid-rl-report runs/sweeps/20260101-120000 --reference grpo --target 0.5
   hybrid-rl-report runs/grpo/* runs/bread/* --primary hard:avg --out comparison.html
+  hybrid-rl-report runs/grpo/20260101-120000 --inspect logs && inspect view --log-dir logs
 """
 
 
@@ -41,6 +43,9 @@ def run(arguments: Sequence[str]) -> int:
             raise UserError(f"--out {html}: {advice}")
         if typed.curves is not None and typed.curves.suffix not in (".svg", ".png"):
             raise UserError(f"--curves {typed.curves}: the name must end with .svg or .png")
+        if typed.inspect is not None:
+            sys.stdout.write("\n".join(export(typed.paths, typed.inspect)) + "\n")
+            return 0
         if typed.table or typed.curves:
             found = compare(arms.read(typed.paths, typed.reference, typed.target, typed.primary))
             told = summary.write(found, typed.table, typed.curves)
@@ -70,6 +75,24 @@ def write(
     """
     comparison = compare(arms.read(paths, reference, target, primary))
     return write_pages(comparison, html, rollouts)
+
+
+def export(paths: Sequence[Path], out: Path) -> list[str]:
+    """Writes all evaluations of the runs as Inspect's logs into a directory; returns lines that tell of them.
+
+    Raises ComparisonError where there is no run, and UserError without Inspect or without an evaluation.
+    """
+    try:
+        from hybrid_rl.reporting import inspect_logs  # noqa: PLC0415 - needs an optional package
+    except ImportError as error:
+        raise UserError(
+            f"--inspect {out}: inspect_ai cannot be imported ({error}); {packages.install('inspect')}"
+        ) from error
+    found = arms.read(paths)
+    logs = [log for record in found.records for log in inspect_logs.write(record, out)]
+    if not logs:
+        raise UserError(f"--inspect {out}: these runs have no evaluation; task=evaluate makes one")
+    return [*found.damaged, f"{len(logs)} logs; inspect view --log-dir {out}"]
 
 
 def write_pages(comparison: Comparison, html: Path, rollouts: int = ROLLOUTS) -> list[str]:
@@ -104,6 +127,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--table", type=Path, metavar="FILE.md", help=table)
     curves = "draw the learning curves of all arms over FLOPs, in place of the page"
     add("--curves", type=Path, metavar="FILE.svg", help=curves)
+    logs = (
+        "write the evaluations as .eval logs of Inspect, in place of the page: hybrid-rl[inspect]"
+    )
+    add("--inspect", type=Path, metavar="DIR", help=logs)
     most = "most rollouts in the page; default: %(default)s"
     add("--rollouts", type=count, default=ROLLOUTS, metavar="N", help=most)
     return parser

@@ -1,9 +1,11 @@
 """The command that compares runs: what it writes and where, and what it says of mistakes."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
+from hybrid_rl import reporting
 from hybrid_rl.reporting.comparison import command
 from tests.fakes import studies
 
@@ -98,3 +100,15 @@ def test_damaged_runs_are_left_out_by_name_and_the_others_are_compared(
     told = capsys.readouterr().out.splitlines()
     assert [line for line in told if "is damaged" in line] == notes
     assert "| 1 |" in (tmp_path / "report.md").read_text()
+
+
+def test_without_inspect_a_line_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "hybrid_rl.reporting.inspect_logs", raising=False)
+    monkeypatch.delattr(reporting, "inspect_logs", raising=False)
+    monkeypatch.setitem(sys.modules, "inspect_ai.log", None)
+    assert command.run([str(tmp_path), "--inspect", "logs"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("--inspect logs: inspect_ai cannot be imported (")
+    assert told.endswith("); pip install 'hybrid-rl[inspect]'\n")
