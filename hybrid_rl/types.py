@@ -175,10 +175,16 @@ class Span(NamedTuple):
     end: float = 1.0
     in_steps: bool = False
     """Whether both are counts of optimizer steps. Else they are progress: the share of the run that is over."""
+    first_step: int = 0
+    """The optimizer step with which it begins, from 0, where both are progress."""
 
     def position(self, step: int, progress: float) -> float:
         """The position on the schedule, from 0 to 1, where `step` begins and `progress` of the run is over."""
         return ((step if self.in_steps else progress) - self.begin) / (self.end - self.begin)
+
+    def steps_done(self, step: int) -> float:
+        """How many optimizer steps of it are done where `step` begins."""
+        return step - (self.begin if self.in_steps else self.first_step)
 
 
 WHOLE_RUN = Span()

@@ -8,7 +8,14 @@ import re
 from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 
-from hybrid_rl.config import batch, hardware_rules, packages, text_rules, trl_options
+from hybrid_rl.config import (
+    batch,
+    hardware_rules,
+    packages,
+    schedule_rules,
+    text_rules,
+    trl_options,
+)
 from hybrid_rl.config.data import FileSource, GymSource, HubSource
 from hybrid_rl.config.messages import NAME, NAME_RULE
 from hybrid_rl.config.settings import Settings
@@ -315,6 +322,7 @@ _RULES: dict[Callable[[Settings], Iterator[str]], str] = {
     _sets: "task data eval train",
     _patterns: "data reward",
     text_rules.problems: "data model",
+    schedule_rules.problems: "train method",
     hardware_rules.problems: "hardware model train method",
     _rollout: "rollout hardware task model train speed",
     _guards: "guards hardware",

@@ -15,8 +15,9 @@ class PhaseSettings(Section):
     """The learning rate at its highest."""
     schedule: Literal["constant", "linear", "cosine"]
     """The course of the learning rate after its rise."""
-    warmup: float = Field(ge=0, lt=1)
-    """The share of the phase in which the learning rate rises, to all of it with the last update of the rise."""
+    warmup: StepsOrShare = Field(ge=0)
+    """The share of the phase in which the learning rate rises, to all of it with the last update of the rise; from 1
+    on, a count of the phase's optimizer steps of any kind."""
     floor: float = Field(ge=0, le=1)
     """The last learning rate as a share of the first, where the schedule is linear or cosine."""
 

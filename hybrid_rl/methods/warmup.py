@@ -84,7 +84,7 @@ class OpensWithSft(Method[S_co]):
     @property
     def rest(self) -> Span:
         """The schedule of what follows the opening."""
-        return Span(self.began, 1.0)
+        return Span(self.began, 1.0, first_step=self.opening_updates or 0)
 
     def rescale_progress(self, factor: float) -> None:
         self.began *= factor

@@ -123,7 +123,10 @@ def _add_training(table: Table, settings: Settings, typed: Container[str]) -> No
 
 
 def _course(phase: PhaseSettings) -> str:
-    return phase.schedule + (f", after a warm-up over {phase.warmup:.0%}" if phase.warmup else "")
+    if not phase.warmup:
+        return phase.schedule
+    rise = f"{phase.warmup:.0%}" if phase.warmup < 1 else f"{phase.warmup:,} steps"
+    return f"{phase.schedule}, after a warm-up over {rise}"
 
 
 def _add_work(table: Table, settings: Settings, work: Work) -> None:

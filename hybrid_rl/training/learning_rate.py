@@ -23,11 +23,15 @@ def of_update(update: Update, train: TrainSettings, begin: Moment, end: Moment) 
     """
     phase = train.sft if (update.schedule or update.kind) == "sft" else train.rl
     span = update.schedule_span
-    return learning_rate(phase, span.position(*begin), span.position(*end))
+    return learning_rate(
+        phase, span.position(*begin), span.position(*end), span.steps_done(begin.step)
+    )
 
 
-def learning_rate(phase: PhaseSettings, begin: float, end: float) -> float:
+def learning_rate(phase: PhaseSettings, begin: float, end: float, steps_done: float) -> float:
     """The rate of an update between two positions in [0, 1] on the schedule: a linear rise, then down to `floor`.
+
+    `steps_done`: the optimizer steps of the schedule before this one, by which a rise of so many steps goes.
 
     The rise goes by where the update ends, and what follows by where it begins. So the first update has a rate above 0,
     the last one of the rise the full rate, and the next one too. Of a run that is ended by steps, the i-th update, from
@@ -35,10 +39,18 @@ def learning_rate(phase: PhaseSettings, begin: float, end: float) -> float:
     end, as a share of what the rise is to take. A norm that was measured just before an update may have used up the
     budget; the update then begins beyond 1, and has the last rate.
     """
-    if begin < phase.warmup:
-        return phase.learning_rate * min(1.0, end / phase.warmup)
+    begin = min(begin, 1.0)
+    rise = phase.warmup
+    if rise >= 1:
+        if steps_done < rise:
+            return phase.learning_rate * (steps_done + 1) / rise
+        # Which share of the schedule these steps were, nothing remembers: as large a part of it as of all steps so far.
+        # Of a run that is ended by steps that is exact; of any other the fall begins at 0 and ends at 1 all the same.
+        rise = begin * rise / steps_done
+    elif begin < rise:
+        return phase.learning_rate * min(1.0, end / rise)
     if phase.schedule == "constant":
         return phase.learning_rate
-    done = (min(begin, 1.0) - phase.warmup) / (1 - phase.warmup)
+    done = (begin - rise) / (1 - rise) if rise < 1 else 1.0
     shape = 1 - done if phase.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * done))
     return phase.learning_rate * (phase.floor + (1 - phase.floor) * shape)

@@ -55,6 +55,25 @@ RULES = [
         "train.adam_betas = [0.9, 1.0]: both must be at least 0 and below 1",
     ),
     (
+        ["method=grpo", "train.rl.warmup=140"],
+        "train.rl.warmup = 140: a rise of so many steps leaves none of the 140 steps of its phase; give fewer, or a"
+        " share of them below 1, such as train.rl.warmup=0.1",
+    ),
+    (
+        [
+            "method=sft_then_grpo",
+            "method.sft_fraction=0.5",
+            "train.sft.warmup=70",
+            "train.rl.warmup=69",
+        ],
+        "train.sft.warmup = 70: a rise of so many steps leaves none of the 70 steps of its phase; give fewer, or a"
+        " share of them below 1, such as train.sft.warmup=0.1",
+    ),
+    (
+        ["train.sft.warmup=1.5"],
+        "train.sft.warmup = 1.5: 1.5 is neither a whole number of steps nor a share below 1; change train.sft.warmup",
+    ),
+    (
         ["method=sasr", "method.warmup_steps=500"],
         "method.warmup_steps = 500: a warm-up of 500 leaves none of the 140 steps of train.steps;"
         " lower the one or raise the other",

@@ -95,9 +95,10 @@ def test_both_learning_rates_and_the_lengths_are_shown_with_what_is_the_toys(
     assert ["longest completion", "128 tokens", "train.max_completion_tokens"] in lines
     assert ["longest prompt", "128 tokens", "data.max_prompt_tokens"] in lines
     assert "Warning: train.rl.learning_rate = 0.0002, train.sft.learning_rate = 0.0005: are" in told
-    check_run(load("train.rl.warmup=0.1"))
+    check_run(load("train.rl.warmup=0.1", "train.sft.warmup=20"))
     told = capsys.readouterr().out
     assert "constant, after a warm-up over 10%" in told
+    assert "constant, after a warm-up over 20 steps" in told
     assert "Warning" not in told
 
 
