@@ -15,7 +15,7 @@ from hybrid_rl.recording.files import write_json
 
 Decision = Literal["better", "worse", "within margin", "undecided", "open"]
 """`open`: the arm gets another seed. `undecided`: it has the most seeds that it may have."""
-_NAME = "looks.json"
+FILE = "looks.json"
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Look:
 
 def read(study: Path) -> list[Look]:
     """The looks in a study directory, in the order in which they were made; empty where there was none."""
-    path = study / _NAME
+    path = study / FILE
     if not path.exists():
         return []
     return TypeAdapter(list[Look]).validate_json(path.read_text(encoding="utf-8"))
@@ -49,7 +49,7 @@ def read(study: Path) -> list[Look]:
 
 def write(study: Path, looks: Sequence[Look]) -> None:
     """Replaces the looks in a study directory."""
-    write_json(study / _NAME, [asdict(look) for look in looks])
+    write_json(study / FILE, [asdict(look) for look in looks])
 
 
 def last(looks: Sequence[Look]) -> dict[str, Look]:

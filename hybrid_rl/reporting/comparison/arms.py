@@ -36,6 +36,8 @@ class ComparisonError(UserError):
 class Sequential:
     """What a study is that adds seeds until it is decided."""
 
+    directory: Path
+    """The directory of the study, whose looks.json has its decisions."""
     most_seeds: int
     margin: float | None
     looks: dict[str, Look]
@@ -103,7 +105,14 @@ def read(
         damaged: list[str] = []
         records = _whole(_runs(paths), damaged)
         title = paths[0].resolve().name if len(paths) == 1 else "runs"
-        found = Arms(title, _by_settings(records), "", None, damaged=damaged)
+        found = Arms(
+            title,
+            _by_settings(records),
+            "",
+            None,
+            sequential=_sequential_of(records),
+            damaged=damaged,
+        )
     if not found.records:
         raise ComparisonError("\n".join(found.damaged)) if found.damaged else _no_run(*paths)
     names = [arm.name for arm in found.arms]
@@ -222,7 +231,7 @@ def _of_study(directory: Path, definition: Mapping[str, Any]) -> Arms:
     sequential = None
     if definition.get("until") is not None:
         last = looks.last(looks.read(directory))
-        sequential = Sequential(definition["most_seeds"], definition["margin"], last)
+        sequential = _sequential(directory, definition, last)
     first = directory / PREPARE
     prepared = definition.get("prepare") is not None and (first / "settings.json").is_file()
     return Arms(
@@ -237,6 +246,22 @@ def _of_study(directory: Path, definition: Mapping[str, Any]) -> Arms:
         sequential=sequential,
         damaged=damaged,
     )
+
+
+def _sequential(
+    directory: Path, definition: Mapping[str, Any], last: dict[str, Look]
+) -> Sequential:
+    return Sequential(directory, definition["most_seeds"], definition["margin"], last)
+
+
+def _sequential_of(records: Sequence[RunRecord]) -> Sequential | None:
+    """The study that added seeds by looks, if these are runs of one; without its looks, which saw whole arms."""
+    for directory in dict.fromkeys(record.directory.path.parent.parent for record in records):
+        study = directory / "study.json"
+        definition = read_json(study) if study.is_file() else {}
+        if definition.get("until") is not None:
+            return _sequential(directory, definition, {})
+    return None
 
 
 def _runs(paths: Sequence[Path]) -> list[Path]:

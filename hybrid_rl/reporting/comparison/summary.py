@@ -6,11 +6,11 @@ from pathlib import Path
 from hybrid_rl.evaluation.scores import Measure
 from hybrid_rl.evaluation.statistics import Interval
 from hybrid_rl.recording.files import write_text
-from hybrid_rl.reporting.comparison import cost_curves, tuning_table, wording
+from hybrid_rl.reporting.comparison import cost_curves, tuning_table, verdicts, wording
 from hybrid_rl.reporting.comparison.arms import Arm
 from hybrid_rl.reporting.comparison.compare import BUDGETS, Comparison, curve, mean_spent
 from hybrid_rl.reporting.comparison.outcomes import Outcome
-from hybrid_rl.reporting.markdown import amount, table
+from hybrid_rl.reporting.markdown import amount, plain, table
 
 _AXES = ("step", "generated_tokens", "traces_used")
 
@@ -31,19 +31,23 @@ def write(found: Comparison, to_table: Path | None, to_curves: Path | None) -> l
 
 
 def summary(found: Comparison) -> list[str]:
-    """The lines of the table in Markdown."""
-    return table(*columns_and_rows(found))
+    """The lines of the table in Markdown, and one about the looks of a study that added seeds by them."""
+    note = verdicts.table_note(found.arms)
+    return table(*columns_and_rows(found)) + ([] if note is None else ["", plain(note)])
 
 
 def columns_and_rows(
     found: Comparison, axes: Sequence[str] = _AXES
 ) -> tuple[list[str], list[list[str]]]:
-    """The table: accuracies after training, the median cost of the target, and the cost of the tuning.
+    """The table: accuracies after training, what looks decided, the median cost of the target, the cost of the tuning.
 
     `axes`: those on which the cost is shown. Without a target it is what a run spent on the mean.
     """
     shown = _shown(found)
     columns = ["arm", "seeds", *map(_name, shown)]
+    if found.verdicts:
+        against = f"{_name(found.primary)}, difference from {found.arms.reference}"
+        columns += [against, wording.p_name(found), *verdicts.COLUMNS[1:3]]
     if found.costs:
         columns.append("seeds there")
     columns += [BUDGETS[axis] for axis in axes]
@@ -60,6 +64,8 @@ def _row(found: Comparison, arm: Arm, shown: Sequence[Outcome], axes: Sequence[s
     row = [arm.name, str(len(arm.evaluated))]
     for one in shown:
         row.append(_value(next((f.value for f in one.figures if f.arm == arm.name), None)))
+    if found.verdicts:
+        row += _decided(found, arm)
     if found.costs:
         steps = found.costs["step"].get(arm.name)
         row.append("-" if steps is None else f"{steps.reached} of {steps.runs}")
@@ -67,6 +73,14 @@ def _row(found: Comparison, arm: Arm, shown: Sequence[Outcome], axes: Sequence[s
     if found.arms.tuning:
         row.append(tuning_table.cost(found.arms.tuning.get(arm.name)))
     return row
+
+
+def _decided(found: Comparison, arm: Arm) -> list[str]:
+    """What the looks say of an arm: difference, p, decision, and the seeds of the last look."""
+    figure = next((one for one in found.primary.figures if one.arm == arm.name), None)
+    difference = ["-", "-"] if figure is None else wording.compared_cells(figure)[:2]
+    verdict = next(row for row in verdicts.rows(found.verdicts) if row[0] == arm.name)
+    return [*difference, *verdict[1:3]]
 
 
 def _value(found: Interval | None) -> str:

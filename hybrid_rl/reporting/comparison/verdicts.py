@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from hybrid_rl.recording import looks
 from hybrid_rl.recording.looks import Decision
-from hybrid_rl.reporting.comparison.arms import Arm, Arms, spent
+from hybrid_rl.reporting.comparison.arms import Arm, Arms, Sequential, spent
 from hybrid_rl.reporting.comparison.outcomes import Outcome
 from hybrid_rl.reporting.markdown import amount
 
@@ -104,10 +105,7 @@ def notes(arms: Arms, primary: Outcome) -> Iterator[str]:
     if arms.sequential is None:
         return
     if not arms.sequential.looks:
-        yield (
-            "The study added seeds by looks at its primary outcome beside its reference. This comparison is about"
-            " another outcome or reference, or no look was made yet: it takes no account of the looks, and is too sure."
-        )
+        yield _without_looks(arms.sequential)
     for figure in primary.figures:
         if figure.together is None or figure.contrast is None:
             continue
@@ -117,6 +115,27 @@ def notes(arms: Arms, primary: Outcome) -> Iterator[str]:
                 f"At the last look, {figure.arm} differed from the reference by {looked:+.3f}; by its files it now"
                 f" differs by {now:+.3f}. Runs were changed or graded again since; the decision is that of the look."
             )
+
+
+def table_note(arms: Arms) -> str | None:
+    """What the short table takes account of; None for a study whose seeds were fixed."""
+    if arms.sequential is None:
+        return None
+    if not arms.sequential.looks:
+        return _without_looks(arms.sequential)
+    return (
+        "Seeds were added by looks: difference, p and decision are those of the last look at each arm, corrected for"
+        " all looks and arms. The other ranges are of each arm alone and take no account of the looks."
+    )
+
+
+def _without_looks(study: Sequential) -> str:
+    return (
+        "The study added seeds by looks at its primary outcome beside its reference. This comparison is about some of"
+        " its runs, another outcome or reference, or no look was made yet: it takes no account of the looks, and is too"
+        f" sure. The study's own decisions are in {study.directory / looks.FILE}, and hybrid-rl-report"
+        f" {study.directory} shows them."
+    )
 
 
 def _flops(arm: Arm) -> float | None:

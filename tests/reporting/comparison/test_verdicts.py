@@ -12,7 +12,7 @@ from hybrid_rl.evaluation.scores import read_rows
 from hybrid_rl.recording import looks
 from hybrid_rl.recording.files import write_json
 from hybrid_rl.recording.looks import Look
-from hybrid_rl.reporting.comparison import arms, command
+from hybrid_rl.reporting.comparison import arms, command, summary, wording
 from hybrid_rl.reporting.comparison.compare import Comparison, compare
 from hybrid_rl.reporting.comparison.conclusion import conclusion
 from hybrid_rl.reporting.comparison.looks import Rule, look
@@ -126,6 +126,41 @@ def test_another_outcome_takes_no_account_of_the_looks_and_says_so(study: Path) 
     assert found.verdicts == []
     assert any("takes no account of the looks, and is too sure" in note for note in found.notes)
     assert not any("takes no account" in note for note in compared(study).notes)
+    table = summary.summary(found)
+    assert " p (all looks) " not in table[0]
+    assert [line for line in table if f"decisions are in {study / 'looks.json'}, and" in line]
+
+
+def test_the_short_table_has_what_the_looks_decided(study: Path) -> None:
+    found = compared(study)
+    head, _, _, grpo, bread, relift, _, note = summary.summary(found)
+    columns = head.strip("| ").split(" | ")
+    start = columns.index("hard: greedy, difference from grpo")
+    assert columns[start + 1 : start + 4] == ["p (all looks)", "decision", "seeds at the last look"]
+    told = [row.strip("| ").split(" | ")[start : start + 4] for row in (grpo, bread, relift)]
+    assert told[0] == ["-", "-", "reference", "-"]
+    assert [row[2:] for row in told[1:]] == [
+        ["better", "3"],
+        ["undecided with the most seeds", "4"],
+    ]
+    for row, figure in zip(told[1:], found.primary.figures[1:], strict=True):
+        assert row[:2] == wording.compared_cells(figure)[:2]
+    assert note.startswith("Seeds were added by looks: difference, p and decision are those of the")
+
+
+def test_runs_of_the_study_without_the_study_take_no_account_of_its_looks_and_say_so(
+    study: Path, tmp_path: Path
+) -> None:
+    found = compare(arms.read([study / "grpo", study / "bread"]))
+    assert found.verdicts == []
+    told = [
+        note for note in found.notes if "takes no account of the looks, and is too sure" in note
+    ]
+    assert len(told) == 1
+    assert told[0].endswith(f" hybrid-rl-report {study.resolve()} shows them.")
+    assert summary.summary(found)[-1].startswith("The study added seeds by looks")
+    alone = shutil.copytree(study / "grpo", tmp_path / "alone" / "grpo")
+    assert compare(arms.read([alone])).arms.sequential is None
 
 
 def test_runs_that_were_graded_again_since_are_told(study: Path) -> None:
