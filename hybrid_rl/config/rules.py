@@ -12,6 +12,7 @@ from hybrid_rl.config import (
     batch,
     hardware_rules,
     packages,
+    ratio_rules,
     schedule_rules,
     text_rules,
     trl_options,
@@ -135,6 +136,9 @@ def _terms(settings: Settings) -> Iterator[str]:
     if not settings.composes:
         return
     why = f"method={settings.method.name} makes up its loss of terms of its own"
+    if not settings.method_class.composes(settings.method):
+        updates = settings.train.rl.updates_per_batch
+        why = f"with train.rl.updates_per_batch = {updates} the loss is computed as a sum of terms"
     if settings.train.rl.loss == "bnpo":
         yield (
             f"train.rl.loss = bnpo: divides by the tokens of a micro-batch, and {why}, however they are cut;"
@@ -318,6 +322,7 @@ _RULES: dict[Callable[[Settings], Iterator[str]], str] = {
     _batch: "train method hardware",
     _training: "train method reward model",
     _terms: "train method trl",
+    ratio_rules.problems: "train method",
     _traces: "task data method",
     _sets: "task data eval train",
     _patterns: "data reward",

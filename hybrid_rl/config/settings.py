@@ -114,5 +114,8 @@ class Settings(Section):
 
     @property
     def composes(self) -> bool:
-        """Whether the loss is a sum of the method's own terms, which TRL's loss is not asked for."""
-        return self.method_class.composes(self.method)
+        """Whether the loss is a sum of the method's `terms`, which TRL's loss is not asked for.
+
+        So it is where the class has its own, and where a batch has several updates, for which any method has terms.
+        """
+        return self.method_class.composes(self.method) or self.train.rl.updates_per_batch > 1

@@ -1,11 +1,16 @@
 """Types and limits of `train`, `budget` and `speed`: how to train, when to stop, and which work to leave out."""
 
+from math import inf
 from typing import Literal
 
 from pydantic import Field
 
 from hybrid_rl.methods.warmup import StepsOrShare
 from hybrid_rl.types import Section
+
+ClipKind = Literal["ppo", "cispo", "none"]
+RatioLevel = Literal["token", "sequence"]
+PPO_EPSILON = 0.2
 
 
 class PhaseSettings(Section):
@@ -25,12 +30,25 @@ class PhaseSettings(Section):
 class RlSettings(PhaseSettings):
     """The loss of an RL update, and how its rollouts are sampled.
 
-    There is no clip of the probability ratio (epsilon): a batch of rollouts has one update, which computes the old
-    probabilities itself, so the ratio is 1 and no clip is ever reached.
+    With one update on a batch of rollouts the ratio of new to old probabilities is 1, and there is nothing to clip:
+    `clip`, `epsilon`, `epsilon_high` and `ratio` belong to several.
     """
 
     loss: Literal["grpo", "dr_grpo", "dapo", "bnpo"]
     """How the loss of tokens is averaged, by TRL's names."""
+    updates_per_batch: int = Field(1, ge=1)
+    """Optimizer updates on each batch of rollouts, every one on all of it. They are one step of the run, and each is
+    charged. An SFT update is always one."""
+    clip: ClipKind | None = None
+    """What is done where the ratio of new to old probabilities leaves its bounds. ppo: the token no longer drives the
+    policy on. cispo: its weight is held at the upper bound, without a gradient. none: nothing. null: ppo."""
+    epsilon: float | None = Field(None, gt=0, lt=1)
+    """How far below 1 the ratio may come, and without epsilon_high how far above. null: 0.2 for ppo."""
+    epsilon_high: float | None = Field(None, gt=0)
+    """How far above 1 the ratio may come; null: as epsilon."""
+    ratio: RatioLevel | None = None
+    """token: each token has its own ratio. sequence: all tokens of a rollout have the geometric mean of theirs (GSPO).
+    null: token."""
     scale_rewards: Literal["group", "batch", "none"]
     """The standard deviation by which advantages are divided: that of the group, that of the batch, or none."""
     beta: float = Field(ge=0)
@@ -48,6 +66,16 @@ class RlSettings(PhaseSettings):
     importance_cap: float | None = Field(ge=1)
     """The largest weight, per token, by which the loss corrects for rollouts of a sampler that rounds otherwise than
     the trainer: the ratio of their probabilities, truncated here (truncated importance sampling); null: 1."""
+
+    @property
+    def clip_bounds(self) -> tuple[float, float]:
+        """How far below and above 1 the ratio may come; infinite where nothing bounds it."""
+        if self.clip == "none":
+            return inf, inf
+        if self.clip == "cispo":
+            return inf, self.epsilon_high or inf
+        low = self.epsilon or PPO_EPSILON
+        return low, self.epsilon_high or low
 
 
 class SftSettings(PhaseSettings):

@@ -15,6 +15,8 @@ _BY_OWNER = {
     "train.rl.schedule": "lr_scheduler_type lr_scheduler_kwargs",
     "train.rl.warmup": "warmup_steps",
     "train.rl.loss": "loss_type",
+    "train.rl.updates_per_batch": "num_iterations",
+    "train.rl.ratio": "importance_sampling_level",
     "train.rl.entropy_bonus": "entropy_coef use_adaptive_entropy",
     "train.rl.ref_sync_steps": "sync_ref_model ref_model_sync_steps ref_model_mixup_alpha",
     "method.group_size": "num_generations",
@@ -36,7 +38,8 @@ _BY_OWNER = {
 }
 _SAME_NAME = (
     "train.max_grad_norm train.weight_decay train.rl.learning_rate train.rl.scale_rewards"
-    " train.rl.beta train.rl.temperature train.rl.top_p train.rl.top_k model.trust_remote_code"
+    " train.rl.beta train.rl.epsilon train.rl.epsilon_high"
+    " train.rl.temperature train.rl.top_p train.rl.top_k model.trust_remote_code"
 )
 OWNERS = {
     **{key: owner for owner, keys in _BY_OWNER.items() for key in keys.split()},

@@ -1,8 +1,8 @@
 """DAPO's dynamic sampling (2025, arXiv 2503.14476): questions are drawn until enough groups are mixed.
 
 It is no hybrid. It is the control that spends on better groups what guided methods spend on hints. The other parts of
-DAPO are settings of the loss: `train.rl.loss=dapo` is its token mean; its wider clip has no effect where each batch has
-one update.
+DAPO are settings of the loss: `train.rl.loss=dapo` is its token mean; its wider clip is `train.rl.epsilon_high=0.28`,
+for several updates on each batch (`train.rl.updates_per_batch`).
 
 One update, for B questions on a rank:
 

@@ -16,7 +16,8 @@ Where this deviates from the authors' code (github TsinghuaC3I/Unify-Post-Traini
   rollouts would, times `sft_scale`. It is the published formula, alpha L_RL + beta L_SFT with one of the two 1, per
   question.
 - The scale of advantages is a setting; the code has none (`train.rl.scale_rewards=none`, `train.rl.loss=dr_grpo`).
-- One optimizer step per batch of rollouts instead of one or two; no step is skipped for a large norm.
+- One optimizer step per batch of rollouts instead of one or two, each of a part; `train.rl.updates_per_batch` has more,
+  each of the whole batch. No step is skipped for a large norm.
 - An entropy bonus of .001 (`train.rl.entropy_bonus`) is off.
 - The third branch of the code, a demonstration as a LUFFY row, is off in its released scripts and not here.
 

@@ -16,7 +16,8 @@ Where this deviates from the authors' code (github ElliottYan/LUFFY, 01f4ae0):
 - A question without a trace has G rollouts of its own; the code drops it.
 - The normaliser and the scale of advantages are settings; the code has `train.rl.loss=dr_grpo
   train.rl.scale_rewards=none`, a fixed 8192 in place of the length limit, and does not divide by rows.
-- One optimizer step per batch of rollouts instead of two.
+- One optimizer step per batch of rollouts instead of two, each of a half. With `train.rl.updates_per_batch=2
+  train.rl.clip=none` there are two, each of the whole batch.
 - An entropy bonus of .001 (`train.rl.entropy_bonus`) is off; where it is on, it falls on expert tokens too, as there.
 """
 

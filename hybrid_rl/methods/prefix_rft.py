@@ -119,7 +119,7 @@ class PrefixRft(Method[PrefixRftSettings]):
             )
             y = replace(prefix, context=context, target=one.completion, keep=1.0, expert=False)
             if self.settings.continuation == "own":
-                y = replace(y, reward=None, weight=one.verdict.reward)
+                y = replace(y, reward=None, weight=one.verdict.reward, ratio=True)
             rows += [prefix, y]
         return [Term(rows)]
 

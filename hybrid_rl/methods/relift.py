@@ -11,7 +11,8 @@ Where this deviates from the authors' code (github TheRoadQaQ/ReLIFT, eb95454), 
   (`max_age_epochs`) or when too many wait (`capacity_batches`).
 - A question without a demonstration is counted and skipped; the code would train it to end at once.
 - A drained buffer is an empty one; the code crashes on it.
-- One optimizer step per batch of rollouts instead of two.
+- One optimizer step per batch of rollouts instead of two, each of a half; `train.rl.updates_per_batch` has more, each
+  of the whole batch.
 - The SFT loss is the mean over all tokens of the batch; the code makes it smaller by the number of devices.
 - Learning rates and the RL loss are settings of `train`.
 """

@@ -1,10 +1,12 @@
 """Rows and terms, of which a method may make up the loss of an optimizer step: what counts, and with which weight.
 
 The loss of a step is a sum of terms, and a term is a sum over rows. Each row has a context, a target, a weight or a
-reward to be judged among its peers, and a factor of the policy's own probability. One step follows each batch of
-rollouts, so the ratio of new to old probabilities is 1 and no clip is active: the gradient of such a loss is
+reward to be judged among its peers, and a factor of the policy's own probability. In the first update on a batch of
+rollouts the ratio of new to old probabilities is 1 and no clip is active: the gradient of such a loss is
 `- sum_rows sum_t c_t grad log p_t` with numbers c_t that are known without a gradient. A loss F(p) has c = -p dF/dp:
--log p has 1, -p log p with a fixed first p has p, and -A p/(p + s) has A s p/(p + s)^2.
+-log p has 1, -p log p with a fixed first p has p, and -A p/(p + s) has A s p/(p + s)^2. In further updates on the same
+batch (train.rl.updates_per_batch) a factor is that of the p of the time, and rows with a reward and no factor have the
+ratio, and its clip.
 
 `training/term_weights.py` turns rewards into advantages, and `training/term_loss.py` has the formula as a whole.
 """
@@ -51,12 +53,21 @@ class Row:
     """Whether the end-of-sequence token follows `target` in the loss, as it does after a demonstration."""
     expert: bool = False
     """Whether the target is the expert's: then the budget counts its trace as used, and logs tell it apart."""
+    ratio: bool | None = None
+    """Whether the loss has, in further updates on a batch, the ratio of new to old probabilities, with its clip. None:
+    where the row has a reward. A `factor` is one of the policy as it is, so that such a row never has it."""
 
     def __post_init__(self) -> None:
         if self.reward is not None and not self.peers:
             raise ValueError("a row with a reward needs `peers` to compare it with")
         if not 0 < self.keep <= 1:
             raise ValueError(f"keep = {self.keep}: must be above 0 and at most 1")
+
+    @property
+    def over_old(self) -> bool:
+        """Whether the loss has the ratio to the probabilities of the policy that drew the batch."""
+        wanted = self.reward is not None if self.ratio is None else self.ratio
+        return wanted and self.factor == "one"
 
 
 @dataclass(frozen=True)

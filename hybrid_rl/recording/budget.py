@@ -24,7 +24,7 @@ class UpdateCost:
     generated_tokens: int = 0
     """Tokens that were sampled, whether trained on or not."""
     trained_tokens: int = 0
-    """Tokens in the loss."""
+    """Tokens in the loss, once for every update."""
     backward_tokens: int = 0
     """Tokens through a forward and a backward pass, context included."""
     reference_tokens: int = 0
@@ -56,14 +56,14 @@ class UpdateCost:
         self.backward_tokens += read
         self.reference_tokens += read if with_reference else 0
 
-    def train_on_rows(self, rows: Iterable[Row], with_reference: bool) -> None:
-        """Counts an update on all rows that have a target, whatever they weigh."""
+    def train_on_rows(self, rows: Iterable[Row], with_reference: bool, updates: int = 1) -> None:
+        """Counts so many updates on all rows that have a target, whatever they weigh; the reference reads them once."""
         for row in rows:
             if row.expert and row.target and row.example.trace is not None:
                 self.show_trace(row.example.id, min(len(row.target), len(row.example.trace.ids)))
-            self.trained_tokens += len(row.target)
+            self.trained_tokens += len(row.target) * updates
             read = len(row.context) + len(row.target) if row.target else 0
-            self.backward_tokens += read
+            self.backward_tokens += read * updates
             if with_reference and row.reward is not None:
                 self.reference_tokens += read
 

@@ -56,8 +56,7 @@ def metrics_line(
             "truncated_rate": logs["completions/clipped_ratio"],
             "entropy": logs.get("entropy"),  # None: no token of the policy was computed
         }
-        if "kl" in logs:
-            line["kl"] = logs["kl"]
+        line |= {name: logs[name] for name in ("kl", "ratio_mean", "clip_fraction") if name in logs}
         line |= {f"outcome/{name}": count / graded for name, count in sorted(cost.outcomes.items())}
         line |= {f"reward/{name}": score / graded for name, score in sorted(cost.scores.items())}
     return line | spent.axes()

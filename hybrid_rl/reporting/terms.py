@@ -16,6 +16,10 @@ _MEASURES = {
     "entropy": "mean entropy of its tokens",
     "expert_share": "share of its tokens that are the expert's",
 }
+_MOVED = {
+    "ratio_mean": "mean ratio of new to old probabilities, in updates after the first on a batch",
+    "clip_fraction": "share of tokens that the clip holds, in the same updates",
+}
 
 
 def summary(lines: Sequence[Line]) -> list[str]:
@@ -38,6 +42,10 @@ def summary(lines: Sequence[Line]) -> list[str]:
             found = [_values(part, f"term/{name}/{measure}") for part in parts]
             if any(found):
                 rows.append([f"{label}: {words}", *map(_told, found)])
+    for measure, words in _MOVED.items():
+        found = [_values(part, measure) for part in parts]
+        if any(found):
+            rows.append([words, *map(_told, found)])
     return table(_headings(parts), rows)
 
 

@@ -202,11 +202,13 @@ def _rl_cost(settings: Settings, lengths: Lengths) -> UpdateCost:
     extra = train.prompts_per_step * _extra_rollouts(settings)
     read = round(rows * (lengths.prompt + train.max_completion_tokens))
     others = settings.method.extra_rows(train.prompts_per_step)  # traces, or parts of them
+    updates = train.rl.updates_per_batch
     return UpdateCost(
         prompt_tokens=round((rows + extra) * lengths.prompt),
         generated_tokens=(rows + extra) * train.max_completion_tokens,
-        trained_tokens=rows * train.max_completion_tokens + round(others * lengths.trace),
-        backward_tokens=read + round(others * (lengths.prompt + lengths.trace)),
+        trained_tokens=updates
+        * (rows * train.max_completion_tokens + round(others * lengths.trace)),
+        backward_tokens=updates * (read + round(others * (lengths.prompt + lengths.trace))),
         reference_tokens=read if train.rl.beta else 0,
     )
 

@@ -62,7 +62,7 @@ class TrainingGuard:
         if self._accelerator.num_processes > 1:
             flag = torch.tensor(float(bad), device=self._accelerator.device)
             bad = bool(self._accelerator.reduce(flag, "sum") > 0)
-        self._skipped = bad
+        self._skipped |= bad
         if bad:
             finding = f"the gradient norm is {grad_norm}"
             if math.isfinite(grad_norm):
@@ -100,6 +100,7 @@ class TrainingGuard:
         """
         if self._skipped:
             line = {**line, "skipped": 1, "loss": None}
+        self._skipped = False
         began = self.guards.check(line, seconds, verifier_seconds)
         line = {key: value for key, value in line.items() if _is_json(value)}
         return line | {f"alarm/{name}": 1 for name in self.guards.on}, began

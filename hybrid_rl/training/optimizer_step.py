@@ -37,27 +37,37 @@ class WatchedStep:
         """The weights that are about to be stepped, each with a copy."""
         self._hidden: list[tuple[torch.Tensor, torch.Tensor]] = []
         """The weights that must not be stepped, each with its gradient."""
-        self._moved: list[torch.Tensor] = []
-        """The squared distances of this step so far, a scalar for every call of the innermost optimizer."""
+        self._moved: list[list[torch.Tensor]] = [[]]
+        """The squared distances so far, a list for every update of this step, in it one for every optimizer's step."""
         stepping = innermost(optimizer)
         stepping.register_step_pre_hook(self._begin)
         stepping.register_step_post_hook(self._end)
 
     def begin(self) -> None:
         """Forgets the step before, which may have been skipped after a part of it."""
-        self._moved = []
+        self._moved = [[]]
+
+    def begin_further_update(self) -> None:
+        """Tells the updates of a step apart."""
+        self._moved.append([])
 
     def leaves_alone(self, grad_norm: float) -> bool:
         """Whether an update whose gradient has this norm must not move anything."""
         return grad_norm == 0.0 and not self._train.step_on_zero_gradient
 
     def update_norm(self) -> float | None:
-        """The L2 norm of what the latest update changed in all trained weights; None: it is not wanted."""
+        """The L2 norm of what the latest step changed in all trained weights; None: it is not wanted.
+
+        Of several updates it is the sum of their norms, the length of the way.
+        """
         if not self._train.update_norm:
             return None
+        return sum(self._norm(moved) for moved in self._moved)
+
+    def _norm(self, moved: list[torch.Tensor]) -> float:
         device = self._accelerator.device
         total = torch.zeros((), device=device)
-        for squared in self._moved:
+        for squared in moved:
             total += squared.to(device)
         if self._is_deepspeed:  # each rank steps a part; on other engines all step everything
             total = self._accelerator.reduce(total, "sum")
@@ -86,7 +96,7 @@ class WatchedStep:
         for weight, gradient in self._hidden:
             weight.grad = gradient
         if self._before:
-            self._moved.append(squared_distance(self._before))
+            self._moved[-1].append(squared_distance(self._before))
         self._hidden, self._before = [], []
 
 

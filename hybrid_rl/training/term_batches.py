@@ -4,7 +4,7 @@ Rows of all terms share micro-batches, for all that a row needs it carries itsel
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -20,6 +20,8 @@ class Part:
     rows: tuple[WeightedRow, ...]
     context: int
     """Columns of the contexts, which are padded on the left; the targets follow, padded on the right."""
+    seen: dict[str, torch.Tensor] = field(default_factory=dict)
+    """What the first of several updates found: log-probabilities by `old` and `reference`, (B, T)."""
 
 
 IDLE: dict[str, Any] = {}

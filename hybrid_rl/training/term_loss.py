@@ -4,31 +4,50 @@
     c_rt = share * w_r * kept_rt * factor(p_rt)                               without a gradient
     loss = - sum_rt c_rt log p_rt - sum_rt bonus * H_rt + sum_rt kl * KL_rt
 
-Rows with a reward have p / [p] in place of log p: the gradient is the same, and the value is that of TRL's loss.
+Rows with a reward have p / [p] in place of log p: the gradient is the same, and the value is that of TRL's loss. Where
+a batch has several updates, rows of which `Row.over_old` says so have the ratio of new to old probabilities there, and
+its clip: see `policy_ratio`.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
 from hybrid_rl.methods.terms import Factor, Row
+from hybrid_rl.training.policy_ratio import Clip, clipped, ratios, surrogate
 from hybrid_rl.training.term_weights import WeightedRow
 
-SUMS = ("tokens", "loss", "weight", "p", "entropy", "kl", "judged_tokens")
-"""What `loss_of` adds up of every row; weight: of the absolute values of c."""
+SUMS = (
+    "tokens", "loss", "weight", "p", "entropy", "kl", "judged_tokens",
+    "ratio", "clipped", "ratio_tokens",
+)  # fmt: skip
+"""What `loss_of` adds up of every row; weight: of the absolute values of c; ratio: of tokens over old probabilities."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What log-probabilities are compared with; all are (B, T), without a gradient."""
+
+    reference: torch.Tensor | None = None
+    """Those of the reference model."""
+    weighs_kl: bool = True
+    """Whether the KL is multiplied by the ratio of new to old probabilities, as in TRL."""
+    old: torch.Tensor | None = None
+    """Those of the policy that drew the rows; None: it is the policy itself."""
+    clip: Clip | None = None
+    """What bounds the ratio, where there is `old`."""
 
 
 def loss_of(
     rows: Sequence[WeightedRow],
     log_probs: torch.Tensor,
     entropies: torch.Tensor,
-    reference: torch.Tensor | None = None,
-    weighs_kl: bool = True,
+    compared: Compared = Compared(),
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The loss, a scalar, and the sums of each row, (B, len(SUMS)), without a gradient.
 
-    `log_probs`, `entropies` and `reference`, the log-probabilities of the reference model, are (B, T), B rows with
-    targets padded to T. `weighs_kl`: the KL is multiplied by the ratio of new to old probabilities, as in TRL.
+    `log_probs` and `entropies` are (B, T), B rows with targets padded to T.
     """
     device = log_probs.device
     lengths = _column([len(one.row.target) for one in rows], device)
@@ -42,18 +61,27 @@ def loss_of(
     ratio = torch.exp(log_probs - log_probs.detach())
     judged = _column([one.row.reward is not None for one in rows], device)
     per_token = -coefficients * torch.where(judged, ratio, log_probs)
+    told = [torch.zeros_like(log_probs)] * 3
+    if compared.old is not None and compared.clip is not None:
+        over_old = mask & _column([one.row.over_old for one in rows], device)
+        moved = ratios(log_probs, compared.old.float(), over_old, compared.clip.level)
+        ratio = torch.where(over_old, moved, ratio)
+        bounded = surrogate(coefficients, ratio, log_probs, compared.clip)
+        per_token = torch.where(over_old, bounded, per_token)
+        held = clipped(coefficients, ratio.detach(), compared.clip)
+        told = [ratio * over_old, held & over_old, over_old]
     per_token = per_token - _column([one.bonus for one in rows], device) * entropies
     kl = torch.zeros_like(log_probs)
-    if reference is not None:
-        above = reference.float().masked_fill(~mask, 0.0) - log_probs
+    if compared.reference is not None:
+        above = compared.reference.float().masked_fill(~mask, 0.0) - log_probs
         kl = torch.exp(above) - above - 1
-        kl = kl * ratio if weighs_kl else kl
+        kl = kl * ratio if compared.weighs_kl else kl
         per_token = per_token + _column([one.kl for one in rows], device) * kl
     per_token = per_token * mask
     judged_mask = mask & judged
     sums = [
         mask, per_token, coefficients.abs() * mask, log_probs.exp() * mask, entropies,
-        kl * judged_mask, judged_mask,
+        kl * judged_mask, judged_mask, *told,
     ]  # fmt: skip
     return per_token.sum(), torch.stack([one.detach().sum(1).double() for one in sums], dim=1)
 

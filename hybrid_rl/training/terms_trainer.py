@@ -1,8 +1,7 @@
 """A trainer of losses that a method makes up of terms: from rows to micro-batches, and from these to gradients.
 
-It knows TRL's trainer and no method. TRL's own loss is not asked: with one update for each batch of rollouts, the
-gradient of each row is known numbers times that of its log-probabilities (`methods/terms.py`). What TRL gives is the
-prepared model, its head, and the loop.
+It knows TRL's trainer and no method. TRL's own loss is not asked: the gradient of each row is known numbers times that
+of its log-probabilities (`methods/terms.py`). What TRL gives is the prepared model, its head, and the loop.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,8 +15,9 @@ from hybrid_rl.config.train import RlSettings
 from hybrid_rl.methods.terms import Term
 from hybrid_rl.training import term_batches, term_weights
 from hybrid_rl.training.lean.trainer import LeanGrpoTrainer
+from hybrid_rl.training.policy_ratio import Clip
 from hybrid_rl.training.term_batches import IDLE, Part
-from hybrid_rl.training.term_loss import SUMS, loss_of
+from hybrid_rl.training.term_loss import SUMS, Compared, loss_of
 from hybrid_rl.training.term_weights import Share, WeightedRow
 from hybrid_rl.training.update import UpdateInProgress
 
@@ -30,6 +30,8 @@ class TermsTrainer(LeanGrpoTrainer):
     _term_sums: torch.Tensor
     """(2 K, len(SUMS)): the sums of the K terms of this update, each of other rows and then of the expert's."""
     _term_names: Sequence[str] = ()
+    _clip: Clip | None = None
+    """What bounds the ratio to the old probabilities; None: the batch has one update, and the ratio is 1."""
 
     def composed(
         self, now: UpdateInProgress, rl: RlSettings, most_tokens: int, pad_id: int
@@ -41,6 +43,7 @@ class TermsTrainer(LeanGrpoTrainer):
         terms, whole = now.terms, now.whole
         rows = term_weights.weighted(terms, whole, rl, most_tokens)
         now.weights = {(one.row.context, one.row.target): one.weight for one in rows}
+        self._clip = Clip.of(rl) if now.updates > 1 else None
         count = self.args.gradient_accumulation_steps
         size = max(1, -(-len(rows) // count))
         if self.speed.skip_zero_advantages:
@@ -87,14 +90,25 @@ class TermsTrainer(LeanGrpoTrainer):
             # Both outputs, as in the loss of rows: with sharded weights (ZeRO-3) the backward pass of each output
             # asks for weights, and a rank that asks less often than the others waits for them for ever.
             return (log_probs.sum() + entropies.sum()) * 0.0
-        reference = None
-        if any(one.kl for one in part.rows):
-            reference = self._reference_log_probs(inputs, part)
-        weighs_kl = self.args.use_bias_correction_kl
-        loss, sums = loss_of(part.rows, log_probs, entropies, reference, weighs_kl)
+        loss, sums = loss_of(
+            part.rows, log_probs, entropies, self._compared_with(inputs, log_probs)
+        )
         places = [2 * one.term + one.row.expert for one in part.rows]
         self._term_sums.index_add_(0, torch.tensor(places, device=sums.device), sums)
         return loss * int(self.accelerator.num_processes)
+
+    def _compared_with(self, inputs: Mapping[str, Any], log_probs: torch.Tensor) -> Compared:
+        """What the loss of a micro-batch takes beside its log-probabilities, which are the old ones at first."""
+        part: Part = inputs["part"]
+        reference = part.seen.get("reference")
+        if reference is None and any(one.kl for one in part.rows):
+            reference = self._reference_log_probs(inputs, part)
+        old = None
+        if self._clip is not None:
+            old = part.seen.setdefault("old", log_probs.detach())
+            if reference is not None:
+                part.seen["reference"] = reference
+        return Compared(reference, self.args.use_bias_correction_kl, old, self._clip)
 
     def _reference_log_probs(self, inputs: Mapping[str, Any], part: Part) -> torch.Tensor:
         model: Any = self.ref_model
@@ -135,7 +149,8 @@ class TermsTrainer(LeanGrpoTrainer):
     def term_metrics(self, now: UpdateInProgress) -> dict[str, float]:
         """What each term did in the update that is over, for metrics.jsonl, over all ranks. All ranks enter.
 
-        Means are over the tokens that were computed; `weight` is the sum of |c|, by which terms share the step.
+        Means are over the tokens that were computed, in all updates of the step, and so are loss and `weight`, which is
+        the sum of |c|, by which terms share the step.
         """
         sums = self.accelerator.reduce(self._term_sums, "sum")
         table = [dict(zip(SUMS, row, strict=True)) for row in sums.tolist()]
@@ -147,7 +162,7 @@ class TermsTrainer(LeanGrpoTrainer):
             both = {key: own[key] + expert[key] for key in SUMS}
             tokens = both["tokens"]
             line: dict[str, float] = {"rows": totals.rows, "tokens": totals.tokens}
-            line |= {"loss": both["loss"], "weight": both["weight"]}
+            line |= {key: both[key] / now.updates for key in ("loss", "weight")}
             if tokens:
                 line |= {"p": both["p"] / tokens, "entropy": both["entropy"] / tokens}
             if totals.tokens:
@@ -158,4 +173,22 @@ class TermsTrainer(LeanGrpoTrainer):
             found["entropy"] = policy["entropy"] / policy["tokens"]
         if policy["judged_tokens"] and self.beta:
             found["kl"] = policy["kl"] / policy["judged_tokens"]
-        return found
+        return found | self._ratio_metrics(table, now.updates)
+
+    def _ratio_metrics(
+        self, table: Sequence[Mapping[str, float]], updates: int
+    ) -> dict[str, float]:
+        """How far the policy has moved from the one that drew the batch: over the updates after the first.
+
+        In that all ratios are 1.
+        """
+        ratio, clipped, tokens = (
+            sum(row[key] for row in table) for key in ("ratio", "clipped", "ratio_tokens")
+        )
+        if not tokens:
+            return {}
+        later = tokens * (updates - 1) / updates
+        return {
+            "ratio_mean": (ratio - tokens / updates) / later,
+            "clip_fraction": clipped / later,
+        }

@@ -19,6 +19,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -47,15 +48,15 @@ from hybrid_rl.training.lean import sampler_gap
 from hybrid_rl.training.learning_rate import Moment, of_update
 from hybrid_rl.training.optimizer_step import WatchedStep
 from hybrid_rl.training.position import Position
+from hybrid_rl.training.repeating_trainer import MICRO_STEP, RepeatingTrainer
 from hybrid_rl.training.save_and_stop import asked_to_stop
 from hybrid_rl.training.term_weights import with_end
-from hybrid_rl.training.terms_trainer import TermsTrainer
 from hybrid_rl.training.update import UpdateInProgress
 from hybrid_rl.types import Example, Group, Update
 from hybrid_rl.verification.grader import Grades, verifies_early
 
 
-class HybridTrainer(TermsTrainer):
+class HybridTrainer(RepeatingTrainer):
     """Trains the model of `policy` by what `method` decides. All rows arrive as token ids."""
 
     def __init__(
@@ -70,8 +71,7 @@ class HybridTrainer(TermsTrainer):
         recorder: Recorder,
     ) -> None:
         self.method = method
-        self.composes = method.composes(settings.method)
-        """Whether the loss of every update is the sum of the method's own terms."""
+        self.composes = settings.composes
         self.settings = settings
         self.recorder = recorder
         self.vocabulary = policy.vocabulary
@@ -114,8 +114,6 @@ class HybridTrainer(TermsTrainer):
             early,
             scored=settings.rollout.copy_dtype is not None,
         )
-        self._micro_batches: list[dict[str, Any]] = []
-        """Those of the method's terms, of this rank and the update at hand."""
         self.now = UpdateInProgress(Update("rl"))
         self._begin = Moment(0, 0.0)
         """The moment at which the update was asked for."""
@@ -177,7 +175,7 @@ class HybridTrainer(TermsTrainer):
         if self.composes:
             self._buffered_inputs = None
             # Sampled in the first micro-step: of a resume, random numbers go on from where they were only then.
-            return [{"micro_step": number} for number in range(num_batches)], None
+            return [{MICRO_STEP: number} for number in range(num_batches)], None
         if self.now.update.kind == "sft":
             self._buffered_inputs = None
             rows = self._demonstration_rows(num_batches)
@@ -209,7 +207,10 @@ class HybridTrainer(TermsTrainer):
                 f"{self.settings.method_target} asked for demonstrations in an RL update, which only `terms` of its own"
                 " can use"
             )
-        self.now = UpdateInProgress(update)
+        repeats = update.kind == "rl" and not update.measure_only
+        self.now = UpdateInProgress(
+            update, self.settings.train.rl.updates_per_batch if repeats else 1
+        )
 
     def _next_update(self) -> Update:
         """What the method decides on at the moment `_begin`."""
@@ -328,12 +329,13 @@ class HybridTrainer(TermsTrainer):
         rl, most = self.settings.train.rl, self.settings.train.max_completion_tokens
         return self.composed(now, rl, most, self.vocabulary.pad_id)
 
-    def _micro_batch(self, number: int) -> dict[str, Any]:
-        """A micro-batch of the update, which the first one makes up."""
-        if number == 0:
-            self._micro_batches = self._term_batches()
-            self._set_learning_rate()
-        return self._micro_batches[number]
+    def _begin_step(self) -> list[dict[str, Any]]:
+        batches = self._term_batches()
+        self._set_learning_rate()
+        return batches
+
+    def _begin_further_update(self) -> None:
+        self._watched.begin_further_update()
 
     def _demonstrations(self) -> Sequence[Example]:
         """The questions, over all ranks, whose demonstrations the update learns from."""
@@ -384,16 +386,11 @@ class HybridTrainer(TermsTrainer):
 
     # Before the optimizer's turn: is the step sound?
 
-    def training_step(
-        self, model: Any, inputs: Any, num_items_in_batch: Any = None
-    ) -> torch.Tensor:
-        """TRL's training step; a loss that is not finite is noted and left out of the sum that is logged."""
-        if self.composes:
-            inputs = self._micro_batch(inputs["micro_step"])
-        return self.guard.loss(super().training_step(model, inputs, num_items_in_batch))
-
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> float:
-        """Called right before the optimizer's step, which does nothing where there is no gradient."""
+        """Called right before the optimizer's step, which does nothing where there is no gradient.
+
+        The method sees the norm of a step's first update, which is that of the policy that sampled; logs have the mean.
+        """
         original: Any = super()._get_grad_norm  # here and below transformers has no types
         norm = float(original(model, grad_norm=grad_norm))
         step = self.state.global_step
@@ -402,12 +399,15 @@ class HybridTrainer(TermsTrainer):
         if self.composes:
             rows = step_lines.term_rows(now.terms)
         skipped = self.guard.skips(step + 1, norm, rows)
-        self.now.zero_gradient = self._watched.leaves_alone(norm)
-        if skipped or self.now.zero_gradient:
+        still = self._watched.leaves_alone(norm)
+        now.stood_still += still
+        if skipped or still:
             model.zero_grad()
-        self._tell_divergence()
-        self.method.observe_norm(step, self.now.update, math.nan if skipped else norm)
-        return norm
+        now.norms.append(norm)
+        if len(now.norms) == 1:
+            self._tell_divergence()
+            self.method.observe_norm(step, now.update, math.nan if skipped else norm)
+        return fmean(now.norms)
 
     # After it: what the step cost and showed, and whether it was the last.
 

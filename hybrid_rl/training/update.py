@@ -25,6 +25,8 @@ class UpdateInProgress:
     """An update between the method's decision and the lines that tell of it."""
 
     update: Update
+    updates: int = 1
+    """How often the optimizer steps on it."""
     cost: UpdateCost = field(default_factory=UpdateCost)
     """The cost on this rank; once groups are shared, that of all ranks."""
     groups: Sequence[Group] = ()
@@ -52,8 +54,10 @@ class UpdateInProgress:
     """The L2 norm of what the optimizer changed in all trained weights; None: it was not taken."""
     refills: int = 0
     """How often the update took other questions, since none of its groups taught anything."""
-    zero_gradient: bool = False
-    """Whether the gradient was exactly zero, so that the optimizer did not step."""
+    norms: list[float] = field(default_factory=list)
+    """The norms of its gradients before clipping, one for each time that the optimizer was to step."""
+    stood_still: int = 0
+    """How often the gradient was exactly zero, so that the optimizer did not step."""
     started: float = field(default_factory=time.monotonic)
 
     def take_groups(self, groups: Sequence[Group], with_reference: bool) -> None:
@@ -85,7 +89,7 @@ class UpdateInProgress:
         if self.update.measure_only:
             self.cost.measure(Demonstration(row.context, row.target) for row in rows)
         else:
-            self.cost.train_on_rows(rows, with_reference)
+            self.cost.train_on_rows(rows, with_reference, self.updates)
         self.whole = term_weights.joined(gather_object([Share.of(terms)]))
         self._add_costs()
 
@@ -152,7 +156,7 @@ class UpdateInProgress:
         logs = {**logs, "learning_rate": self.learning_rate}
         if self.update_norm is not None:
             logs["update_norm"] = self.update_norm
-        if self.zero_gradient:
+        if self.stood_still == self.updates:
             logs["zero_gradient"] = 1
         if self.refills:
             logs["refills"] = self.refills

@@ -132,6 +132,41 @@ RULES = [
         " speed.own_decoding=true, or train.rl.importance_cap=null",
     ),
     (
+        ["train.rl.epsilon_high=0.28"],
+        "train.rl.epsilon_high = 0.28: with train.rl.updates_per_batch = 1 the ratio of new to old probabilities is 1,"
+        " and nothing is clipped; set train.rl.updates_per_batch=2 or more, or train.rl.epsilon_high=null",
+    ),
+    (
+        ["train.rl.clip=none"],
+        "train.rl.clip = none: with train.rl.updates_per_batch = 1 the ratio of new to old probabilities is 1,"
+        " and nothing is clipped; set train.rl.updates_per_batch=2 or more, or train.rl.clip=null",
+    ),
+    (
+        ["train.rl.updates_per_batch=2", "method=sft"],
+        "train.rl.updates_per_batch = 2: method=sft has no RL update, and an SFT update is always one;"
+        " set train.rl.updates_per_batch=1",
+    ),
+    (
+        ["train.rl.updates_per_batch=2", "method=sasr", "method.signal=divergence"],
+        "train.rl.updates_per_batch = 2: the loss is then computed as a sum of terms, and method.signal = divergence is"
+        " measured beside TRL's; set train.rl.updates_per_batch=1, or method.signal=norm",
+    ),
+    (
+        ["train.rl.updates_per_batch=2", "train.rl.clip=cispo"],
+        "train.rl.clip = cispo: has no usual bound of the weight; set train.rl.epsilon_high, e.g. to 4.0 for weights of"
+        " up to 5",
+    ),
+    (
+        ["train.rl.updates_per_batch=2", "train.rl.clip=none", "train.rl.epsilon=0.1"],
+        "train.rl.epsilon = 0.1: bounds nothing with train.rl.clip = none; set train.rl.epsilon=null, or"
+        " train.rl.clip=ppo",
+    ),
+    (
+        ["train.rl.updates_per_batch=2", "train.rl.loss=bnpo", "method=grpo"],
+        "train.rl.loss = bnpo: divides by the tokens of a micro-batch, and with train.rl.updates_per_batch = 2 the loss"
+        " is computed as a sum of terms, however they are cut; set train.rl.loss to grpo, dapo or dr_grpo",
+    ),
+    (
         ["rollout.dtype=float32"],
         "rollout.dtype = float32: a copy of the weights samples in bfloat16 or not at all; set rollout.dtype=bfloat16,"
         " or rollout.dtype=null",

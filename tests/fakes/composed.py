@@ -15,6 +15,7 @@ from accelerate.state import AcceleratorState
 
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.execution import ranks
+from hybrid_rl.methods.alternate import Alternate
 from hybrid_rl.methods.base import Method
 from hybrid_rl.methods.chord import Chord
 from hybrid_rl.methods.grpo import GrpoSettings
@@ -128,6 +129,19 @@ RUNS = {
     ),
     "demonstrations on one rank": Run(HalfGated, "hpt", {"hardware__micro_batch": 2}),
     "luffy": Run(Luffy, "luffy", {"hardware__micro_batch": 2}),
+    "three updates": Run(
+        OfEveryKind,
+        "grpo",
+        {
+            "hardware__micro_batch": 4,
+            "train__rl__updates_per_batch": 3,
+            "train__rl__epsilon": 0.01,
+            "train__rl__learning_rate": 1e-3,
+        },
+    ),
+    "two updates by the default terms": Run(
+        Alternate, "alternate", {"hardware__micro_batch": 4, "train__rl__updates_per_batch": 2}
+    ),
 }
 """What two ranks must train as one process does."""
 

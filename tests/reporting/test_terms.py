@@ -17,6 +17,17 @@ def test_each_term_has_its_share_of_the_step_by_thirds() -> None:
     ]
 
 
+def test_how_far_further_updates_moved_the_policy_is_told() -> None:
+    lines = [
+        {"step": s, "term/0/weight": 1.0, "ratio_mean": 0.99, "clip_fraction": 0.1 * s}
+        for s in (1, 2)
+    ]
+    assert summary(lines)[3:] == [
+        "| mean ratio of new to old probabilities, in updates after the first on a batch | 0.99 | 0.99 |",
+        "| share of tokens that the clip holds, in the same updates | 0.1 | 0.2 |",
+    ]
+
+
 def test_a_step_without_any_weight_says_nothing() -> None:
     lines = [{"step": 1, "term/0/weight": 0.0}]
     assert summary(lines)[-1] == "| term 0: share of the step | - |"

@@ -37,6 +37,16 @@ def test_work_of_grpo(load: Load) -> None:
     assert found.flops == 1000 * (2 + 6) * 160 * (20 + 64)
 
 
+def test_every_update_on_a_batch_is_work(load: Load) -> None:
+    """The batch is sampled once, and the reference model reads it once."""
+    several = ["train.rl.updates_per_batch=3", "train.rl.beta=0.1"]
+    settings = load("method=grpo", "method.group_size=8", *several, *FIXED)
+    found = work(settings, Lengths(prompt=20, trace=50, traces=64), parameters=1000)
+    assert found.generated_tokens == 10240
+    assert found.trained_tokens == 3 * 10240
+    assert found.flops == 1000 * (2 + 2 + 3 * 6) * 160 * (20 + 64)
+
+
 def test_work_of_sft(load: Load) -> None:
     settings = load("method=sft", *FIXED)
     found = work(settings, Lengths(prompt=20, trace=50, traces=64), parameters=None)

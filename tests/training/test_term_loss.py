@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from hybrid_rl.methods.terms import Factor, Row
-from hybrid_rl.training.term_loss import SUMS, loss_of
+from hybrid_rl.training.term_loss import SUMS, Compared, loss_of
 from hybrid_rl.training.term_weights import WeightedRow
 from tests.fakes.reference_row import P, example
 
@@ -107,13 +107,13 @@ def test_bonus_and_kl_are_added_token_by_token() -> None:
     log_probs, entropies = torch.tensor([[-1.0, -2.0]]), torch.tensor([[0.4, 0.6]])
     reference = torch.tensor([[-1.5, -1.0]])
     rows = [weighed(weight=0.0, reward=1.0, bonus=0.1, kl=0.25)]
-    loss, sums = loss_of(rows, log_probs, entropies, reference)
+    loss, sums = loss_of(rows, log_probs, entropies, Compared(reference))
     kl = math.exp(-0.5) + 0.5 - 1 + math.exp(1.0) - 1 - 1
     assert loss.item() == pytest.approx(-0.1 * 1.0 + 0.25 * kl, rel=1e-5)
     told = dict(zip(SUMS, sums[0].tolist(), strict=True))
     assert told == pytest.approx(
         {"tokens": 2, "loss": loss.item(), "weight": 0, "p": math.exp(-1) + math.exp(-2), "entropy": 1.0, "kl": kl,
-         "judged_tokens": 2}, rel=1e-5,
+         "judged_tokens": 2, "ratio": 0, "clipped": 0, "ratio_tokens": 0}, rel=1e-5,
     )  # fmt: skip
 
 
@@ -124,7 +124,7 @@ def test_padding_adds_nothing_whatever_stands_there() -> None:
         torch.full((2, 3), 0.5),
         torch.tensor([[9.0, 500.0, 9.0], [-1.0, -2.0, -3.0]]),
     )
-    loss, sums = loss_of(rows, log_probs, entropies, reference)
+    loss, sums = loss_of(rows, log_probs, entropies, Compared(reference))
     assert loss.item() == pytest.approx(1.0 + 2.0)
     assert sums[:, 0].tolist() == [1, 3]
     alone = sum(
