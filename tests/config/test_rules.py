@@ -39,7 +39,8 @@ RULES = [
     ),
     (
         ["train.rl.epsilon=0.2"],
-        "train.rl.epsilon = 0.2: no such setting; did you mean train.rl.loss?",
+        "train.rl.epsilon = 0.2: with train.rl.updates_per_batch = 1 the ratio of new to old probabilities is 1, and"
+        " nothing is clipped; set train.rl.updates_per_batch=2 or more, or train.rl.epsilon=null",
     ),
     (
         ["train.rl.ref_sync_steps=5"],
@@ -147,7 +148,12 @@ RULES = [
         " set train.rl.updates_per_batch=1",
     ),
     (
-        ["train.rl.updates_per_batch=2", "method=sasr", "method.signal=divergence"],
+        [
+            "train.rl.updates_per_batch=2",
+            "method=sasr",
+            "method.signal=divergence",
+            "method.probe_every=5",
+        ],
         "train.rl.updates_per_batch = 2: the loss is then computed as a sum of terms, and method.signal = divergence is"
         " measured beside TRL's; set train.rl.updates_per_batch=1, or method.signal=norm",
     ),
