@@ -29,6 +29,7 @@ from hybrid_rl.execution import ranks, stopping
 from hybrid_rl.models import loading
 from hybrid_rl.models.policy import Policy
 from hybrid_rl.recording import budget, checkpoints, environment, trackers
+from hybrid_rl.recording.ending import ending
 from hybrid_rl.recording.files import read_jsonl
 from hybrid_rl.recording.pairs import read_pair
 from hybrid_rl.recording.recorder import RunRecorder
@@ -136,9 +137,12 @@ def _train_and_evaluate(
         trainer.run(on_dev, newest)
     steps = trainer.state.global_step
     if PartialState().is_main_process:
-        limit = budget.reached(settings.budget.model_dump(), trainer.spent.axes())
-        if limit is not None:
-            log.info("%s: reached after %d optimizer steps", limit, steps)
+        spent = {"step": steps, **trainer.spent.axes()}
+        found = ending(settings.model_dump(), spent, read_jsonl(directory.progress))
+        if found.limit is not None:
+            log.info("%s: reached after %d optimizer steps", found.limit, steps)
+        if found.early is not None:
+            log.info("stopped early: %s, after %d optimizer steps", found.early, steps)
         recorder.show_decisions(steps)
     trainer.save(directory.model)
     if PartialState().is_main_process:

@@ -19,7 +19,8 @@ from hybrid_rl.errors import (
 )
 from hybrid_rl.execution import imports, launch, process_tree, stopping
 from hybrid_rl.recording import console, environment, progress
-from hybrid_rl.recording.files import takes_more
+from hybrid_rl.recording.ending import ending
+from hybrid_rl.recording.files import read_jsonl, takes_more
 from hybrid_rl.recording.run_directory import RunDir
 
 log = logging.getLogger("hybrid_rl.worker")  # __name__ is "__main__" here
@@ -95,7 +96,11 @@ def work(run: RunDir, rank: int) -> int:
     if code:
         return _failed(run, "a check failed", code)
     if rank == 0:
-        run.write_status("done")
+        lines = read_jsonl(run.metrics)
+        ended_by = (
+            ending(settings.model_dump(), lines[-1], read_jsonl(run.progress)) if lines else None
+        )
+        run.write_status("done", ended_by=ended_by and ended_by.told)
     return 0
 
 

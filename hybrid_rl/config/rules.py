@@ -327,7 +327,7 @@ _RULES: dict[Callable[[Settings], Iterator[str]], str] = {
     _sets: "task data eval train",
     _patterns: "data reward",
     text_rules.problems: "data model",
-    schedule_rules.problems: "train method",
+    schedule_rules.problems: "task train method",
     hardware_rules.problems: "hardware model train method",
     _rollout: "rollout hardware task model train speed",
     _guards: "guards hardware",

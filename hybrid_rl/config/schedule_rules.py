@@ -8,6 +8,12 @@ from hybrid_rl.config.settings import Settings
 def problems(settings: Settings) -> Iterator[str]:
     """Every broken rule, as a line `setting = value: rule; remedy`."""
     yield from _warmup(settings)
+    train = settings.train
+    if settings.task == "train" and train.patience is not None and train.eval_every is None:
+        yield (
+            f"train.patience = {train.patience}: counts looks at dev, and there are none; give train.eval_every, such"
+            " as 20 steps or 0.1 of the run, or train.patience=null"
+        )
 
 
 def _warmup(settings: Settings) -> Iterator[str]:

@@ -115,6 +115,10 @@ class TrainSettings(Section):
     eval_every: StepsOrShare | None = Field(gt=0)
     """Optimizer steps between evaluations on dev, or below 1 the share of the run, by the limit that will end it; null:
     none."""
+    patience: int | None = Field(None, ge=1)
+    """Early stopping: after so many evaluations on dev (eval_every) without a better greedy accuracy the run ends;
+    null: never. The measure is that of eval.best, which keeps the weights that were best. In a study an arm that stops
+    early has spent less than the others, so arms are then compared each at its own stop, not at equal budgets."""
     rollouts_every: int = Field(ge=1)
     """Optimizer steps between files of rollouts."""
     update_norm: bool

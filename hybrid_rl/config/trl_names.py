@@ -81,5 +81,6 @@ FLAGS = {
     "lora_alpha": "model.lora.alpha",
     "lora_dropout": "model.lora.dropout",
     "lora_target_modules": "model.lora.target_modules",
+    "early_stopping_patience": "train.patience",
 }
 """Flag of `trl grpo` and `trl sft` that is no field of GRPOConfig -> the setting of ours."""

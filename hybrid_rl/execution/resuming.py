@@ -13,7 +13,8 @@ from hybrid_rl.config import messages, rules
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.execution import resume_point
-from hybrid_rl.recording import budget, files
+from hybrid_rl.recording import files
+from hybrid_rl.recording.ending import ending
 from hybrid_rl.recording.run_directory import RunDir
 
 ALLOWED = [*resume_point.MAY_CHANGE, "resume", "resume_allows"]
@@ -79,8 +80,13 @@ def _obstacles(run: RunDir, before: Settings, now: Settings) -> list[str]:
     if status.get("state") == "done":
         lines = files.read_jsonl(run.metrics)
         spent = lines[-1] if lines else {}
-        if (limit := budget.reached(now.budget.model_dump(), spent)) is not None:
-            return [f"is done: it has used up {limit}; to train on, give more, or null"]
+        found = ending(now.model_dump(), spent, files.read_jsonl(run.progress))
+        if found.limit is not None:
+            return [f"is done: it has used up {found.limit}; to train on, give more, or null"]
+        if found.early is not None:
+            return [
+                f"is done: it stopped early, with {found.early}; to train on, give a higher train.patience, or null"
+            ]
         if now.train.steps <= spent.get("step", before.train.steps):
             return [f"is done; to train on, give train.steps above {before.train.steps}"]
     return []

@@ -106,8 +106,12 @@ class RunDir:
         error: str | None = None,
         exit_code: int | None = None,
         resumed: bool = False,
+        ended_by: str | None = None,
     ) -> None:
-        """Replace the state; `history` keeps every change, so a resumed run shows all its starts and ends."""
+        """Replace the state; `history` keeps every change, so a resumed run shows all its starts and ends.
+
+        `ended_by`: what ended training before all of its steps were made.
+        """
         history = self.read_status().get("history", [])
         record: dict[str, Any] = {
             "state": state,
@@ -115,6 +119,8 @@ class RunDir:
             "host": platform.node(),
             "pid": os.getpid(),
         }
-        known = {"error": error, "exit_code": exit_code, "resumed": resumed or None}
+        known: dict[str, Any] = {"error": error, "exit_code": exit_code, "resumed": resumed or None}
+        known["ended_by"] = ended_by
+
         record |= {key: value for key, value in known.items() if value is not None}
         write_json(self.status, {**record, "history": [*history, record]})

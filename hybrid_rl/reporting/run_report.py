@@ -8,7 +8,7 @@ from typing import Any
 from hybrid_rl.evaluation import statistics
 from hybrid_rl.evaluation.scores import SetSummary
 from hybrid_rl.evaluation.statistics import Interval
-from hybrid_rl.recording import budget
+from hybrid_rl.recording.ending import ending
 from hybrid_rl.recording.files import read_jsonl, write_text
 from hybrid_rl.reporting import decisions, disputed, glossary, run_tables, terms
 from hybrid_rl.reporting.markdown import (
@@ -76,14 +76,17 @@ def _state(record: RunRecord) -> str:
         return (
             f"**This run failed{at}**: {plain(str(error))}. This report shows what it wrote before."
         )
-    limit = budget.reached(record.settings.get("budget", {}), spent)
+    limit, early = ending(record.settings, spent, record.progress)
     trained = f"This run trained for {done} of {steps} optimizer steps"
-    trained += f", until {limit} was used up" if limit else ""
+    if limit or early:
+        trained += f", until {limit} was used up" if limit else f", and stopped early: {early}"
     if record.after:
         if not trains:
             return "This run evaluated a model and trained nothing."
+        if early:
+            return f"{trained}. It was then evaluated."
         return f"{trained}{',' if limit else ''} and was then evaluated."
-    if done == steps or limit:
+    if done == steps or limit or early:
         return f"{trained}. No set of questions was evaluated."
     at = f": it had done {done} of {steps} optimizer steps" if trains else ""
     return f"**This run had not ended when this report was written**{at}."

@@ -137,6 +137,8 @@ def _add_work(table: Table, settings: Settings, work: Work) -> None:
     if work.ended_by is not None:
         more = " or later, if completions are short" if work.rl_steps else ""
         kinds += f"; then budget.{work.ended_by} ends it{more}, before {train.steps:,} steps"
+    if train.patience is not None:
+        kinds += f"; fewer if {train.patience:,} looks at dev find nothing better"
     table.add_row("optimizer steps", f"{work.steps:,}", kinds)
     batch = settings.batch
     table.add_row("batch", f"{batch.rows_per_device:,} per device", batch.explain())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
 
 from hybrid_rl.evaluation.scores import SetSummary
 from hybrid_rl.recording.budget import Spent
@@ -36,7 +37,8 @@ class DevEvaluation:
     def evaluate(self, step: int, axes: Mapping[str, float]) -> float | None:
         """Evaluates dev after `step`, when the run has spent `axes`. All ranks enter; a step may come twice.
 
-        Returns the greedy accuracy, the same on all ranks; None where there is no dev set.
+        Returns the greedy accuracy, rank 0's on all ranks, for a verifier's clock could make them differ; None where
+        there is no dev set.
         """
         summary = self.measure(step)
         if summary is None:
@@ -44,7 +46,8 @@ class DevEvaluation:
         self._record(step, summary, axes)
         if self.best is not None:
             self.best.consider(step, summary.greedy.value)
-        return summary.greedy.value
+        accuracy: float = broadcast_object_list([summary.greedy.value])[0]
+        return accuracy
 
     def keep_with(self, checkpoint: Path) -> None:
         """Puts what was chosen so far into a checkpoint that is being written; rank 0 only."""

@@ -14,6 +14,7 @@ from hybrid_rl.config.settings import Settings
 from hybrid_rl.methods.base import Method, MethodSettings
 from hybrid_rl.recording import budget, checkpoints
 from hybrid_rl.recording.budget import Spent
+from hybrid_rl.recording.patience import Patience
 from hybrid_rl.training.alarms import Guards
 from hybrid_rl.training.reference import Reference
 from hybrid_rl.training.streams import Stream
@@ -40,6 +41,7 @@ class Position:
         self.spent = Spent()
         self.guards = Guards(settings.guards)
         self.reference = Reference(model, settings)
+        self.patience = Patience()
         self.evaluation_due = False
         """Whether an evaluation on dev was left out on the way to a stop; a resume makes up for it."""
 
@@ -50,6 +52,11 @@ class Position:
         """
         axes = (spent or self.spent).axes()
         return budget.progress(step, self._steps, self._limits, axes)
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether dev has not got better for train.patience looks."""
+        return self.patience.is_over(self._settings.train.patience)
 
     def save(self, checkpoint: Path, step: int) -> None:
         """Adds our part to a checkpoint that transformers has written, and marks it complete."""
@@ -74,6 +81,7 @@ class Position:
             "progress": self.progress(step),
             "method": self.method.state_dict(),
             "guards": self.guards.state_dict(),
+            "patience": asdict(self.patience),
             "evaluation_due": self.evaluation_due,
         }
 
@@ -87,4 +95,6 @@ class Position:
             # 1 exactly where the limits are those of the run that was saved.
             self.method.rescale_progress(self.progress(state["step"]) / state["progress"])
         self.guards.load_state_dict(state["guards"])
+        # Runs of before there was such a limit have none, and it counts from here.
+        self.patience = Patience(**state.get("patience", {}))
         self.evaluation_due = state["evaluation_due"]

@@ -127,7 +127,7 @@ class HybridTrainer(RepeatingTrainer):
             self.train()
             return
         step = self.position.load(resume)
-        over = self._budget_reached() or step >= self.args.max_steps
+        over = self._is_over() or step >= self.args.max_steps
         if over:  # it was cut off between its last step and its evaluation
             self.args.max_steps = step
         try:
@@ -159,6 +159,9 @@ class HybridTrainer(RepeatingTrainer):
             # Even when a stop has been asked for again: after the update these weights are gone.
             self._look_at_dev(self.state.global_step)
             self.position.evaluation_due = False
+            if self.position.stops_early:  # as it would have, had it looked in time
+                self.control.should_training_stop = True
+                return [], None
         self._progress_before = self.position.progress(self.state.global_step)
         for _ in range(num_batches):
             next(epoch_iterator)
@@ -435,10 +438,9 @@ class HybridTrainer(RepeatingTrainer):
             if rows:
                 self.recorder.rollouts(step, rows)
         self.guard.tell(alarms + self.guard.disk(step))
-        used_up = self._budget_reached()
-        if self._dev_is_due(step, used_up or step >= self.args.max_steps):
+        if self._dev_is_due(step, self._is_over() or step >= self.args.max_steps):
             self._evaluate_dev()
-        if used_up:
+        if self._is_over():
             self.control.should_training_stop = self.control.should_save = True
 
     def _dev_is_due(self, step: int, ends: bool) -> bool:
@@ -463,9 +465,12 @@ class HybridTrainer(RepeatingTrainer):
         accuracy = None if self._on_dev is None else self._on_dev.evaluate(step, self.spent.axes())
         if accuracy is not None:
             self.guard.tell(self.guard.guards.dev(step, accuracy))
+            self.position.patience.look(step, accuracy)
 
-    def _budget_reached(self) -> bool:
-        return reached(self.settings.budget.model_dump(), self.spent.axes()) is not None
+    def _is_over(self) -> bool:
+        """Whether a budget is used up, or dev gets no better."""
+        used_up = reached(self.settings.budget.model_dump(), self.spent.axes()) is not None
+        return used_up or self.position.stops_early
 
     # What stays: checkpoints and the trained model.
 

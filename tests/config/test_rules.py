@@ -71,6 +71,11 @@ RULES = [
         " share of them below 1, such as train.sft.warmup=0.1",
     ),
     (
+        ["train.patience=3", "train.eval_every=null"],
+        "train.patience = 3: counts looks at dev, and there are none; give train.eval_every, such as 20 steps or 0.1 of"
+        " the run, or train.patience=null",
+    ),
+    (
         ["train.sft.warmup=1.5"],
         "train.sft.warmup = 1.5: 1.5 is neither a whole number of steps nor a share below 1; change train.sft.warmup",
     ),

@@ -85,6 +85,25 @@ def test_a_run_that_used_up_its_budget_is_resumed_with_a_larger_one(
     assert resumed.train.steps == settings.train.steps
 
 
+def test_a_run_that_stopped_early_is_resumed_with_more_patience(
+    started: tuple[Settings, RunDir],
+) -> None:
+    settings, run = started
+    checkpoint_of(run)
+    train = settings.train.model_copy(update={"patience": 1})
+    run.settings.write_text(settings.model_copy(update={"train": train}).model_dump_json())
+    run.metrics.write_text('{"step": 7}\n')
+    run.progress.write_text('{"step": 5, "greedy": 0.5}\n{"step": 7, "greedy": 0.5}\n')
+    run.write_status("done")
+    assert _refusal(run, ["resume"]) == (
+        "resume = RUN: is done: it stopped early, with no accuracy on dev above 0.500, that of step 5, in 1 look"
+        " (train.patience = 1); to train on, give a higher train.patience, or null"
+    )
+    more = {"train": {"patience": 2}}
+    resumed = resuming.settings_of_interrupted(run.path, ["resume", "train.patience"], more)
+    assert resumed.train.patience == 2
+
+
 def test_a_change_that_is_allowed_by_name_is_taken(started: tuple[Settings, RunDir]) -> None:
     _, run = started
     run.write_status("failed")

@@ -115,6 +115,19 @@ def test_a_budget_that_ended_a_run_is_named(tmp_path: Path) -> None:
     ) in run_report.write(tmp_path).read_text()
 
 
+def test_a_run_that_stopped_early_says_so(tmp_path: Path) -> None:
+    run = recorded.write_run(tmp_path)
+    settings = json.loads(run.settings.read_text())
+    settings["train"] |= {"steps": 40, "patience": 2}
+    run.settings.write_text(json.dumps(settings))
+    lines = [{"step": step, "greedy": 0.25, "low": 0.1, "high": 0.4} for step in (4, 8, 12)]
+    run.progress.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    assert (
+        "This run trained for 12 of 40 optimizer steps, and stopped early: no accuracy on dev above 0.250, that of step"
+        " 4, in 2 looks (train.patience = 2). It was then evaluated."
+    ) in run_report.write(tmp_path).read_text()
+
+
 def test_an_evaluation_alone_is_no_training(tmp_path: Path) -> None:
     run = recorded.write_run(tmp_path)
     settings = json.loads(run.settings.read_text())
