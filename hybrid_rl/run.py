@@ -107,7 +107,7 @@ def _train_and_evaluate(
         if pair is not None:
             method.observe_pair(pair)
         traces = sum(example.trace is not None for example in examples.train)
-        limits = budget.within_reach(settings.budget.model_dump(), traces)
+        limits = budget.within_reach(budget.limits_of(settings.model_dump()), traces)
         progress = Progress(settings.train.steps, limits=limits)
         recorder = RunRecorder(directory, tracker, progress)
         if PartialState().is_main_process:
@@ -137,7 +137,7 @@ def _train_and_evaluate(
         trainer.run(on_dev, newest)
     steps = trainer.state.global_step
     if PartialState().is_main_process:
-        spent = {"step": steps, **trainer.spent.axes()}
+        spent = {"step": steps, **trainer.position.axes()}
         found = ending(settings.model_dump(), spent, read_jsonl(directory.progress))
         if found.limit is not None:
             log.info("%s: reached after %d optimizer steps", found.limit, steps)

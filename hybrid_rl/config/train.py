@@ -90,6 +90,11 @@ class TrainSettings(Section):
 
     steps: int = Field(ge=1)
     """Optimizer steps of a run, RL and SFT together."""
+    epochs: float | None = Field(None, gt=0)
+    """Passes over the training set after which the run ends, if train.steps or a budget has not ended it before; null:
+    no limit. Passes of RL updates over the questions, and of SFT updates over the demonstrations, are added up: a
+    hybrid that has drawn every question once and every demonstration once has two. What a method takes of its own
+    accord, such as the trace of a question that it has just tried, is of no further pass."""
     prompts_per_step: int = Field(ge=1)
     """Questions per RL update, over all devices."""
     max_completion_tokens: int = Field(ge=1)

@@ -20,7 +20,14 @@ from hybrid_rl.recording.run_directory import RunDir
 log = logging.getLogger(__name__)
 
 MAY_CHANGE = [f"budget.{axis}" for axis in BudgetSettings.model_fields]
-MAY_CHANGE += ["train.steps", "train.patience", "check", "calibrate", "price_per_device_hour"]
+MAY_CHANGE += [
+    "train.steps",
+    "train.epochs",
+    "train.patience",
+    "check",
+    "calibrate",
+    "price_per_device_hour",
+]
 MAY_CHANGE += ["hardware.node_rank", "hardware.rendezvous"]
 """Settings that a resume may change without naming them in resume_allows."""
 _OWN = ("resume", "run_dir", "resume_allows")  # they speak of the start, not of the run

@@ -10,6 +10,7 @@ False) is no part of its algorithm's update: only its sampling counts.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from hybrid_rl.methods.terms import Row
 from hybrid_rl.types import Demonstration, Example, Group
@@ -145,11 +146,22 @@ class Spent:
         }
 
 
+def limits_of(settings: Mapping[str, Any]) -> dict[str, float | None]:
+    """The limits of a run besides train.steps, by axis: those of `budget`, and train.epochs as `epochs`."""
+    epochs = (settings.get("train") or {}).get("epochs")
+    return {**(settings.get("budget") or {}), "epochs": epochs}
+
+
+def setting_of(axis: str) -> str:
+    """The name of the setting that limits an axis."""
+    return "train.epochs" if axis == "epochs" else f"budget.{axis}"
+
+
 def reached(limits: Mapping[str, float | None], axes: Mapping[str, float]) -> str | None:
     """The limit that is used up, written `budget.generated_tokens = 1,000`; None while all have something left."""
     for axis, limit in limits.items():
         if limit is not None and axes.get(axis, 0) >= limit:
-            return f"budget.{axis} = {limit:,}"
+            return f"{setting_of(axis)} = {limit:,}"
     return None
 
 

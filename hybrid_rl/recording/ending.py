@@ -27,7 +27,7 @@ def ending(
 
     `dev`: the lines of progress.jsonl. What would have ended it only later says nothing of it.
     """
-    limit = budget.reached(settings.get("budget") or {}, spent)
+    limit = budget.reached(budget.limits_of(settings), spent)
     train = settings.get("train") or {}
     if limit is not None or spent.get("step", 0) >= train.get("steps", 0):
         return Ending(limit)

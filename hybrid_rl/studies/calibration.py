@@ -19,6 +19,7 @@ from hybrid_rl.config.study import StudySettings
 from hybrid_rl.errors import SettingsError, UserError
 from hybrid_rl.execution.forking import Forks
 from hybrid_rl.execution.side_by_side import Command, Process, start_command
+from hybrid_rl.recording.budget import setting_of
 from hybrid_rl.studies import running
 from hybrid_rl.studies.directory import hold
 from hybrid_rl.studies.jobs import Job
@@ -66,7 +67,7 @@ def rows_of_run(
         f"{of_kind[kind]:,} {kind.upper()} x {axes['seconds']:.3g} s ({measured.counts[kind]} made)"
         for kind, axes in measured.steps.items()
     ]
-    end = "" if found.ended_by is None else f"; then budget.{found.ended_by} ends it"
+    end = "" if found.ended_by is None else f"; then {setting_of(found.ended_by)} ends it"
     yield "training", in_words(found.training), " + ".join(parts) + end
     count = looks(settings, found.steps)
     how = f"{count:,} looks x {measured.dev_seconds:.3g} s"

@@ -20,6 +20,7 @@ from hybrid_rl.data.questions import Questions
 from hybrid_rl.data.splits import load_questions
 from hybrid_rl.errors import DataError, SettingsError
 from hybrid_rl.models import loading
+from hybrid_rl.recording.budget import limits_of, setting_of
 from hybrid_rl.tools import estimate
 from hybrid_rl.tools.estimate import Lengths, Shape, Work
 from hybrid_rl.verification.grader import Grader
@@ -88,7 +89,8 @@ def _read(
             loading.eos_token_ids(settings.model, tokenizer, None)
     except SettingsError as error:
         refused.append(str(error))
-        limits = _limits(settings, sum(one.trace is not None for one in questions.train))
+        traces = sum(one.trace is not None for one in questions.train)
+        limits = _limits(settings, traces, len(questions.train))
         note = "the tokenizer could not be used: lengths are the limits of the settings"
         return limits, _sizes(questions), [*questions.notes, note]
     found = encode(questions, tokenizer, settings.data, settings.train, grader.answer_start)
@@ -103,8 +105,9 @@ def _sizes(data: Questions | Examples) -> dict[str, int]:
     return {name: len(rows) for name, rows in {"dev": data.dev, **data.test}.items()}
 
 
-def _limits(settings: Settings, traces: int) -> Lengths:
-    return Lengths(settings.data.max_prompt_tokens, settings.train.max_completion_tokens, traces)
+def _limits(settings: Settings, traces: int, questions: int | None = None) -> Lengths:
+    prompt, trace = settings.data.max_prompt_tokens, settings.train.max_completion_tokens
+    return Lengths(prompt, trace, traces, questions)
 
 
 def _add_training(table: Table, settings: Settings, typed: Container[str]) -> None:
@@ -135,8 +138,12 @@ def _add_work(table: Table, settings: Settings, work: Work) -> None:
     if work.sft_steps < work.sft_steps_expected:
         kinds = f"from {kinds}, the bound below, to about {work.sft_steps_expected:,} SFT"
     if work.ended_by is not None:
-        more = " or later, if completions are short" if work.rl_steps else ""
-        kinds += f"; then budget.{work.ended_by} ends it{more}, before {train.steps:,} steps"
+        more = (
+            " or later, if completions are short"
+            if work.rl_steps and work.ended_by != "epochs"
+            else ""
+        )
+        kinds += f"; then {setting_of(work.ended_by)} ends it{more}, before {train.steps:,} steps"
     if train.patience is not None:
         kinds += f"; fewer if {train.patience:,} looks at dev find nothing better"
     table.add_row("optimizer steps", f"{work.steps:,}", kinds)
@@ -160,8 +167,8 @@ def _add_work(table: Table, settings: Settings, work: Work) -> None:
         how = "at most: 2 per parameter and token forward, 4 backward"
         table.add_row("FLOPs", f"{work.flops:.2e}", how)
     for axis, bought in estimate.bought_by_budgets(settings, work).items():
-        limit = getattr(settings.budget, axis)
-        table.add_row(f"budget.{axis}", f"{limit:.2e}" if axis == "flops" else f"{limit:,}", bought)
+        limit = limits_of(settings.model_dump())[axis]
+        table.add_row(setting_of(axis), f"{limit:.2e}" if axis == "flops" else f"{limit:,}", bought)
 
 
 def _add_evaluation(table: Table, settings: Settings, sizes: Mapping[str, int]) -> None:

@@ -10,6 +10,7 @@ from statistics import fmean
 
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.methods.base import MethodSettings, Plan
+from hybrid_rl.recording import budget
 from hybrid_rl.recording.budget import UpdateCost
 from hybrid_rl.types import Example
 
@@ -25,6 +26,8 @@ class Lengths:
     """The mean over the questions that have a trace, with its end-of-sequence token."""
     traces: int
     """How many questions have a trace."""
+    questions: int | None = None
+    """How many questions there are; None: it is not known."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def lengths_of(examples: Sequence[Example]) -> Lengths:
     """The lengths of an encoded training set."""
     traces = [len(example.trace.ids) + 1 for example in examples if example.trace is not None]
     prompts = [len(example.prompt_ids) for example in examples]
-    return Lengths(fmean(prompts or [0]), fmean(traces or [0]), len(traces))
+    return Lengths(fmean(prompts or [0]), fmean(traces or [0]), len(traces), len(examples))
 
 
 def work(settings: Settings, lengths: Lengths, parameters: int | None) -> Work:
@@ -82,6 +85,8 @@ def work(settings: Settings, lengths: Lengths, parameters: int | None) -> Work:
         _axes(cost, parameters)
         for cost in (_sft_cost(settings, lengths), _rl_cost(settings, lengths))
     )
+    if lengths.questions:
+        sft["epochs"], rl["epochs"] = _epochs_of_steps(settings, lengths.traces, lengths.questions)
     course = course_of(settings, sft, rl)
     plan, rl_steps = course.plan, course.steps - course.plan.fewest
     prompts = rl_steps * train.prompts_per_step
@@ -136,8 +141,8 @@ def course_of(
     """
     steps, method = settings.train.steps, settings.method
     plan = method.plan(steps)
-    budget = settings.budget.model_dump().items()
-    limits = {axis: limit for axis, limit in budget if limit is not None and axis in sft}
+    all_limits = budget.limits_of(settings.model_dump()).items()
+    limits = {axis: limit for axis, limit in all_limits if limit is not None and axis in sft}
     limits["steps"] = steps
     all_sft = int(min(limit / sft[axis] for axis, limit in limits.items() if sft[axis]))
     opening = plan.opening
@@ -158,7 +163,7 @@ def course_of(
         else:
             until[axis] = opening + left / step if step else inf
     first = min(until, key=lambda axis: until[axis])
-    made = min(steps, ceil(until[first]))
+    made = min(steps, ceil(until[first] - 1e-9))  # shares of an epoch are rounded
     opening = min(opening, made)
     after = made - opening
     found = Plan(opening, opening + round(surely * after), opening + round(likely * after))
@@ -182,6 +187,17 @@ def _axes(cost: UpdateCost, parameters: int | None) -> dict[str, float]:
         "trained_tokens": float(cost.trained_tokens),
     }
     return known if parameters is None else known | {"flops": cost.flops(parameters)}
+
+
+def _epochs_of_steps(settings: Settings, traces: int, questions: int) -> tuple[float, float]:
+    """The share of a pass over the training set that an SFT step and an RL step are, as `Position.epochs` counts."""
+    method = settings.method
+    drawn = settings.train.prompts_per_step * method.candidates
+    # A method with a batch of its own has chosen its examples before.
+    taught = settings.train.sft.batch_size if method.sft_batch is None else 0
+    # Rows that are there without any question are drawn from the demonstrations.
+    beside = method.extra_rows(0)
+    return taught / max(traces, 1), drawn / questions + beside / max(traces, 1)
 
 
 def _sft_cost(settings: Settings, lengths: Lengths) -> UpdateCost:
@@ -248,7 +264,7 @@ def bought_by_budgets(settings: Settings, work: Work) -> dict[str, str]:
     """
     return {
         axis: (_until_traces if axis == "traces_used" else _bought)(settings, work, axis, limit)
-        for axis, limit in settings.budget.model_dump().items()
+        for axis, limit in budget.limits_of(settings.model_dump()).items()
         if limit is not None
     }
 
@@ -260,10 +276,13 @@ def _bought(settings: Settings, work: Work, axis: str, limit: float) -> str:
         return "not known beforehand"
     if until > steps:
         return f"not reached in {steps:,} steps"
+    told = f"about {ceil(until - 1e-9):,} of {steps:,} steps"
+    if axis == "epochs":
+        return told
     short = ", more if completions are short" if work.rl_steps else ""
     if work.extra_rollouts:
         short += " or fewer questions fail"
-    return f"about {ceil(until):,} of {steps:,} steps{short}"
+    return f"{told}{short}"
 
 
 def _until_traces(settings: Settings, work: Work, _axis: str, limit: float) -> str:

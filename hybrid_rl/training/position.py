@@ -34,7 +34,8 @@ class Position:
         traced = [example for example in examples if example.trace]
         self._settings = settings
         self._steps = settings.train.steps
-        self._limits = budget.within_reach(settings.budget.model_dump(), len(traced))
+        limits = budget.limits_of(settings.model_dump())
+        self._limits = budget.within_reach(limits, len(traced))
         self.method = method
         self.questions = Stream(examples, settings.seed, "questions")
         self.demonstrations = Stream(traced, settings.seed, "demonstrations") if traced else None
@@ -50,13 +51,32 @@ class Position:
 
         It is the same on all ranks, and after a resume, for so is what it is made of.
         """
+        return budget.progress(step, self._steps, self._limits, self.axes(spent))
+
+    @property
+    def epochs(self) -> float:
+        """Passes over the training set: those over its questions, and those over its demonstrations, together.
+
+        What an update names by itself, and what is asked once more of a question, is of no further pass.
+        """
+        streams = [self.questions, *([self.demonstrations] if self.demonstrations else [])]
+        # Thirds of a pass make a whole one.
+        return round(sum(stream.taken / len(stream.items) for stream in streams), 9)
+
+    def axes(self, spent: Spent | None = None) -> dict[str, float]:
+        """What limits go by, by axis: what is `spent`, None: by now; and the epochs, where train.epochs limits them."""
         axes = (spent or self.spent).axes()
-        return budget.progress(step, self._steps, self._limits, axes)
+        return axes if self._limits["epochs"] is None else axes | {"epochs": self.epochs}
 
     @property
     def stops_early(self) -> bool:
         """Whether dev has not got better for train.patience looks."""
         return self.patience.is_over(self._settings.train.patience)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run ends, however many steps are left: a limit is used up, or dev gets no better."""
+        return self.stops_early or budget.reached(self._limits, self.axes()) is not None
 
     def save(self, checkpoint: Path, step: int) -> None:
         """Adds our part to a checkpoint that transformers has written, and marks it complete."""

@@ -37,7 +37,7 @@ from hybrid_rl.models import loading, saving
 from hybrid_rl.models.policy import Policy, TrainedPolicy
 from hybrid_rl.models.sampling import in_training
 from hybrid_rl.recording import checkpoints, files, step_lines
-from hybrid_rl.recording.budget import passes, reached
+from hybrid_rl.recording.budget import passes
 from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.recording.step_lines import Recorder
 from hybrid_rl.training import demonstrations, rollouts
@@ -127,7 +127,7 @@ class HybridTrainer(RepeatingTrainer):
             self.train()
             return
         step = self.position.load(resume)
-        over = self._is_over() or step >= self.args.max_steps
+        over = self.position.is_over or step >= self.args.max_steps
         if over:  # it was cut off between its last step and its evaluation
             self.args.max_steps = step
         try:
@@ -430,6 +430,7 @@ class HybridTrainer(RepeatingTrainer):
         if self.composes:
             logs = logs | now.completion_logs(self.vocabulary.has_ended) | self.term_metrics(now)
         line = now.metrics_line(step, logs, self.spent)
+        line |= self.position.axes()
         if self.attempter.scored and now.update.kind == "rl":
             line |= sampler_gap.summary(gather_object(self.gap.take()))
         line, alarms = self.guard.line(line, seconds, now.cost.verifier_seconds)
@@ -438,9 +439,9 @@ class HybridTrainer(RepeatingTrainer):
             if rows:
                 self.recorder.rollouts(step, rows)
         self.guard.tell(alarms + self.guard.disk(step))
-        if self._dev_is_due(step, self._is_over() or step >= self.args.max_steps):
+        if self._dev_is_due(step, self.position.is_over or step >= self.args.max_steps):
             self._evaluate_dev()
-        if self._is_over():
+        if self.position.is_over:
             self.control.should_training_stop = self.control.should_save = True
 
     def _dev_is_due(self, step: int, ends: bool) -> bool:
@@ -462,15 +463,12 @@ class HybridTrainer(RepeatingTrainer):
 
     def _look_at_dev(self, step: int) -> None:
         """Evaluates dev after `step`, and holds the training reward against it."""
-        accuracy = None if self._on_dev is None else self._on_dev.evaluate(step, self.spent.axes())
+        accuracy = (
+            None if self._on_dev is None else self._on_dev.evaluate(step, self.position.axes())
+        )
         if accuracy is not None:
             self.guard.tell(self.guard.guards.dev(step, accuracy))
             self.position.patience.look(step, accuracy)
-
-    def _is_over(self) -> bool:
-        """Whether a budget is used up, or dev gets no better."""
-        used_up = reached(self.settings.budget.model_dump(), self.spent.axes()) is not None
-        return used_up or self.position.stops_early
 
     # What stays: checkpoints and the trained model.
 

@@ -93,6 +93,7 @@ def test_a_run_that_stopped_early_is_resumed_with_more_patience(
     train = settings.train.model_copy(update={"patience": 1})
     run.settings.write_text(settings.model_copy(update={"train": train}).model_dump_json())
     run.metrics.write_text('{"step": 7}\n')
+    run.progress.parent.mkdir()
     run.progress.write_text('{"step": 5, "greedy": 0.5}\n{"step": 7, "greedy": 0.5}\n')
     run.write_status("done")
     assert _refusal(run, ["resume"]) == (

@@ -1,4 +1,12 @@
-from hybrid_rl.recording.budget import Spent, UpdateCost, passes, progress, reached, within_reach
+from hybrid_rl.recording.budget import (
+    Spent,
+    UpdateCost,
+    limits_of,
+    passes,
+    progress,
+    reached,
+    within_reach,
+)
 from hybrid_rl.types import Demonstration
 
 
@@ -45,6 +53,15 @@ def test_a_limit_is_reached_when_it_is_met_and_null_never_is() -> None:
     assert reached(limits, spent) is None
     assert reached(limits, spent | {"wall_seconds": 2.5}) == "budget.wall_seconds = 2.5"
     assert reached(limits, spent | {"generated_tokens": 1000}) == "budget.generated_tokens = 1,000"
+
+
+def test_epochs_are_a_limit_beside_those_of_the_budget() -> None:
+    settings = {"train": {"steps": 9, "epochs": 1.5}, "budget": {"flops": None}}
+    limits = limits_of(settings)
+    assert limits == {"flops": None, "epochs": 1.5}
+    assert reached(limits, {"epochs": 1.4}) is None
+    assert reached(limits, {"epochs": 1.5}) == "train.epochs = 1.5"
+    assert limits_of({}) == {"epochs": None}  # of a run of before there was such a limit
 
 
 def test_device_seconds_count_every_device() -> None:

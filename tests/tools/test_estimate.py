@@ -20,8 +20,8 @@ def test_lengths_are_means_and_a_trace_counts_its_end() -> None:
         Example("a", (1, 2, 3), "", "", trace, None),
         Example("b", (1,), "", "", None, None),
     ]
-    assert lengths_of(examples) == Lengths(prompt=2, trace=3, traces=1)
-    assert lengths_of([]) == Lengths(prompt=0, trace=0, traces=0)
+    assert lengths_of(examples) == Lengths(prompt=2, trace=3, traces=1, questions=2)
+    assert lengths_of([]) == Lengths(prompt=0, trace=0, traces=0, questions=0)
 
 
 def test_work_of_grpo(load: Load) -> None:
@@ -145,6 +145,36 @@ def test_a_budget_pays_for_the_phases_in_their_order(load: Load) -> None:
         "generated_tokens": f"about 14 of 100 steps, {short}",
         "trained_tokens": f"about 6 of 100 steps, {short}",
     }
+
+
+@pytest.mark.parametrize(
+    ("typed", "sft", "rl"),
+    [
+        ("method=sft", 6, 0),  # 3 passes over 8 traces, by 4
+        ("method=grpo", 0, 15),  # over 10 questions, by 2
+        (
+            "method=sft_then_grpo method.sft_fraction=0.5",
+            3,
+            8,
+        ),  # 1.5 passes of each, and a half step
+        ("method=dapo method.pool=2 method.rounds=2", 0, 8),  # by 4, of which 2 stay
+        (
+            "method=chord method.demonstrations=4",
+            0,
+            5,
+        ),  # each step 0.2 of the questions, and half of the traces
+        ("method=relift", 0, 15),  # of its SFT nothing is drawn
+    ],
+)
+def test_epochs_end_a_run_by_what_is_drawn(load: Load, typed: str, sft: int, rl: int) -> None:
+    size = [] if "=sft " in f"{typed} " else ["method.group_size=8"]
+    settings = load(*typed.split(), *size, *FIXED, "train.steps=100", "train.epochs=3")
+    lengths = Lengths(prompt=20, trace=50, traces=8, questions=10)
+    found = work(settings, lengths, parameters=None)
+    assert (found.sft_steps, found.rl_steps, found.ended_by) == (sft, rl, "epochs")
+    assert bought_by_budgets(settings, found)["epochs"] == f"about {sft + rl} of 100 steps"
+    unknown = work(settings, Lengths(prompt=20, trace=50, traces=8), None)
+    assert (unknown.steps, unknown.ended_by) == (100, None)
 
 
 @pytest.mark.parametrize(

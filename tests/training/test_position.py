@@ -47,12 +47,14 @@ def test_a_run_goes_on_where_it_stood(tmp_path: Path) -> None:
     saved.method.count = 7  # type: ignore[attr-defined]  # that of the class above
     saved.guards.skips = 1
     saved.evaluation_due = True
+    saved.patience.look(3, 0.5)
     saved.save(checkpoint, 3)
     assert checkpoints.complete(tmp_path) == [checkpoint]
 
     again = made(tmp_path)
     assert again.load(checkpoint) == 3
     assert again.state_dict(3) == saved.state_dict(3)
+    assert again.patience == saved.patience
     assert again.questions.following(2) == saved.questions.following(2)
     assert (again.spent.flops, again.guards.skips, again.evaluation_due) == (5.0, 1, True)
 
@@ -66,6 +68,19 @@ def test_progress_follows_the_limit_that_is_nearest_and_traces_only_where_there_
         found.spent.flops, found.spent.trace_tokens = 50.0, {"q0": 1, "q1": 1, "q2": 1}
         assert found.progress(1) == expected
     assert found.progress(1, Spent(flops=90.0)) == 0.9
+
+
+def test_an_epoch_is_a_pass_over_questions_or_over_demonstrations(tmp_path: Path) -> None:
+    """2 of 4 questions and 1 of 4 demonstrations are three quarters of a pass, of 1.5: half of the run."""
+    found = made(tmp_path, train__epochs=1.5, train__steps=100)
+    assert found.demonstrations is not None
+    found.questions.following(2)
+    found.demonstrations.following(1)
+    assert (found.epochs, found.progress(1), found.is_over) == (0.75, 0.5, False)
+    assert found.axes()["epochs"] == 0.75
+    found.questions.following(3)
+    assert (found.epochs, found.progress(1), found.is_over) == (1.5, 1.0, True)
+    assert "epochs" not in made(tmp_path).axes()
 
 
 def test_a_resume_under_other_limits_tells_the_method_how_progress_changed(tmp_path: Path) -> None:

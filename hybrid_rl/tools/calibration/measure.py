@@ -89,10 +89,10 @@ def measure(
 
 
 def _shortened(settings: Settings, steps: int) -> Settings:
-    """The settings by which is measured: the budget plays no part, for its clocks and counts are not those of a run."""
+    """The settings by which is measured: no limit plays a part, for clocks and counts are not those of a run."""
     unlimited = BudgetSettings(**dict.fromkeys(BudgetSettings.model_fields))
     train = settings.train.model_copy(
-        update={"steps": steps, "eval_every": None, "rollouts_every": steps + 1}
+        update={"steps": steps, "epochs": None, "eval_every": None, "rollouts_every": steps + 1}
     )
     return settings.model_copy(update={"budget": unlimited, "train": train})
 
@@ -133,7 +133,7 @@ class _CutShort(HybridTrainer):
 
     def _taken(self, now: float) -> dict[str, float]:
         """What the step took, by axis."""
-        axes = self.spent.axes()
+        axes = {**self.spent.axes(), "epochs": self.position.epochs}
         taken = {axis: total - self._spent_before.get(axis, 0.0) for axis, total in axes.items()}
         self._spent_before = axes
         # In a first pass over the questions each trace is a new one.
