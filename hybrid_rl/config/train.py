@@ -18,13 +18,16 @@ class PhaseSettings(Section):
 
     learning_rate: float = Field(gt=0)
     """The learning rate at its highest."""
-    schedule: Literal["constant", "linear", "cosine"]
-    """The course of the learning rate after its rise."""
+    schedule: Literal["constant", "linear", "cosine", "inverse_sqrt", "warmup_stable_decay"]
+    """The course of the learning rate after its rise, by transformers' names. inverse_sqrt: the root of the rise's
+    length over the way so far, which needs a warmup. warmup_stable_decay: constant, and a cosine over the last part."""
     warmup: StepsOrShare = Field(ge=0)
     """The share of the phase in which the learning rate rises, to all of it with the last update of the rise; from 1
     on, a count of the phase's optimizer steps of any kind."""
     floor: float = Field(ge=0, le=1)
-    """The last learning rate as a share of the first, where the schedule is linear or cosine."""
+    """The share of the learning rate towards which it falls; all schedules but constant and inverse_sqrt reach it."""
+    decay: float = Field(0.2, gt=0, le=1)
+    """The share of the phase, at its end, in which warmup_stable_decay falls."""
 
 
 class RlSettings(PhaseSettings):

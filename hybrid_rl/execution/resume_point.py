@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from hybrid_rl.config.overrides import flat
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.config.train import BudgetSettings
@@ -94,7 +96,7 @@ def _unfit(run: RunDir, settings: Settings, checkpoint: Path) -> Iterator[str]:
             f"train.steps = {settings.train.steps}: {checkpoint.name} is further than that; give at least {step},"
             f" or move later checkpoints away to go on from an earlier one"
         )
-    saved = checkpoints.read_settings(checkpoint)
+    saved = _completed(checkpoints.read_settings(checkpoint))
     yield from edited(
         saved, settings.model_dump(mode="json"), settings.resume_allows, checkpoint.name
     )
@@ -102,6 +104,14 @@ def _unfit(run: RunDir, settings: Settings, checkpoint: Path) -> Iterator[str]:
     files.read_steps(run.decisions, step)
     files.read_jsonl(run.progress)
     files.read_jsonl(run.alarms)
+
+
+def _completed(saved: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings with the defaults of those that there were none of when they were saved."""
+    try:
+        return Settings.model_validate(saved).model_dump(mode="json")
+    except ValidationError:
+        return saved  # what does not fit is told as a change
 
 
 def edited(

@@ -29,7 +29,7 @@ def of_update(update: Update, train: TrainSettings, begin: Moment, end: Moment) 
 
 
 def learning_rate(phase: PhaseSettings, begin: float, end: float, steps_done: float) -> float:
-    """The rate of an update between two positions in [0, 1] on the schedule: a linear rise, then down to `floor`.
+    """The rate of an update between two positions in [0, 1] on the schedule: a linear rise, then down towards `floor`.
 
     `steps_done`: the optimizer steps of the schedule before this one, by which a rise of so many steps goes.
 
@@ -51,6 +51,18 @@ def learning_rate(phase: PhaseSettings, begin: float, end: float, steps_done: fl
         return phase.learning_rate * min(1.0, end / rise)
     if phase.schedule == "constant":
         return phase.learning_rate
+    left = _left(phase, begin, rise)
+    return phase.learning_rate * (phase.floor + (1 - phase.floor) * left)
+
+
+def _left(phase: PhaseSettings, begin: float, rise: float) -> float:
+    """The share of the fall that is left at position `begin`, after a rise to position `rise`; it begins with 1.
+
+    Each is transformers' schedule of that name, by shares of its length in place of steps.
+    """
+    if phase.schedule == "inverse_sqrt":
+        return math.sqrt(rise / begin)
+    if phase.schedule == "warmup_stable_decay":
+        begin, rise = max(begin, 1 - phase.decay), 1 - phase.decay
     done = (begin - rise) / (1 - rise) if rise < 1 else 1.0
-    shape = 1 - done if phase.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * done))
-    return phase.learning_rate * (phase.floor + (1 - phase.floor) * shape)
+    return 1 - done if phase.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * done))

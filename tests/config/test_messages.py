@@ -34,7 +34,7 @@ SCHEMA = [
     ),
     (
         ["train.sft.zzz=1"],
-        "train.sft.zzz = 1: no such setting; train.sft has learning_rate, schedule, warmup, floor, batch_size",
+        "train.sft.zzz = 1: no such setting; train.sft has learning_rate, schedule, warmup, floor, decay, batch_size",
     ),
     (["model.path=null"], "model.path = null: must be text; e.g. 'model.path=\"...\"'"),
     (["model.lora={rank:0}"], "model.lora.rank = 0: must be at least 1; e.g. model.lora.rank=1"),

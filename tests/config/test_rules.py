@@ -76,6 +76,21 @@ RULES = [
         " the run, or train.patience=null",
     ),
     (
+        ["method=grpo", "train.rl.schedule=inverse_sqrt"],
+        "train.rl.schedule = inverse_sqrt: falls by the length of its rise, and train.rl.warmup = 0.0; give one, as a"
+        " share or in steps, such as train.rl.warmup=0.1",
+    ),
+    (
+        [
+            "method=grpo",
+            "train.rl.schedule=warmup_stable_decay",
+            "train.rl.decay=0.9",
+            "train.rl.warmup=28",
+        ],
+        "train.rl.decay = 0.9: with a rise over 0.2 of the phase less than that is left for it; lower it or"
+        " train.rl.warmup",
+    ),
+    (
         ["train.sft.warmup=1.5"],
         "train.sft.warmup = 1.5: 1.5 is neither a whole number of steps nor a share below 1; change train.sft.warmup",
     ),
