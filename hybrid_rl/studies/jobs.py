@@ -12,6 +12,7 @@ from hybrid_rl.config.overrides import flat, quoted
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.config.study import PREPARE, StudySettings
 from hybrid_rl.errors import SettingsError
+from hybrid_rl.recording.budget import limits_of
 from hybrid_rl.recording.run_directory import RunDir
 
 Compose = Callable[[Sequence[str]], Settings]
@@ -155,7 +156,8 @@ def _measured(settings: Settings) -> dict[str, Any]:
     whole = settings.model_dump(mode="json")
     shown = {key: whole[key] for key in ("data", "reward", "eval")}
     model = {key: whole["model"][key] for key in ("chat_template", "tokenizer", "eos_tokens")}
-    train = {key: whole["train"][key] for key in ("eval_every", "max_completion_tokens")}
-    if not any(whole["budget"].values()):
+    alike = ("epochs", "eval_every", "patience", "max_completion_tokens")
+    train = {key: whole["train"][key] for key in alike}
+    if not any(limits_of(whole).values()):
         train["steps"] = whole["train"]["steps"]  # the one limit that there is
     return {**shown, "model": model, "train": train, "budget": whole["budget"]}

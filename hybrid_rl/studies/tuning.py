@@ -16,7 +16,7 @@ from hybrid_rl.config.study import StudySettings
 from hybrid_rl.config.tuning import TuneSettings
 from hybrid_rl.errors import USER_ERROR, SettingsError
 from hybrid_rl.recording import tuning as record
-from hybrid_rl.recording.budget import AXES
+from hybrid_rl.recording.budget import AXES, limits_of, setting_of
 from hybrid_rl.recording.files import read_jsonl
 from hybrid_rl.recording.tuning import ArmTuning, TrialRecord
 from hybrid_rl.studies import running
@@ -111,10 +111,11 @@ def estimate(blueprint: Blueprint, written: Sequence[Job]) -> str:
     tune, count = tuning.tune, len(tuning.arms)
     runs = count * tune.trials * len(tune.seeds)
     start = f"Tuning: {count} arms x {tune.trials} trials x {len(tune.seeds)} seeds = {runs} runs"
-    limits = {k: v for k, v in written[0].settings.budget.model_dump().items() if v is not None}
+    limits = limits_of(written[0].settings.model_dump())
+    limits = {axis: limit for axis, limit in limits.items() if limit is not None}
     if not limits:
         return f"{start}, each of {written[0].settings.train.steps} steps."
-    each = " and ".join(f"budget.{axis} = {limit:g}" for axis, limit in limits.items())
+    each = " and ".join(f"{setting_of(axis)} = {limit:g}" for axis, limit in limits.items())
     whole = " and ".join(
         f"{runs * limit:g} {AXES[axis]}" for axis, limit in limits.items() if axis in AXES
     )

@@ -90,6 +90,21 @@ def test_arms_have_one_budget_which_may_be_that_of_steps(
         planned(tmp_path, job_settings, arms=arms, common=limited)
 
 
+def test_arms_have_as_many_epochs_and_as_much_patience(
+    tmp_path: Path, job_settings: study.Compose
+) -> None:
+    common = ["train.epochs=2", "train.patience=3"]
+    arms = {"base": ["method=grpo"], "longer": ["method=grpo", "train.steps=200"]}
+    assert planned(tmp_path, job_settings, arms=arms, common=common).jobs  # epochs end both
+    for key, given, has in (
+        ("epochs", "4", r"4\.0, where base has 2\.0"),
+        ("patience", "9", "9, .* 3"),
+    ):
+        other = {**arms, "longer": ["method=grpo", f"train.{key}={given}"]}
+        with pytest.raises(SettingsError, match=rf"longer: train\.{key} = {has};"):
+            planned(tmp_path, job_settings, arms=other, common=common)
+
+
 def test_dev_is_not_held_out_of_two_trains(tmp_path: Path, job_settings: study.Compose) -> None:
     arms = {"base": ["method=grpo"], "more": ["method=grpo", "data.train.size=128"]}
     assert planned(tmp_path, job_settings, arms=arms).jobs  # dev has a source of its own

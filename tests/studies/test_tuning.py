@@ -289,3 +289,8 @@ def test_the_estimate_multiplies_runs_and_budgets(tmp_path: Path, job_settings: 
         "Tuning: 2 arms x 3 trials x 2 seeds = 12 runs, each with budget.flops = 1e+12: at most about 1.2e+13 FLOPs,"
         " estimated."
     )
+    common = ["train.epochs=3", "method.group_size=4"]
+    made = planned(tmp_path, job_settings, tune=tuned(), common=common)
+    assert tuning.estimate(made.blueprint, made.written) == (
+        "Tuning: 2 arms x 3 trials x 2 seeds = 12 runs, each with train.epochs = 3."
+    )
