@@ -303,6 +303,7 @@ def _small(
     sft = train.sft.model_copy(update={**plain, "batch_size": 4 * size})
     small = {"steps": steps, "prompts_per_step": 2 * size, "max_completion_tokens": _LONGEST + 1}
     never = {"save_every": None, "eval_every": None, "weight_decay": 0.0, "rollouts_every": 10**9}
+    never |= {"epochs": None, "patience": None}
     changed = {**small, **never, "max_grad_norm": max_grad_norm, "rl": rl, "sft": sft}
     lora = settings.model.lora and settings.model.lora.model_copy(update={"dropout": 0.0})
     return settings.model_copy(

@@ -17,8 +17,11 @@ from tests.tools.doctor.test_checks import of_one
 pytestmark = pytest.mark.slow
 
 
-def test_an_alarm_during_the_trial_does_not_end_it(tmp_path: Path) -> None:
-    settings = tiny.settings(tmp_path, guards__entropy__below=100, guards__entropy__steps=1)
+def test_neither_an_alarm_nor_the_limits_of_the_run_end_the_trial(tmp_path: Path) -> None:
+    settings = tiny.settings(
+        tmp_path, guards__entropy__below=100, guards__entropy__steps=1, train__epochs=0.1,
+        budget__generated_tokens=1,
+    )  # fmt: skip
     assert [check.name for check in checks.checks(settings) if not check.passed] == []
 
 
