@@ -66,7 +66,7 @@ def test_an_allowed_field_takes_another_value_than_its_default(name: str) -> Non
             " trl.max_steps is decided by train.steps; set that instead",
         ),
         (
-            "num_iterations",
+            "accelerator_config",
             2,
             "only fields of trl.GRPOConfig that are tested here are passed on;"
             f" leave it out, or choose from {', '.join(sorted(VALUES))}",

@@ -208,9 +208,9 @@ def test_both_parts_share_one_group_size() -> None:
 
 def test_both_parts_share_one_choice_of_moments() -> None:
     with pytest.raises(ValidationError) as raised:
-        settings(moments="by_kind")
+        settings(moments="shared")
     assert raised.value.errors()[0]["msg"] == (
-        "Value error, moments and relift.moments must be equal; found by_kind, shared;"
+        "Value error, moments and relift.moments must be equal; found shared, by_kind;"
         " set method.moments alone"
     )
 

@@ -53,7 +53,7 @@ def test_an_arm_joins_with_its_space_and_a_changed_tuning_is_refused(
 ) -> None:
     claim(planned(tmp_path, job_settings, tune=tuned()))
     more = {**TWO["arms"], "late": ["method=alternate"], "control": ["method=grpo"]}
-    space = {**TUNE["space"], "late": {"train.rl.learning_rate": [1e-4, 2e-4]}}
+    space = {**TUNE["space"], "late": {"train.rl.learning_rate": [1e-4, 4e-4]}}
     joined = {"arms": more, "after": {"control": "rl"}}
     tune = tuned(space=space, like={"control": "rl"})
     claim(planned(tmp_path, job_settings, **joined, tune=tune))
@@ -62,7 +62,7 @@ def test_an_arm_joins_with_its_space_and_a_changed_tuning_is_refused(
         claim(planned(tmp_path, job_settings, **joined, tune={**tune, "looks": 3}))
     space["late"] = {"train.rl.learning_rate": [1e-4, 3e-4]}
     with pytest.raises(
-        SettingsError, match=r"late\.train\.rl\.learning_rate: was \[0\.0001, 0\.0002\], is"
+        SettingsError, match=r"late\.train\.rl\.learning_rate: was \[0\.0001, 0\.0004\], is"
     ):
         claim(planned(tmp_path, job_settings, **joined, tune={**tune, "space": space}))
     with pytest.raises(SettingsError, match=r"after\.control: was rl, is not there"):

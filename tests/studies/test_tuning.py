@@ -100,7 +100,7 @@ def test_tuning_json_has_settings_figures_and_cost(tmp_path: Path, faked: Faked)
         "dev": {"1000": 0.4, "1001": 0.2}, "mean": pytest.approx(0.3), "stopped": {},
         "spent": {"flops": 6000.0, "generated_tokens": 14.0},
     }  # fmt: skip
-    assert found["rl"]["trials"][0]["settings"] == {RATE: 0.0004}
+    assert found["rl"]["trials"][0]["settings"] == {RATE: 0.0002}
     assert (found["rl"]["chosen"], found["base"]["chosen"]) == (2, 0)
     assert found["rl"]["spent"] == {"flops": 12000.0, "generated_tokens": 42.0}
 
@@ -235,7 +235,7 @@ def problems(directory: Path, compose: Compose, **changes: Any) -> list[str]:
 def test_trials_that_do_not_compose_or_are_too_few_are_told_at_once(
     tmp_path: Path, job_settings: Compose
 ) -> None:
-    space = {"base": {"train.sft.learning_rate": [1e-3, 2e-3, -1]}, "rl": {RATE: [4e-4, 1e-4]}}
+    space = {"base": {"train.sft.learning_rate": [1e-3, 2e-3, -1]}, "rl": {RATE: [2e-4, 1e-4]}}
     assert problems(tmp_path, job_settings, tune=tuned(space=space)) == [
         "study.tune.space.base: train.sft.learning_rate = -1: must be above 0; give a number above that",
         "study.tune.space.rl: too few points beside the arm as written: 1, and study.tune.trials = 3 needs 2; give more"
