@@ -111,8 +111,8 @@ def estimate(blueprint: Blueprint, written: Sequence[Job]) -> str:
     tune, count = tuning.tune, len(tuning.arms)
     runs = count * tune.trials * len(tune.seeds)
     start = f"Tuning: {count} arms x {tune.trials} trials x {len(tune.seeds)} seeds = {runs} runs"
-    limits = limits_of(written[0].settings.model_dump())
-    limits = {axis: limit for axis, limit in limits.items() if limit is not None}
+    all_limits = limits_of(written[0].settings.model_dump())
+    limits = {axis: limit for axis, limit in all_limits.items() if limit is not None}
     if not limits:
         return f"{start}, each of {written[0].settings.train.steps} steps."
     each = " and ".join(f"{setting_of(axis)} = {limit:g}" for axis, limit in limits.items())

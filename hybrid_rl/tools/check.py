@@ -167,8 +167,8 @@ def _add_work(table: Table, settings: Settings, work: Work) -> None:
         how = "at most: 2 per parameter and token forward, 4 backward"
         table.add_row("FLOPs", f"{work.flops:.2e}", how)
     for axis, bought in estimate.bought_by_budgets(settings, work).items():
-        limit = limits_of(settings.model_dump())[axis]
-        table.add_row(setting_of(axis), f"{limit:.2e}" if axis == "flops" else f"{limit:,}", bought)
+        bound = limits_of(settings.model_dump())[axis]
+        table.add_row(setting_of(axis), f"{bound:.2e}" if axis == "flops" else f"{bound:,}", bought)
 
 
 def _add_evaluation(table: Table, settings: Settings, sizes: Mapping[str, int]) -> None:

@@ -66,8 +66,9 @@ class RepeatingTrainer(TermsTrainer):
 
     def _step_optimizer(self, model: Any) -> None:
         """Ends an update as transformers' loop does; with DeepSpeed the weights have moved by then."""
-        norm = self._clip_grad_norm(model) if self.args.max_grad_norm > 0 else None
-        self._get_grad_norm(model, norm)
+        loop: Any = self  # transformers has no types for these two
+        norm = loop._clip_grad_norm(model) if self.args.max_grad_norm > 0 else None
+        loop._get_grad_norm(model, norm)
         assert self.optimizer is not None, "a gradient has been computed for it"
         self.optimizer.step()
         model.zero_grad()
