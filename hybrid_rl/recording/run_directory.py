@@ -121,6 +121,5 @@ class RunDir:
         }
         known: dict[str, Any] = {"error": error, "exit_code": exit_code, "resumed": resumed or None}
         known["ended_by"] = ended_by
-
         record |= {key: value for key, value in known.items() if value is not None}
         write_json(self.status, {**record, "history": [*history, record]})

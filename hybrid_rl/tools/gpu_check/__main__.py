@@ -74,7 +74,10 @@ def run(place: Place, wanted: dict[str, Check], out: Path) -> dict[str, dict[str
         if place.left <= 0:
             found = Found("skipped", "no time was left; give more minutes")
         else:
-            found = check(place, re.sub(r"\W+", "_", name))
+            try:
+                found = check(place, re.sub(r"\W+", "_", name))
+            except Exception as error:  # noqa: BLE001 - whatever it is, the others are to be made
+                found = Found("FAIL", f"{type(error).__name__}: {error}")
         seconds = round(time.monotonic() - began, 1)
         made[name] = {**vars(found), "seconds": seconds}
         log.info("%s: %s, %.0f s: %s", name, found.verdict, seconds, found.found)

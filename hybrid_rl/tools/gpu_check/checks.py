@@ -50,7 +50,7 @@ class Found:
 
     verdict: Verdict
     found: str
-    """In a few words and numbers, or why it failed or was skipped."""
+    """What the check measured, in a few words and numbers, or the reason why it failed or was skipped."""
     figures: dict[str, Any] = field(default_factory=dict)
 
 

@@ -105,6 +105,16 @@ def test_each_check_is_written_and_none_is_begun_too_late(tmp_path: Path) -> Non
     assert made["a check"]["found"] == "a_check"
 
 
+def test_a_check_that_breaks_does_not_keep_the_others_from_being_made(tmp_path: Path) -> None:
+    def breaks(*_: Any) -> Found:
+        raise FileNotFoundError("no vllm here")
+
+    checked = {"first": breaks, "second": lambda *_: Found("pass", "was made")}
+    made = __main__.run(place(tmp_path), checked, tmp_path / "out.json")
+    assert (made["first"]["verdict"], made["second"]["verdict"]) == ("FAIL", "pass")
+    assert made["first"]["found"] == "FileNotFoundError: no vllm here"
+
+
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
