@@ -37,6 +37,18 @@ class HubSource(Section):
     """A branch, tag or commit; null: the newest."""
     limit: int | None = Field(default=None, ge=1)
     """The most rows that are read, the first ones; null: all."""
+    stream: bool = False
+    """Whether the first `limit` rows are read as they come, without the download of the whole data set."""
+
+    @field_validator("stream")
+    @classmethod
+    def _limited(cls, stream: bool, info: ValidationInfo) -> bool:
+        if stream and info.data.get("limit") is None:
+            refuse(
+                "needs a limit beside it, for a run checks, splits and counts its questions before it starts; give such"
+                " as limit: 20000"
+            )
+        return stream
 
 
 class FileSource(Section):

@@ -5,7 +5,7 @@ The names of settings in a line come from the schema. Rules that join several se
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType, UnionType
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
@@ -19,6 +19,7 @@ from hybrid_rl.config.settings import Settings
 NAME = re.compile(r"[A-Za-z0-9][\w.+=,-]*")
 """The names that may become a directory or a file."""
 NAME_RULE = "only letters, digits and . _ + = , - may stand in it"
+_OWN = "NAME"  # in names of settings, the name of a section that the user names
 _LIMITS = {
     "greater_than_equal": "at least",
     "greater_than": "above",
@@ -69,6 +70,7 @@ def lines(
     `schema` is that of `values`, whose settings are named with `prefix`, such as `trl.`.
     """
     known = list(dict.fromkeys([*_known(method, "method."), *_known(schema, prefix)]))
+    named = {key.partition(_OWN)[0] for key in known if _OWN in key}
     by_name: dict[str, list[tuple[str, str]]] = {}
     shown: dict[str, str] = {}
     for detail in error.errors(include_url=False):
@@ -76,7 +78,9 @@ def lines(
         name = (prefix + ".".join(path)).removesuffix(".")
         shown[name] = "" if detail["type"] == "missing" else f" = {as_typed(value)}"
         unknown = detail["type"] == "extra_forbidden"
-        rule = _unknown(name, known, origin) if unknown else _rule(detail, name)
+        rule = (
+            _unknown(name, _there(known, path), origin, named) if unknown else _rule(detail, name)
+        )
         by_name.setdefault(name, []).append(rule)
     # A value that fits no branch of a union fails once in each; an error deeper in a branch says more.
     shallow = [name for name in by_name if any(other.startswith(f"{name}.") for other in by_name)]
@@ -108,8 +112,13 @@ def _where(detail: ErrorDetails, values: Any) -> tuple[list[str], Any]:
     return path, here
 
 
-def _unknown(name: str, known: Sequence[str], origin: Origin) -> tuple[str, str]:
-    """The rule and the remedy for a key that does not belong: the nearest that does."""
+def _unknown(
+    name: str, known: Sequence[str], origin: Origin, named: Collection[str] = ()
+) -> tuple[str, str]:
+    """The rule and the remedy for a key that does not belong: the nearest that does.
+
+    Within sections that the user names, which begin with one of `named`, no setting of another section is meant.
+    """
     parent, _, last = name.rpartition(".")
     if name in known:
         return f"{parent} has it for another kind only", f"take it out with ~{name}"
@@ -117,9 +126,17 @@ def _unknown(name: str, known: Sequence[str], origin: Origin) -> tuple[str, str]
         return "no such setting", of_trl
     siblings = [key for key in known if key.rpartition(".")[0] == parent]
     leaves = {key.rpartition(".")[2]: key for key in reversed(known)}
-    near = difflib.get_close_matches(name, siblings, n=1, cutoff=0.75) or [
-        leaves[leaf] for leaf in difflib.get_close_matches(last, leaves, n=1, cutoff=0.85)
-    ]
+    if name.startswith(tuple(named)):
+        near = [
+            f"{parent}.{leaf}"
+            for leaf in difflib.get_close_matches(
+                last, [key.rpartition(".")[2] for key in siblings], n=1
+            )
+        ]
+    else:
+        near = difflib.get_close_matches(name, siblings, n=1, cutoff=0.75) or [
+            leaves[leaf] for leaf in difflib.get_close_matches(last, leaves, n=1, cutoff=0.85)
+        ]
     source = origin.of(name)
     rule = f"no such setting; {source}" if source else "no such setting"
     if near:
@@ -178,12 +195,31 @@ def as_typed(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
+def _there(known: Iterable[str], path: Sequence[str]) -> list[str]:
+    """The names in `known`, with the user's own name of a section on the way to `path` in place of NAME."""
+    found = []
+    for key in known:
+        group, marked, rest = key.partition(_OWN)
+        depth = group.count(".")
+        inside = (
+            marked and len(path) > depth and group == "".join(f"{part}." for part in path[:depth])
+        )
+        found.append(f"{group}{path[depth]}{rest}" if inside else key)
+    return found
+
+
 def _known(model: Any, prefix: str) -> Iterator[str]:
-    """Yields the dotted names of all settings of a section and of those below it; some come more than once."""
+    """Yields the dotted names of all settings of a section and of those below it; some come more than once.
+
+    NAME stands for the name of a section that the user names, as those of `data.test` and `reward.terms`.
+    """
     for name, field in model.model_fields.items():
         yield f"{prefix}{name}"
         for section in _sections(field.annotation):
             yield from _known(section, f"{prefix}{name}.")
+        if get_origin(field.annotation) is dict:
+            for section in _sections(get_args(field.annotation)[1]):
+                yield from _known(section, f"{prefix}{name}.{_OWN}.")
 
 
 def _sections(annotation: Any) -> Iterator[type[BaseModel]]:

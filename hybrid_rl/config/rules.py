@@ -81,7 +81,8 @@ def _model(settings: Settings) -> Iterator[str]:
     model = settings.model
     known = model.package is not None or _HUB_ID.fullmatch(model.path)
     if not known and not Path(model.path).is_dir():
-        yield f"model.path = {model.path}: no such directory, nor a hub id (OWNER/NAME); correct it"
+        remedy = f"type {model.obtain}, or correct it" if model.obtain else "correct it"
+        yield f"model.path = {model.path}: no such directory, nor a hub id (OWNER/NAME); {remedy}"
 
 
 def _batch(settings: Settings) -> Iterator[str]:

@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,11 @@ def read(source: Source) -> list[SourceRow]:
             return _numbered(_read_hub(source))
         case FileSource():
             paths = [source.path] if isinstance(source.path, str) else source.path
-            rows = [row for path in paths for row in _read_file(Path(path), len(paths) > 1)]
-            return rows[: source.limit]
+            rows: list[SourceRow] = []
+            for path in paths:
+                left = None if source.limit is None else source.limit - len(rows)
+                rows += _read_file(Path(path), len(paths) > 1, left)
+            return rows
         case LedgerSource():
             drawn = ledger.rows(
                 source.size, source.seed, source.operations, source.subtractions, source.traces
@@ -69,8 +73,14 @@ def _read_hub(source: HubSource) -> list[Values]:
 
     try:
         loaded = datasets.load_dataset(
-            source.path, source.config, split=source.split, revision=source.revision
+            source.path,
+            source.config,
+            split=source.split,
+            revision=source.revision,
+            streaming=source.stream,
         )
+        if source.stream:  # rows come over the network here, so this may fail as the line above
+            return list(loaded.take(source.limit))
     except (OSError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(
@@ -82,7 +92,8 @@ def _read_hub(source: HubSource) -> list[Values]:
     return list(loaded)
 
 
-def _read_file(path: Path, named: bool) -> list[SourceRow]:
+def _read_file(path: Path, named: bool, most: int | None) -> list[SourceRow]:
+    """The rows of a file, or the first `most`, beyond which only a .json file is read."""
     if path.suffix not in _READERS:
         raise DataError(f"{path}: must end with one of {', '.join(_READERS)}; convert the file")
     if not path.is_file():
@@ -90,32 +101,35 @@ def _read_file(path: Path, named: bool) -> list[SourceRow]:
             f"{path}: there is no such file; give its path relative to the directory of launch"
         )
     try:
-        return _numbered(_READERS[path.suffix](path), f"{path.name} " if named else "")
+        return _numbered(_READERS[path.suffix](path, most), f"{path.name} " if named else "")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: must be UTF-8 text ({error}); convert the file") from error
 
 
-def _read_jsonl(path: Path) -> list[Values]:
+def _read_jsonl(path: Path, most: int | None) -> list[Values]:
     rows: list[Values] = []
     problems = []
-    for number, line in enumerate(path.read_text(encoding=_ENCODING).split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            row = _parsed(line)
-            if isinstance(row, dict):
-                rows.append(row)
+    with path.open(encoding=_ENCODING) as file:
+        for number, line in enumerate(file, 1):
+            if len(rows) == most:
+                break
+            if not line.strip():
                 continue
-            problem = f"must be an object, not {_shown(row)}"
-        except ValueError as error:
-            problem = f"is not JSON ({error})"
-        problems.append(f"{path} line {number}: {problem}; write one object a line")
+            try:
+                row = _parsed(line)
+                if isinstance(row, dict):
+                    rows.append(row)
+                    continue
+                problem = f"must be an object, not {_shown(row)}"
+            except ValueError as error:
+                problem = f"is not JSON ({error})"
+            problems.append(f"{path} line {number}: {problem}; write one object a line")
     if problems:
         raise DataError(*problems)
     return rows
 
 
-def _read_json(path: Path) -> list[Values]:
+def _read_json(path: Path, most: int | None) -> list[Values]:
     try:
         rows = _parsed(path.read_text(encoding=_ENCODING))
     except UnicodeDecodeError:
@@ -128,7 +142,7 @@ def _read_json(path: Path) -> list[Values]:
         raise DataError(
             f"{path}: must be a list of objects, not {_shown(rows)}; one object per question"
         )
-    return rows
+    return rows[:most]
 
 
 def _parsed(text: str) -> Any:
@@ -150,14 +164,14 @@ def _parsed(text: str) -> Any:
     return value
 
 
-def _read_csv(path: Path) -> list[Values]:
+def _read_csv(path: Path, most: int | None) -> list[Values]:
     csv.field_size_limit(sys.maxsize)  # the default, 131,072 characters, is less than a long trace
     rows: list[Values] = []
     with path.open(encoding=_ENCODING, newline="") as file:
         reader = csv.DictReader(file, strict=True)  # else an open quote swallows the rows after it
         try:
             header = reader.fieldnames or []
-            rows += reader
+            rows += islice(reader, most)
         except csv.Error as error:
             raise DataError(
                 f"{path} line {reader.reader.line_num}: is not CSV ({error}); put a cell with quotes, commas or line"
@@ -175,12 +189,16 @@ def _read_csv(path: Path) -> list[Values]:
     return rows
 
 
-def _read_parquet(path: Path) -> list[Values]:
+def _read_parquet(path: Path, most: int | None) -> list[Values]:
     import pyarrow  # noqa: PLC0415 - heavy, only for parquet
     import pyarrow.parquet  # noqa: PLC0415
 
     try:
-        rows: list[Values] = pyarrow.parquet.read_table(path).to_pylist()
+        with pyarrow.parquet.ParquetFile(path) as file:
+            batches = (
+                file.iter_batches() if most is None else file.iter_batches(min(most, 1024) or 1)
+            )
+            rows = list(islice((row for batch in batches for row in batch.to_pylist()), most))
     except (pyarrow.ArrowException, OSError) as error:
         raise DataError(f"{path}: is not a parquet file ({error}); write it again") from error
     return rows

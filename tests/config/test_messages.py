@@ -29,6 +29,28 @@ SCHEMA = [
     ),
     (["metod=grpo"], "metod = grpo: no such setting; did you mean method?"),
     (
+        ["reward.terms={brief:{weight:1,pattern:a,kind:b}}"],
+        "reward.terms.brief.kind = b: no such setting; reward.terms.brief has weight, verifier, function, pattern,"
+        " length",
+    ),
+    (
+        ["reward.terms={brief:{weigt:1,weight:1,pattern:a}}"],
+        "reward.terms.brief.weigt = 1: no such setting; did you mean reward.terms.brief.weight?",
+    ),
+    (
+        ["+reward.weight=1"],
+        "reward.weight = 1: no such setting; did you mean reward.terms.NAME.weight?",
+    ),
+    (
+        ["+data.test.hard.opertions=[1,2]"],
+        "data.test.hard.opertions = [1, 2]: no such setting; did you mean data.test.hard.operations?",
+    ),
+    (
+        ["+data.test.hard.path=a"],
+        "data.test.hard.path = a: data.test.hard has it for another kind only; take it out with"
+        " ~data.test.hard.path",
+    ),
+    (
         ["train.learning_rate=1"],
         "train.learning_rate = 1: no such setting; did you mean train.rl.learning_rate?",
     ),

@@ -357,6 +357,10 @@ ENGINES = [
         "model.path = runs/no/such: no such directory, nor a hub id (OWNER/NAME); correct it",
     ),
     (
+        ["model.path=runs/no/such", "model.obtain=pip install it"],
+        "model.path = runs/no/such: no such directory, nor a hub id (OWNER/NAME); type pip install it, or correct it",
+    ),
+    (
         ["rollout=vllm_server"],
         "rollout.engine = vllm_server: vLLM takes its weights between GPUs; set hardware=gpu, or rollout=transformers",
     ),

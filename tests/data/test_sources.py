@@ -12,9 +12,11 @@ from typing import Any
 import pyarrow
 import pyarrow.parquet
 import pytest
+from pydantic import ValidationError
 
-from hybrid_rl.config.data import HubSource, KnightsSource
+from hybrid_rl.config.data import FileSource, HubSource, KnightsSource
 from hybrid_rl.data import sources
+from hybrid_rl.errors import DataError
 from tests.fakes.rows import TRACED, jsonl, load, numbered, refusal, settings
 
 
@@ -95,8 +97,34 @@ def test_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     assert "must be UTF-8 text" in refusal(settings(train={"kind": "file", "path": str(path)}))[0]
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_a_file_is_read_no_further_than_its_limit(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"a.{kind}"
+    if kind == "parquet":
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(numbered(4)), path, row_group_size=2)
+        body = path.read_bytes()
+        second = pyarrow.parquet.ParquetFile(path).metadata.row_group(1).column(0)
+        start = second.dictionary_page_offset or second.data_page_offset
+        path.write_bytes(body[:start] + bytes(40) + body[start + 40 :])
+    else:
+        heads = {"jsonl": "", "csv": "q,a,t\n"}
+        rows = {"jsonl": '{"q": "1 + 0", "a": "1"}\n' * 2, "csv": "1,1,1\n" * 2}
+        broken = {"jsonl": "{\n", "csv": '1,"1\n'}
+        path.write_text(heads[kind] + rows[kind] + broken[kind])
+
+    def read(limit: int) -> int:
+        return len(sources.read(FileSource(kind="file", path=str(path), limit=limit)))
+
+    assert read(2) == 2
+    with pytest.raises((DataError, OSError)):
+        read(3)
+
+
 class Hub(list[dict[str, Any]]):
     """Rows of a data set as the hub's library gives them."""
+
+    def take(self, count: int) -> list[dict[str, Any]]:
+        return self[:count]
 
     def select(self, places: range) -> list[dict[str, Any]]:
         return [self[place] for place in places]
@@ -124,9 +152,24 @@ def test_the_hub_is_asked_for_a_split_and_gives_the_first_rows(
     source = HubSource(kind="hub", path="a/b", config="main", split="train", limit=limit)
     rows = sources.read(source)
 
-    assert asked == [(("a/b", "main"), {"split": "train", "revision": None})]
+    assert asked == [(("a/b", "main"), {"split": "train", "revision": None, "streaming": False})]
     assert [row.values for row in rows] == numbered(3)[:read]
     assert [row.where for row in rows] == ["row 1", "row 2", "row 3"][:read]
+
+
+def test_a_stream_is_read_up_to_its_limit_by_the_library_itself(tmp_path: Path) -> None:
+    rows = [{"q": str(number), "a": str(number)} for number in range(5)]
+    for number in range(2):  # the library looks one file ahead
+        jsonl(tmp_path / f"train-0000{number}-of-00003.jsonl", rows)
+    (tmp_path / "train-00002-of-00003.jsonl").write_text("{ this is never read\n")
+    source = HubSource(kind="hub", path=str(tmp_path), split="train", limit=3, stream=True)
+
+    assert [row.values for row in sources.read(source)] == rows[:3]
+
+
+def test_a_stream_needs_a_limit() -> None:
+    with pytest.raises(ValidationError, match="needs a limit beside it"):
+        HubSource(kind="hub", path="a/b", split="train", stream=True)
 
 
 def test_a_hub_out_of_reach_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
