@@ -6,6 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from hybrid_rl.evaluation.statistics import Interval
 
 _SHOWN_CHARACTERS = 1200
+_UNITS = (
+    *((1e21, "Z"), (1e18, "E"), (1e15, "P"), (1e12, "T")),
+    *((1e9, "G"), (1e6, "M"), (1e3, "k")),
+)
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
 
 
@@ -31,9 +35,12 @@ def between(interval: Interval | None) -> str:
     return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
 
 
-def amount(axis: str, value: float) -> str:
-    """A number on a budget axis, as a person reads it."""
-    return f"{value:.2e}" if axis == "flops" else f"{value:,.0f}"
+def amount(value: float) -> str:
+    """A number on a budget axis, as a person reads it: in full below ten thousand, else as `24.4 M` or `1.2 P`."""
+    for unit, name in _UNITS:
+        if value >= max(unit * 0.9995, 9999.5):
+            return f"{float(f'{value / unit:.3g}'):g} {name}"
+    return f"{value:,.0f}"
 
 
 def section(title: str, lines: Iterable[str]) -> list[str]:

@@ -50,7 +50,7 @@ def cost(record: RunRecord) -> list[str]:
         return []
     kinds = [line["kind"] for line in record.metrics]
     last = record.metrics[-1]
-    spent = {axis: amount(axis, last[axis]) for axis in AXES if axis in last}
+    spent = {axis: amount(last[axis]) for axis in AXES if axis in last}
     if record.traces:
         spent["traces_used"] = record.traces
     steps = f"{len(kinds):,} ({kinds.count('sft'):,} SFT + {kinds.count('rl'):,} RL)"

@@ -18,8 +18,11 @@ def test_an_estimate_stands_before_its_bounds() -> None:
 
 
 def test_flops_are_told_by_their_power_of_ten() -> None:
-    assert markdown.amount("flops", 36_000_000_000) == "3.60e+10"
-    assert markdown.amount("generated_tokens", 12345.6) == "12,346"
+    assert markdown.amount(36_000_000_000) == "36 G"
+    assert markdown.amount(12345.6) == "12.3 k"
+    assert markdown.amount(9_999) == "9,999"
+    assert markdown.amount(999_700) == "1 M"  # rounding has no "1000 k"
+    assert markdown.amount(1.234e18) == "1.23 E"
 
 
 def test_generated_text_cannot_end_its_block() -> None:

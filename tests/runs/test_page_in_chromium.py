@@ -169,5 +169,137 @@ def test_the_tuning_has_a_section(browser: Browser, page: Path) -> None:
     cells = browser.run(
         "[...document.querySelectorAll('#tuning tbody tr')].map((r) => r.textContent).join('|')"
     )
-    assert "4.00e+12" in cells
+    assert "4 T" in cells
     assert "as bread" in cells
+
+
+def _catch_files(browser: Browser) -> None:
+    browser.run("window.files = []; window.save = (name, blob) => files.push({ name, blob }); 0")
+
+
+def test_every_table_can_be_saved_as_csv(opened: Browser) -> None:
+    """An interval has columns of its own, and a unit is written out."""
+    _catch_files(opened)
+    tables = opened.run("document.querySelectorAll('table').length")
+    opened.run(
+        "document.querySelectorAll('[aria-label^=\"Save as CSV\"]').forEach((one) => one.click())"
+    )
+    assert opened.run("files.length") == tables > 5
+    name, text = opened.run(
+        "(async () => { const one = files.find((one) => one.name.includes('primary-outcome'));"
+        " return [one.name, await one.blob.text()]; })()"
+    )
+    assert name.startswith("made-primary-outcome-greedy-on-hard-40-questions")
+    head, base, first, *_ = text.splitlines()
+    assert head.startswith('arm,seeds,greedy [95 %],"greedy [95 %], low","greedy [95 %], high",')
+    assert base.startswith("base model,,0.025,0.004,0.129,")
+    assert first.startswith("sft_then_grpo,2,0.")
+    told = opened.run(
+        "csv(['arm', 'cost'], [['=1+1', '24.4 M [>1,200, 3.5 k]'], ['a,b', '−0.5'], ['c', {text: '1 k', exact: 1023}]])"
+    )
+    assert told.splitlines() == [
+        'arm,cost,"cost, low","cost, high"',
+        "'=1+1,24400000,>1200,3500",
+        '"a,b",-0.5,,',
+        "c,1023,,",
+    ]
+
+
+def test_every_chart_can_be_saved_as_a_drawing_and_as_a_picture(opened: Browser) -> None:
+    _catch_files(opened)
+    opened.run(
+        "document.querySelectorAll('#curves .save').forEach((one) => one.hidden || one.click())"
+    )
+    opened.until("files.length === 2")
+    drawing = opened.run("files.find((one) => one.name.endsWith('.svg')).blob.text()")
+    assert drawing.startswith("<svg")
+    for shown in ("Accuracy on dev against optimizer steps", ">bread<", "target 0.5", "rgb("):
+        assert shown in drawing
+    for alien in ("class=", "var(", "currentcolor"):
+        assert alien not in drawing
+    start = opened.run(
+        "(async () => [...new Uint8Array(await files.find((one) => one.name.endsWith('.png')).blob.arrayBuffer())]"
+        ".slice(0, 4))()"
+    )
+    assert bytes(start) == b"\x89PNG"
+    charts = opened.run("document.querySelectorAll('.chart svg').length")
+    assert opened.run("document.querySelectorAll('[aria-label^=\"Save as PNG\"]').length") == charts
+    assert opened.complaints == []
+
+
+def test_a_chart_is_zoomed_by_drawing_over_it_and_by_keys(opened: Browser) -> None:
+    opened.run(
+        "document.querySelector('#curves svg').scrollIntoView({ block: 'center', behavior: 'instant' })"
+    )
+    box = opened.run("document.querySelector('#curves svg').getBoundingClientRect().toJSON()")
+    ends = "[...document.querySelectorAll('#curves .tick')].filter((t) => t.getAttribute('text-anchor') === 'middle').map((t) => t.textContent)"
+    assert opened.run(ends) == ["0", "2", "4", "6", "8", "10", "12"]
+    at = {"y": box["y"] + 100, "button": "left", "clickCount": 1}
+    first, last = box["x"] + box["width"] / 2, box["x"] + box["width"] - 20
+    for kind, x in (("mousePressed", first), ("mouseMoved", last), ("mouseReleased", last)):
+        opened.send("Input.dispatchMouseEvent", type=kind, x=x, buttons=1, **at)
+    shown = opened.run(ends)
+    assert shown[0] != "0"
+    assert all(float(one).is_integer() for one in shown)  # half a step is no step
+    whole = "document.querySelector('#curves [aria-label^=\"Show the whole range\"]')"
+    assert not opened.run(f"{whole}.hidden")
+    opened.run(f"{whole}.click()")
+    assert opened.run(ends) == ["0", "2", "4", "6", "8", "10", "12"]
+    assert opened.run(f"{whole}.hidden")
+    opened.run("document.querySelector('#curves svg').focus()")
+    opened.press("+", 187)
+    assert opened.run(ends)[0] != "0"
+    opened.press("0", 48)
+    assert opened.run(ends)[0] == "0"
+
+
+def test_an_axis_of_counts_has_no_halves_and_labels_do_not_touch(opened: Browser) -> None:
+    assert opened.run("ticks(0, 3, 8, true)") == [0, 1, 2, 3]
+    assert opened.run("ticks(0, 3, 8).length") > 4
+    touching = opened.run(
+        "[...document.querySelectorAll('.chart svg')].flatMap((svg) => { const boxes = [...svg.querySelectorAll("
+        "'.tick[text-anchor=middle]')].map((t) => t.getBoundingClientRect()); return boxes.filter((b, i) => i &&"
+        " b.left < boxes[i - 1].right).map(() => svg.getAttribute('aria-label')); })"
+    )
+    assert touching == []
+
+
+def test_the_axis_of_a_reward_fits_its_values(opened: Browser) -> None:
+    assert opened.run("fitted([-0.2, 0.3], {})") == pytest.approx([-0.225, 0.325])
+    assert opened.run("fitted([0.1, 0.3], {})") == pytest.approx([0, 0.315])
+    assert opened.run("fitted([9, 10], {})") == pytest.approx([8.95, 10.05])
+    assert opened.run("fitted([0.2, 0.99], { fromZero: true, most: 1 })") == [0, 1]
+
+
+def test_the_course_of_training_has_a_chart_for_each_measure(opened: Browser) -> None:
+    captions = opened.until(
+        "document.querySelectorAll('#training svg').length === 4 &&"
+        " [...document.querySelectorAll('#training figcaption')].map((one) => one.textContent)"
+    )
+    assert captions[0] == "reward, mean"
+    assert "length of completions, tokens" in captions
+    assert opened.run("document.querySelectorAll('#training path.line').length") == 12
+
+
+def test_the_base_model_has_a_row_and_a_mark(opened: Browser) -> None:
+    rows = "[...document.querySelectorAll('#accuracy tbody tr')].map((row) => row.cells[0].textContent)"
+    assert opened.run(rows) == ["base model", "sft_then_grpo", "bread", "grpo"]
+    assert opened.run("document.querySelectorAll('#accuracy circle.base').length") == 1
+    assert opened.until("document.querySelectorAll('#pass path.line.base').length") == 1
+
+
+def test_tables_fit_a_wide_window_and_say_on_a_phone_that_there_is_more(
+    browser: Browser, page: Path
+) -> None:
+    hidden = (
+        "[...document.querySelectorAll('.scroll')].filter((one) => one.scrollWidth > one.clientWidth)"
+        ".map((one) => one.getAttribute('aria-label'))"
+    )
+    cues = "[...document.querySelectorAll('.cue')].filter((one) => !one.hidden).length"
+    browser.open(page, 1400)
+    browser.until("document.querySelectorAll('.chart svg').length > 5")
+    assert browser.run(hidden) == []
+    assert browser.run(cues) == 0
+    browser.open(page, 390, 844)
+    browser.until(f"document.querySelectorAll('.chart svg').length > 5 && {cues} > 0")
+    assert browser.run(cues) == len(browser.run(hidden))

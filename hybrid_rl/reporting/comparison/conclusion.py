@@ -1,6 +1,6 @@
 """The conclusion of a comparison in a few sentences: what can be concluded, what cannot, and why not."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from hybrid_rl.reporting.comparison import wording
 from hybrid_rl.reporting.comparison.compare import Comparison
@@ -9,7 +9,7 @@ from hybrid_rl.reporting.comparison.outcomes import Figure
 
 
 def conclusion(comparison: Comparison) -> str:
-    """What follows from the primary outcome, in plain words."""
+    """What follows from the primary outcome, in plain words: what is better or worse, and what is not decided."""
     main, reference = comparison.primary, comparison.arms.reference
     others = [f for f in main.figures if f.together is not None]
     own = next((f for f in main.figures if f.arm == reference), None)
@@ -19,24 +19,27 @@ def conclusion(comparison: Comparison) -> str:
     if not others:
         start = f"Nothing can be compared: {reference} is the only arm that has been evaluated."
         return f"{start} Its {measure} on {main.about.set} is {own.value.value:.3f}."
-    start = f"On {main.about.set} ({main.about.questions:,} questions, {_seeds(others)}), "
-    against = f"{reference} ({own.value.value:.3f})"
     sentences = []
     for word, sign in (("better", 1), ("worse", -1)):
-        if found := [f for f in others if f.decided and sign * _gain(f) > 0]:
-            are = "is" if len(found) == 1 else "are"
-            sentences.append(f"{_list(found)} {are} {word} than {against} in {measure}.")
+        if found := _sorted(f for f in others if f.decided and sign * _gain(f) > 0):
+            first, *more = (f"{f.arm} {{}}by {_by(f, sign)}" for f in found)
+            parts = [
+                first.format(f"is {word} than {reference} "),
+                *(one.format("") for one in more),
+            ]
+            sentences.append(f"{_and(parts)}.")
     if within := [f for f in others if f.within_margin and not f.decided]:
         sequential = comparison.arms.sequential
         assert sequential is not None
         differ = "differs" if len(within) == 1 else "differ"
-        less = f"by less than {sequential.margin:g} in {measure}, if at all"
-        sentences.append(f"{_list(within, with_p=False)} {differ} from {against} {less}.")
-    if left := [f for f in others if not f.decided and not f.within_margin]:
-        nothing = "Nothing" if sentences else "nothing"
-        about = f"{nothing} can be concluded about the {measure} of {_list(left, with_p=False)} against {against}"
-        sentences.append(f"{about}: {_why(left)}")
-    return start + " ".join(sentences)
+        less = f"by less than {sequential.margin:g}, if at all"
+        sentences.append(f"{_and([f.arm for f in within])} {differ} from {reference} {less}.")
+    if left := _sorted(f for f in others if not f.decided and not f.within_margin):
+        listed = _and([f"{f.arm} ({_by(f, signed=True)})" for f in left])
+        sentences.append(f"Not decided: {listed}, since {_why(left)}")
+    about = f"{measure} on {main.about.set}, {main.about.questions:,} questions, {_seeds(others)}"
+    sentences.append(f"All of this is about {about}.")
+    return " ".join(sentences)
 
 
 def _why(figures: Sequence[Figure]) -> str:
@@ -63,20 +66,31 @@ def _within_these_runs(figures: Sequence[Figure]) -> str:
     apart = [f for f in figures if f.together and f.together.p <= LEVEL]
     if not apart:
         return ""
-    return f" Over the questions of these runs alone, the difference is clear for {_list(apart)}."
+    named = _and([f.arm for f in apart])
+    return f" Over the questions of these runs alone, the difference is clear for {named}."
 
 
 def _gain(figure: Figure) -> float:
     return figure.contrast.difference.value if figure.contrast else 0.0
 
 
-def _list(figures: Sequence[Figure], with_p: bool = True) -> str:
-    """The arms with their accuracies and differences, the largest difference first."""
-    words = []
-    for figure in sorted(figures, key=lambda figure: -abs(_gain(figure))):
-        p = f", p {wording.p_text(figure.together.p)}" if with_p and figure.together else ""
-        words.append(f"{figure.arm} ({figure.value.value:.3f}, difference {_gain(figure):+.3f}{p})")
-    return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
+def _by(figure: Figure, sign: int = 1, signed: bool = False) -> str:
+    """The difference with its interval; `sign` -1 tells how much less an arm has."""
+    told = figure.told
+    assert told is not None
+    one = told.difference
+    # A bound that an interval ends at is 0.00 and not -0.00.
+    low, high = (round(value, 2) + 0.0 for value in sorted((sign * one.low, sign * one.high)))
+    return f"{sign * one.value:{'+' if signed else ''}.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _sorted(figures: Iterable[Figure]) -> list[Figure]:
+    """The arms with the largest difference first."""
+    return sorted(figures, key=lambda figure: -abs(_gain(figure)))
+
+
+def _and(parts: Sequence[str]) -> str:
+    return " and ".join(part for part in (", ".join(parts[:-1]), parts[-1]) if part)
 
 
 def _seeds(figures: Sequence[Figure]) -> str:

@@ -24,7 +24,9 @@ from hybrid_rl.recording.files import DamagedFileError, read_jsonl
 from hybrid_rl.reporting import glossary
 from hybrid_rl.reporting.comparison import (
     compare,
+    pass_at,
     preparation_table,
+    training_curves,
     tuning_table,
     verdicts,
     wording,
@@ -44,7 +46,10 @@ from hybrid_rl.reporting.decisions import panels, read_notes
 from hybrid_rl.reporting.markdown import between
 from hybrid_rl.reporting.record import RunRecord
 
-_SCRIPTS = ("elements.js", "charts.js", "sections.js", "rollouts.js", "page.js")
+_SCRIPTS = (
+    *("elements.js", "exports.js", "charts.js", "sections.js", "training.js", "rollouts.js"),
+    "page.js",
+)
 log = logging.getLogger(__name__)
 _FIELDS = ("completion", "outcome", "reward", "advantage", "trained")
 
@@ -95,16 +100,18 @@ def _data(comparison: Comparison) -> dict[str, Any]:
         "costNote": wording.COST_NOTE,
         "costs": {
             axis: {
-                arm: {"text": wording.cost_text(axis, c), "reached": c.reached, "runs": c.runs}
+                arm: {"text": wording.cost_text(c), "reached": c.reached, "runs": c.runs}
                 for arm, c in by_arm.items()
             }
             for axis, by_arm in comparison.costs.items()
         },
         "areas": {
-            axis: {arm: wording.area_text(axis, area) for arm, area in areas.items()}
+            axis: {arm: wording.area_cells(area) for arm, area in areas.items()}
             for axis, areas in comparison.areas.items()
         },
         "areaNote": wording.AREA_NOTE,
+        "passAt": _pass_at(comparison),
+        "passNote": pass_at.NOTE,
         "tuning": {
             "title": tuning_table.TITLE,
             "note": tuning_table.NOTE,
@@ -125,6 +132,26 @@ def _preparation(arms: Arms) -> dict[str, Any]:
         return {}
     shown = {"title": preparation_table.TITLE, "note": preparation_table.NOTE}
     return {"preparation": {**shown, "columns": preparation_table.COLUMNS, "rows": rows}}
+
+
+def _pass_at(comparison: Comparison) -> dict[str, Any]:
+    """pass@k by set, as a table and as the points of a chart; without the sets on which nothing was sampled."""
+    found = {}
+    for name in pass_at.sets(comparison):
+        if curves := pass_at.pass_curves(comparison, name):
+            points = [
+                {
+                    "arm": one.arm,
+                    "points": [[k, i.value, i.low, i.high] for k, i in one.by_k.items()],
+                }
+                for one in curves
+            ]
+            found[name] = {
+                "columns": pass_at.columns(curves),
+                "rows": pass_at.rows(curves),
+                "curves": points,
+            }
+    return found
 
 
 def _verdicts(comparison: Comparison) -> dict[str, Any] | None:
@@ -161,6 +188,7 @@ def _run(record: RunRecord) -> dict[str, Any]:
             }
             for name, summary in record.after.items()
         },
+        "training": training_curves.columns(record.metrics),
         "curve": [{k: line[k] for k in keys if line.get(k) is not None} for line in lines],
     }
 

@@ -3,7 +3,13 @@
 from collections.abc import Iterator
 
 from hybrid_rl.reporting import glossary
-from hybrid_rl.reporting.comparison import preparation_table, tuning_table, verdicts, wording
+from hybrid_rl.reporting.comparison import (
+    pass_at,
+    preparation_table,
+    tuning_table,
+    verdicts,
+    wording,
+)
 from hybrid_rl.reporting.comparison.arms import setting_table
 from hybrid_rl.reporting.comparison.compare import BUDGETS, Comparison, mean_spent
 from hybrid_rl.reporting.comparison.conclusion import conclusion
@@ -35,6 +41,7 @@ def markdown(found: Comparison) -> str:
             _primary(found),
             _verdicts(found),
             *_explored(found),
+            *_passes(found),
             *_levels(found),
             *costs,
             *last,
@@ -99,6 +106,14 @@ def _explored(found: Comparison) -> Iterator[list[str]]:
         yield section(f"{name}: {questions}, {wording.MODELS[moment]} (exploratory)", lines)
 
 
+def _passes(found: Comparison) -> Iterator[list[str]]:
+    """Yields a section per set on which solutions were sampled: an arm a row, a k a column."""
+    for name in pass_at.sets(found):
+        curves = pass_at.pass_curves(found, name)
+        lines = table(pass_at.columns(curves), pass_at.rows(curves))
+        yield section(f"{name}: pass@k after training", [pass_at.NOTE, "", *lines] if lines else [])
+
+
 def _levels(found: Comparison) -> Iterator[list[str]]:
     """Yields a section per set that has difficulty levels: an arm a row, a level a column."""
     for name in dict.fromkeys(figure.set for figure in found.levels):
@@ -121,7 +136,7 @@ def _costs(found: Comparison) -> list[str]:
     rows = []
     for name, steps in found.costs["step"].items():
         of = {axis: by_arm.get(name) for axis, by_arm in found.costs.items()}
-        cells = (wording.cost_text(axis, costs) if costs else "-" for axis, costs in of.items())
+        cells = (wording.cost_text(costs) if costs else "-" for axis, costs in of.items())
         rows.append([name, f"{steps.reached} of {steps.runs}", *cells])
     columns = ["arm", "runs at the target", *(BUDGETS[axis] for axis in found.costs)]
     title = f"Cost of reaching {target.measure} accuracy {target.value:g} on {target.set}"
@@ -135,7 +150,7 @@ def _areas(found: Comparison) -> list[str]:
     names = [arm.name for arm in found.arms.arms if arm.name != found.arms.reference]
     rows = []
     for axis, areas in found.areas.items():
-        cells = (wording.area_text(axis, areas[name]) if name in areas else "-" for name in names)
+        cells = (wording.area_text(areas[name]) if name in areas else "-" for name in names)
         rows.append([BUDGETS[axis], *cells])
     title = "Mean accuracy on dev while spending (area under the curve)"
     return section(title, [wording.AREA_NOTE, "", *table(["spending", *names], rows)])
@@ -164,7 +179,7 @@ def _spending(found: Comparison) -> list[str]:
     rows = []
     for arm in found.arms.arms:
         means = {axis: mean_spent(arm, axis) for axis in BUDGETS}
-        cells = [amount(axis, mean) if mean is not None else "-" for axis, mean in means.items()]
+        cells = [amount(mean) if mean is not None else "-" for axis, mean in means.items()]
         traces = "; ".join(dict.fromkeys(record.traces or "-" for record in arm.evaluated))
         rows.append([arm.name, *cells, traces])
     columns = ["arm", *BUDGETS.values(), "traces used by each run"]

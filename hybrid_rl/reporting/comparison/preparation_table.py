@@ -18,5 +18,5 @@ def rows(preparation: RunRecord | None) -> list[list[str]]:
     if preparation is None:
         return []
     totals = {axis: spent(preparation, axis) for axis in BUDGETS}
-    cells = ["-" if total is None else amount(axis, total) for axis, total in totals.items()]
+    cells = ["-" if total is None else amount(total) for axis, total in totals.items()]
     return [[preparation.method, *cells]]

@@ -93,9 +93,9 @@ def _spent(found: Comparison, arm: Arm, axis: str) -> str:
         cost = found.costs.get(axis, {}).get(arm.name)
         if cost is None or (not cost.median.reached and cost.median.spent == 0):
             return "-"
-        return ("" if cost.median.reached else "> ") + amount(axis, cost.median.spent)
+        return ("" if cost.median.reached else "> ") + amount(cost.median.spent)
     mean = mean_spent(arm, axis)
-    return "-" if mean is None else amount(axis, mean)
+    return "-" if mean is None else amount(mean)
 
 
 def _shown(found: Comparison) -> list[Outcome]:

@@ -45,4 +45,4 @@ def cost(found: ArmTuning | None) -> str:
     """The FLOPs of an arm's tuning; `as ARM` where it took that arm's outcome, and a dash where it was not tuned."""
     if found is None:
         return "-"
-    return f"as {found.like}" if found.like else amount("flops", found.spent.get("flops", 0.0))
+    return f"as {found.like}" if found.like else amount(found.spent.get("flops", 0.0))

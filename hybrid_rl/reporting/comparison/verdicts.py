@@ -149,5 +149,5 @@ def _sum(values: list[float | None]) -> float | None:
 
 
 def _costs(runs: int, flops: float | None, fixed_runs: int, fixed_flops: float | None) -> list[str]:
-    shown = ["-" if one is None else amount("flops", one) for one in (flops, fixed_flops)]
+    shown = ["-" if one is None else amount(one) for one in (flops, fixed_flops)]
     return [str(runs), shown[0], str(fixed_runs), shown[1]]

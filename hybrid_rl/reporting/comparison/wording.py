@@ -80,21 +80,30 @@ def detectable_text(contrast: Contrast) -> str:
     return f"{contrast.detectable:.3f}" if contrast.detectable <= 1 else "none"
 
 
-def cost_text(axis: str, costs: Costs) -> str:
+def cost_text(costs: Costs) -> str:
     """A median cost with its bounds as `1,200 [1,000, >2,000]`; the cost of a single run has no bounds."""
-    median, low, high = (_cost(axis, cost) for cost in (costs.median, costs.low, costs.high))
-    return median if costs.runs == 1 else f"{median} [{low}, {high}]"
+    median, low, high = (_cost(cost) for cost in (costs.median, costs.low, costs.high))
+    alone = costs.runs == 1 or low == median == high == "never"
+    return median if alone else f"{median} [{low}, {high}]"
 
 
-def area_text(axis: str, area: Area | None) -> str:
+def area_text(area: Area | None) -> str:
     """Areas and their range as `0.500 [0.400, 0.600] against 0.300, 0 to 1,200`; bounds where runs differ."""
     if area is None:
         return "no range in common"
+    own, reference, first, last = area_cells(area)
+    return f"{own} against {reference}, {first} to {last}"
+
+
+def area_cells(area: Area | None) -> list[str]:
+    """The same as four cells of a table: the arm's area, the reference's, and the ends of the range."""
+    if area is None:
+        return ["no range in common", "-", "-", "-"]
     own, reference = (
         f"{one.value:.3f}" if one.low == one.high else between(one)
         for one in (area.own, area.reference)
     )
-    return f"{own} against {reference}, {amount(axis, area.first)} to {amount(axis, area.last)}"
+    return [own, reference, amount(area.first), amount(area.last)]
 
 
 COST_NOTE = (
@@ -112,7 +121,7 @@ AREA_NOTE = (
 )
 
 
-def _cost(axis: str, cost: CostToTarget) -> str:
+def _cost(cost: CostToTarget) -> str:
     if not cost.reached and cost.spent == 0:
         return "never"  # and without spending anything on this axis
-    return ("" if cost.reached else ">") + amount(axis, cost.spent)
+    return ("" if cost.reached else ">") + amount(cost.spent)

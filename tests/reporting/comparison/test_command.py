@@ -64,7 +64,9 @@ def test_another_outcome_can_be_made_primary(
 ) -> None:
     studies.write_study(tmp_path, {"grpo": 0.1, "bread": 0.9})
     assert command.run([str(tmp_path), "--primary", "hard:avg"]) == 0
-    assert " is better than grpo (0.104) in avg@2" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "bread is better than grpo by 0." in told
+    assert "All of this is about avg@2 on hard," in told
     text = (tmp_path / "report.md").read_text()
     assert "## Primary outcome: avg@2 on hard, 40 questions, after training (last weights)" in text
     assert "One outcome is primary: it was chosen for this page, not by a study beforehand." in text

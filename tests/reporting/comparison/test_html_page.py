@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from hybrid_rl.reporting.comparison import command
+from hybrid_rl.reporting.comparison import command, training_curves
 from tests.fakes import recorded, studies
 
 HOSTILE = "</script><script>window.hacked=1</script><img src=x onerror=window.hacked=1>{{ 7 * 7 }}&amp;'\""
@@ -43,8 +43,13 @@ def test_the_page_has_the_figures_of_the_twin(tmp_path: Path) -> None:
         for row in on_set["rows"]:
             assert f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]" in text
     assert data["costs"]["step"]["bread"]["text"] in text
-    assert data["areas"]["step"]["bread"].endswith(", 4 to 12")
-    assert data["areas"]["step"]["bread"] in text
+    own, reference, first, last = data["areas"]["step"]["bread"]
+    assert (first, last) == ("4", "12")
+    assert f"{own} against {reference}, 4 to 12" in text
+    found = data["passAt"]["hard"]
+    assert [row[0] for row in found["rows"]] == ["base model", "grpo", "bread"]
+    for row in found["rows"]:
+        assert f"| {' | '.join(row)} |" in text
 
 
 def test_the_page_asks_for_nothing_from_elsewhere(tmp_path: Path) -> None:
@@ -102,3 +107,18 @@ def test_panels_come_from_the_notes_of_the_method(tmp_path: Path) -> None:
     heat = panels["share of the expert's trace given (anchor)"]
     assert heat["values"][0] == [0.5, 0, 0, 0, 0.5, *[0] * 6]  # none, and up to 40 %
     assert heat["values"][3] is None  # SFT
+
+
+def test_the_course_of_training_is_thinned_to_means(tmp_path: Path) -> None:
+    """Of 4 SFT and 8 RL steps the latter are shown; of 250 RL steps every third, with the mean of its neighbours."""
+    studies.write_study(tmp_path, {"grpo": 0.1, "bread": 0.9}, seeds=(0,))
+    run = _data(_page(tmp_path))["arms"][0]["runs"][0]["training"]
+    assert run["step"] == [5, 6, 7, 8, 9, 10, 11, 12]
+    assert run["reward_mean"][:2] == [0.3125, 0.375]
+    assert "kl" not in run
+    lines = [{"step": n, "kind": "rl", "reward_mean": float(n), "kl": None} for n in range(1, 251)]
+    found = training_curves.columns([*lines, {"step": 251, "kind": "sft", "reward_mean": 9.0}])
+    assert len(found["step"]) == 84
+    assert (found["step"][0], found["reward_mean"][0]) == (3, 2)
+    assert (found["step"][-1], found["reward_mean"][-1]) == (250, 250)
+    assert list(found) == ["step", "reward_mean"]

@@ -28,7 +28,7 @@ def test_a_row_has_accuracies_the_cost_of_the_target_and_that_of_the_tuning(tmp_
     assert grpo.startswith("| grpo | 3 | 0.00 [0.00, ")
     assert grpo.endswith(" | 0 of 3 | > 12 | > 8,000 | 16 | - |")
     assert bread.startswith("| bread | 3 | 1.00 [")
-    assert bread.endswith(" | 3 of 3 | 8 | 4,000 | 16 | 4.00e+12 |")
+    assert bread.endswith(" | 3 of 3 | 8 | 4,000 | 16 | 4 T |")
     assert sft.endswith("| as bread |")
 
 

@@ -16,14 +16,12 @@ def test_a_row_says_what_was_chosen_how_well_it_did_and_what_all_trials_cost(
     write_tuning(tmp_path, "bread", "grpo")
     found = arms.read([tmp_path])
     assert tuning_table.rows(found.tuning) == [
-        ["bread", "train.rl.learning_rate=0.0008", "1", "0.250", "0.150", "2 x 2", "4.00e+12"],
+        ["bread", "train.rl.learning_rate=0.0008", "1", "0.250", "0.150", "2 x 2", "4 T"],
         ["grpo", "train.rl.learning_rate=0.0008", "1", "0.250", "0.150", "2 x 2", "as bread"],
     ]
     text = markdown_page.markdown(compare(found))
     assert "## Tuning before the comparison" in text
-    assert (
-        "| bread | train.rl.learning_rate=0.0008 | 1 | 0.250 | 0.150 | 2 x 2 | 4.00e+12 |" in text
-    )
+    assert "| bread | train.rl.learning_rate=0.0008 | 1 | 0.250 | 0.150 | 2 x 2 | 4 T |" in text
 
 
 def test_a_value_at_the_edge_of_those_tried_is_marked(tmp_path: Path) -> None:

@@ -38,16 +38,17 @@ def test_the_correlation_of_seeds_is_told_with_its_range() -> None:
 
 def test_a_cost_that_was_not_reached_is_more_than_what_was_spent() -> None:
     found = costs([CostToTarget(1200, True), CostToTarget(1000, True), CostToTarget(2000, False)])
-    assert wording.cost_text("generated_tokens", found) == "1,200 [1,000, >2,000]"
-    assert wording.cost_text("flops", costs([CostToTarget(3e9, True)])) == "3.00e+09"
+    assert wording.cost_text(found) == "1,200 [1,000, >2,000]"
+    assert wording.cost_text(costs([CostToTarget(3e9, True)])) == "3 G"
 
 
 def test_what_spends_nothing_and_never_arrives_costs_never() -> None:
-    assert wording.cost_text("generated_tokens", costs([CostToTarget(0, False)])) == "never"
+    assert wording.cost_text(costs([CostToTarget(0, False)])) == "never"
+    assert wording.cost_text(costs([CostToTarget(0, False)] * 3)) == "never"
 
 
 def test_an_area_names_both_arms_and_the_range() -> None:
     area = Area(0, 1200, Interval(0.5, 0.4, 0.6), Interval(0.3, 0.3, 0.3))
     expected = "0.500 [0.400, 0.600] against 0.300, 0 to 1,200"
-    assert wording.area_text("generated_tokens", area) == expected
-    assert wording.area_text("generated_tokens", None) == "no range in common"
+    assert wording.area_text(area) == expected
+    assert wording.area_text(None) == "no range in common"

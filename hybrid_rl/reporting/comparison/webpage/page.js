@@ -3,9 +3,10 @@
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const main = document.getElementById("main");
-  const sections = [accuracySection, verdictSection, curveSection, costSection, traceSection, panelSection, levelSection, rolloutSection, preparationSection, tuningSection, settingSection, environmentSection].map((make) => make(data)).filter(Boolean);
+  for (const run of data.arms.flatMap((arm) => arm.runs)) run.training = asPoints(run.training);
+  const sections = [accuracySection, verdictSection, curveSection, trainingSection, passSection, costSection, traceSection, panelSection, levelSection, rolloutSection, preparationSection, tuningSection, settingSection, environmentSection].map((make) => make(data)).filter(Boolean);
   main.replaceChildren(...sections);
-  document.getElementById("contents").append(...sections.map((one) => h("a", { href: `#${one.id}` }, one.id[0].toUpperCase() + one.id.slice(1))));
+  document.getElementById("contents").append(...sections.map((one) => h("a", { href: `#${one.id}` }, one.id === "pass" ? "pass@k" : one.id[0].toUpperCase() + one.id.slice(1))));
   fill(document.getElementById("notes"), {}, data.notes.map((note) => h("li", {}, note)));
   document.getElementById("notes").hidden = !data.notes.length;
   const runs = data.arms.reduce((sum, arm) => sum + arm.runs.length, 0);

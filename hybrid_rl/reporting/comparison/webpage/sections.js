@@ -18,15 +18,18 @@ function accuracySection(data) {
       const models = data.models;
       const caption = `${chosen.primary ? "Primary outcome" : "Exploratory"}: ${chosen.measure} on ${chosen.set}, ${chosen.questions.toLocaleString("en")} questions, ${models[chosen.moment]}`;
       const others = chosen.rows.filter((row) => row.contrast);
+      const ranged = (one, show = accuracy) => `${show(one.value)} [${show(one.low)}, ${show(one.high)}]`;
       const rows = chosen.rows.map((row) => {
         const c = row.contrast;
-        return [armName(data, row.arm), row.seeds.join(" "), { text: accuracy(row.value), class: "figure" }, `[${accuracy(row.low)}, ${accuracy(row.high)}]`, row.typical,
-          c ? { text: signed(c.value), class: `figure ${c.concluded ? (c.value > 0 ? "better" : "worse") : ""}` } : "reference",
-          c ? `[${signed(c.low)}, ${signed(c.high)}]` : "", c ? pValue(c.p) : "", c ? c.detectable : "", c ? c.improvement : "",
-          c ? (c.concluded ? (c.value > 0 ? "better" : "worse") : c.within ? "within the margin" : chosen.primary ? "no conclusion" : "exploratory") : ""];
+        return [armName(data, row.arm), seedCount(row.seeds), { text: ranged(row), class: "figure" },
+          c ? { text: ranged(c, signed), class: `figure ${c.concluded ? (c.value > 0 ? "better" : "worse") : ""}` } : "reference",
+          c ? (c.concluded ? (c.value > 0 ? "better" : "worse") : c.within ? "within the margin" : chosen.primary ? "no conclusion" : "exploratory") : "",
+          c ? pValue(c.p) : "", c ? c.detectable : "", row.typical, c ? c.improvement : ""];
       });
       const base = chosen.base;
-      if (base) rows.unshift(["base model", "", { text: accuracy(base.value), class: "figure" }, `[${accuracy(base.low)}, ${accuracy(base.high)}]`, "", "", "", "", "", "", ""]);
+      if (base) rows.unshift([baseName(), "", { text: ranged(base), class: "figure" }, "", "", "", "", "", ""]);
+      const marks = chosen.rows.map((row) => ({ ...row, name: row.arm, index: index(row.arm), text: ranged(row) }));
+      if (base) marks.unshift({ ...base, name: "base model", index: BASE, text: ranged(base) });
       put(body,
         h("div", { class: "controls" },
           choice("Questions", sets.map((name) => [name, name]), state.set, change("set")),
@@ -34,10 +37,10 @@ function accuracySection(data) {
           moments.length > 1 ? choice("Model", moments.map((name) => [name, models[name]]), state.moment, change("moment")) : null),
         h("div", { class: "pair" },
           h("figure", {}, h("figcaption", {}, "Accuracy, mean and 95 % interval"),
-            intervalChart(`Accuracy of every arm: ${caption}`, chosen.rows.map((row) => ({ ...row, name: row.arm, index: index(row.arm), text: `${accuracy(row.value)} [${accuracy(row.low)}, ${accuracy(row.high)}]` })), { xLabel: chosen.measure })),
+            intervalChart(`Accuracy of every arm: ${caption}`, marks, { xLabel: chosen.measure })),
           others.length ? h("figure", {}, h("figcaption", {}, `Difference from ${data.reference}, 95 % interval`),
-            intervalChart(`Difference of every arm from ${data.reference}`, others.map((row) => ({ ...row.contrast, name: row.arm, index: index(row.arm), text: `${signed(row.contrast.value)} [${signed(row.contrast.low)}, ${signed(row.contrast.high)}]` })), { zero: true, xLabel: `difference in ${chosen.measure}` })) : null),
-        table(caption, ["arm", "seeds", "accuracy", "95 % interval", "interquartile mean", "difference", "95 % interval", chosen.primary ? data.pName : "p", "detectable", "probability of improvement", "conclusion"], rows),
+            intervalChart(`Difference of every arm from ${data.reference}`, others.map((row) => ({ ...row.contrast, name: row.arm, index: index(row.arm), text: ranged(row.contrast, signed) })), { zero: true, xLabel: `difference in ${chosen.measure}` })) : null),
+        table(caption, ["arm", "seeds", `${chosen.measure} [95 %]`, `difference from ${data.reference} [95 %]`, "conclusion", chosen.primary ? data.pName : "p", "detectable", "interquartile mean", "probability of improvement"], rows),
         h("p", { class: "note" }, chosen.primary ? chosen.correlation || "" : data.exploratory),
         h("details", {}, h("summary", {}, "What the words mean"), h("dl", {}, Object.entries(data.words).map(([word, text]) => [h("dt", {}, word), h("dd", {}, text)]))));
       refocus();
@@ -54,13 +57,16 @@ function verdictSection(data) {
 
 function armName(data, name) {
   const index = data.arms.findIndex((arm) => arm.name === name);
-  return h("span", { class: "arm-name" }, h("i", { class: `swatch ${colour(index)}` }), name);
+  return h("span", { class: "arm-name" }, h("i", { class: `swatch ${colour(index)}` }), h("span", {}, name.split(/(?<=[_ =])/).flatMap((part) => [part, h("wbr")])));
 }
+
+const baseName = () => h("span", { class: "arm-name" }, h("i", { class: `swatch ${colour(BASE)}` }), "base model");
+const seedCount = (seeds) => h("span", { title: `seeds ${seeds.join(", ")}` }, String(seeds.length));
 
 // Mean over seeds over the range that all of them cover, on straight lines between evaluations, as in cost_curves.py;
 // the band from the least to the most of them.
-function meanCurve(runs, axis, measure) {
-  const curves = runs.filter((run) => run.evaluated).map((run) => run.curve.filter((p) => p[axis] !== undefined && p[measure] !== undefined)).filter((c) => c.length);
+function meanCurve(runs, axis, measure, of = "curve") {
+  const curves = runs.filter((run) => run.evaluated || of !== "curve").map((run) => run[of].filter((p) => p[axis] !== undefined && p[measure] !== undefined)).filter((c) => c.length);
   if (!curves.length) return { points: [], seeds: [] };
   if (curves.length === 1) {
     const end = (p, name) => p[`${measure}_${name}`];
@@ -83,12 +89,14 @@ function meanCurve(runs, axis, measure) {
   return { points, seeds };
 }
 
+const WHOLE = new Set(["step", "generated_tokens", "trained_tokens", "verifier_calls", "traces_used", "trace_tokens_used"]);
+
 function curveSection(data) {
   const measures = ["greedy", "avg", "maj"].filter((m) => data.arms.some((arm) => arm.runs.some((run) => run.curve.some((p) => p[m] !== undefined))));
   if (!measures.length) return null;
   const state = { axis: "step", measure: data.target && measures.includes(data.target.measure) ? data.target.measure : measures[0], seeds: false, hidden: new Set() };
   const axes = Object.entries(data.axes).filter(([axis]) => data.arms.some((arm) => arm.runs.some((run) => run.curve.some((p) => p[axis]))));
-  return section("curves", "Learning curves", "Each line is the mean accuracy on dev over the seeds of an arm during training. Its band goes from the lowest to the highest seed; with one seed it is the 95 % interval over questions. An arm that spends nothing of a budget stays at 0 on that axis. When a chart has the focus, the arrow keys read its values.", (body) => {
+  return section("curves", "Learning curves", "Each line is the mean accuracy on dev over the seeds of an arm during training. Its band goes from the lowest to the highest seed; with one seed it is the 95 % interval over questions. An arm that spends nothing of a budget stays at 0 on that axis. Draw over a stretch to zoom, double-click to see all. When a chart has the focus, the arrow keys read its values, and +, - and 0 zoom.", (body) => {
     const draw = () => {
       const all = data.arms.map((arm, index) => ({ name: arm.name, index, ...meanCurve(arm.runs, state.axis, state.measure) }));
       const series = all.filter((one) => !state.hidden.has(one.name)).map((one) => ({ ...one, seeds: state.seeds ? one.seeds : [] }));
@@ -101,7 +109,7 @@ function curveSection(data) {
           tick("show every seed", state.seeds, change("seeds"))),
         legend(all, state.hidden, draw),
         lineChart(`Accuracy on dev against ${data.axes[state.axis]}, a line per arm`, series, {
-          xLabel: data.axes[state.axis], top: 1, target: data.target && data.target.set === "dev" && data.target.measure === state.measure ? data.target.value : null,
+          xLabel: data.axes[state.axis], whole: WHOLE.has(state.axis), fromZero: true, most: 1, target: data.target && data.target.set === "dev" && data.target.measure === state.measure ? data.target.value : null,
           format: (p) => accuracy(p[1]) + (p[2] === undefined ? "" : ` [${accuracy(p[2])}, ${accuracy(p[3])}]`) }));
       refocus();
     };
@@ -125,15 +133,25 @@ function costSection(data) {
   }
   const areas = axes.filter((axis) => data.areas[axis]);
   if (areas.length) {
-    const caption = "Mean accuracy on dev while spending (area under the curve)";
-    parts.push(h("h3", {}, caption), h("p", { class: "note" }, data.areaNote),
-      table(caption, ["arm", ...areas.map((axis) => data.axes[axis])], names.filter((name) => name !== data.reference).map((name) => [armName(data, name),
-        ...areas.map((axis) => data.areas[axis][name] || "-")])));
+    const caption = "Mean accuracy on dev while spending (area under the curve)", place = h("div", {});
+    const draw = (chosen) => {
+      const found = data.areas[chosen], refocus = keepFocus(place), others = names.filter((name) => name !== data.reference);
+      put(place, h("div", { class: "controls" }, choice("Spending", areas.map((axis) => [axis, data.axes[axis]]), chosen, draw)),
+        table(`${caption}, ${data.axes[chosen]}`, ["arm", "mean accuracy", `of ${data.reference}`, "from", "to"],
+          others.map((name) => [armName(data, name), ...(found[name] || ["–", "–", "–", "–"])])));
+      refocus();
+    };
+    draw(areas[0]);
+    parts.push(h("h3", {}, caption), h("p", { class: "note" }, data.areaNote), place);
   }
-  const mean = (values) => (values.length ? quantity(values.reduce((sum, v) => sum + v, 0) / values.length) : "–");
-  parts.push(h("h3", {}, "What a run spent, as a mean over the runs of an arm"), table("What a run spent, as a mean over the runs of an arm", ["arm", ...axes.map((axis) => data.axes[axis]), "traces used by each run"],
-    data.arms.map((arm) => [armName(data, arm.name), ...axes.map((axis) => mean(arm.runs.filter((run) => run.evaluated).map((run) => run.spent[axis]).filter((v) => v !== null))),
-      [...new Set(arm.runs.filter((run) => run.evaluated).map((run) => run.traces || "–"))].join("; ")])));
+  const mean = (values) => (values.length ? values.reduce((sum, v) => sum + v, 0) / values.length : null);
+  const spent = "What a run spent, as a mean over the runs of an arm";
+  const traces = (arm) => [...new Set(arm.runs.filter((run) => run.evaluated).map((run) => run.traces || "–"))].join("; ");
+  const rows = data.arms.map((arm) => [armName(data, arm.name), ...axes.map((axis) => {
+    const exact = mean(arm.runs.filter((run) => run.evaluated).map((run) => run.spent[axis]).filter((v) => v !== null));
+    return exact === null ? "–" : { text: quantity(exact), exact };
+  }), traces(arm)]);
+  parts.push(h("h3", {}, spent), table(spent, ["arm", ...axes.map((axis) => data.axes[axis]), "traces used by each run"], rows));
   return section("cost", "Cost", null, (body) => body.append(...parts));
 }
 
@@ -157,16 +175,17 @@ const legendStill = (series) => h("div", { class: "legend still" }, series.map((
 
 function scatter(name, series, xLabel) {
   const right = Math.max(1, ...series.flatMap((one) => one.dots.map((p) => p[0])));
-  return responsive((width) => {
-    const { svg, x, y } = frame(width, width < 520 ? 260 : 320, name, { x: [-right * 0.03, right * 1.05], y: [0, 1], xLabel });
+  const top = fitted(series.flatMap((one) => one.dots.map((p) => p[1])), { fromZero: true, most: 1 })[1];
+  return responsive(name, (width) => {
+    const { svg, x, y } = frame(width, width < 520 ? 260 : 320, name, { x: [-right * 0.03, right * 1.05], y: [0, top], xLabel, whole: true });
     for (const one of series) {
-      for (const p of one.dots) svg.append(s("circle", { class: `dot ${colour(one.index)}`, cx: x(p[0]), cy: y(p[1]), r: 4, "fill-opacity": 0.6 },
-        s("title", {}, `${one.name} seed ${p[2]}: ${accuracy(p[1])} with ${p[0]} traces`)));
+      const marked = (element, text) => told(element, text, []);
+      for (const p of one.dots) svg.append(marked(s("circle", { class: `dot ${colour(one.index)}`, cx: x(p[0]), cy: y(p[1]), r: 4, "fill-opacity": 0.6 }), `${one.name} seed ${p[2]}: ${accuracy(p[1])} with ${quantity(p[0])} traces`));
       const mean = (i) => one.dots.reduce((sum, p) => sum + p[i], 0) / one.dots.length;
       svg.append(s("circle", { class: `ring ${colour(one.index)}`, cx: x(mean(0)), cy: y(mean(1)), r: 9 }));
     }
     return svg;
-  });
+  }, series);
 }
 
 function panelSection(data) {
@@ -178,7 +197,7 @@ function panelSection(data) {
         const name = `${arm.name}: ${panel.title} over training`;
         const points = panel.kind === "line" ? panel.values.map((value, i) => [panel.steps[i], value]).filter((p) => p[1] !== null) : [];
         return h("figure", {}, h("figcaption", {}, panel.title), panel.kind === "heat" ? heatChart(name, panel)
-          : lineChart(name, [{ name: panel.title, index, points }], { xLabel: "optimizer step", top: panel.top, height: 240 }));
+          : lineChart(name, [{ name: panel.title, index, points }], { xLabel: "optimizer step", whole: true, top: panel.top, height: 240 }));
       })));
     });
   });
@@ -208,7 +227,7 @@ function levelSection(data) {
 }
 
 function levelChart(name, series, levels) {
-  return responsive((width) => {
+  return responsive(name, (width) => {
     const height = width < 520 ? 260 : 320;
     const { svg, x, y, margin } = frame(width, height, name, { x: [0, levels.length], y: [0, 1], xTicks: false, xLabel: "level" });
     levels.forEach((level, i) => {
@@ -216,12 +235,13 @@ function levelChart(name, series, levels) {
       if (i) svg.append(s("line", { class: "grid", x1: x(i), x2: x(i), y1: margin.top, y2: height - margin.bottom }));
       series.forEach((one, j) => {
         const row = one.values[i], at = x(i + (j + 1) / (series.length + 1));
-        if (row) svg.append(s("g", {}, s("title", {}, `${one.name}, level ${level}: ${accuracy(row.value)} [${accuracy(row.low)}, ${accuracy(row.high)}]`),
-          s("line", { class: `whisker ${colour(one.index)}`, x1: at, x2: at, y1: y(row.low), y2: y(row.high) }), s("circle", { class: `dot ${colour(one.index)}`, cx: at, cy: y(row.value), r: 4 })));
+        if (!row) return;
+        const mark = s("g", {}, s("line", { class: `whisker ${colour(one.index)}`, x1: at, x2: at, y1: y(row.low), y2: y(row.high) }), s("circle", { class: `dot ${colour(one.index)}`, cx: at, cy: y(row.value), r: 4 }));
+        svg.append(told(mark, `level ${level}`, [{ index: one.index, name: one.name, text: `${accuracy(row.value)} [${accuracy(row.low)}, ${accuracy(row.high)}]` }]));
       });
     });
     return svg;
-  });
+  }, series);
 }
 
 function preparationSection(data) {
