@@ -78,7 +78,7 @@ def workspace(entity: str, project: str, sets: Sequence[str]) -> Any:
     tables = [summary(table_name=f"tables/{name}") for name in ("decisions", "rollouts")]
     update = ["loss", "grad_norm", "update_norm", "learning_rate", "is_rl"]
     sampled = ["reward_mean", "correct_mean", "zero_advantage_groups", "entropy"]
-    sampled += ["completion_tokens_mean", "truncated_rate"]
+    sampled += ["completion_tokens_mean", "truncated_rate", "kl"]
     spent = ["generated_tokens", "trained_tokens", "flops", "device_seconds", "traces_used"]
     return workspaces.Workspace(
         entity=entity,

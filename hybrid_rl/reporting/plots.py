@@ -27,7 +27,7 @@ def write(metrics: Sequence[Line], progress: Sequence[Line], directory: Path) ->
     """Writes the plots for which there are numbers; returns their paths in the order of reading."""
     directory.mkdir(parents=True, exist_ok=True)
     figures = {"training": _training(metrics), "dev": _dev(metrics, progress)}
-    figures["length"] = _length(metrics)
+    figures |= {"length": _length(metrics), "policy": _policy(metrics)}
     written = {directory / f"{name}.png": figure for name, figure in figures.items() if figure}
     for path, figure in written.items():
         figure.savefig(path, dpi=120)
@@ -68,6 +68,8 @@ def _training(metrics: Sequence[Line]) -> Figure | None:
         # The lower curve is wide: where the reward is 0 or 1 the two lie on each other, and both must be seen.
         _curve(panels[0], rl, "reward_mean", "reward, mean", BLUE, width=4.5)
         _curve(panels[0], rl, "correct_mean", "fraction correct", ORANGE)
+        # From 0, so that a little noise does not look like a fall; a negative reward has its room below.
+        panels[0].set_ylim(bottom=min(0.0, panels[0].get_ylim()[0]) if _below_zero(rl) else 0)
         _finish(panels[0], metrics, "Training: reward", "of trained rollouts")
     if sft:
         _curve(panels[-1], sft, "loss", "loss of SFT steps", GREEN)
@@ -105,6 +107,25 @@ def _length(metrics: Sequence[Line]) -> Figure | None:
     _finish(upper, metrics, "Completions of trained rollouts", "tokens")
     _finish(lower, metrics, "", "share of rollouts")
     return figure
+
+
+def _policy(metrics: Sequence[Line]) -> Figure | None:
+    """The entropy of the policy above, its KL to the reference model below, each where it was recorded; else None."""
+    rl = [line for line in metrics if line["kind"] == "rl"]
+    named = (("entropy", "entropy", BLUE), ("kl", "KL to the reference", ORANGE))
+    shown = [one for one in named if any(line.get(one[0]) is not None for line in rl)]
+    if not shown:
+        return None
+    figure, panels = _figure(len(shown))
+    for panel, (key, label, style) in zip(panels, shown, strict=True):
+        _curve(panel, rl, key, label, style)
+        panel.set_ylim(bottom=0)
+        _finish(panel, metrics, "" if panel is not panels[0] else "The policy", "nats per token")
+    return figure
+
+
+def _below_zero(lines: Sequence[Line]) -> bool:
+    return any((line.get("reward_mean") or 0) < 0 for line in lines)
 
 
 def _figure(rows: int) -> tuple[Figure, list[Axes]]:

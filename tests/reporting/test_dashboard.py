@@ -28,6 +28,7 @@ def test_the_workspace_shows_metrics_that_runs_have(capsys: pytest.CaptureFixtur
     made = json.loads(capsys.readouterr().out)
     assert made["project"] == "hybrid_rl"  # that of conf/tracker/base.yaml
     line = metrics(5, "rl") | {"learning_rate": 1e-4, "entropy": 1.0, "zero_advantage_groups": 0.5}
+    line["kl"] = 0.01  # of a run that keeps a reference model
     known = set(named(line | {"device_seconds": 1.0}))
     known |= {f"eval/{name}/greedy" for name in ("dev", "hard")}
     assert shown(made) == known - {

@@ -17,7 +17,7 @@ def test_an_estimate_stands_before_its_bounds() -> None:
     assert markdown.between(None) == "-"
 
 
-def test_flops_are_told_by_their_power_of_ten() -> None:
+def test_large_amounts_have_a_unit() -> None:
     assert markdown.amount(36_000_000_000) == "36 G"
     assert markdown.amount(12345.6) == "12.3 k"
     assert markdown.amount(9_999) == "9,999"

@@ -42,3 +42,28 @@ def test_more_arms_than_colours_are_told_apart_by_dashes(tmp_path: Path) -> None
 
 def test_without_numbers_there_are_no_pictures(tmp_path: Path) -> None:
     assert plots.write([], [], tmp_path) == []
+
+
+def test_the_reward_is_drawn_from_zero_and_below_it_where_it_is_negative() -> None:
+    lines = [recorded.metrics(step, "rl") | {"reward_mean": 0.5 + step / 100} for step in (1, 2)]
+    figure = plots._training(lines)
+    assert figure is not None
+    assert figure.axes[0].get_ylim()[0] == 0
+    figure = plots._training([*lines, {**lines[0], "step": 3, "reward_mean": -0.5}])
+    assert figure is not None
+    assert figure.axes[0].get_ylim()[0] < -0.5
+
+
+def test_entropy_and_kl_have_a_picture_where_they_were_recorded(tmp_path: Path) -> None:
+    line = recorded.metrics(1, "rl")
+    assert plots._policy([line]) is None
+    figure = plots._policy([line | {"entropy": 0.4}])
+    assert figure is not None
+    assert len(figure.axes) == 1
+    figure = plots._policy([line | {"entropy": 0.4, "kl": 0.01}])
+    assert figure is not None
+    assert [axes.get_legend_handles_labels()[1] for axes in figure.axes] == [
+        ["entropy"], ["KL to the reference"]
+    ]  # fmt: skip
+    written = plots.write([line | {"entropy": 0.4}], [], tmp_path)
+    assert [path.stem for path in written] == ["training", "length", "policy"]

@@ -195,7 +195,8 @@ def test_every_table_can_be_saved_as_csv(opened: Browser) -> None:
     assert base.startswith("base model,,0.025,0.004,0.129,")
     assert first.startswith("sft_then_grpo,2,0.")
     told = opened.run(
-        "csv(['arm', 'cost'], [['=1+1', '24.4 M [>1,200, 3.5 k]'], ['a,b', '−0.5'], ['c', {text: '1 k', exact: 1023}]])"
+        "csv(['arm', 'cost'], [['=1+1', '24.4 M [>1,200, 3.5 k]'], ['a,b', '\\u22120.5'],"
+        " ['c', {text: '1 k', exact: 1023}]])"
     )
     assert told.splitlines() == [
         'arm,cost,"cost, low","cost, high"',
@@ -232,7 +233,7 @@ def test_a_chart_is_zoomed_by_drawing_over_it_and_by_keys(opened: Browser) -> No
         "document.querySelector('#curves svg').scrollIntoView({ block: 'center', behavior: 'instant' })"
     )
     box = opened.run("document.querySelector('#curves svg').getBoundingClientRect().toJSON()")
-    ends = "[...document.querySelectorAll('#curves .tick')].filter((t) => t.getAttribute('text-anchor') === 'middle').map((t) => t.textContent)"
+    ends = "[...document.querySelectorAll('#curves .tick[text-anchor=middle]')].map((t) => t.textContent)"
     assert opened.run(ends) == ["0", "2", "4", "6", "8", "10", "12"]
     at = {"y": box["y"] + 100, "button": "left", "clickCount": 1}
     first, last = box["x"] + box["width"] / 2, box["x"] + box["width"] - 20

@@ -11,8 +11,8 @@ from hybrid_rl.reporting.markdown import between
 
 NOTE = (
     "How often at least one of k sampled solutions is correct, estimated without bias from all samples of a question."
-    " A figure is the mean over the seeds of an arm, and in brackets are its lowest and its highest seed; with one seed,"
-    " and for the base model, it is the 95 % interval over questions."
+    " A figure is the mean over the seeds of an arm, and in brackets are its lowest and its highest seed; with one"
+    " seed, and for the base model, it is the 95 % interval over questions."
 )
 
 

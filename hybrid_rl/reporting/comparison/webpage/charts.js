@@ -12,7 +12,7 @@ function ticks(low, high, count, whole = false) {
   if (!(high > low)) return [low];
   const rough = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const found = [1, 2, 5, 10].find((unit) => unit * power >= rough) * power;
+  const found = (whole ? [1, 2, 5, 10] : [1, 2, 2.5, 5, 10]).find((unit) => unit * power >= rough) * power;
   const step = whole ? Math.max(1, found) : found;
   const at = [];
   for (let value = Math.ceil(low / step - 1e-9) * step; value <= high + step * 1e-9; value += step) at.push(Math.abs(value) < step * 1e-9 ? 0 : value);

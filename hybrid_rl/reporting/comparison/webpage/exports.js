@@ -35,7 +35,7 @@ function csv(columns, rows) {
     return found ? [found[1], ...found[2].slice(1, -1).split(", ")] : [value, "", ""];
   };
   const lines = cells.map((row) => row.flatMap((value, i) => (ranged[i] ? split(value) : [value]).map((one) => (i ? plainNumber(one) : one))));
-  const head = columns.flatMap((name, i) => (ranged[i] ? [name, `${name}, low`, `${name}, high`] : [name]));
+  const head = columns.map((name) => name.replaceAll("\u00a0", " ")).flatMap((name, i) => (ranged[i] ? [name, `${name}, low`, `${name}, high`] : [name]));
   // A program for tables takes a cell that begins so for a formula.
   const safe = (value) => (/^[=@\t\r]|^[+-](?![\d.]|$)/.test(value) ? `'${value}` : value);
   const quoted = (value) => (/[",\n\r]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);

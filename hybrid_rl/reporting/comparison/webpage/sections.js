@@ -40,7 +40,7 @@ function accuracySection(data) {
             intervalChart(`Accuracy of every arm: ${caption}`, marks, { xLabel: chosen.measure })),
           others.length ? h("figure", {}, h("figcaption", {}, `Difference from ${data.reference}, 95 % interval`),
             intervalChart(`Difference of every arm from ${data.reference}`, others.map((row) => ({ ...row.contrast, name: row.arm, index: index(row.arm), text: ranged(row.contrast, signed) })), { zero: true, xLabel: `difference in ${chosen.measure}` })) : null),
-        table(caption, ["arm", "seeds", `${chosen.measure} [95 %]`, `difference from ${data.reference} [95 %]`, "conclusion", chosen.primary ? data.pName : "p", "detectable", "interquartile mean", "probability of improvement"], rows),
+        table(caption, ["arm", "seeds", `${chosen.measure} [95\u00a0%]`, `difference from ${data.reference} [95\u00a0%]`, "conclusion", chosen.primary ? data.pName : "p", "detectable", "interquartile mean", "probability of improvement"], rows),
         h("p", { class: "note" }, chosen.primary ? chosen.correlation || "" : data.exploratory),
         h("details", {}, h("summary", {}, "What the words mean"), h("dl", {}, Object.entries(data.words).map(([word, text]) => [h("dt", {}, word), h("dd", {}, text)]))));
       refocus();
