@@ -2,8 +2,8 @@
 
 Text of runs reaches the page as data alone: as JSON that Jinja2 escapes, and as rollouts in base64 of gzip, a block per
 run that is unpacked when it is looked at. The page's scripts make text nodes of it, and its content security policy
-lets no other script run. The charts are drawn by `webpage/charts.js`, written by hand; `docs/code.md` has what libraries
-would weigh.
+lets no other script run. The charts are drawn by `webpage/charts.js`, written by hand; `docs/code.md` has what
+libraries would weigh.
 """
 
 import base64

@@ -28,7 +28,8 @@ def pass_curves(found: Comparison, name: str) -> list[PassCurve]:
     """The curves on a set of questions, the base model's first; none where nothing was sampled."""
     curves = []
     if any(one.base for one in found.outcomes if one.about.set == name):
-        curves.append(PassCurve(None, _by_k([r.before for r in found.arms.records][:1], name)))
+        before = [record.before for record in found.arms.records if name in record.before]
+        curves.append(PassCurve(None, _by_k(before[:1], name)))
     for arm in found.arms.arms:
         curves.append(PassCurve(arm.name, _by_k([r.after for r in arm.evaluated], name)))
     return [curve for curve in curves if curve.by_k]
