@@ -275,7 +275,8 @@ def _bought(settings: Settings, work: Work, axis: str, limit: float) -> str:
     if until is None:
         return "not known beforehand"
     if until > steps:
-        return f"not reached in {steps:,} steps"
+        remedy = f"; train.steps={ceil(until - 1e-9)} reaches it" if axis == "epochs" else ""
+        return f"not reached in {steps:,} steps{remedy}"
     told = f"about {ceil(until - 1e-9):,} of {steps:,} steps"
     if axis == "epochs":
         return told
