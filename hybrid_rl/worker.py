@@ -83,9 +83,7 @@ def work(run: RunDir, rank: int) -> int:
                 log.debug("the error, and what led to it", exc_info=error)
             return _failed(run, str(error), USER_ERROR)
         if is_disk_full(error) or (is_failed_write(error) and not takes_more(run.path)):
-            with contextlib.suppress(OSError):  # then the launcher says so
-                _failed(run, DISK_FULL, USER_ERROR)
-            return USER_ERROR
+            return _failed(run, DISK_FULL, USER_ERROR)
         if any(words in str(error) for words in _LOST_PEER):
             log.error(
                 "rank %d lost another rank, whose own log has the reason unless it was killed", rank
@@ -105,9 +103,16 @@ def work(run: RunDir, rank: int) -> int:
 
 
 def _failed(run: RunDir, error: str, code: int) -> int:
-    """Write the failure into status.json, unless another rank failed first and said why; returns `code`."""
+    """Write the failure into status.json, unless another rank failed first and said why; returns `code`.
+
+    Where the disk has no room for that, which may be why this or another rank failed, the launcher says so.
+    """
     if run.read_status().get("state") != "failed":
-        run.write_status("failed", error=error, exit_code=code)
+        try:
+            run.write_status("failed", error=error, exit_code=code)
+        except OSError as failure:
+            if not is_disk_full(failure):
+                raise
     return code
 
 

@@ -1,6 +1,7 @@
 """How a rank says that it ended; the run itself is a fake."""
 
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -76,6 +77,24 @@ def test_a_failure_of_torch_to_write_is_a_full_disk_where_there_is_no_room(
     monkeypatch.setattr(worker, "takes_more", lambda directory: room or directory != run.path)
     assert worker.work(run, rank=0) == code
     assert run.read_status()["error"] == told
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), 2),
+        (RuntimeError("Connection closed by peer [127.0.0.1]:36250"), 1),
+    ],
+)
+def test_a_rank_that_has_no_room_to_say_why_it_failed_ends_without_a_traceback(
+    error: Exception, code: int, fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    run = fake(_raising(error))
+    monkeypatch.setattr(RunDir, "write_status", full)
+    assert worker.work(run, rank=1) == code
 
 
 def test_what_led_to_an_error_that_the_user_can_fix_is_in_the_log_and_not_on_the_console(
