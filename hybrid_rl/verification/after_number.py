@@ -6,6 +6,10 @@ Texts are those of `notation.plain`. It knows no language but English.
 
 import re
 
+from hybrid_rl.verification.number_words import NUMBER_WORDS
+
+MONTHS = "january february march april june july august september october november december"
+"""The months in lower case, but for May, which is a word of its own."""
 _UNITS = (
     "cm|mm|km|dm|nm|m|g|s|h|l|L|N|J|W|V|F|T|ft|yd|mi|in|kg|mg|lbs?|oz|m[lL]|hrs?|mins?|secs?|ms|mph|kph|kmh|rad|deg"
     "|USD|EUR|GBP|usd|Hz|kHz|MHz|GHz|Pa|kPa|mol|eV|keV|MeV|GeV|kJ|kW|kWh|pm|am|AU|pc|Mpc|kpc|erg|dyn|rpm|bps|kB|MB|GB"
@@ -22,7 +26,7 @@ _PER = re.compile(r"\s?/\s?([A-Za-z]{3,}|hr|yr|wk)(?![A-Za-z(\\^_])")
 _WORD = re.compile(r"[A-Za-z\u00c0-\u024f]+(?:[-'][A-Za-z]+)*")
 _END = re.compile(r"[\s.!?)\]}*_\"'`:;,]*(?:</answer>.*)?$", re.DOTALL)
 # Pictures that end an answer; a cross is none of them, for it denies.
-_PICTURES = "\u2600-\u274b\u2750-\u27bf\ufe0f\U0001f000-\U0001faff"
+_PICTURES = "\u2600-\u2714\u2719-\u274b\u2750-\u27bf\ufe0f\U0001f000-\U0001faff"
 _CLOSING = re.compile(rf"[\s*_\"'`{_PICTURES}]+")
 # What a bracket says that changes the number before it: another value, its base, that it is none.
 _CHANGING_ASIDE = re.compile(
@@ -41,6 +45,30 @@ _OPENS_CLAUSE = frozenset(
     "because since as so which where per for therefore thus hence given after when while in instead rather giving"
     " making i.e e.g namely not".split()
 )
+# "18 each, so 36": what follows from the number is a number, too. A sum may follow: "so 9 + 9 = 18".
+_SO_ANOTHER = re.compile(r"\s+(?:it is |that is )?\$?[0-9][0-9.,]*(?!\s*[-+*/x=0-9\\%])")
+# The number before "at most" or "and up" is a bound.
+_BOUND = re.compile(
+    r"(?:at\s+(?:most|least|(?:a\s+)?(?:minimum|maximum))|and\s+(?:up|above|below|over|under|beyond))\b"
+)
+# After a comma or a dash: a condition, or another number in place of the first.
+_TAKES_BACK = re.compile(
+    r"[\s,;:-]*(?:(?:if|unless|assuming|provided|supposing)\b"
+    r"|(?:(?:no|nope|sorry|wait|oops|actually|rather|correction|i\s+mean(?:t)?|or\s+rather)\b[\s,:-]*)+[^.]*?"
+    rf"(?:[0-9]|\b(?:{'|'.join(NUMBER_WORDS)})\b)"
+    r"|(?:which|that|this)\s+(?:is|was)\s+(?:wrong|incorrect|false|impossible|not\s+(?:correct|right|possible))\b"
+    r"|rounded(?:\s+(?:up|down|off))?\s+to\b|(?:then\s+)?(?:doubled|tripled|quadrupled|halved|squared|cubed)\b)",
+    re.IGNORECASE,
+)
+# "5 for x > 0, but 6 for x < 0", "5 only if x > 0", "5 for even n and 6 otherwise"
+_BY_CASES = re.compile(
+    r"\s*(?:only\s+(?:if|when|for|where)\b|(?:for|when|where)\b[^.\n]{1,80}?"
+    r"(?:\b(?:and|but|or)\s+[^\s]{1,20}\s+(?:for|when|where|if)\b|\botherwise\b|\belse\b))",
+    re.IGNORECASE,
+)
+_DIFFERENCE = re.compile(
+    r"\s+[a-z]+(?:\s+[a-z]+)?\s+than\b", re.IGNORECASE
+)  # "18 more eggs than Tom"
 # What makes the number a part of a larger statement, a doubtful one, or another number.
 _CHANGES = frozenset(
     "or to through x times plus minus divided over squared cubed hundred hundreds thousand thousands million millions"
@@ -48,16 +76,14 @@ _CHANGES = frozenset(
     " out half halves quarter quarters third thirds remainder if unless maybe perhaps k bn mio by below above versus vs"
     " ln log sin cos tan exp and between either neither nor except fourths fifths sixths sevenths eighths ninths tenths"
     " elevenths twelfths sixteenths twentieths hundredths thousandths millionths tenth hundredth thousandth fifth sixth"
-    " eighth lakh lakhs crore crores tens".split()
+    " eighth lakh lakhs crore crores tens th st nd rd doubled tripled quadrupled halved negative"
+    f" {MONTHS}".split()
 )
-NUMBER_WORDS = {
-    word: value
-    for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
-        " seventeen eighteen nineteen twenty".split()
-    )
-}
 _HAS_NUMBER = re.compile(rf"[0-9]|\b(?:{'|'.join(NUMBER_WORDS)}|half|quarter)\b", re.IGNORECASE)
+_HOW_OFTEN = re.compile(
+    r"\W*$|\s*[.,;!]\s|\s+(?:a|an|each|every|per)\s+(?:second|minute|hour|day|night|week|month|year)\b",
+    re.IGNORECASE,
+)
 _DENIES = re.compile(
     r"\s*(?:,|and|but|or)*\s*(?:and|but)?\s*(?:not|never|rather than|instead of)\b", re.I
 )
@@ -65,7 +91,7 @@ _DENIES = re.compile(
 
 def may_follow(rest: str) -> bool:
     """Whether `rest` leaves the number before it alone. Its time is linear in the length of `rest`."""
-    if _ODDS.match(rest):
+    if _ODDS.match(rest) or _BY_CASES.match(rest):
         return False
     attached = True  # "5m", "5k": a letter without a blank may be a variable or a scale
     while True:
@@ -76,10 +102,12 @@ def may_follow(rest: str) -> bool:
             continue
         if rest[0] == "!" and attached:
             return False  # a factorial, or an exclamation
+        if rest[0] in ",;:-" and _TAKES_BACK.match(rest):
+            return False
         if rest[0] in ",;.!?:":
             return _clause(rest[0], rest[1:])
-        if rest[0] in "({":
-            inside, closed, rest = rest[1:].partition(")" if rest[0] == "(" else "}")
+        if rest[0] in "({[":
+            inside, closed, rest = rest[1:].partition({"(": ")", "{": "}", "[": "]"}[rest[0]])
             if attached or not closed or not _is_aside(inside):
                 return False
             continue
@@ -107,8 +135,23 @@ def unit_of(rest: str) -> str:
     known = _ALIASES.get(name) or _ALIASES.get(name.lower())
     if known is None:
         return ""
-    raised = re.match(r"\s*\^\s*\{?\s*(-?[1-4])", rest[word.end() :])
-    return known + (raised[1] if raised else power)
+    rest = rest[word.end() :]
+    if known == "degree" and (scale := re.match(r"\s*(?:\\unit\s*\{)?([CFK])\b", rest)):
+        return f"degree/{scale[1]}"
+    raised = re.match(r"\s*\^\s*\{?\s*(-?[1-4])", rest)
+    over = re.match(
+        r"\s*(?:/|per\b)\s*(.*)", rest[raised.end() :].lstrip(" }") if raised else rest, re.DOTALL
+    )
+    below = unit_of(over[1]) if over else ""
+    return known + (raised[1] if raised else power) + (f"/{below}" if below else "")
+
+
+def units_differ(one: str, other: str) -> bool:
+    """Whether two units cannot be the same. What one leaves out - a unit, "per hour", Celsius - is no difference."""
+    if not one or not other:
+        return False
+    (above, _, below), (other_above, _, other_below) = one.partition("/"), other.partition("/")
+    return above != other_above or bool(below and other_below and below != other_below)
 
 
 _ALIASES = {
@@ -118,7 +161,8 @@ _ALIASES = {
         "cm centimeter centimeters centimetre centimetres", "mm millimeter millimeters", "km kilometer kilometers",
         "second seconds sec secs s", "minute minutes min mins", "hour hours hr hrs h", "day days", "week weeks",
         "month months", "year years", "dollar dollars USD usd", "cent cents", "degree degrees deg \\deg",
-        "radian radians rad", "kg kilogram kilograms", "gram grams g", "pound pounds lb lbs", "liter liters litre L l",
+        "radian radians rad", "ampere amperes amps A", "volt volts V", "watt watts W", "kW kilowatt kilowatts",
+        "newton newtons N", "joule joules J", "kJ kilojoule kilojoules", "hertz Hz", "Pa pascal pascals", "kPa", "kg kilogram kilograms", "gram grams g", "pound pounds lb lbs", "liter liters litre L l",
     )
     for alias in names.split()
 }  # fmt: skip
@@ -129,10 +173,20 @@ def _decided_by(word: str, rest: str, attached: bool) -> bool | None:
     low = word.lower()
     if attached and not (UNIT.fullmatch(word) and len(word) > 1) and len(word) < 4:
         return False  # "5x", "2RC"
+    if _BOUND.match(low + rest):
+        return False
     if low in ("and", "but"):
         return bool(_DENIES.match(word + rest)) or not _HAS_NUMBER.search(rest)
     if low == "times" and re.match(r"\s+(?:as|more|larger|bigger|greater|faster|longer)\b", rest):
         return True
+    if low == "times" and _HOW_OFTEN.match(rest):
+        return True
+    if low in ("more", "fewer") and (of := _DIFFERENCE.match(rest)):
+        return not _HAS_NUMBER.search(rest[of.end() :])
+    if low == "left" and (over := re.match(r"\s+over\b", rest)):
+        return may_follow(rest[over.end() :])
+    if low == "so" and _SO_ANOTHER.match(rest):
+        return False
     if low == "or" and re.match(r"\s+so\b\W*$", rest):
         return True
     if low in _CHANGES or low in NUMBER_WORDS:
@@ -143,6 +197,8 @@ def _decided_by(word: str, rest: str, attached: bool) -> bool | None:
         return False
     if low in ("is", "was", "cannot", "can't") and _WRONG.match(rest):
         return False
+    if low == "per" and (rate := re.match(r"\s+[A-Za-z]+", rest)):
+        return may_follow(rest[rate.end() :])
     if low in _OPENS_CLAUSE:
         return True
     if len(word) == 1 and not UNIT.fullmatch(word) and low != "a":
@@ -188,6 +244,10 @@ def _clause(mark: str, rest: str) -> bool:
     if found is None:
         return _END.match(rest) is not None
     word = found.group().lower()
+    if word in ("so", "thus", "hence", "therefore") and _SO_ANOTHER.match(
+        rest.lstrip(" *_\"'(")[found.end() :]
+    ):
+        return False
     if word == "but" and _WRONG.search(rest):
         return False
     if word in (

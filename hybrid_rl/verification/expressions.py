@@ -11,9 +11,10 @@ from functools import lru_cache
 import sympy  # type: ignore[import-untyped] # it has none
 
 from hybrid_rl.verification import formula, number_text
-from hybrid_rl.verification.after_number import NUMBER_WORDS, may_follow, unit_of
+from hybrid_rl.verification.after_number import may_follow, unit_of
 from hybrid_rl.verification.arithmetic import Unreadable
 from hybrid_rl.verification.notation import canonical
+from hybrid_rl.verification.number_words import NUMBER_WORDS, in_words
 from hybrid_rl.verification.sameness import same
 from hybrid_rl.verification.structures import (
     Based,
@@ -37,6 +38,7 @@ _CHOICE = re.compile(
     re.I | re.S,
 )
 _LETTER = re.compile(r"(?:(?:option|choice|letter)\s+)?[\[(]?\s*([A-Ha-h])\s*[\])]?", re.I)
+_IN_BASE = re.compile(r"[0-9]\s+\(?in\s+(?:binary|ternary|octal|hex\w*)\b", re.I)
 # "17 (seventeen)": an aside of words, which would be read as a product of letters.
 _ASIDE = re.compile(r"(.*\S)(\s\((?=[^)]*[a-z]{4})[a-z][a-z -]*\))", re.S)
 # "the interval [0, 1]", "all x > 5"
@@ -46,12 +48,25 @@ _NOUN = re.compile(
     r"\s*:?\s+(?=\S)",
     re.I,
 )
+# What is computed, on the left side of an equation, and is read by none of the parsers: a limit, a determinant.
+_NAMED = re.compile(
+    r"\\(?:lim|det|i{0,3}nt|oint|sum|prod|overline|vec|Pr|mathbb|dim|deg|triangle|arg|Re|Im|rank|ker|sup|inf)(?![a-z])"
+    r"[^=]{1,200}=[^=]+$"
+)
+_COMPARED = re.compile(r"[<>]|\\(?:le|ge|neq|in|approx|equiv)\b")
 _GOES_ON = re.compile(r"[-+*/^_=<>,;'!|]|\\(?!frac|sqrt|pi|text|\$|\{)|(?:and|or)\b")
-_WORDS = re.compile(r"(?:(?:an?|the)\s+)?([A-Za-z\u00c0-\u024f][A-Za-z\u00c0-\u024f' -]*)")
+_WORDS = re.compile(
+    r"(?:(?:on|in|at)\s+)?(?:(?:an?|the)\s+)?([A-Za-z\u00c0-\u024f][A-Za-z\u00c0-\u024f' -]*)"
+)
+_ANOTHER_WORD = re.compile(
+    r"\s*[,;/&]\s*(?:and\s+|or\s+)?[A-Za-z]+(?:\s*[,;/]\s*[A-Za-z]+)*[.\s]*"
+)  # "red, blue"
 _PLAIN_WORD = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{2,}(?![A-Za-z]*[({}])")
-_REPEATED = re.compile(r"(-?[0-9]*\.[0-9]*?)([0-9]{1,6}?)\2{2,}\s*\\dots")
+_REPEATED = re.compile(r"(-?[0-9]*\.[0-9]*?)([0-9]{1,6}?)\2{2,}\s*(?:\\dots|\.{2,})")
 _CLAUSE = re.compile(r",?\s+(?:because|since|so|as|which|where)\b")
-_SENTENCE = re.compile(r"[A-Za-z]{2,}|[AI]\s")
+_SENTENCE = re.compile(
+    r"[A-Za-z]{2,}|[AI]\s|=\s*-?[0-9]|['\"]|[-0-9.,/]+(?:-[a-z]{3,}|\s+[-:]|\s+(?:hundred|thousand|[mbtr]+illion)\b)|\$[0-9]"
+)
 _ONE_BRACE = re.compile(r"\{[^{}\\]*\}")
 _UNIT_LETTERS = re.compile(
     r"(.*[0-9}])\s+[mgshLNJWVF](?:\s*\^\s*\{?-?[1-4]\}?)?(?:\s*(?:/|\\cdot)\s*[A-Za-z]+(?:\s*\^\s*\{?-?[1-4]\}?)?)*"
@@ -62,6 +77,8 @@ _UNIT_LETTERS = re.compile(
 @lru_cache(maxsize=4096)
 def readings(text: str) -> tuple[Structure, ...]:
     """The ways to read a plain statement. None where it is not understood as a whole and no mathematics is in it."""
+    if repeated := _REPEATED.fullmatch(text.strip()):
+        text = f"{repeated[1]}\\overline{{{repeated[2]}}}"
     text = text.rstrip(" .,;:").lstrip(" ,;:").removeprefix("\\approx").lstrip()
     while _ONE_BRACE.fullmatch(text):
         text = text[1:-1].strip()
@@ -69,20 +86,22 @@ def readings(text: str) -> tuple[Structure, ...]:
         return ()
     if (based := _based(text)) is not None:
         return (based,)
+    if _IN_BASE.search(text):
+        return ()
     if (noun := _NOUN.match(text)) and (inside := _formulas(text[noun.end() :])):
         return tuple(inside)
     found: list[Structure] = []
-    if repeated := _REPEATED.fullmatch(text):
-        text = f"{repeated[1]}\\overline{{{repeated[2]}}}"
     if (choice := _CHOICE.fullmatch(text)) and not _GOES_ON.match(choice[3]):
         found.append(Choice(choice[1] or choice[2]))
         if choice[3]:
             return (*found, *(one for one in readings(choice[3]) if not _is_letter(one)))
-    elif letter := _LETTER.fullmatch(text):
+    elif (letter := _LETTER.match(text)) and _is_reason(text[letter.end() :]):
         found.append(Choice(letter[1]))
-    if text.lower() in NUMBER_WORDS:
-        found.append(Value(sympy.Integer(NUMBER_WORDS[text.lower()])))
+    if (spelled := in_words(text)) is not None:
+        found.append(Value(sympy.Rational(spelled.numerator, spelled.denominator)))
     found += _formulas(text)
+    if not found and _NAMED.match(text) and not _COMPARED.search(text):
+        found += readings(text.rpartition("=")[2])
     if (
         not found
         and _SENTENCE.match(text)
@@ -122,8 +141,11 @@ def is_words(text: str) -> bool:
 @lru_cache(maxsize=4096)
 def are_equal(gold: str, stated: str) -> bool:
     """Whether two plain statements are written alike, or a reading of one equals one of the other."""
-    if canonical(gold) in (canonical(stated), canonical(_CLAUSE.split(stated)[0])):
+    if canonical(gold) == canonical(stated):
         return True
+    clause = _CLAUSE.search(stated)
+    if clause and canonical(gold) == canonical(stated[: clause.start()]):
+        return may_follow(stated[clause.start() :])
     return any(same(one, other) for one in readings(gold) for other in readings(stated))
 
 
@@ -137,21 +159,36 @@ def _formulas(text: str) -> list[Structure]:
         return []
     attached = rest[:1] not in (" ", "", ",", ".", ";")
     if not rest.strip(" .,;:"):
-        return [found, *_letter_as_unit(text)]
+        return [_with_currency(found, text), *_letter_as_unit(text)]
     if attached and not isinstance(found, Value | Collection):
         return []
     if not may_follow(rest) or _is_option(found, rest):
         return []
     if isinstance(found, Value) and not found.unit:
         found = Value(found.expression, found.digits, found.places, unit_of(rest))
-    return [found]
+    return [_with_currency(found, text)]
+
+
+def _with_currency(found: Structure, text: str) -> Structure:
+    """A value in dollars where a currency sign and no unit is written: $10 is not 10 cents."""
+    if not isinstance(found, Value) or found.unit or not text.lstrip("-+ ").startswith("$"):
+        return found
+    return Value(found.expression, found.digits, found.places, "dollar")
+
+
+def _is_reason(rest: str) -> bool:
+    """Whether nothing follows the letter of an option, or a reason alone."""
+    return not rest or bool(_CLAUSE.match(rest) and may_follow(rest))
 
 
 def _letter_as_unit(text: str) -> list[Structure]:
     """5 where "5 m" or "5 m/s" is written: a number and a unit of one letter, apart."""
     found = _UNIT_LETTERS.fullmatch(text)
     number = number_text.stated_number(found[1]) if found else None
-    return [] if number is None else [Value(sympy.Rational(number.numerator, number.denominator))]
+    if found is None or number is None:
+        return []
+    exact = sympy.Rational(number.numerator, number.denominator)
+    return [Value(exact, unit=unit_of(text[found.end(1) :]))]
 
 
 def _is_option(found: Structure, rest: str) -> bool:
@@ -164,7 +201,10 @@ def _is_option(found: Structure, rest: str) -> bool:
 def _words(text: str) -> str:
     """The words that a statement is, in lower case, without an article; empty where it has anything else."""
     found = _WORDS.match(text)
-    if found is None or not may_follow(text[found.end() :]):
+    if found is None or "?" in text:
+        return ""
+    rest = text[found.start(1) + len(found[1].rstrip()) :]
+    if not may_follow(rest) or _ANOTHER_WORD.fullmatch(rest):
         return ""
     said = re.split(r"\s+(?:because|since|as|which|where|so)\b", found[1])[0]
     return " ".join(said.lower().split()) if len(said.strip()) > 1 else ""

@@ -34,15 +34,21 @@ def read(text: str) -> tuple[Structure, str]:
     return found, text[reader.at() :]
 
 
+def _is_inequality(found: Structure) -> bool:
+    return isinstance(found, Relation) and set(found.signs) <= {"<", ">", "le", "ge"}
+
+
 class _Reader(CommandParser):
     """Lists of relations between sides."""
 
     def statement(self, within: bool = False) -> Structure:
         """A list, or the only thing in it. `within`: in brackets, where the list must end with them."""
         items = self._items()
+        conjunction = False
         while self._is("separator"):
             mark = self._next
             while self._is("separator"):
+                conjunction = conjunction or self._text_is("and", "\\and")
                 self._next += 1
             try:
                 items += self._items()
@@ -51,6 +57,8 @@ class _Reader(CommandParser):
                     raise
                 self._next = mark
                 break
+        if conjunction and all(_is_inequality(one) for one in items):
+            return items[0] if len(items) == 1 else Collection("and", tuple(items))
         return items[0] if len(items) == 1 else Collection("list", tuple(items))
 
     def _items(self) -> list[Structure]:
@@ -142,7 +150,7 @@ class _Reader(CommandParser):
                 self._next += 1
             if self._skip("\\unit"):
                 self._raw()
-            return "degree"
+            return name
         while self._is("unit") or self._text_is("\\unit"):
             if self._skip("\\unit"):
                 self._raw()

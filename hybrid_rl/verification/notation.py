@@ -59,12 +59,12 @@ _NOTHING = {
     "left", "right", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl", "Bigr", "biggl", "biggr", "Biggl", "Biggr",
     "displaystyle", "textstyle", "scriptstyle", "limits", "nolimits", "bf", "rm", "it", "sf", "middle", "nonumber",
     "centering", "boldmath", "large", "Large", "LARGE", "small", "normalsize", "negthinspace", "allowbreak",
-    "ensuremath",
+    "ensuremath", "angle", "measuredangle",
 }  # fmt: skip
 _FONTS = (
     "mathbf|boldsymbol|bm|mathit|mathsf|mathtt|mathcal|mathscr|pmb|underline|uline|underbar|boxed|fbox|framebox|text|mbox"
     "|textbf|textit|textrm|texttt|textsf|textsc|textnormal|emph|mathrm|rm|hbox|operatorname\\*?|mathop|mathnormal"
-    "|textcolor|color|colorbox|bold|tag|phantom|hphantom|vphantom|hspace\\*?|vspace\\*?|label|fcolorbox|cancel"
+    "|textcolor|color|colorbox|bold|tag|phantom|hphantom|vphantom|hspace\\*?|vspace\\*?|label|fcolorbox|cancel|bcancel|xcancel|sout|st"
 )
 _WRAPPED = re.compile(rf"\\({_FONTS})\s*\{{([^{{}}]*)\}}")
 _DROPPED = re.compile(r"\\(?:textcolor|color|colorbox)\s*\{[^{}]*\}|\\color\s*[a-z]+\b")
@@ -79,6 +79,11 @@ _HIDDEN = {
     "hspace*",
     "vspace*",
     "tag*",
+    "cancel",
+    "bcancel",
+    "xcancel",
+    "sout",
+    "st",
 }
 _OPERATOR = {"operatorname", "operatorname*", "mathop"}
 _WORDS = {
@@ -103,6 +108,9 @@ _ENVIRONMENT = re.compile(
     r"\\(?:begin|end)\s*\{(?:align|aligned|equation|gather|gathered|split|multline|center|displaymath|math)\*?\}"
 )
 _CIRCLE = re.compile(r"\s*\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))")
+_RUPEES = re.compile(r"\bRs\.?\s?(?=[0-9])")
+_STRUCK = re.compile(r"~~[^~\n]{1,200}~~|<(del|s|strike)>[^<>\n]{0,200}</\1>", re.IGNORECASE)
+_ROW_SPACE = re.compile(r"\\\\\s*\[\s*-?[0-9.]+\s*(?:pt|em|ex|mm|cm|in)\s*\]")
 _PRIMES = re.compile(r"\^\s*(?:\{((?:\s*\\prime)+)\s*\}|\\prime(?![A-Za-z]))")
 
 
@@ -110,6 +118,10 @@ def plain(text: str) -> str:
     """The text in the one spelling; what is not understood stays as it is."""
     if not text.isascii():
         text = _ascii(text)
+    if "Rs" in text:
+        text = _RUPEES.sub(r"\\dollar ", text)
+    if "~~" in text or "<" in text:
+        text = _STRUCK.sub(" ", text)
     if "*" in text or "_" in text or "`" in text:
         text = _EMPHASIS.sub(" ", text)
     if "\\" in text or "{" in text or "~" in text:
@@ -157,7 +169,7 @@ def _ascii_char(char: str) -> str:
 
 
 def _without_latex(text: str) -> str:
-    text = _ENVIRONMENT.sub(" ", text)
+    text = _ROW_SPACE.sub(r"\\\\", _ENVIRONMENT.sub(" ", text))
     text = text.replace("{,}", ",").replace("\\!", "!!" if ",\\!" in text else "")
     # "10,\!000": the mark says that the comma separates no list.
     text = (

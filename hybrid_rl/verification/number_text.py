@@ -1,6 +1,6 @@
 r"""Reads a number as a person writes it: 1,234.50, $18, -3/4, 3 1/2, 1e5, 1.5 x 10^3, \frac{3}{4}, 50%, with a unit.
 
-A number is exact, a Fraction. What is more than one number - a sum, a list, a range, a time, a scale - is read as none,
+A number is exact, a Fraction. What is more than one number - a sum, a list, a range, a time - is read as none,
 so that it is never scored as its first part. Texts are those of `notation.plain`.
 
 math-verify reads numbers, too. It is not used here: it reads "3 1/2" and "1e5" as 1, "10 or 12" as 12 and "5 million"
@@ -10,7 +10,8 @@ as 5, takes 60 times as long, and needs sympy and a clock.
 import re
 from fractions import Fraction
 
-from hybrid_rl.verification.after_number import NUMBER_WORDS, UNIT, may_follow
+from hybrid_rl.verification.after_number import MONTHS, UNIT, may_follow
+from hybrid_rl.verification.number_words import NUMBER_WORDS, SCALES, in_words
 
 MAX_DIGITS = 60
 """The most digits of a numerator or denominator as written; the exact value of a longer one could cost any time."""
@@ -37,7 +38,16 @@ _LEAD = re.compile(
     r"(?:[\s:(\[{\"'~]|\\approx|\b(?:about|approximately|exactly|only|just|simply|equal to|equals|a total of"
     r"|the (?:number|integer|value|fraction|sum|total))\b)*+"
 )
-_EQUALS = re.compile(r"(?<![<>!:])=+|\\approx|\\Rightarrow|\\implies")
+# "undefined for x = 5" says nothing of the answer.
+_CONDITION = re.compile(r"\b(?:for|when|if|where|unless|given|with|undefined)\s", re.IGNORECASE)
+_CENTS = re.compile(
+    r"\$?([0-9][0-9,]*)\s+dollars?,?\s+(?:and\s+)?([0-9]{1,2})\s+cents?\b", re.IGNORECASE
+)
+_SCALE = re.compile(rf"\s+({'|'.join(SCALES)})\b", re.IGNORECASE)
+_IN_WORDS = re.compile(
+    r"([A-Za-z]+(?:[ -][A-Za-z]+){0,12})\s*(?:\(\s*([0-9][0-9,]{0,20})\s*\))?[\s.!]*$"
+)
+_EQUALS = re.compile(r"(?<![<>!:])=+>?|\\approx|\\Rightarrow|\\implies")
 # A sentence with one of these before its only number does not state that number.
 _NOT_STATED = re.compile(
     r"n't\b|\b(?:not|no|never|neither|nor|cannot|between|either|or|if|unless|than|least|most|more|less|fewer|under|over"
@@ -45,7 +55,8 @@ _NOT_STATED = re.compile(
     r"|option|number|wrong|incorrect|unlike|except|maybe|perhaps|might|may|could|root|square|cube|half|twice|double"
     r"|log|ln|sin|cos|tan|sqrt|exp|mod|gcd|lcm|max|min|anything|everything|opposite|inverse|reciprocal|negation"
     r"|complement|logarithm|divisible|divided|multipl\w+|factor|digits?|all but|base"
-    rf"|minus|negative|plus|times|power|factorial|{'|'.join(NUMBER_WORDS)})\b",
+    r"|room|version|floor|row|column|chapter|item"
+    rf"|minus|negative|plus|times|power|factorial|{'|'.join(NUMBER_WORDS)}|{MONTHS.replace(' ', '|')})\b",
     re.IGNORECASE,
 )
 # "the square of 5" is not 5; a total of 5 is.
@@ -61,11 +72,16 @@ _OF = re.compile(
 def stated_number(text: str) -> Fraction | None:
     """The number that a statement is: at its beginning, after its last equals sign, or the only one in a sentence."""
     text = _with_slashes(text)
-    if text.lower() in NUMBER_WORDS:
-        return Fraction(NUMBER_WORDS[text.lower()])
+    if (spelled := _spelled(text)) is not None:
+        return spelled
+    if cents := _CENTS.match(text):
+        money = Fraction(cents[1].replace(",", "")) + Fraction(int(cents[2]), 100)
+        return money if may_follow(text[cents.end() :]) else None
     if (first := _leading(text)) is not None:
         return first
     sides = _EQUALS.split(text)
+    if len(sides) > 1 and _CONDITION.search(sides[0]):
+        return None
     if len(sides) > 1 and not any(_is_multiple(side) for side in (sides[-2], sides[-1])):
         first, last = _leading(sides[0]), _leading(sides[-1])
         if first is not None and last is not None and first != last:
@@ -111,7 +127,27 @@ def _leading(part: str) -> Fraction | None:
     part = part[lead.end() if lead else 0 :]
     part = re.sub(r"^([-+])\s+(?=[0-9.$])", r"\1", part)
     found = _NUMBER.match(part)
-    return _value(found) if found and may_follow(part[found.end() :]) else None
+    if found is None:
+        return None
+    value, rest = _value(found), part[found.end() :]
+    if (scale := _SCALE.match(rest)) and value is not None:
+        value, rest = value * SCALES[scale[1].lower()], rest[scale.end() :]
+    return value if may_follow(rest) else None
+
+
+def _spelled(text: str) -> Fraction | None:
+    """The number that a text spells in words: "twelve", "twelve apples", "eighteen (18)"."""
+    found = _IN_WORDS.match(text)
+    if found is None:
+        return None
+    value = in_words(found[1])
+    if value is None:  # the last word may be what is counted
+        counted, _, unit = found[1].rpartition(" ")
+        value = in_words(counted) if not found[2] and may_follow(f" {unit}") else None
+        value = None if value in (0, 1) else value
+    if value is None or (found[2] and int(found[2].replace(",", "")) != value):
+        return None
+    return value
 
 
 def _is_multiple(side: str) -> bool:
@@ -128,7 +164,8 @@ def _only(text: str) -> Fraction | None:
         return None
     before = text[: every[0].start()]
     if (
-        re.search(r"[\\^_={}<>|+*/!-]|[A-Za-z0-9]\($", before)
+        re.search(r"[\\^_={}<>|+*/!#-]|[A-Za-z0-9]\($", before)
+        or (every[0]["sign"] and re.search(r"(?:^|\W)[A-Za-z]\s*$", before))  # "x + 5"
         or _NOT_STATED.search(before)
         or _OF.search(before)
     ):

@@ -7,6 +7,7 @@ import re
 
 import sympy  # type: ignore[import-untyped] # it has none
 
+from hybrid_rl.verification.after_number import units_differ
 from hybrid_rl.verification.equality import are_equal_expressions
 from hybrid_rl.verification.structures import (
     Choice,
@@ -29,6 +30,7 @@ _COMPARISONS = {"<": ">", ">": "<", "le": "ge", "ge": "le"}
 
 def same(gold: Structure, stated: Structure) -> bool:
     """Whether two readings are equal."""
+    gold, stated = _joined(gold), _joined(stated)
     if isinstance(gold, Relation) or isinstance(stated, Relation):
         return _same_relation(gold, stated)
     if isinstance(gold, Ratio) or isinstance(stated, Ratio):
@@ -52,9 +54,32 @@ def same(gold: Structure, stated: Structure) -> bool:
     return gold == stated
 
 
+def _joined(found: Structure) -> Structure:
+    """2 < x < 5 where "x > 2 and x < 5" is written; else what is there."""
+    if not isinstance(found, Collection) or found.brackets != "and" or len(found.items) != 2:
+        return found
+    upward = [_upward(one) for one in found.items if isinstance(one, Relation)]
+    below = next((one for one in upward if one and _is_symbol(one.sides[1])), None)
+    above = next((one for one in upward if one and _is_symbol(one.sides[0])), None)
+    if below is None or above is None or below.sides[1] != above.sides[0]:
+        return found
+    return Relation((*below.sides, above.sides[1]), (*below.signs, *above.signs), below.name)
+
+
+def _upward(found: Relation) -> Relation | None:
+    """An inequality of two sides with the lesser one first."""
+    if len(found.sides) != 2 or found.signs[0] in ("<", "le"):
+        return found if len(found.sides) == 2 else None
+    return Relation(found.sides[::-1], (_COMPARISONS[found.signs[0]],), found.name)
+
+
+def _is_symbol(found: Structure) -> bool:
+    return isinstance(found, Value) and bool(found.expression.is_Symbol)
+
+
 def _same_value(gold: Value, stated: Value) -> bool:
     """Whether values are equal; a known unit of one must be that of the other, if that has one."""
-    if gold.unit and stated.unit and gold.unit != stated.unit:
+    if units_differ(gold.unit, stated.unit):
         return False
     if are_equal_expressions(gold, stated):
         return True
@@ -70,7 +95,9 @@ def _same_collection(gold: Structure, stated: Structure) -> bool:
     """Whether lists and sets have the same members in any order, and what is in other brackets the same in order."""
     if isinstance(gold, Collection) and isinstance(stated, Collection):
         gold, stated = _point(gold, stated), _point(stated, gold)
-        if gold.brackets in _LOOSE and stated.brackets in _LOOSE:
+        if (gold.brackets in _LOOSE and stated.brackets in _LOOSE) or (
+            gold.brackets == stated.brackets == "and"
+        ):
             return _same_members(gold, stated)
         if gold.brackets == stated.brackets:
             return _all_same(gold.items, stated.items)
@@ -158,9 +185,11 @@ def _same_relation(gold: Structure, stated: Structure) -> bool:
         return isinstance(other, Collection) and same(relation.sides[-1], other)
     if set(relation.signs) != {"="}:
         return False
+    if len(relation.sides) == 2 and _is_symbol(relation.sides[1]) and not _is_symbol(other):
+        relation = Relation(relation.sides[::-1], relation.signs)  # 5 = x
     if _is_rounding(*relation.sides[-2:]) and same(relation.sides[-2], other):
         return True  # 2/3 = 0.667: what is rounded was stated, too
-    if not _gives(relation, is_gold=relation is gold):
+    if not _gives(relation, is_gold=isinstance(gold, Relation)):
         return False
     return same(relation.sides[-1], other)
 

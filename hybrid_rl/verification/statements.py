@@ -12,6 +12,7 @@ from itertools import groupby
 
 from hybrid_rl.verification import answers, notation
 from hybrid_rl.verification.answers import ANSWER_IS, MAX_STATEMENTS
+from hybrid_rl.verification.taken_back import is_taken_back
 
 MAX_STATEMENT = 1_000
 """A longer statement of an answer, in characters, is not read."""
@@ -29,6 +30,25 @@ _AFTER_BOX = re.compile(
     r"|(?:\\times|\\cdot|\u00d7|\*|x)\s*10\s*\^\s*(?:\{[^{}]*\}|[0-9])|\^\s*(?:\{\s*[0-9]+\s*\}|[0-9])"
     r"|\\sqrt\s*(?:\{[^{}]*\}|[0-9])|\\pi\b|!(?=\s*[$\\])|(?:\(\s*(?:this\s+|that\s+|which\s+)?)?is\s+(?:not|wrong|incorrect|false)\b|\(\s*(?:wrong|incorrect)\b)"
 )
+# "not \boxed{5}", "it is not true that x = \boxed{5}"
+_DENIES_BOX = re.compile(
+    r"(?:\\neq?|\u2260|\b(?:not|never|isn't|cannot\s+be|can't\s+be)(?:\s+(?:be|equal(?:\s+to)?))?)\s*[$({]*\s*$"
+    r"|\b(?:not|incorrect|wrong|false|untrue|doubt\w*)\s+(?:\w+\s+)?that\s[^.,;\n]{0,60}$",
+    re.IGNORECASE,
+)
+# "but it could just as well be \boxed{6}"
+_HEDGES_BOX = re.compile(
+    r"\b(?:(?:could|might|may)\s+(?:\w+\s+){0,4}be|maybe|perhaps|possibly|alternatively,?)\s*[$({]*\s*$",
+    re.IGNORECASE,
+)
+_ASKED = re.compile(r"[\s$)]*(?:\\[)\]]\s*)?\?")
+_NOT_BUT = re.compile(  # "The answer is not 5 but 6"
+    r"\b(?:is\s+not|isn't)\s+\S{1,20}(?:\s+[a-z]{3,15})?,?\s+but\s+(?:rather\s+|instead\s+)?(?=[-$\\0-9(A-Z])"
+)
+_NUMBERED = re.compile(r"1[.)]\s+[^\n]{1,300}\n\s*2[.)]\s")
+_OTHER = re.compile(
+    r"\b(?:another|other|second|alternative)\s+(?:possible\s+|valid\s+|correct\s+)?$", re.IGNORECASE
+)
 _DISPLAYS = (("$$", "$$"), ("\\[", "\\]"), ("\\(", "\\)"))
 _DISPLAY_ENVIRONMENT = re.compile(r"\\begin\s*\{((?:align|equation|gather|multline)(?:ed)?\*?)\}")
 _LEAD = re.compile(r"(?:[ \t\r\n*_:]|(?<=\n)>)*")  # ">" begins a line that is quoted
@@ -38,7 +58,7 @@ _HEADING = re.compile(
 # Tokens of a chat template, which end what they stand behind.
 _SPECIAL = r"<\|[A-Za-z_]{2,30}\|>|</s>|<eos>|<end_of_turn>"
 _SENTENCE_END = re.compile(
-    rf"(?:[,;(]\s?)?\b(?:i\.e|e\.g|viz)\.|(?<!\.)[.](?=\s|$)|!(?=\s+[A-Z])|\?(?=\s|$)|\n|{_SPECIAL}"
+    rf"(?:[,;(]\s?)?\b(?:i\.e|e\.g|viz)\.|(?<!\.)(?<!\bRs)[.](?=\s|$)|!(?=\s+[A-Z])|\?(?=\s|$)|\n|{_SPECIAL}"
 )
 # A clause that goes on with "the answer is" without claiming it: a condition, a doubt, what is wrong.
 _UNCLAIMED = re.compile(
@@ -82,16 +102,28 @@ class Statement:
 def statements(text: str) -> Iterator[Statement]:
     r"""The statements, the one that counts first: marks alone (box, ####, tag) from the last on, then sentences."""
     marked = sorted(_marked(text), key=lambda one: one[0], reverse=True)
+    if marked and is_taken_back(said := text[marked[0][0] :]):
+        yield next(_sentences(said), Statement(("",)))
+        return
     for _, statement in marked:
         yield statement
-    if any(not statement.bare_words for _, statement in marked):
-        return
+    if all(statement.bare_words for _, statement in marked):
+        yield from _sentences(text)
+
+
+def _sentences(text: str) -> Iterator[Statement]:
+    """The statements of sentences and headings that announce an answer, the last one first."""
+    text = _NOT_BUT.sub("is ", text)
     for found in reversed(list(ANSWER_IS.finditer(text))[-MAX_STATEMENTS:]):
-        if _is_unclaimed(text[max(0, found.start() - 200) : found.start()]):
+        before = text[max(0, found.start() - 200) : found.start()]
+        if _is_unclaimed(before):
             continue
+        if _OTHER.search(before):
+            yield Statement(("",))  # "Another answer is 6": not the answer alone
+            return
         claim = _claim(text[found.end() : found.end() + 2 * MAX_STATEMENT])
         if claim is not None:
-            yield claim
+            yield Statement(("",)) if is_taken_back(text[found.end() :]) else claim
 
 
 def _is_unclaimed(before: str) -> bool:
@@ -139,12 +171,13 @@ def _marked(text: str) -> Iterator[tuple[int, Statement]]:
 
 def _boxes(text: str) -> tuple[int, Statement] | None:
     r"""The last \boxed{} that holds something, with those that it is joined to."""
-    spans = [span for span in answers.boxed_spans(text) if text[span].strip(" }\n")]
+    every = [span for span in answers.boxed_spans(text) if text[span].strip(" }\n")]
+    spans = [span for span in every if not _is_denied(text, span)]
     bare = list(_BARE_BOX.finditer(text))
     if bare and (not spans or bare[-1].start() > spans[-1].start):
         return bare[-1].start(), Statement((spelled(bare[-1][1]),))
     if not spans:
-        return None
+        return (every[-1].start, Statement(("",))) if every else None
     # Where each box's own command begins.
     starts = {span.start: text.rfind("\\", 0, span.start - 1) for span in spans}
     chain = [spans[-1]]
@@ -161,13 +194,22 @@ def _boxes(text: str) -> tuple[int, Statement] | None:
     if re.search(r"(?:^|[=$({\s])[-\u2212]$", text[max(0, first - 2) : first]):
         parts[0] = f"-{parts[0]}"
     more = _AFTER_BOX.match(text, last)
-    if more is not None and more[1].startswith(("is", "(")):
-        return starts[chain[-1].start], Statement(("",))  # taken back
+    before = text[max(0, first - 80) : first]
+    if _HEDGES_BOX.search(before) or (more is not None and more[1].startswith(("is", "("))):
+        return starts[chain[-1].start], Statement(("",))  # taken back, or not decided
     if more is not None:
         parts[-1] = f"{parts[-1]} {more[1]}"
     # "\boxed{5} ... \boxed{5}": one answer, boxed twice.
     parts = [part for part, _ in groupby(parts)]
     return starts[chain[-1].start], _classified(parts)
+
+
+def _is_denied(text: str, span: slice) -> bool:
+    r"""Whether a box is denied before it or asked for: "not \boxed{5}", "x \neq \boxed{5}", "is it \boxed{5}?"."""
+    before = text[
+        max(0, text.rfind("\\", 0, span.start - 1) - 100) : text.rfind("\\", 0, span.start - 1)
+    ]
+    return _DENIES_BOX.search(before) is not None or _ASKED.match(text, span.stop) is not None
 
 
 def _claim(rest: str) -> Statement | None:
@@ -185,6 +227,8 @@ def _claim(rest: str) -> Statement | None:
     if (environment := _DISPLAY_ENVIRONMENT.match(rest)) is not None:
         inside = rest[environment.end() :].partition(f"\\end{{{environment[1]}}}")[0]
         return _classified([spelled(inside.replace("&", " "))])
+    if _NUMBERED.match(rest):
+        return Statement(("",))  # a list of several things
     sentence, end = _sentence(rest)
     sentence = sentence.strip().removesuffix("</answer>")
     if not sentence.strip(" *_:#") or end == "?" or len(sentence) > MAX_STATEMENT:
@@ -240,7 +284,7 @@ def _is_math(text: str) -> bool:
 
 def _undelimited(written: str) -> str:
     r"""A statement without $, \( and their like. A dollar that encloses nothing is a currency."""
-    written = re.sub(r"\\[()\[\]]", " ", written)
+    written = re.sub(r"(?<!\\)\\[()\[\]]", " ", written)
     if "$" not in written:
         return written
     if "$$" in written or _is_math(written):

@@ -28,7 +28,10 @@ class Based:
 
 @dataclass(frozen=True)
 class Collection:
-    """Several statements: in brackets as written, such as "(]", in braces, or bare with the name "list"."""
+    """Several statements: in brackets as written, such as "(]", in braces, or bare with the name "list".
+
+    Inequalities that hold together, "x > 2 and x < 5", have the name "and".
+    """
 
     brackets: str
     items: "tuple[Structure, ...]"

@@ -7,7 +7,7 @@ loaded where it judges.
 from itertools import accumulate
 
 from hybrid_rl.verification import answers, statements
-from hybrid_rl.verification.after_number import NUMBER_WORDS
+from hybrid_rl.verification.number_words import in_words
 from hybrid_rl.verification.statements import MAX_STATEMENT
 from hybrid_rl.verification.verifier import BuiltIn, Said
 
@@ -58,7 +58,7 @@ class Symbolic(BuiltIn):
         """What the text states, in the plain spelling. `words`: whether the gold answer is made of words."""
         part = self._part(text)
         for statement in statements.statements(part):
-            if words or not statement.bare_words or statement.text.lower() in NUMBER_WORDS:
+            if words or not statement.bare_words or in_words(statement.text) is not None:
                 return statement.text
         return statements.last_formula(part) if self._unmarked else None
 

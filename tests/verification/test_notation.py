@@ -27,6 +27,12 @@ from hybrid_rl.verification.notation import ascii_digits, canonical, plain
         ("\u20ac18", "$18"),
         (r"y^{\prime\prime}", "y''"),
         ("**42**", "42"),
+        ("~~5~~ 6", "6"),
+        ("<del>5</del> 6", "6"),
+        (r"\cancel{4}6", "6"),
+        ("Rs. 18", "$18"),
+        (r"1 \\[4pt] 2", r"1 \\ 2"),
+        (r"\angle ABC = 60", "ABC = 60"),
         ("2**3", "2**3"),
     ],
 )

@@ -20,6 +20,14 @@ from hybrid_rl.verification.number_text import last_number, stated_number
         ("3 1/2", Fraction(7, 2)),
         ("3 3/2", None),
         ("seven", Fraction(7)),
+        ("18 dollars and 50 cents", Fraction(37, 2)),
+        ("2.5 million people", Fraction(2_500_000)),
+        ("18 => 20", None),
+        ("x + 18", None),
+        ("x - 18", None),
+        ("June 18", None),
+        ("room 18", None),
+        ("undefined for x = 5", None),
     ],
 )
 def test_a_number_is_read_where_a_statement_begins_or_after_its_last_equals_sign(

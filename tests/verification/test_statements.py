@@ -32,10 +32,36 @@ from hybrid_rl.verification.statements import statements
         (r"The answer is $9{,}500.", "$9,500"),
         ("The answer is 7.5.", "7.5"),
         (r"The answer is $(0, 1.5)$. Done", "(0, 1.5)"),
+        ("The answer is Rs. 18.", "$18"),
+        ("The answer isn't 18 but 16.", "16"),
+        (r"The answer is \boxed{6}, not \boxed{5}.", "6"),
+        (r"\boxed{6}. Is it \boxed{5}?", "6"),
+        (r"\boxed{6}. Hmm, that is wrong. The answer is 5.", "5"),
+        (
+            r"The answer is $\begin{pmatrix} 1 \\[4pt] 3 \end{pmatrix}$.",
+            r"\begin {pmatrix} 1 \\ 3 \end {pmatrix}",
+        ),
     ],
 )
 def test_the_statement_that_counts(text: str, stated: str) -> None:
     assert next(iter(statements(text))).text == stated
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"not \boxed{5}",
+        r"$x \neq \boxed{5}$",
+        r"It is not true that the answer is \boxed{5}.",
+        r"I would say \boxed{5}, but it could just as well be \boxed{6}.",
+        r"\boxed{5}. Wait, that is wrong, because x is even.",
+        "The answer is 5. No wait, that counts the dog twice, so it is 6.",
+        "One answer is 5. Another answer is 6.",
+        "The answer is:\n\n1. Tom: 5 apples\n2. Ann: 7 apples",
+    ],
+)
+def test_what_is_denied_hedged_or_one_of_several_is_not_read(text: str) -> None:
+    assert next(iter(statements(text))).text == ""
 
 
 @pytest.mark.parametrize(
