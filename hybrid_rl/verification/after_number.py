@@ -80,6 +80,8 @@ _CHANGES = frozenset(
     f" {MONTHS}".split()
 )
 _HAS_NUMBER = re.compile(rf"[0-9]|\b(?:{'|'.join(NUMBER_WORDS)}|half|quarter)\b", re.IGNORECASE)
+_AS_MANY = re.compile(r"\s+(?:as|more|larger|bigger|greater|faster|longer)\b")
+_PAIRS = re.compile(r"left\s+over\b|per\s+[A-Za-z]+")  # words that are one unit together
 _HOW_OFTEN = re.compile(
     r"\W*$|\s*[.,;!]\s|\s+(?:a|an|each|every|per)\s+(?:second|minute|hour|day|night|week|month|year)\b",
     re.IGNORECASE,
@@ -102,8 +104,6 @@ def may_follow(rest: str) -> bool:
             continue
         if rest[0] == "!" and attached:
             return False  # a factorial, or an exclamation
-        if rest[0] in ",;:-" and _TAKES_BACK.match(rest):
-            return False
         if rest[0] in ",;.!?:":
             return _clause(rest[0], rest[1:])
         if rest[0] in "({[":
@@ -112,7 +112,7 @@ def may_follow(rest: str) -> bool:
                 return False
             continue
         if rest[0] == "-" and re.match(r"-+\s*[A-Za-z]{2}", rest):
-            return not attached or _continues_word(rest)
+            return not (_TAKES_BACK.match(rest) or attached) or _continues_word(rest)
         word = _WORD.match(rest)
         if word is None:
             return False
@@ -162,7 +162,8 @@ _ALIASES = {
         "second seconds sec secs s", "minute minutes min mins", "hour hours hr hrs h", "day days", "week weeks",
         "month months", "year years", "dollar dollars USD usd", "cent cents", "degree degrees deg \\deg",
         "radian radians rad", "ampere amperes amps A", "volt volts V", "watt watts W", "kW kilowatt kilowatts",
-        "newton newtons N", "joule joules J", "kJ kilojoule kilojoules", "hertz Hz", "Pa pascal pascals", "kPa", "kg kilogram kilograms", "gram grams g", "pound pounds lb lbs", "liter liters litre L l",
+        "newton newtons N", "joule joules J", "kJ kilojoule kilojoules", "hertz Hz", "Pa pascal pascals", "kPa",
+        "kg kilogram kilograms", "gram grams g", "pound pounds lb lbs", "liter liters litre L l",
     )
     for alias in names.split()
 }  # fmt: skip
@@ -173,22 +174,11 @@ def _decided_by(word: str, rest: str, attached: bool) -> bool | None:
     low = word.lower()
     if attached and not (UNIT.fullmatch(word) and len(word) > 1) and len(word) < 4:
         return False  # "5x", "2RC"
-    if _BOUND.match(low + rest):
-        return False
-    if low in ("and", "but"):
+    if low in ("and", "but") and not _BOUND.match(low + rest):
         return bool(_DENIES.match(word + rest)) or not _HAS_NUMBER.search(rest)
-    if low == "times" and re.match(r"\s+(?:as|more|larger|bigger|greater|faster|longer)\b", rest):
-        return True
-    if low == "times" and _HOW_OFTEN.match(rest):
-        return True
-    if low in ("more", "fewer") and (of := _DIFFERENCE.match(rest)):
-        return not _HAS_NUMBER.search(rest[of.end() :])
-    if low == "left" and (over := re.match(r"\s+over\b", rest)):
-        return may_follow(rest[over.end() :])
-    if low == "so" and _SO_ANOTHER.match(rest):
-        return False
-    if low == "or" and re.match(r"\s+so\b\W*$", rest):
-        return True
+    decided = _decided_by_several(low, rest)
+    if decided is not None:
+        return decided
     if low in _CHANGES or low in NUMBER_WORDS:
         return False
     if "-" in low and any(part in _CHANGES | {"ten"} for part in low.split("-")):
@@ -197,13 +187,24 @@ def _decided_by(word: str, rest: str, attached: bool) -> bool | None:
         return False
     if low in ("is", "was", "cannot", "can't") and _WRONG.match(rest):
         return False
-    if low == "per" and (rate := re.match(r"\s+[A-Za-z]+", rest)):
-        return may_follow(rest[rate.end() :])
     if low in _OPENS_CLAUSE:
         return True
     if len(word) == 1 and not UNIT.fullmatch(word) and low != "a":
         return False
     return None
+
+
+def _decided_by_several(low: str, rest: str) -> bool | None:
+    """Whether a word and what comes next end the question together: "times as many", "at most", "left over"."""
+    if _BOUND.match(low + rest) or (low == "so" and _SO_ANOTHER.match(rest)):
+        return False
+    if low == "times" and (_AS_MANY.match(rest) or _HOW_OFTEN.match(rest)):
+        return True
+    if low in ("more", "fewer") and (compared := _DIFFERENCE.match(rest)):
+        return not _HAS_NUMBER.search(rest[compared.end() :])
+    if beyond := _PAIRS.match(low + rest):
+        return may_follow((low + rest)[beyond.end() :])
+    return True if low == "or" and re.match(r"\s+so\b\W*$", rest) else None
 
 
 def _beyond_signs(rest: str) -> str | None:
@@ -236,6 +237,8 @@ def _continues_word(rest: str) -> bool:
 
 def _clause(mark: str, rest: str) -> bool:
     """Whether what follows a mark of punctuation is another clause, not more of the statement."""
+    if mark in ",;:" and _TAKES_BACK.match(rest):
+        return False
     if mark in ".!?" and (not rest or rest[0].isspace()):
         return True
     if mark == "." and rest.startswith(".."):

@@ -62,7 +62,7 @@ _ANOTHER_WORD = re.compile(
     r"\s*[,;/&]\s*(?:and\s+|or\s+)?[A-Za-z]+(?:\s*[,;/]\s*[A-Za-z]+)*[.\s]*"
 )  # "red, blue"
 _PLAIN_WORD = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{2,}(?![A-Za-z]*[({}])")
-_REPEATED = re.compile(r"(-?[0-9]*\.[0-9]*?)([0-9]{1,6}?)\2{2,}\s*(?:\\dots|\.{2,})")
+_REPEATED = re.compile(r"^\s*(-?[0-9]*\.[0-9]*?)([0-9]{1,6}?)\2{2,}\s*(?:\\dots|\.{2,})\s*$")
 _CLAUSE = re.compile(r",?\s+(?:because|since|so|as|which|where)\b")
 _SENTENCE = re.compile(
     r"[A-Za-z]{2,}|[AI]\s|=\s*-?[0-9]|['\"]|[-0-9.,/]+(?:-[a-z]{3,}|\s+[-:]|\s+(?:hundred|thousand|[mbtr]+illion)\b)|\$[0-9]"
@@ -77,9 +77,13 @@ _UNIT_LETTERS = re.compile(
 @lru_cache(maxsize=4096)
 def readings(text: str) -> tuple[Structure, ...]:
     """The ways to read a plain statement. None where it is not understood as a whole and no mathematics is in it."""
-    if repeated := _REPEATED.fullmatch(text.strip()):
-        text = f"{repeated[1]}\\overline{{{repeated[2]}}}"
-    text = text.rstrip(" .,;:").lstrip(" ,;:").removeprefix("\\approx").lstrip()
+    text = (
+        _REPEATED.sub(r"\1\\overline{\2}", text)
+        .rstrip(" .,;:")
+        .lstrip(" ,;:")
+        .removeprefix("\\approx")
+        .lstrip()
+    )
     while _ONE_BRACE.fullmatch(text):
         text = text[1:-1].strip()
     if not text:
@@ -97,20 +101,26 @@ def readings(text: str) -> tuple[Structure, ...]:
             return (*found, *(one for one in readings(choice[3]) if not _is_letter(one)))
     elif (letter := _LETTER.match(text)) and _is_reason(text[letter.end() :]):
         found.append(Choice(letter[1]))
-    if (spelled := in_words(text)) is not None:
-        found.append(Value(sympy.Rational(spelled.numerator, spelled.denominator)))
+    found += _spelled(text)
     found += _formulas(text)
-    if not found and _NAMED.match(text) and not _COMPARED.search(text):
-        found += readings(text.rpartition("=")[2])
-    if (
-        not found
-        and _SENTENCE.match(text)
-        and (number := number_text.stated_number(text)) is not None
-    ):
-        found.append(Value(sympy.Rational(number.numerator, number.denominator)))
+    found += [] if found else _said(text)
     if words := _words(text):
         found.append(Words(words))
     return tuple(found)
+
+
+def _spelled(text: str) -> list[Structure]:
+    """The number that a text is in words."""
+    number = in_words(text)
+    return [] if number is None else [Value(sympy.Rational(number.numerator, number.denominator))]
+
+
+def _said(text: str) -> list[Structure]:
+    """What a text says that is no formula as a whole: a number in a sentence, or the last side of an equation."""
+    if _NAMED.match(text) and not _COMPARED.search(text):
+        return list(readings(text.rpartition("=")[2]))
+    number = number_text.stated_number(text) if _SENTENCE.match(text) else None
+    return [] if number is None else [Value(sympy.Rational(number.numerator, number.denominator))]
 
 
 def _based(text: str) -> Based | None:

@@ -38,6 +38,13 @@ _LEAD = re.compile(
     r"(?:[\s:(\[{\"'~]|\\approx|\b(?:about|approximately|exactly|only|just|simply|equal to|equals|a total of"
     r"|the (?:number|integer|value|fraction|sum|total))\b)*+"
 )
+# "the difference between 12 and 5, which is 7", "2 dozen, i.e. 24 eggs"
+_RESTATED = re.compile(
+    r"[,;(]\s*(?:which\s+(?:is|equals)|i\.e\.,?|that\s+is,?|namely)\s+(\$?[0-9][0-9.,]*(?:\s+[A-Za-z]+)?)[)\s.]*$"
+)
+_BOUNDED = re.compile(
+    r"\b(?:not|than|least|most|or|either|if|unless|around|maybe|perhaps)\b|n't\b", re.IGNORECASE
+)
 # "undefined for x = 5" says nothing of the answer.
 _CONDITION = re.compile(r"\b(?:for|when|if|where|unless|given|with|undefined)\s", re.IGNORECASE)
 _CENTS = re.compile(
@@ -79,6 +86,8 @@ def stated_number(text: str) -> Fraction | None:
         return money if may_follow(text[cents.end() :]) else None
     if (first := _leading(text)) is not None:
         return first
+    if (restated := _RESTATED.search(text)) and not _BOUNDED.search(text[: restated.start()]):
+        return _leading(restated[1])
     sides = _EQUALS.split(text)
     if len(sides) > 1 and _CONDITION.search(sides[0]):
         return None

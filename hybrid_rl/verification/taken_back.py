@@ -14,7 +14,10 @@ _IT = (
     r"(?:that|this|it|(?:the|my|this|that)\s+(?:(?:above|previous|first|final|last|earlier)\s+)?"
     r"(?:answer|result|solution|calculation|computation|value|working))"
 )
-_IS_WRONG = rf"\b{_IT}(?:'s|\s+(?:is|was|must\s+be|seems|looks|can(?:no|')t\s+be))\s+(?:clearly\s+|actually\s+|also\s+)?{_WRONG}\b(?!\s+that\b)"
+_IS_WRONG = (
+    rf"\b{_IT}(?:'s|\s+(?:is|was|must\s+be|seems|looks|can(?:no|')t\s+be))"
+    rf"\s+(?:clearly\s+|actually\s+|also\s+)?{_WRONG}\b(?!\s+that\b)"
+)
 _OPENER = (
     r"\b(?:wait|hold\s+on|hang\s+on|hm+|actually|no|sorry|oh|let\s+me\s+(?:re-?\s?\w+|double[-\s]check|check|correct|fix)|"
     r"on\s+(?:second\s+thought|reflection)|but|however)\b"
@@ -43,7 +46,5 @@ _STANDS = re.compile(
 
 def is_taken_back(said: str) -> bool:
     """Whether an answer, with which `said` begins, is denied later on in it, and not affirmed after that."""
-    denial = None
-    for denial in _DENIAL.finditer(said):
-        pass
-    return denial is not None and _STANDS.search(said, denial.end()) is None
+    denials = list(_DENIAL.finditer(said))
+    return bool(denials) and _STANDS.search(said, denials[-1].end()) is None

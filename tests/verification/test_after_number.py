@@ -46,9 +46,10 @@ def test_known_units_have_one_name(rest: str, unit: str) -> None:
 @pytest.mark.parametrize(
     "rest",
     [" in 5", " in base 2", " (binary)", " (or 6)", " hundredths", " sixths", " ten-thousands", " per cent of 60",
-     " at most", " at least", " and up", ", doubled", " negative", ", which is wrong", " \u2717", "; no, 20", " - no, 20",
-     ", sorry, 20", ", actually 20", ", I mean twenty", ", rounded up to 20", ", if Tom is right", ", assuming that x = 2",
-     ", unless x = 3", " each, so 36 in total", " per day, or 54 in all", " June", "th", " only when x > 0",
+     " at most", " at least", " and up", ", doubled", " negative", ", which is wrong", " \u2717", "; no, 20",
+     " - no, 20",     ", sorry, 20", ", actually 20", ", I mean twenty", ", rounded up to 20", ", if Tom is right",
+     ", assuming that x = 2",     ", unless x = 3", " each, so 36 in total", " per day, or 54 in all",
+     " June", "th", " only when x > 0",
      " for x > 0, but 6 for x < 0", " when x > 0 and 6 otherwise", " less than 40",
      " ... 9", " is wrong", ", but that is wrong", " (extraneous)", " lakh", "/pi"],
 )  # fmt: skip
