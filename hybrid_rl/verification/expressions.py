@@ -55,9 +55,7 @@ _NAMED = re.compile(
 )
 _COMPARED = re.compile(r"[<>]|\\(?:le|ge|neq|in|approx|equiv)\b")
 _GOES_ON = re.compile(r"[-+*/^_=<>,;'!|]|\\(?!frac|sqrt|pi|text|\$|\{)|(?:and|or)\b")
-_WORDS = re.compile(
-    r"(?:(?:on|in|at)\s+)?(?:(?:an?|the)\s+)?([A-Za-z\u00c0-\u024f][A-Za-z\u00c0-\u024f' -]*)"
-)
+_WORDS = re.compile(r"(?:(?:an?|the)\s+)?([A-Za-z\u00c0-\u024f][A-Za-z\u00c0-\u024f' -]*)")
 _ANOTHER_WORD = re.compile(
     r"\s*[,;/&]\s*(?:and\s+|or\s+)?[A-Za-z]+(?:\s*[,;/]\s*[A-Za-z]+)*[.\s]*"
 )  # "red, blue"
@@ -65,7 +63,7 @@ _PLAIN_WORD = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{2,}(?![A-Za-z]*[({}])")
 _REPEATED = re.compile(r"^\s*(-?[0-9]*\.[0-9]*?)([0-9]{1,6}?)\2{2,}\s*(?:\\dots|\.{2,})\s*$")
 _CLAUSE = re.compile(r",?\s+(?:because|since|so|as|which|where)\b")
 _SENTENCE = re.compile(
-    r"[A-Za-z]{2,}|[AI]\s|=\s*-?[0-9]|['\"]|[-0-9.,/]+(?:-[a-z]{3,}|\s+[-:]|\s+(?:hundred|thousand|[mbtr]+illion)\b)|\$[0-9]"
+    r"[A-Za-z]{2,}|[AI]\s|=\s*-?[0-9]|['\"]|[-0-9.,/]+(?:-[a-z]{3,}|\s+[-:])|\$[0-9]"
 )
 _ONE_BRACE = re.compile(r"\{[^{}\\]*\}")
 _UNIT_LETTERS = re.compile(

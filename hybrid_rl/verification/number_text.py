@@ -1,6 +1,6 @@
 r"""Reads a number as a person writes it: 1,234.50, $18, -3/4, 3 1/2, 1e5, 1.5 x 10^3, \frac{3}{4}, 50%, with a unit.
 
-A number is exact, a Fraction. What is more than one number - a sum, a list, a range, a time - is read as none,
+A number is exact, a Fraction. What is more than one number - a sum, a list, a range, a time, a scale - is read as none,
 so that it is never scored as its first part. Texts are those of `notation.plain`.
 
 math-verify reads numbers, too. It is not used here: it reads "3 1/2" and "1e5" as 1, "10 or 12" as 12 and "5 million"
@@ -11,7 +11,7 @@ import re
 from fractions import Fraction
 
 from hybrid_rl.verification.after_number import MONTHS, UNIT, may_follow
-from hybrid_rl.verification.number_words import NUMBER_WORDS, SCALES, in_words
+from hybrid_rl.verification.number_words import NUMBER_WORDS, in_words
 
 MAX_DIGITS = 60
 """The most digits of a numerator or denominator as written; the exact value of a longer one could cost any time."""
@@ -50,7 +50,6 @@ _CONDITION = re.compile(r"\b(?:for|when|if|where|unless|given|with|undefined)\s"
 _CENTS = re.compile(
     r"\$?([0-9][0-9,]*)\s+dollars?,?\s+(?:and\s+)?([0-9]{1,2})\s+cents?\b", re.IGNORECASE
 )
-_SCALE = re.compile(rf"\s+({'|'.join(SCALES)})\b", re.IGNORECASE)
 _IN_WORDS = re.compile(
     r"([A-Za-z]+(?:[ -][A-Za-z]+){0,12})\s*(?:\(\s*([0-9][0-9,]{0,20})\s*\))?[\s.!]*$"
 )
@@ -138,10 +137,7 @@ def _leading(part: str) -> Fraction | None:
     found = _NUMBER.match(part)
     if found is None:
         return None
-    value, rest = _value(found), part[found.end() :]
-    if (scale := _SCALE.match(rest)) and value is not None:
-        value, rest = value * SCALES[scale[1].lower()], rest[scale.end() :]
-    return value if may_follow(rest) else None
+    return _value(found) if may_follow(part[found.end() :]) else None
 
 
 def _spelled(text: str) -> Fraction | None:

@@ -13,8 +13,13 @@ _TENS = {
     word: 10 * (at + 3)
     for at, word in enumerate(["thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"])
 }
-SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-"""What a scale multiplies the number before it with."""
+_SCALES = {
+    "hundred": 100,
+    "thousand": 10**3,
+    "million": 10**6,
+    "billion": 10**9,
+    "trillion": 10**12,
+}
 
 
 _PARTS = {
@@ -44,12 +49,12 @@ def _whole(text: str) -> int | None:
     total = part = 0
     last = 10**15  # what the next word must be less than
     for at, word in enumerate(words):
-        if word == "and" and 0 < at < len(words) - 1 and words[at - 1] in SCALES:
+        if word == "and" and 0 < at < len(words) - 1 and words[at - 1] in _SCALES:
             continue
-        if word in SCALES and at > 0:
+        if word in _SCALES and at > 0:
             if part == 0:
                 return None
-            part, last = (part * 100, 100) if word == "hundred" else (part * SCALES[word], 10**15)
+            part, last = (part * 100, 100) if word == "hundred" else (part * _SCALES[word], 10**15)
             if word != "hundred":
                 total, part = total + part, 0
             continue

@@ -38,7 +38,7 @@ def numeric_answer(text: str, unmarked: bool = False) -> Fraction | None:
     """The number that a solution states as its answer.
 
     The statement that counts (`statements.statements`) must be one number: currency, percent and what may follow a
-    number (`after_number`) are left out; an expression, a list or a range is none. Where nothing
+    number (`after_number`) are left out; an expression, a list, a range or a scale ("5 million") is none. Where nothing
     is stated, the last number of all counts with `unmarked`.
     """
     for statement in statements.statements(text):

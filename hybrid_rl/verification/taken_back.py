@@ -28,12 +28,12 @@ _MISTAKE = (
 )
 _DENIAL = re.compile(
     # An exclamation that denies by itself, at the beginning of a sentence.
-    r"(?:^|[.!?\n$)\]}*]\s*|[\u2014-]\s*)(?:no,?\s+wait|wait,?\s+no|actually,?\s+no|oops|scratch\s+that|correction\s*[:,])"
+    r"(?:^|[.!?\n$)\]}*]\s{0,4}|[\u2014-]\s{0,4})(?:no,?\s+wait|wait,?\s+no|actually,?\s+no|oops|scratch\s+that|correction\s*[:,])"
     # "Wait, ... that is wrong", "Hmm, ... I dropped a sign"
     rf"|{_OPENER}[^\n]{{0,200}}?(?:{_IS_WRONG}|{_MISTAKE})"
     rf"|{_OPENER}[^.?\n]{{0,60}}?\b(?:that|it|the\s+answer|this)\s+(?:should|must)\s+(?:actually\s+|instead\s+|really\s+)?be\s+\$?-?[0-9]"
     # The sentence right after the answer.
-    rf"|^[^.!?\n]{{0,200}}[.!?$*]+\s+(?:{_OPENER}[\s,]+)?{_IS_WRONG}",
+    rf"|^[^.!?\n]{{0,200}}[.!?$*]{{1,8}}\s{{1,8}}(?:{_OPENER}[\s,]{{1,8}})?{_IS_WRONG}",
     re.IGNORECASE,
 )
 _STANDS = re.compile(

@@ -21,7 +21,6 @@ from hybrid_rl.verification.number_text import last_number, stated_number
         ("3 3/2", None),
         ("seven", Fraction(7)),
         ("18 dollars and 50 cents", Fraction(37, 2)),
-        ("2.5 million people", Fraction(2_500_000)),
         ("the difference between 12 and 5, which is 7", Fraction(7)),
         ("2 dozen, i.e. 24 eggs", Fraction(24)),
         ("more than 3 squared, which is 9", None),
