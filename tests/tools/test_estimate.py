@@ -178,7 +178,9 @@ def test_epochs_end_a_run_by_what_is_drawn(load: Load, typed: str, sft: int, rl:
 
 
 def test_epochs_that_the_steps_do_not_reach_say_how_many_steps_do(load: Load) -> None:
-    settings = load("method=grpo", "method.group_size=8", *FIXED, "train.steps=14", "train.epochs=3")
+    settings = load(
+        "method=grpo", "method.group_size=8", *FIXED, "train.steps=14", "train.epochs=3"
+    )
     found = work(settings, Lengths(prompt=20, trace=50, traces=8, questions=10), None)
     assert bought_by_budgets(settings, found)["epochs"] == (
         "not reached in 14 steps; train.steps=15 reaches it"
