@@ -42,9 +42,10 @@ METHODS: dict[str, tuple[str, ...]] = {
     "chord": ("method=chord", "method.group_size=4", "method.demonstrations=3"),
     "dft": ("method=sft", "method.factor=p"),
     "relift": ("method=relift", "method.group_size=4", "method.batch_size=2"),
+    "grpo_thrice": ("method=grpo", "method.group_size=4", "train.rl.updates_per_batch=3"),
     "sft": ("method=sft",),
 }
-"""Every file of conf/method, and SFT whose loss is made of terms."""
+"""Every file of conf/method, SFT whose loss is made of terms, and RL with several updates per batch."""
 ENGINES: dict[str, tuple[str, ...]] = {
     "one": (),
     "ddp": ("hardware=ddp", "hardware.device=cpu", "hardware.processes=2"),
