@@ -5,6 +5,7 @@ It loads the data, the tokenizer and the model's configuration, never its weight
 
 from collections.abc import Container, Mapping
 
+import psutil
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -50,12 +51,12 @@ def check_run(settings: Settings, typed: Container[str] = ()) -> None:
         _add_training(table, settings, typed)
         _add_work(table, settings, estimate.work(settings, lengths, parameters))
     _add_evaluation(table, settings, sizes)
-    _add_memory(table, settings, parameters)
+    short = _add_memory(table, settings, parameters)
     console = Console(highlight=False)
     console.print(table)
     for note in notes:
         console.print(f"- {note}", markup=False)
-    for warning in filter(None, (toy.warning(settings, typed), _missing_devices(settings))):
+    for warning in filter(None, (toy.warning(settings, typed), _missing_devices(settings), short)):
         console.print(f"Warning: {warning}", markup=False)
     if refused:
         raise SettingsError("\n".join(dict.fromkeys(refused)))
@@ -181,15 +182,25 @@ def _add_evaluation(table: Table, settings: Settings, sizes: Mapping[str, int]) 
         table.add_row(f"evaluation: {name}", f"{solutions:,} solutions", how)
 
 
-def _add_memory(table: Table, settings: Settings, parameters: int | None) -> None:
+def _add_memory(table: Table, settings: Settings, parameters: int | None) -> str | None:
+    """Adds the rows; returns a line where the processes of a CPU run need more than this machine has."""
     if parameters is None:
         table.add_row("memory", "unknown", "the model's configuration could not be read")
-        return
+        return None
     sizes = estimate.memory(settings, parameters, _shape(settings.model))
     for name, size in sizes.items():
         table.add_row(f"memory: {name}", f"{size / 2**20:,.1f} MiB", "per device")
     total, how = sum(sizes.values()), f"without activations; {parameters:,} parameters"
     table.add_row("memory: sum", f"{total / 2**20:,.1f} MiB", how)
+    hardware, found = settings.hardware, psutil.virtual_memory().total
+    needed = total * hardware.processes
+    if hardware.device != "cpu" or needed <= found:
+        return None
+    return (
+        f"hardware.micro_batch = {settings.batch.micro_batch}: the run may need {needed / 2**30:,.1f} GiB, and this"
+        f" machine has {found / 2**30:,.1f} GiB; set a smaller hardware.micro_batch or"
+        " hardware.generation_batch, or train.max_completion_tokens"
+    )
 
 
 def _shape(settings: ModelSettings) -> Shape:

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -155,3 +156,24 @@ def test_check_warns_where_this_machine_lacks_the_gpus(
     assert "Warning" not in capsys.readouterr().out
     check_run(load("method=grpo", "hardware=ddp"))
     assert "Warning: hardware.processes = 4: this machine has 1 GPUs" in capsys.readouterr().out
+
+
+def test_check_warns_where_a_cpu_run_may_need_more_memory_than_there_is(
+    load: Load, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hybrid_rl.tools import check
+
+    def machine_of(gib: float) -> None:
+        total = SimpleNamespace(total=gib * 2**30)
+        monkeypatch.setattr("psutil.virtual_memory", lambda: total)
+
+    monkeypatch.setenv("COLUMNS", "400")
+    settings = load("method=grpo", "hardware.micro_batch=64")
+    machine_of(64)
+    check.check_run(settings)
+    assert "Warning" not in capsys.readouterr().out
+    machine_of(0.01)
+    check.check_run(settings)
+    told = capsys.readouterr().out
+    assert "Warning: hardware.micro_batch = 64: the run may need" in told
+    assert "and this machine has 0.0 GiB; set a smaller hardware.micro_batch" in told
