@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/.installed
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo smoke test test-fast test-vllm golden docs study-tables matrix soak check format clean
+.PHONY: help install demo smoke test test-fast test-vllm golden docs study-tables pictures matrix soak check format clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -65,6 +65,10 @@ docs: install  ## Write the settings reference from the code, and build the docu
 
 study-tables: install  ## Table and learning curves of a study for a README: make study-tables STUDY=runs/studies/methods
 	$(BIN)/hybrid-rl-report $(STUDY) --table $(STUDY)/table.md --curves $(STUDY)/curves.svg
+
+pictures: install  ## Pictures of a study's page for the documents, by Chromium: make pictures STUDY=runs/studies/methods
+	$(BIN)/python -m tests.pictures $(STUDY)/report.html docs/pictures/comparison.png --choose FLOPs
+	$(BIN)/python -m tests.pictures $(STUDY)/report.html docs/pictures/comparison_phone.png --width 390 --height 2300 --scale 1 --theme dark
 
 matrix: install  ## Kill and resume every method on every engine; print a table (an hour on two cores)
 	$(BIN)/python -m tests.endurance.matrix
