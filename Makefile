@@ -67,7 +67,7 @@ study-tables: install  ## Table and learning curves of a study for a README: mak
 	$(BIN)/hybrid-rl-report $(STUDY) --table $(STUDY)/table.md --curves $(STUDY)/curves.svg
 
 pictures: install  ## Pictures of a study's page for the documents, by Chromium: make pictures STUDY=runs/studies/methods
-	$(BIN)/python -m tests.pictures $(STUDY)/report.html docs/pictures/comparison.png --choose FLOPs
+	$(BIN)/python -m tests.pictures $(STUDY)/report.html docs/pictures/comparison.png --height 2750 --choose "FLOPs, estimated"
 	$(BIN)/python -m tests.pictures $(STUDY)/report.html docs/pictures/comparison_phone.png --width 390 --height 2300 --scale 1 --theme dark
 
 matrix: install  ## Kill and resume every method on every engine; print a table (an hour on two cores)

@@ -16,15 +16,18 @@ from PIL import Image
 
 from tests.fakes.browser import CHROMIUM, Browser
 
-_COLOURS = 200  # a page has few, and a picture of so many is a third as large
+_COLOURS = 256  # a page has few, and a picture of so many is a third as large
 
 _CHOOSE = """
+let chosen = 0;
 for (const list of document.querySelectorAll("select"))
   for (const option of list.options)
     if (option.text === %s) {
       list.value = option.value;
       list.dispatchEvent(new Event("change", { bubbles: true }));
+      chosen += 1;
     }
+chosen
 """
 
 
@@ -50,7 +53,8 @@ def main() -> None:
             browser.open(Path(given.page).resolve(), given.width, given.height, given.theme)
         time.sleep(given.seconds)
         if given.choose:
-            browser.run(_CHOOSE % json.dumps(given.choose))
+            if not browser.run(_CHOOSE % json.dumps(given.choose)):
+                parser.error(f"--choose {given.choose}: the page offers no such option")
             time.sleep(given.seconds)
         clip = {"x": 0, "y": 0, "width": given.width, "height": given.height, "scale": given.scale}
         shot = browser.send("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
