@@ -103,7 +103,7 @@ class Rollout:
     """At least one token; ends with an end-of-sequence token unless it was cut at the length limit."""
     verdict: Verdict
     log_probs: tuple[float, ...] | None = None
-    """The log-probability of each token by the weights that drew it, where those are a copy; None: not told."""
+    """The log-probability of each token by the sampler, where it rounds otherwise than the trainer; None: not told."""
 
 
 Attempts = Callable[[Sequence[Attempt]], list[Rollout]]

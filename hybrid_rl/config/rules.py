@@ -145,11 +145,6 @@ def _terms(settings: Settings) -> Iterator[str]:
             f"train.rl.loss = bnpo: divides by the tokens of a micro-batch, and {why}, however they are cut;"
             " set train.rl.loss to grpo, dapo or dr_grpo"
         )
-    if (cap := settings.train.rl.importance_cap) is not None:
-        yield (
-            f"train.rl.importance_cap = {cap:g}: weighs the tokens of TRL's loss, and {why};"
-            " set train.rl.importance_cap=null"
-        )
     plain = trl_options.TrlOptions()
     for name in ("mask_truncated_completions", "top_entropy_quantile"):
         value = settings.trl.get(name, getattr(plain, name))
@@ -258,7 +253,11 @@ def _importance_cap(settings: Settings, cap: float) -> Iterator[str]:
     """A line for each setting with which there is nothing to correct, or nothing known to correct it by."""
     name = f"train.rl.importance_cap = {cap:g}"
     if settings.rollout.engine != "transformers":
-        yield f"{name}: vLLM is not asked for the probabilities of what it draws; set train.rl.importance_cap=null"
+        if not settings.tells_log_probs:
+            yield (
+                f"{name}: vLLM tells the probabilities of what it draws after top_p and top_k; set train.rl.top_p=1"
+                " train.rl.top_k=0, or train.rl.importance_cap=null"
+            )
         return
     if settings.rollout.dtype is None:
         yield (

@@ -113,6 +113,16 @@ class Settings(Section):
         return f"data={self.data.name} has no test set: dev, which training looks at, is evaluated in its place"
 
     @property
+    def tells_log_probs(self) -> bool:
+        """Whether the sampler rounds otherwise than the trainer and tells log-probabilities that compare with its own.
+
+        A copy in another dtype tells them as the trainer has them; vLLM's are those after top_p and top_k.
+        """
+        if self.rollout.engine == "transformers":
+            return self.rollout.copy_dtype is not None and self.speed.own_decoding
+        return self.train.rl.top_p == 1 and self.train.rl.top_k == 0
+
+    @property
     def composes(self) -> bool:
         """Whether the loss is a sum of the method's `terms`, which TRL's loss is not asked for.
 

@@ -18,6 +18,8 @@ _BY_OWNER = {
     "train.rl.loss": "loss_type",
     "train.rl.updates_per_batch": "num_iterations",
     "train.rl.ratio": "importance_sampling_level",
+    "train.rl.importance_cap": "vllm_importance_sampling_correction vllm_importance_sampling_mode"
+    " vllm_importance_sampling_clip_max",
     "train.rl.entropy_bonus": "entropy_coef use_adaptive_entropy",
     "train.rl.ref_sync_steps": "sync_ref_model ref_model_sync_steps ref_model_mixup_alpha",
     "method.group_size": "num_generations",

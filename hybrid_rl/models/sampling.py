@@ -39,7 +39,8 @@ class Request:
     """A listener that is told of completions that end before others, with the index of their prompt."""
     scored: Callable[[int, Sequence[float]], None] | None = None
     """A listener that is told, with the index of a prompt, the log-probabilities of the tokens drawn for it and perhaps
-    of padding behind them. They are those at the temperature, without top_p and top_k. Only our own loop tells them."""
+    of padding behind them. They are those at the temperature. Our own loop tells them without top_p and top_k, vLLM
+    with both, and transformers' `generate` not at all."""
 
     def limits_under(self, params: SamplingParams) -> list[int]:
         """The most tokens that may follow each prompt."""

@@ -4,21 +4,19 @@ Prompts go in and completions come out as token ids, one completion per prompt. 
 ask for is pooled and shared out evenly, so a rank may ask for nothing. vLLM draws from the weights as they are: they
 are sent whenever an update of any kind has changed them since the last call.
 
-Not corrected: vLLM's probabilities differ from the trainer's by rounding, about as much as the dtypes of both do.
+vLLM's probabilities differ from the trainer's by rounding, about as much as the dtypes of both do. A request that
+listens to them (`Request.scored`) is told them, as they are at the sampling temperature.
 """
 
 import logging
 import os
-import random
-import shlex
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
+from math import nan
 from typing import Any, NamedTuple, TypeVar
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
@@ -26,12 +24,11 @@ from pydantic import ValidationError
 from transformers import PreTrainedModel
 from trl.generation import vllm_generation
 
-from hybrid_rl.config.model import ModelSettings
 from hybrid_rl.config.rollout import RolloutSettings
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import USER_ERROR, SettingsError
-from hybrid_rl.models import loading
 from hybrid_rl.models.sampling import Request, SamplingParams, cut_after_eos
+from hybrid_rl.models.vllm_setup import dtype_of, engine_in, random_state_kept, served
 from hybrid_rl.models.vocabulary import Vocabulary
 from hybrid_rl.types import Ids
 
@@ -39,6 +36,7 @@ log = logging.getLogger(__name__)
 _CONNECTIONS = 64  # as many as TRL's client keeps open
 _LOADING_SECONDS = 120.0  # a server that is still reading its weights
 _LAST_SECONDS = 60.0
+_PROCESSED = "processed_logprobs"
 _MOST_CHARACTERS = 600  # of what vLLM says, in an error; the whole is in log.txt
 Answer = TypeVar("Answer")
 
@@ -49,6 +47,13 @@ class SeededPrompt(NamedTuple):
     ids: Ids
     most: int
     seed: int
+
+
+class Drawn(NamedTuple):
+    """A completion as vLLM tells it, and the log-probability of each token; NaN where vLLM has none."""
+
+    ids: Sequence[int]
+    log_probs: Sequence[float] = ()
 
 
 class EngineError(SettingsError):
@@ -71,6 +76,8 @@ class VllmEngine:
         self.accelerator = accelerator
         self.eos_ids = list(vocabulary.eos_ids)
         self._sent: int | None = None
+        self._told = settings.tells_log_probs
+        self._temperature = settings.train.rl.temperature
         self._dtype = dtype_of(settings)
         prompt = settings.data.max_prompt_tokens
         completion = max(
@@ -98,7 +105,7 @@ class VllmEngine:
             self._generation = self._clocked("starting", start_vllm)
         else:
             # In the main thread: it may want to handle signals.
-            with _random_state_kept(accelerator.device), _engine_in(self._dtype):
+            with random_state_kept(accelerator.device), engine_in(self._dtype):
                 self._generation = self._in_words("starting", start_vllm)
         if not self.is_server or accelerator.is_main_process:
             self._require_alike()
@@ -128,8 +135,19 @@ class VllmEngine:
                 f"rollout.engine = {self.settings.engine}: {where} takes at most {most} tokens a sequence, and"
                 f" {self._lengths} make {self._longest}; {start}lower them"
             )
+        self._require_processed(config)
         if self.accelerator.is_main_process:
             log.info("vLLM: generates in %s, sequences of up to %d tokens", found, most)
+
+    def _require_processed(self, config: Any) -> None:
+        """Raises EngineError where a server tells log-probabilities that are not those at the temperature."""
+        found = config.get("logprobs_mode", "raw_logprobs") if self.is_server else _PROCESSED
+        if found != _PROCESSED and self._told and self._temperature != 1:
+            raise EngineError(
+                f"train.rl.temperature = {self._temperature:g}: the server at rollout.host = {self.settings.host},"
+                f" rollout.port = {self.settings.port} tells log-probabilities as they are at 1 ({found}), with which"
+                f" the trainer's cannot be compared; start it with --logprobs-mode {_PROCESSED}"
+            )
 
     def sample(self, request: Request, params: SamplingParams, updates: int) -> list[Ids]:
         """Draws one completion per prompt; `updates` is a number that changes when the weights do.
@@ -145,57 +163,70 @@ class VllmEngine:
         rows = [row for of_rank in asked for row in of_rank]
         if not rows:
             return []
-        drawn = self._on_server(rows, params) if self.is_server else self._colocated(rows, params)
+        draw = self._on_server if self.is_server else self._colocated
+        drawn = draw(rows, params, 0 if request.scored is not None else None)
         first = sum(map(len, asked[: self.accelerator.process_index]))
-        return [cut_after_eos(ids, self.eos_ids) for ids in drawn[first : first + count]]
+        own = drawn[first : first + count]
+        if request.scored is not None:
+            for index, one in enumerate(own):
+                request.scored(index, one.log_probs)
+        return [cut_after_eos(one.ids, self.eos_ids) for one in own]
 
     def _on_server(
-        self, rows: Sequence[SeededPrompt], params: SamplingParams
-    ) -> list[Sequence[int]]:
+        self, rows: Sequence[SeededPrompt], params: SamplingParams, logprobs: int | None
+    ) -> list[Drawn]:
         """The completions of all rows, for which rank 0 asks the server; it tells the other ranks."""
         answer: list[Any] = [None, None]
         if self.accelerator.is_main_process:
             try:
-                answer[0] = self._clocked("generating", lambda: self._request(rows, params))
+                answer[0] = self._clocked(
+                    "generating", lambda: self._request(rows, params, logprobs)
+                )
             except EngineError as error:
                 answer[1] = str(error)
-        drawn: list[Sequence[int]]
+        drawn: list[Drawn]
         drawn, problem = broadcast_object_list(answer)
         if problem is not None:
             raise EngineError(problem)
         return drawn
 
-    def _request(self, rows: Sequence[SeededPrompt], params: SamplingParams) -> list[Sequence[int]]:
+    def _request(
+        self, rows: Sequence[SeededPrompt], params: SamplingParams, logprobs: int | None
+    ) -> list[Drawn]:
         """Asks once for the rows of each length limit, or where they are seeded once for each row."""
         client = self._generation.vllm_client
         common = {"ignore_eos": True, "stop_token_ids": self.eos_ids}
 
-        def ask(places: Sequence[int]) -> list[list[int]]:
+        def ask(places: Sequence[int]) -> list[Drawn]:
             first = rows[places[0]]
             seed = {"seed": first.seed} if self.settings.seeded else {}
-            answer: list[list[int]] = client.generate(
+            answer = client.generate(
                 prompts=[list(rows[place].ids) for place in places],
                 max_tokens=first.most,
-                logprobs=None,
+                logprobs=logprobs,
                 generation_kwargs=common | seed,
                 **params.options,
-            )["completion_ids"]
-            return answer
+            )
+            if logprobs is None:
+                return list(map(Drawn, answer["completion_ids"]))
+            # TRL gives a list for each token, here of one log-probability; None where vLLM's was not a number.
+            told = [[nan if one is None else one for (one,) in row] for row in answer["logprobs"]]
+            return list(map(Drawn, answer["completion_ids"], told))
 
         requests: dict[int, list[int]] = {}
         for place, row in enumerate(rows):
             requests.setdefault(place if self.settings.seeded else row.most, []).append(place)
-        drawn: list[Sequence[int]] = [()] * len(rows)
+        drawn = [Drawn(())] * len(rows)
         with ThreadPoolExecutor(min(_CONNECTIONS, len(requests))) as connections:
             answers = connections.map(ask, requests.values())
             for places, answer in zip(requests.values(), answers, strict=True):
-                for place, ids in zip(places, answer, strict=True):
-                    drawn[place] = ids
+                for place, one in zip(places, answer, strict=True):
+                    drawn[place] = one
         return drawn
 
     def _colocated(
-        self, rows: Sequence[SeededPrompt], params: SamplingParams
-    ) -> list[Sequence[int]]:
+        self, rows: Sequence[SeededPrompt], params: SamplingParams, logprobs: int | None
+    ) -> list[Drawn]:
         """The completions of all rows, of which each rank's engine draws an even share."""
         ranks, rank = self.accelerator.num_processes, self.accelerator.process_index
         mine = rows[rank::ranks]
@@ -207,6 +238,7 @@ class VllmEngine:
                 ignore_eos=True,
                 stop_token_ids=self.eos_ids,
                 seed=row.seed if self.settings.seeded else None,
+                logprobs=logprobs,
                 **params.options,
             )
             for row in mine
@@ -218,7 +250,7 @@ class VllmEngine:
             outputs = self._clocked(
                 "generating", lambda: generate(prompts, sampling_params=parameters, use_tqdm=False)
             )
-        shares = gather_object([[list(output.outputs[0].token_ids) for output in outputs]])
+        shares = gather_object([[_drawn(output.outputs[0]) for output in outputs]])
         return [shares[i % ranks][i // ranks] for i in range(len(rows))]
 
     def _clocked(self, doing: str, call: Callable[[], Answer]) -> Answer:
@@ -266,47 +298,17 @@ class VllmEngine:
             f"see the log of the server at rollout.host = {self.settings.host}, rollout.port = {self.settings.port},"
             f" which must run and reach this machine at rollout.group_port = {self.settings.group_port}; start it with"
             f" VLLM_SERVER_DEV_MODE=1 vllm serve {served(self._model)} --dtype {self._dtype}"
-            f" --max-model-len {self._longest}"
+            f" --max-model-len {self._longest} --logprobs-mode {_PROCESSED}"
             f""" --weight-transfer-config '{{"backend": "nccl"}}' --port {self.settings.port}"""
         )
 
 
-def dtype_of(settings: Settings) -> str:
-    """The dtype that the engine is to compute in: that of the settings, or else the one in which training computes."""
-    computes = "bfloat16" if settings.hardware.in_bfloat16 else settings.model.dtype
-    return settings.rollout.dtype or computes
-
-
-def served(model: ModelSettings) -> str:
-    """What a server is to be started with, quoted for a shell: a directory or a hub id.
-
-    For a GGUF file it says which directory to make: the weights that are sent are whole, the file's are quantised.
-    """
-    if model.gguf_file is not None:
-        return shlex.quote(f"DIRECTORY WITH {model.gguf_file} AS SAFETENSORS")
-    return shlex.quote(loading.location(model))
-
-
-@contextmanager
-def _engine_in(dtype: str) -> Iterator[None]:
-    """TRL gives its engine no dtype, and vLLM would choose bfloat16 for float32 weights: within, it is given this."""
-    engine: Any = vllm_generation  # it has vLLM's names where vLLM is installed
-    plain = engine.LLM
-    engine.LLM = partial(plain, dtype=dtype)
-    try:
-        yield
-    finally:
-        engine.LLM = plain
-
-
-@contextmanager
-def _random_state_kept(device: torch.device) -> Iterator[None]:
-    """Puts the random state of this process back: vLLM seeds all of it with the rank, whatever the run's seed is."""
-    python, numbers = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        yield
-    random.setstate(python)
-    np.random.set_state(numbers)
+def _drawn(output: Any) -> Drawn:
+    """What the engine in this process has drawn for a prompt."""
+    ids = list(output.token_ids)
+    if output.logprobs is None:
+        return Drawn(ids)
+    return Drawn(ids, [of[token].logprob for of, token in zip(output.logprobs, ids, strict=True)])
 
 
 def _end_retries(session: Any) -> None:

@@ -1,12 +1,13 @@
 """The loss of a micro-batch of weighed rows, in float32. It knows no model: log-probabilities and entropies come in.
 
     w_r  = weight * advantage * exp(entropy * mean entropy of the row)        without a gradient
-    c_rt = share * w_r * kept_rt * factor(p_rt)                               without a gradient
+    c_rt = share * w_r * kept_rt * factor(p_rt) * sampler_rt                  without a gradient
     loss = - sum_rt c_rt log p_rt - sum_rt bonus * H_rt + sum_rt kl * KL_rt
 
-Rows with a reward have p / [p] in place of log p: the gradient is the same, and the value is that of TRL's loss. Where
-a batch has several updates, rows of which `Row.over_old` says so have the ratio of new to old probabilities there, and
-its clip: see `policy_ratio`.
+`sampler_rt` is 1, or corrects for a sampler that rounds otherwise (`lean/sampler_gap.py`). Rows with a reward have
+p / [p] in place of log p: the gradient is the same, and the value is that of TRL's loss. Where a batch has several
+updates, rows of which `Row.over_old` says so have the ratio of new to old probabilities there, and its clip: see
+`policy_ratio`.
 """
 
 from collections.abc import Sequence
@@ -37,6 +38,8 @@ class Compared:
     """Those of the policy that drew the rows; None: it is the policy itself."""
     clip: Clip | None = None
     """What bounds the ratio, where there is `old`."""
+    weights: torch.Tensor | None = None
+    """What each token's gradient is multiplied by, since a sampler drew it that rounds otherwise; None: 1."""
 
 
 def loss_of(
@@ -58,6 +61,8 @@ def loss_of(
     coefficients = share * _row_weights(rows, entropies.detach(), lengths)
     factors = _factors(rows, log_probs.detach().exp())
     coefficients = coefficients * factors * _kept(rows, entropies.detach(), mask, lengths)
+    if compared.weights is not None:
+        coefficients = coefficients * compared.weights
     ratio = torch.exp(log_probs - log_probs.detach())
     judged = _column([one.row.reward is not None for one in rows], device)
     per_token = -coefficients * torch.where(judged, ratio, log_probs)

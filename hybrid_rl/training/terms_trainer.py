@@ -6,6 +6,7 @@ of its log-probabilities (`methods/terms.py`). What TRL gives is the prepared mo
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from math import nan
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from hybrid_rl.training.term_batches import IDLE, Part
 from hybrid_rl.training.term_loss import SUMS, Compared, loss_of
 from hybrid_rl.training.term_weights import Share, WeightedRow
 from hybrid_rl.training.update import UpdateInProgress
+from hybrid_rl.types import Ids
 
 
 class TermsTrainer(LeanGrpoTrainer):
@@ -32,6 +34,8 @@ class TermsTrainer(LeanGrpoTrainer):
     _term_names: Sequence[str] = ()
     _clip: Clip | None = None
     """What bounds the ratio to the old probabilities; None: the batch has one update, and the ratio is 1."""
+    _told: Mapping[tuple[Ids, Ids], Sequence[float]] = {}
+    """Context and target of each rollout of this rank of which the sampler told log-probabilities -> these."""
 
     def composed(
         self, now: UpdateInProgress, rl: RlSettings, most_tokens: int, pad_id: int
@@ -44,6 +48,12 @@ class TermsTrainer(LeanGrpoTrainer):
         rows = term_weights.weighted(terms, whole, rl, most_tokens)
         now.weights = {(one.row.context, one.row.target): one.weight for one in rows}
         self._clip = Clip.of(rl) if now.updates > 1 else None
+        self._told = {
+            (group.example.prompt_ids + group.prefix, one.completion): one.log_probs
+            for group in now.groups
+            for one in group.rollouts
+            if one.log_probs is not None
+        }
         count = self.args.gradient_accumulation_steps
         size = max(1, -(-len(rows) // count))
         if self.speed.skip_zero_advantages:
@@ -108,7 +118,34 @@ class TermsTrainer(LeanGrpoTrainer):
             old = part.seen.setdefault("old", log_probs.detach())
             if reference is not None:
                 part.seen["reference"] = reference
-        return Compared(reference, self.args.use_bias_correction_kl, old, self._clip)
+        weights_kl = self.args.use_bias_correction_kl
+        return Compared(
+            reference, weights_kl, old, self._clip, self._sampler_weights(part, log_probs)
+        )
+
+    def _sampler_weights(self, part: Part, log_probs: torch.Tensor) -> torch.Tensor | None:
+        """What corrects for the sampler, (B, T), where there is a cap. It is of the weights with which it drew.
+
+        Further updates on a batch take what the first has found.
+        """
+        if "sampled" in part.seen:
+            return part.seen.get("weights")
+        told = [
+            self._told.get((one.row.context, one.row.target)) if one.at_sampling else None
+            for one in part.rows
+        ]
+        if not any(told):
+            return None
+        sampled = torch.full_like(log_probs, nan)
+        for place, values in enumerate(told):
+            if values:
+                sampled[place, : len(values)] = sampled.new_tensor(values)
+        found = self.gap.weights(log_probs, sampled)
+        if self._clip is not None:
+            part.seen["sampled"] = sampled
+            if found is not None:
+                part.seen["weights"] = found
+        return found
 
     def _reference_log_probs(self, inputs: Mapping[str, Any], part: Part) -> torch.Tensor:
         model: Any = self.ref_model

@@ -112,7 +112,7 @@ class HybridTrainer(RepeatingTrainer):
             grader,
             self.vocabulary,
             early,
-            scored=settings.rollout.copy_dtype is not None,
+            scored=settings.tells_log_probs,
         )
         self.now = UpdateInProgress(Update("rl"))
         self._begin = Moment(0, 0.0)

@@ -375,9 +375,10 @@ ENGINES = [
             "hardware=gpu",
             "rollout.dtype=bfloat16",
             "train.rl.importance_cap=2",
+            "train.rl.top_p=0.9",
         ],
-        "train.rl.importance_cap = 2: vLLM is not asked for the probabilities of what it draws;"
-        " set train.rl.importance_cap=null",
+        "train.rl.importance_cap = 2: vLLM tells the probabilities of what it draws after top_p and top_k; set"
+        " train.rl.top_p=1 train.rl.top_k=0, or train.rl.importance_cap=null",
     ),
     (
         ["rollout=vllm_colocate", "hardware=gpu", "task=evaluate"],

@@ -45,6 +45,13 @@ class Engine:
                 own[name].copy_(value)
             self.loads += 1
 
+    def log_probs(self, prompt: list[int], ids: list[int], temperature: float) -> list[float]:
+        """Those of the ids behind the prompt, at the temperature, in one pass: a second way to what a decoder has."""
+        with torch.inference_mode():
+            logits = self.model(torch.tensor([prompt + ids])).logits[0, len(prompt) - 1 : -1]
+        scores = (logits.float() / (temperature or 1.0)).log_softmax(-1)
+        return scores[range(len(ids)), ids].tolist()
+
     def complete(self, prompts: list[list[int]], asked: dict[str, Any]) -> list[list[int]]:
         """As vLLM does: ended by a stop token, which stays in the ids."""
         assert asked["ignore_eos"]
@@ -126,11 +133,31 @@ class Server:
             drawn = self.engine.complete(body["prompt"], body)
             return {
                 "choices": [
-                    {"prompt_token_ids": prompt, "token_ids": ids, "logprobs": None}
+                    {
+                        "prompt_token_ids": prompt,
+                        "token_ids": ids,
+                        "logprobs": self._scores(prompt, ids, body),
+                    }
                     for prompt, ids in zip(body["prompt"], drawn, strict=True)
                 ]
             }
         return {"success": True}
+
+    def _scores(
+        self, prompt: list[int], ids: list[int], asked: dict[str, Any]
+    ) -> dict[str, list[Any]] | None:
+        if asked["logprobs"] is None:
+            return None
+        assert asked["logprobs"] == 0
+        assert asked["return_tokens_as_token_ids"]
+        tokens = [f"token_id:{token}" for token in ids]
+        told = self.engine.log_probs(prompt, ids, asked["temperature"])
+        pairs = zip(tokens, told, strict=True)
+        return {
+            "tokens": tokens,
+            "token_logprobs": told,
+            "top_logprobs": [{token: score} for token, score in pairs],
+        }
 
     @staticmethod
     def _require_announced(weights: Weights, announced: dict[str, Any]) -> None:
@@ -208,11 +235,16 @@ class Colocated(Engine):
     def generate(
         self, prompts: list[dict[str, list[int]]], sampling_params: list[Any], use_tqdm: bool
     ) -> list[Any]:
-        drawn = [
-            self.complete([prompt["prompt_token_ids"]], vars(one))[0]
-            for prompt, one in zip(prompts, sampling_params, strict=True)
-        ]
-        return [SimpleNamespace(outputs=[SimpleNamespace(token_ids=ids)]) for ids in drawn]
+        found = []
+        for prompt, one in zip(prompts, sampling_params, strict=True):
+            before = prompt["prompt_token_ids"]
+            (ids,), told = self.complete([before], vars(one)), None
+            if one.logprobs is not None:
+                assert one.logprobs == 0
+                pairs = zip(ids, self.log_probs(before, ids, one.temperature), strict=True)
+                told = [{token: SimpleNamespace(logprob=score)} for token, score in pairs]
+            found.append(SimpleNamespace(token_ids=ids, logprobs=told))
+        return [SimpleNamespace(outputs=[one]) for one in found]
 
     @classmethod
     def replace_vllm(cls, patch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from hybrid_rl.config.composing import config_dir
 from hybrid_rl.config.model import ModelSettings
 from hybrid_rl.config.rollout import RolloutSettings
 from hybrid_rl.methods.base import Method
-from hybrid_rl.models import loading, vllm
+from hybrid_rl.models import loading, vllm, vllm_setup
 from hybrid_rl.models.sampling import Request, SamplingParams
 from hybrid_rl.models.vllm import EngineError, VllmEngine
 from hybrid_rl.models.vocabulary import Vocabulary
@@ -50,7 +50,14 @@ def with_engine(
     """A trainer on the CPU all the same, which the rules refuse: NCCL alone needs the GPU."""
     own = options.pop("instance", None)
     processes = options.pop("processes", 1)
-    trainer, recorder = build(run_dir, method, instance=own, hardware__processes=processes)
+    temperature = options.pop("temperature", 1.0)
+    trainer, recorder = build(
+        run_dir,
+        method,
+        instance=own,
+        hardware__processes=processes,
+        train__rl__temperature=temperature,
+    )
     rollout = {
         **presets.option("rollout", "transformers"),
         "engine": engine,
@@ -59,6 +66,7 @@ def with_engine(
     }
     changed = {"rollout": RolloutSettings.model_validate(rollout)}
     settings = trainer.settings.model_copy(update=changed)
+    trainer.attempter.scored = settings.tells_log_probs
     vocabulary = Vocabulary(trainer.processing_class, [1])
     trainer.policy.engine = VllmEngine(settings, trainer.model, vocabulary, trainer.accelerator)
     return trainer, recorder
@@ -145,6 +153,65 @@ def test_weights_are_sent_after_an_sft_update_and_not_without_one(
     trainer.policy.sample(Request([(2, 3)]), GREEDY)
     assert server.engine.loads == 2
     assert server.calls.count("/reset_prefix_cache") == 2
+
+
+def test_the_gap_to_a_colocated_engine_is_that_of_its_other_weights(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An engine whose head is doubled draws at half the temperature: its log-probabilities are told, and differ."""
+    gaps = {}
+    for factor in (1.0, 2.0):
+        Colocated.replace_vllm(monkeypatch)
+        trainer, recorder = with_engine(tmp_path / str(factor), "vllm_colocate")
+        llm, load = trainer.policy.engine._generation.llm, None
+        load = llm.llm_engine.model_executor.driver_worker.model_runner.model
+
+        def doubled(weights: Any, plain: Any = load.load_weights, factor: float = factor) -> None:
+            plain(
+                [(name, value * factor if "lm_head" in name else value) for name, value in weights]
+            )
+
+        load.load_weights = doubled
+        trainer.train()
+        gaps[factor] = recorder.column("sampler_gap_mean")
+    assert max(gaps[1.0]) < 1e-5
+    assert min(gaps[2.0]) > 0.01
+
+
+@pytest.mark.parametrize("engine", ["vllm_server", "vllm_colocate"])
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_log_probabilities_are_those_of_a_pass_over_each_completion(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: str, temperature: float
+) -> None:
+    Colocated.replace_vllm(monkeypatch)
+    server.model_config["logprobs_mode"] = "processed_logprobs"
+    trainer, _ = with_engine(tmp_path, engine, server.port, seeded=False)
+    told: dict[int, Any] = {}
+    prompts = LIMITED.prompts
+    request = Request(prompts, LIMITED.limits, scored=told.__setitem__)
+    drawn = trainer.policy.sample(request, SamplingParams(temperature, 1.0, 0, 8))
+    assert sorted(told) == list(range(len(prompts)))
+    for place, (prompt, ids) in enumerate(zip(prompts, drawn, strict=True)):
+        with torch.no_grad():
+            logits = trainer.model(torch.tensor([[*prompt, *ids]])).logits[0, len(prompt) - 1 : -1]
+        expected = (logits / temperature).log_softmax(-1)[range(len(ids)), ids]
+        assert told[place] == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+def test_a_server_that_tells_log_probabilities_at_another_temperature_is_refused(
+    server: Server, tmp_path: Path
+) -> None:
+    server.model_config["logprobs_mode"] = "raw_logprobs"
+    with_engine(tmp_path / "1", "vllm_server", server.port)
+    with pytest.raises(EngineError) as failed:
+        with_engine(tmp_path / "2", "vllm_server", server.port, temperature=0.7)
+    assert str(failed.value) == (
+        f"train.rl.temperature = 0.7: the server at rollout.host = 127.0.0.1, rollout.port = {server.port} tells"
+        " log-probabilities as they are at 1 (raw_logprobs), with which the trainer's cannot be compared; start it with"
+        " --logprobs-mode processed_logprobs"
+    )
+    server.model_config["logprobs_mode"] = "processed_logprobs"
+    with_engine(tmp_path / "3", "vllm_server", server.port, temperature=0.7)
 
 
 class FirstToken(Method):
@@ -249,7 +316,8 @@ def test_what_vllm_says_at_length_is_cut() -> None:
 ADVICE = (
     "see the log of the server at rollout.host = 127.0.0.1, rollout.port = {port}, which must run and reach this"
     " machine at rollout.group_port = 51216; start it with VLLM_SERVER_DEV_MODE=1 vllm serve {tiny}"
-    """ --dtype float32 --max-model-len 72 --weight-transfer-config '{{"backend": "nccl"}}' --port {port}"""
+    " --dtype float32 --max-model-len 72 --logprobs-mode processed_logprobs"
+    """ --weight-transfer-config '{{"backend": "nccl"}}' --port {port}"""
 )
 
 
@@ -282,7 +350,7 @@ def test_a_server_is_to_be_started_with_what_it_can_read(
     file = PackagePath(f"{model.path}/config.json")
     file.dist = PathDistribution(Path("/site/tiny.dist-info"))
     monkeypatch.setattr(importlib.metadata, "files", lambda package: [file])
-    assert vllm.served(model) == shown
+    assert vllm_setup.served(model) == shown
 
 
 @pytest.mark.parametrize(
@@ -348,7 +416,7 @@ def test_the_engine_computes_as_training_does_unless_told(
 ) -> None:
     settings = tiny.settings(tmp_path, hardware__precision=precision, model__dtype=weights)
     rollout = settings.rollout.model_copy(update={"engine": "vllm_colocate", "dtype": chosen})
-    assert vllm.dtype_of(settings.model_copy(update={"rollout": rollout})) == expected
+    assert vllm_setup.dtype_of(settings.model_copy(update={"rollout": rollout})) == expected
 
 
 @pytest.mark.parametrize(

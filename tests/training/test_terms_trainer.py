@@ -47,6 +47,26 @@ def test_the_default_terms_are_the_losses_of_grpo_and_sft(
     assert [row["advantage"] for row in record.rows] == pytest.approx(advantages, abs=1e-5)
 
 
+@pytest.mark.parametrize("cap", [None, 1.0])
+def test_a_sampler_that_rounds_otherwise_is_corrected_for_as_trl_does(
+    tmp_path: Path, cap: float | None
+) -> None:
+    """In the first update; behind it the smallest difference of weights may round to other draws."""
+    options = {"rollout__dtype": "bfloat16", "train__rl__importance_cap": cap}
+    _, plain = trained(tmp_path / "plain", Plain, **options)
+    _, record = trained(tmp_path / "terms", AsTerms, **options)
+    assert record.metrics[0]["sampler_gap_mean"] > 1e-4
+    compared(record.metrics[:1], plain.metrics[:1])
+
+
+def test_further_updates_on_a_batch_take_the_weights_of_the_first(tmp_path: Path) -> None:
+    options = {"rollout__dtype": "bfloat16", "train__rl__importance_cap": 2.0}
+    _, once = trained(tmp_path / "1", AsTerms, **options)
+    _, thrice = trained(tmp_path / "3", AsTerms, **options, train__rl__updates_per_batch=3)
+    first = once.metrics[0]["sampler_gap_mean"]
+    assert thrice.metrics[0]["sampler_gap_mean"] == pytest.approx(first, rel=1e-6)
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What a run shows whose every step is one micro-batch."""

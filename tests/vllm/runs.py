@@ -47,6 +47,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "bread": ("method=bread", "method.group_size=4"),
     "relift": ("method=relift", "method.group_size=4", "method.batch_size=2"),
     "sft": ("method=sft",),
+    "luffy": ("method=luffy", "method.group_size=4"),
 }
 
 

@@ -34,6 +34,21 @@ def test_vllm_goes_on_from_prefixes_as_transformers_does(bread: RunDir, model: P
     assert any(line["prefix"] for step in (1, 2, 3) for line in rollouts(bread, step))
 
 
+def test_the_log_probabilities_of_vllm_are_those_of_the_trainer(bread: RunDir) -> None:
+    gaps = [line["sampler_gap_p99"] for line in read_jsonl(bread.metrics)]
+    assert len(gaps) == 3
+    assert max(gaps) < 1e-3
+
+
+def test_they_are_those_at_the_temperature_and_weigh_the_terms_of_a_method(
+    model: Path, tmp_path: Path
+) -> None:
+    given = ("train.rl.temperature=0.7", "train.rl.importance_cap=2")
+    run = runs.start(runs.settings(tmp_path / "luffy", model, "luffy", *given))
+    require_alike(run)
+    assert max(line["sampler_gap_p99"] for line in read_jsonl(run.metrics)) < 1e-3
+
+
 @pytest.mark.parametrize("method", ["relift", "sft"])
 def test_vllm_answers_as_transformers_after_updates_by_demonstrations(
     model: Path, tmp_path: Path, method: str

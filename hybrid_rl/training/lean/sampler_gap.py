@@ -6,6 +6,7 @@ Ionides 2008), where a cap says so. It knows no trainer.
 """
 
 from dataclasses import dataclass, field
+from math import nan
 
 import torch
 
@@ -26,17 +27,22 @@ class SamplerGap:
     _seen: list[float] = field(default_factory=list)
 
     def compare(self, log_probs: torch.Tensor, inputs: Inputs) -> None:
-        """Takes in the trainer's log-probabilities, (B, T), of a micro-batch; adds weights to it where there is a cap.
-
-        A token of which the sampler told nothing (NaN), as of a completion that was given, has a difference of 0.
-        """
-        differences = log_probs.detach() - inputs[SAMPLED]
-        told = inputs["completion_mask"].bool() & ~differences.isnan()
+        """Takes in the trainer's log-probabilities, (B, T), of a micro-batch, and adds the weights to it."""
+        in_loss = inputs["completion_mask"].bool()
         if "tool_mask" in inputs:
-            told = told & inputs["tool_mask"].bool()
-        self._seen += differences[told].abs().tolist()
-        if self.cap is not None:
-            inputs[WEIGHTS] = differences.nan_to_num(0.0).exp().clamp(max=self.cap)
+            in_loss = in_loss & inputs["tool_mask"].bool()
+        weights = self.weights(log_probs.masked_fill(~in_loss, nan), inputs[SAMPLED])
+        if weights is not None:
+            inputs[WEIGHTS] = weights
+
+    def weights(self, log_probs: torch.Tensor, sampled: torch.Tensor) -> torch.Tensor | None:
+        """Takes in the differences to the sampler's log-probabilities; the weights of the tokens where there is a cap.
+
+        All are (B, T). A token of which nothing is known (NaN), as of a completion that was given, weighs 1.
+        """
+        differences = log_probs.detach() - sampled
+        self._seen += differences[~differences.isnan()].abs().tolist()
+        return None if self.cap is None else differences.nan_to_num(0.0).exp().clamp(max=self.cap)
 
     def take(self) -> list[float]:
         """The differences of this rank since the last call."""

@@ -24,9 +24,17 @@ def test_weights_are_ratios_up_to_the_cap_and_differences_those_of_the_loss() ->
     trained = torch.tensor([[math.log(0.25), math.log(0.8), -1.0], [math.log(0.75), -1.0, -1.0]])
     gap.compare(trained, inputs)
     assert inputs[WEIGHTS][0].tolist() == pytest.approx([0.5, 2.0, 1.0])
-    assert inputs[WEIGHTS][1, 0].item() == pytest.approx(1.5)
+    assert inputs[WEIGHTS][1, 0].item() == pytest.approx(1.0)  # not in the loss
     assert gap.take() == pytest.approx([math.log(2), math.log(8)])
     assert gap.take() == []
+
+
+def test_a_sampler_that_told_nothing_of_a_token_leaves_its_weight_at_1() -> None:
+    gap = SamplerGap(cap=3.0)
+    sampled = torch.tensor([[math.log(0.2), NAN]])
+    found = gap.weights(torch.tensor([[math.log(0.5), math.log(0.5)]]), sampled)
+    assert found.tolist() == [pytest.approx([2.5, 1.0])]
+    assert gap.take() == pytest.approx([math.log(2.5)])
 
 
 def test_without_a_cap_there_are_no_weights() -> None:
