@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from hybrid_rl.config import composing, loading, toy
 from hybrid_rl.config.overrides import key_of
 from hybrid_rl.config.settings import Settings
-from hybrid_rl.errors import DISK_FULL, USER_ERROR, SettingsError, UserError
+from hybrid_rl.errors import USER_ERROR, SettingsError, UserError, disk_full
 from hybrid_rl.execution import launch, network, resume_point, resuming
 from hybrid_rl.recording import console
 from hybrid_rl.recording.files import read_jsonl
@@ -64,7 +64,7 @@ def _job(config: DictConfig) -> float | None:
     except (UserError, OSError) as error:
         if isinstance(error, OSError) and error.errno != errno.ENOSPC:
             raise
-        message = DISK_FULL if isinstance(error, OSError) else str(error)
+        message = disk_full() if isinstance(error, OSError) else str(error)
         if multirun:
             raise JobFailedError(message) from error
         _exit_with(message)

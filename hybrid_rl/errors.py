@@ -1,15 +1,20 @@
 """Errors that a user can fix: the message says what was found and what to type. They end with exit code 2."""
 
 import errno
+from pathlib import Path
 
 USER_ERROR = 2
 """The exit code, in status.json and of the command, for what the user can fix."""
 
 
-DISK_FULL = (
-    "run_dir: no space is left on its disk; free some,"
-    " and resume=RUN_DIR goes on from the last complete checkpoint"
-)
+def disk_full(run_dir: Path | None = None) -> str:
+    """The message of a disk that has no room for what a run writes; None: nothing is known of the run."""
+    named = "run_dir" if run_dir is None else f"run_dir = {run_dir}"
+    return (
+        f"{named}: no space is left on its disk; free some, and resume={run_dir or 'RUN_DIR'} goes on from the last"
+        " complete checkpoint"
+    )
+
 
 _OF_TORCH_S_WRITER = ("iostream error", "inline_container.cc", "PytorchStreamWriter failed")
 

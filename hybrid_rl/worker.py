@@ -10,10 +10,10 @@ from pathlib import Path
 from hybrid_rl.config.hardware import HardwareSettings
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import (
-    DISK_FULL,
     USER_ERROR,
     SettingsError,
     UserError,
+    disk_full,
     is_disk_full,
     is_failed_write,
 )
@@ -83,7 +83,7 @@ def work(run: RunDir, rank: int) -> int:
                 log.debug("the error, and what led to it", exc_info=error)
             return _failed(run, str(error), USER_ERROR)
         if is_disk_full(error) or (is_failed_write(error) and not takes_more(run.path)):
-            return _failed(run, DISK_FULL, USER_ERROR)
+            return _failed(run, disk_full(run.path), USER_ERROR)
         if any(words in str(error) for words in _LOST_PEER):
             log.error(
                 "rank %d lost another rank, whose own log has the reason unless it was killed", rank

@@ -13,7 +13,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from hybrid_rl import cli
-from hybrid_rl.errors import DISK_FULL
+from hybrid_rl.errors import disk_full
 from tests.fakes.places import ROOT
 
 NOT_FOR_HELP = (
@@ -185,4 +185,4 @@ def test_a_full_disk_is_said_in_a_line_and_other_failures_keep_their_traceback(
     monkeypatch.setattr(cli, "_run", full)
     with pytest.raises(raised):
         cli._job(OmegaConf.create())
-    assert (DISK_FULL in capsys.readouterr().err) == (code == errno.ENOSPC)
+    assert (disk_full() in capsys.readouterr().err) == (code == errno.ENOSPC)

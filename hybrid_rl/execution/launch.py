@@ -18,7 +18,7 @@ from pathlib import Path
 
 from hybrid_rl.config.hardware import HardwareSettings
 from hybrid_rl.config.settings import Settings
-from hybrid_rl.errors import DISK_FULL, USER_ERROR, SettingsError, UsedDirectoryError, UserError
+from hybrid_rl.errors import USER_ERROR, SettingsError, UsedDirectoryError, UserError, disk_full
 from hybrid_rl.execution import resume_point
 from hybrid_rl.execution.supervise import PEER_SECONDS, supervise
 from hybrid_rl.recording import checkpoints, console, environment, quiet
@@ -176,8 +176,8 @@ def settle(run: RunDir, code: int, killed_rank: int | None = None) -> int:
         # A worker has not the room to say so. Half a checkpoint takes it, and is of no use.
         with suppress(OSError):
             checkpoints.drop_incomplete(run.checkpoints)
-            run.write_status("failed", error=DISK_FULL, exit_code=USER_ERROR)
-        raise SettingsError(DISK_FULL)
+            run.write_status("failed", error=disk_full(run.path), exit_code=USER_ERROR)
+        raise SettingsError(disk_full(run.path))
     if status.get("state") == "running" or killed_rank is not None:
         # The others may have said that they lost a rank; what became of that one, they cannot know.
         error = _cause(code, killed_rank)

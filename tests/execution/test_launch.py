@@ -11,7 +11,7 @@ import pytest
 
 from hybrid_rl.config.hardware import HardwareSettings
 from hybrid_rl.config.settings import Settings
-from hybrid_rl.errors import DISK_FULL, SettingsError, UsedDirectoryError
+from hybrid_rl.errors import SettingsError, UsedDirectoryError, disk_full
 from hybrid_rl.execution import launch
 from hybrid_rl.recording import locks, quiet
 from hybrid_rl.recording.run_directory import RunDir
@@ -211,10 +211,15 @@ def test_a_worker_that_had_no_room_to_say_so_leaves_a_failed_status_and_no_half_
     monkeypatch.setattr(launch, "worker_command", lambda *_: [*PYTHON, "raise SystemExit(2)"])
     with pytest.raises(SettingsError) as error:
         launch.start_workers(settings, run)
-    assert str(error.value) == DISK_FULL
+    told = f"run_dir = {run.path}: no space is left on its disk; free some, and resume={run.path} goes on from"
+    assert str(error.value) == disk_full(run.path) == f"{told} the last complete checkpoint"
     assert [path.name for path in run.checkpoints.iterdir()] == ["checkpoint-1"]
     status = run.read_status()
-    assert (status["state"], status["error"], status["exit_code"]) == ("failed", DISK_FULL, 2)
+    assert (status["state"], status["error"], status["exit_code"]) == (
+        "failed",
+        str(error.value),
+        2,
+    )
 
 
 def test_a_resume_waits_for_the_ranks_of_a_launcher_that_was_killed(

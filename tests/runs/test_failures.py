@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("deepspeed")
 
-from hybrid_rl.errors import DISK_FULL
+from hybrid_rl.errors import disk_full
 from hybrid_rl.execution.forking import Forks
 from hybrid_rl.models.loading import TINY
 from hybrid_rl.recording import checkpoints
@@ -124,7 +124,7 @@ def test_a_full_disk_is_one_message_and_a_resume_with_room_equals_a_run_that_had
     disk = small_disk(int(share * size_of(newest)))
     run = RunDir(disk / "run")
     done = typed(*SMALL, *options, f"run_dir={run.path}")
-    assert (done.code, done.said) == (2, [DISK_FULL]), done.text
+    assert (done.code, done.said) == (2, [disk_full(run.path)]), done.text
     assert run.read_status()["state"] == "failed"
     whole = checkpoints.complete(run.checkpoints)
     assert [checkpoints.damage(path) for path in whole] == [None] * saved
