@@ -35,8 +35,10 @@ def test_vllm_goes_on_from_prefixes_as_transformers_does(bread: RunDir, model: P
 
 
 def test_the_log_probabilities_of_vllm_are_those_of_the_trainer(bread: RunDir) -> None:
-    gaps = [line["sampler_gap_p99"] for line in read_jsonl(bread.metrics)]
-    assert len(gaps) == 3
+    lines = read_jsonl(bread.metrics)
+    # An update whose groups are all alike puts no token through the loss, and nothing is compared.
+    gaps = [line["sampler_gap_p99"] for line in lines if line["grad_norm"]]
+    assert gaps
     assert max(gaps) < 1e-3
 
 
