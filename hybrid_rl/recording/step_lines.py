@@ -54,9 +54,11 @@ def metrics_line(
             / max(1, len(groups)),
             "completion_tokens_mean": logs["completions/mean_length"],
             "truncated_rate": logs["completions/clipped_ratio"],
-            "entropy": logs.get("entropy"),  # None: no token of the policy was computed
+            # None: no token of the policy was computed, for which TRL logs 0 where all groups were left out.
+            "entropy": logs.get("entropy") if trained else None,
         }
-        line |= {name: logs[name] for name in ("kl", "ratio_mean", "clip_fraction") if name in logs}
+        of_policy = ("kl", "ratio_mean", "clip_fraction") if trained else ()
+        line |= {name: logs[name] for name in of_policy if name in logs}
         line |= {f"outcome/{name}": count / graded for name, count in sorted(cost.outcomes.items())}
         line |= {f"reward/{name}": score / graded for name, score in sorted(cost.scores.items())}
     return line | spent.axes()

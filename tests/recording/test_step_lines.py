@@ -40,7 +40,16 @@ def test_an_rl_line_counts_correct_rollouts_of_trained_groups_only() -> None:
     assert (line["outcome/correct"], line["outcome/truncated"]) == (0.25, 0.75)
     assert (line["reward/brief"], line["reward/form"]) == (-0.5, 0.75)
     assert "kl" not in line
-    assert line_of("rl", LOGS | {"kl": 0.1})["kl"] == 0.1
+    assert line_of("rl", LOGS | {"kl": 0.1}, left_out, Result("a", 1, 4))["kl"] == 0.1
+
+
+def test_where_all_groups_are_left_out_nothing_is_said_of_the_policy() -> None:
+    """TRL logs zeros then, which an alarm would take for a policy that has lost its entropy."""
+    logs = LOGS | {"entropy": 0.0, "kl": 0.0}
+    line = line_of("rl", logs, Result("b", correct=4, size=4, trained=False))
+    assert line["entropy"] is None
+    assert "kl" not in line
+    assert line_of("rl", logs, Result("b", correct=4, size=4))["entropy"] == 0.0
 
 
 def test_groups_without_an_advantage_are_uniform_or_left_out() -> None:
