@@ -59,7 +59,16 @@ def run_audit(settings: Settings, directory: Path, console: Console | None = Non
         "data": {"name": settings.data.name, **_record(of_data)},
     }
     write_json(directory / "audit.json", record)
-    _show([*of_file, *of_data], passed, console or Console(highlight=False))
+    told = console or Console(highlight=False)
+    _show([*of_file, *of_data], passed, told)
+    if settings.reward.verifier not in {case.verifier for case in cases}:
+        told.print(
+            f"reward.verifier = {settings.reward.verifier}: was judged on {len(of_data):,} cases of"
+            f" data={settings.data.name} alone: its gold answers, its traces and the answers of other questions."
+            " Give audit.cases a file of solutions with the verdicts that it should give.",
+            markup=False,
+            soft_wrap=True,
+        )
     return passed
 
 

@@ -43,6 +43,20 @@ def test_mistakes_are_counted_by_category_and_debatable_ones_apart(
     assert "false accept: b, line 3: gold '5', solution '#### 5' is correct" in shown.getvalue()
     assert found["data"]["false_rejects"] == 0
     assert found["data"]["cases"] > 100
+    assert "alone" not in shown.getvalue()
+
+
+def test_a_verifier_that_no_case_of_the_file_is_judged_by_is_named(
+    load: Load, tmp_path: Path
+) -> None:
+    shown = io.StringIO()
+    run_audit(settings(load, tmp_path, LINES[:4]), tmp_path, Console(file=shown, width=200))
+    cases = json.loads((tmp_path / "audit.json").read_text())["data"]
+    count = cases["cases"] + cases["debatable"]["cases"]
+    assert (
+        f"reward.verifier = exact: was judged on {count:,} cases of data=ledger alone"
+        in shown.getvalue()
+    )
 
 
 def test_limits_are_shares_of_the_firm_cases(load: Load, tmp_path: Path) -> None:
