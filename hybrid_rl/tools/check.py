@@ -13,6 +13,7 @@ from transformers import AutoConfig
 
 from hybrid_rl.config import toy
 from hybrid_rl.config.model import ModelSettings
+from hybrid_rl.config.resolvers import size_in, usual_rate
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.config.train import PhaseSettings
 from hybrid_rl.data.encoding import Examples, encode
@@ -24,6 +25,7 @@ from hybrid_rl.models import loading
 from hybrid_rl.recording.budget import limits_of, setting_of
 from hybrid_rl.tools import estimate
 from hybrid_rl.tools.estimate import Lengths, Shape, Work
+from hybrid_rl.types import Kind
 from hybrid_rl.verification.grader import Grader
 
 
@@ -115,9 +117,13 @@ def _add_training(table: Table, settings: Settings, typed: Container[str]) -> No
     """What fits a model of one size and not of another: both learning rates, and lengths."""
     train, kept = settings.train, toy.kept(settings, typed)
     lora = ", of adapters" if settings.model.lora is not None else ""
-    for kind, phase in (("rl", train.rl), ("sft", train.sft)):
+    phases: list[tuple[Kind, PhaseSettings]] = [("rl", train.rl), ("sft", train.sft)]
+    for kind, phase in phases:
         key = f"train.{kind}.learning_rate"
         how = "the toy's" if key in kept else f"{_course(phase)}{lora}"
+        usual = usual_rate(kind, settings.model.path, settings.model.lora)
+        if phase.learning_rate == usual and size_in(settings.model.path) is None:
+            how += "; as for a large model, since the name of model.path states no size"
         table.add_row(f"learning rate of {kind.upper()}", f"{phase.learning_rate:g}", how)
     key = "train.max_completion_tokens"
     how = "the toy's" if key in kept else key

@@ -96,6 +96,12 @@ def test_both_learning_rates_and_the_lengths_are_shown_with_what_is_the_toys(
     assert ["longest completion", "128 tokens", "train.max_completion_tokens"] in lines
     assert ["longest prompt", "128 tokens", "data.max_prompt_tokens"] in lines
     assert "Warning: train.rl.learning_rate = 0.0002, train.sft.learning_rate = 0.0005: are" in told
+    rates = ("train.rl.learning_rate=1e-6", "train.sft.learning_rate=5e-5")
+    check_run(load(*own, *rates, "train.max_completion_tokens=128"))
+    large = "constant; as for a large model, since the name of model.path states no size"
+    lines = [re.split(r"\s*[│┃]\s*", line)[1:-1] for line in capsys.readouterr().out.splitlines()]
+    assert ["learning rate of RL", "1e-06", large] in lines
+    assert ["learning rate of SFT", "5e-05", "constant"] in lines
     check_run(load("train.rl.warmup=0.1", "train.sft.warmup=20"))
     told = capsys.readouterr().out
     assert "constant, after a warm-up over 10%" in told
