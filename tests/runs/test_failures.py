@@ -78,6 +78,9 @@ def test_a_missing_chat_template_and_bad_data_are_told_in_one_list(
     assert done.code == 2, done.text
     assert done.said[0].startswith("model.chat_template = null: the tokenizer of ")
     assert "nowhere.jsonl" in done.said[1]
+    again = typed(*SMALL, f"model.path={model}", f"run_dir={run.path}")
+    assert "is not empty" not in again.text
+    assert again.said == done.said[:1]
 
 
 @pytest.fixture
