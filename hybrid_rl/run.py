@@ -22,6 +22,7 @@ from hybrid_rl.config.settings import Settings
 from hybrid_rl.data.encoding import Examples, encode
 from hybrid_rl.data.possible import require_possible
 from hybrid_rl.data.splits import load_questions
+from hybrid_rl.errors import SettingsError, UserError
 from hybrid_rl.evaluation import rescore
 from hybrid_rl.evaluation.evaluator import Evaluator
 from hybrid_rl.evaluation.scores import SetSummary, read_summaries
@@ -161,10 +162,18 @@ def _train_and_evaluate(
 
 def _load(settings: Settings, directory: RunDir, grader: Grader) -> tuple[Policy, Examples]:
     """The policy as loaded, and the questions. Data come first: bad data are refused before weights are read."""
-    tokenizer = loading.load_tokenizer(settings.model)
     training = settings.task == "train"
     needs_traces = training and settings.method_class.needs_traces
-    questions = load_questions(settings.data, grader, needs_traces, training)
+    read = partial(load_questions, settings.data, grader, needs_traces, training)
+    try:
+        tokenizer = loading.load_tokenizer(settings.model)
+    except SettingsError as error:
+        try:
+            read()  # what is wrong with the data is told in the same list
+        except UserError as other:
+            raise SettingsError(f"{error}\n{other}") from error
+        raise
+    questions = read()
     examples = encode(questions, tokenizer, settings.data, settings.train, grader.answer_start)
     require_possible(settings, examples)
     if PartialState().is_main_process:
@@ -173,8 +182,8 @@ def _load(settings: Settings, directory: RunDir, grader: Grader) -> tuple[Policy
             log.info("%s", settings.stand_in)
         counts = {name: len(found) for name, found in splits.items()}
         traces = sum(example.trace is not None for example in examples.train)
-        read = {"questions": counts, "traces": traces, "fingerprint": questions.fingerprint}
-        environment.add(directory.environment, "data", read)
+        known = {"questions": counts, "traces": traces, "fingerprint": questions.fingerprint}
+        environment.add(directory.environment, "data", known)
     return Policy.load(settings, tokenizer), examples
 
 

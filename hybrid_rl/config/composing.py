@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hybrid_rl.config import loading, trl_names
-from hybrid_rl.config.overrides import key_of
+from hybrid_rl.config.overrides import key_of, list_typed
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import SettingsError
 
@@ -190,10 +190,14 @@ def unparsable(arguments: Sequence[str]) -> list[str]:
                 )
         except HydraException as error:
             reason = (str(error).strip().splitlines() or ["it is no override"])[0]
-            lines.append(
-                f"{argument}: cannot be read ({reason}); write key=value, and put a value with other characters than"
-                " letters, digits and ._-/ in quotes: 'key=\"value\"'"
+            key, _, value = argument.partition("=")
+            remedy = (
+                f"write the elements of a list in quotes: {list_typed(key, value)}"
+                if value.startswith("[") and value.endswith("]")
+                else "write key=value, and put a value with other characters than letters, digits and ._-/ in quotes:"
+                " 'key=\"value\"'"
             )
+            lines.append(f"{argument}: cannot be read ({reason}); {remedy}")
     return lines
 
 

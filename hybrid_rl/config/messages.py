@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from hybrid_rl.config import trl_names
 from hybrid_rl.config.data import Source
+from hybrid_rl.config.overrides import list_typed
 from hybrid_rl.config.settings import Settings
 
 NAME = re.compile(r"[A-Za-z0-9][\w.+=,-]*")
@@ -181,6 +182,8 @@ def _rule(detail: ErrorDetails, name: str) -> tuple[str, str]:
         kinds: list[Any] = [found.model_fields["kind"].annotation for found in _sections(Source)]
         options = [get_args(kind)[0] for kind in kinds]
         return f"must have a kind, one of {', '.join(options)}", f"e.g. {name}.kind={options[0]}"
+    if error_type.startswith(("list", "tuple")) and isinstance(detail["input"], str):
+        return "must be a list", f"e.g. {list_typed(name, detail['input'])}"
     for start, (kind, example) in _KINDS.items():
         if error_type.startswith(start):
             return f"must be {kind}", example.format(name=name)

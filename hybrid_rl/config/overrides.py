@@ -1,8 +1,15 @@
 """Overrides, which are what one types as key=value, and nested definitions by dotted key. Knows no Hydra."""
 
+import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+_COMMA = re.compile(r",(?![^\[({]*[\])}])")
+"""A comma between elements of a list, and none within an element that is a list or a group itself."""
+_PLAIN = re.compile(r"""[\w./+-]*|"[^"]*"|'[^']*'""")
+"""An element that needs no quotes, or has them."""
 
 
 def key_of(override: str) -> str:
@@ -34,3 +41,20 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 def quoted(path: Path) -> str:
     """A path as a value of an override; Hydra's grammar takes few characters unquoted."""
     return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def list_typed(key: str, text: str) -> str:
+    """What to type for the list that `text` is meant to be: each element in quotes that Hydra's grammar wants in them.
+
+    >>> print(list_typed("study.arms.rl", "[method=grpo, train.steps=9]"))
+    'study.arms.rl=["method=grpo","train.steps=9"]'
+    """
+    inner = text.strip().removeprefix("[").removesuffix("]")
+    elements = [one.strip() for one in _COMMA.split(inner)]
+    shown = ",".join(one if _PLAIN.fullmatch(one) else _in_quotes(one) for one in elements)
+    return shlex.quote(f"{key}=[{shown}]")
+
+
+def _in_quotes(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -34,6 +34,9 @@ class Examples:
     dev: list[Example]
     test: dict[str, list[Example]]
     notes: list[str]
+    enough: Mapping[str, int] = field(default_factory=dict)
+    """The settings that left prompts or traces of train out, each with the value that takes all that it was asked of:
+    a trace whose prompt is left out is never counted."""
 
 
 def encode(
@@ -68,7 +71,7 @@ def encode(
         log.warning("%s", encoder.warning)
         encoder.notes.append(encoder.warning)
     test = {name: encoded[name] for name in questions.test}
-    return Examples(encoded["train"], encoded["dev"], test, encoder.notes)
+    return Examples(encoded["train"], encoded["dev"], test, encoder.notes, encoder.enough)
 
 
 @dataclass
@@ -81,6 +84,7 @@ class _Encoder:
     answer_start: Callable[[str], int]
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    enough: dict[str, int] = field(default_factory=dict)
     warning: str | None = None
     """What may be wrong with the chat template, once for all prompts."""
 
@@ -212,25 +216,28 @@ class _Encoder:
             found[question_id] = Trace(text, ids, ends, self.answer_start(text) if cut else 0)
         long = {key: len(one.ids) for key, one in found.items() if len(one.ids) > most}
         if what == "prompt":
-            policy, lost = self.data.on_long_prompt, "questions dropped"
+            policy, lost, why = self.data.on_long_prompt, "questions dropped", ""
             setting, of_these, drop = "data.max_prompt_tokens", 0, "data.on_long_prompt=drop"
         else:
             policy, lost = self.train.on_long_trace, "questions lost their trace"
-            # One token is for the end of sequence.
+            why = ", and one more is for the end of sequence"
             setting, of_these, drop = "train.max_completion_tokens", 1, "train.on_long_trace=drop"
+        enough = max(long.values(), default=0) + of_these
         if policy == "refuse" and long:
             longest = max(long, key=lambda key: long[key])
             end = " with their end of sequence" if of_these else ""
             self.problems.append(
                 f"{self._split(name)}: {len(long)} of {len(found)} {what}s{end} do not fit into {setting}="
-                f"{most + of_these}; {setting}={long[longest] + of_these} takes all ({longest} is the longest),"
+                f"{most + of_these}; {setting}={enough} takes all ({longest} is the longest),"
                 f" or set {drop}"
             )
         elif long:
             self.notes.append(
                 f"{name}: {len(long)} of {len(found)} {lost}: a {what} of more than {most} tokens"
-                f" (longest: {max(long.values())})"
+                f" (longest: {max(long.values())}){why}; {setting}={enough} keeps all"
             )
+            if name == "train":
+                self.enough[setting] = enough
         return {key: one for key, one in found.items() if key not in long}
 
     def _split(self, name: str) -> str:

@@ -205,6 +205,7 @@ class _Loader:
     def check_traces(self, found: list[Found]) -> list[Found]:
         """`found` without the questions whose trace does not reach the gold answer, by the verifier of the rewards."""
         traced = [item for item in found if item.question.trace is not None]
+        failures = self.grader.failures
         outcomes = self.grader.outcomes(
             [_solution(item.question, item.question.trace or "") for item in traced]
         )
@@ -219,6 +220,9 @@ class _Loader:
         }
         if len(traced) == len(wrong) > 1:
             first, problem = next(iter(wrong.items()))
+            if self.grader.failures - failures == len(traced):
+                self._refuse_verifier(len(traced), first)
+                return []
             many = f"none of the {len(wrong):,} traces reaches its gold answer; choose the reward that fits this data"
             failed = self.grader.first_error
             why = f" The verifier itself failed: {failed}." if failed else self._appended(traced)
@@ -226,6 +230,15 @@ class _Loader:
             return []
         self.settle("train", "on_bad_row", list(wrong.items()))
         return [item for item in found if item.where not in wrong]
+
+    def _refuse_verifier(self, traces: int, first: str) -> None:
+        """Notes, before all other problems, that the verifier failed on every trace, so that it says nothing of any."""
+        self.refuse(
+            "train",
+            f"the verifier {self.grader.settings.verifier} failed on all {traces:,} traces, at first with"
+            f" {self.grader.first_error}; correct it (the first trace: {first})",
+        )
+        self.problems.insert(0, self.problems.pop())
 
     def _appended(self, traced: Sequence[Found]) -> str:
         """The template that would append the answer to every trace, if that makes them reach it; else nothing."""

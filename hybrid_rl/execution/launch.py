@@ -84,6 +84,8 @@ def prepared(
 
 def _write(run: RunDir, settings: Settings, command_line: Sequence[str], launch_dir: Path) -> None:
     if settings.resume is None:
+        if settings.hardware.nodes == 1:  # another node may have read the old settings already
+            run.clear_leftovers()
         run.refuse_used()
     else:
         resume_point.settle(run, settings)

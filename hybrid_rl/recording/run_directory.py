@@ -7,16 +7,18 @@ import os
 import platform
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from hybrid_rl.errors import UsedDirectoryError
+from hybrid_rl.errors import USER_ERROR, UsedDirectoryError
 from hybrid_rl.recording import locks
 from hybrid_rl.recording.files import read_json, write_json
 
 Moment = Literal["before", "after", "best"]
 RunState = Literal["running", "done", "failed"]
+_LOCKS = (".lock-", ".launcher-")
 
 
 class RunDir:
@@ -74,18 +76,45 @@ class RunDir:
         return self.path / "eval" / moment
 
     def create(self) -> None:
-        """Make the directory; raises UsedDirectoryError unless it is new or empty."""
+        """Make the directory; raises UsedDirectoryError unless it is new or empty, or holds `leftovers` alone."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except FileExistsError as error:
             told = f"run_dir = {self.path}: is a file; give the path of a directory"
             raise UsedDirectoryError(told) from error
-        self.refuse_used()
+        if not self.leftovers():
+            self.refuse_used()
+
+    def leftovers(self) -> list[Path]:
+        """The files of a run that was refused before it began; none where the directory holds anything else, or less.
+
+        Such a run has said in status.json what the user can fix, and has neither trained nor evaluated.
+        """
+        status = self.read_status()
+        if (status.get("state"), status.get("exit_code")) != ("failed", USER_ERROR):
+            return []
+        written = {self.settings, self.environment, self.status, self.overrides, self.log}
+        logs = self.rank_log(0).parent
+        found = [
+            path
+            for path in (*self.path.iterdir(), *logs.glob("*"))
+            if not path.name.startswith(_LOCKS) and path != logs
+        ]
+        known = all(path in written or path.match("logs/rank_*.txt") for path in found)
+        linked = any(path.is_symlink() or not path.is_file() for path in found)
+        return found if known and not linked and not logs.is_symlink() else []
+
+    def clear_leftovers(self) -> None:
+        """Remove the `leftovers`, so that a run can begin here. Whoever calls holds the lock of the run."""
+        for path in self.leftovers():
+            path.unlink()
+        with suppress(OSError):  # there may be none
+            self.rank_log(0).parent.rmdir()
 
     def refuse_used(self) -> None:
         """Raise UsedDirectoryError where the directory holds more than locks; of two starts the second finds more."""
         names = sorted(entry.name for entry in self.path.iterdir())
-        if held := [name for name in names if not name.startswith((".lock-", ".launcher-"))]:
+        if held := [name for name in names if not name.startswith(_LOCKS)]:
             raise UsedDirectoryError(
                 f"run_dir = {self.path}: is not empty (it holds {', '.join(held[:5])}), and no run writes over another;"
                 f" give a new run_dir, leave it out to get a dated one, or continue that run with resume={self.path}"

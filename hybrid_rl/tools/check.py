@@ -85,13 +85,16 @@ def _read(
     """
     train = settings.task == "train"
     needs_traces = train and settings.method_class.needs_traces
-    questions = load_questions(settings.data, grader, needs_traces, train)
+    tokenizer = None
     try:
         tokenizer = loading.load_tokenizer(settings.model)
         if settings.model.eos_tokens is not None:
             loading.eos_token_ids(settings.model, tokenizer, None)
     except SettingsError as error:
         refused.append(str(error))
+        tokenizer = None
+    questions = load_questions(settings.data, grader, needs_traces, train)
+    if tokenizer is None:
         traces = sum(one.trace is not None for one in questions.train)
         limits = _limits(settings, traces, len(questions.train))
         note = "the tokenizer could not be used: lengths are the limits of the settings"

@@ -89,6 +89,8 @@ class Grader:
         """Solutions graded so far; equal ones are verified once and count each."""
         self.first_error: str | None = None
         """What was said by the first verifier or format pattern that raised, ran out of time, or died."""
+        self.failures = 0
+        """Of the `calls`, those in which the verifier raised, ran out of time, or died."""
 
     def __enter__(self) -> "Grader":
         return self
@@ -225,6 +227,7 @@ class Grader:
         judged = iter(self._verdict.judge(self._keys(self._verdict, solutions)))
         self.calls += len(solutions)
         found = [next(judged) if self._is_asked(one) else Judged("truncated") for one in solutions]
+        self.failures += sum(one.error is not None for one in found)
         self._tell_first(self._verdict.told, found)
         return found
 

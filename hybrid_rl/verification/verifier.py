@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, Protocol, cast
 
 from hybrid_rl.config.reward import BUILT_IN_VERIFIERS, RewardSettings
 from hybrid_rl.types import Json, Outcome
-from hybrid_rl.verification import answers, functions
+from hybrid_rl.verification import answers, functions, raised
 from hybrid_rl.verification.functions import Asks
 from hybrid_rl.verification.pool import Lost
 
@@ -222,7 +222,7 @@ def _tried(function: Callable[..., Any], *given: Any) -> Any:
     try:
         return function(*given)
     except Exception as error:  # noqa: BLE001 - absurd text may break a verifier
-        return Lost(f"{type(error).__name__}: {str(error)[:200]}")
+        return Lost(raised.told(error))
 
 
 def _judged(said: Any, any_number: bool) -> Judged:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hybrid_rl.config.reward import RewardSettings
-from hybrid_rl.verification import pool, verifier
+from hybrid_rl.verification import pool, raised, verifier
 from hybrid_rl.verification.functions import Asks
 from hybrid_rl.verification.pool import Lost
 from hybrid_rl.verification.verifier import Judged, Named, Verifier, VerifierError
@@ -110,7 +110,7 @@ def _hold(named: Named) -> _Held | Lost:
             importlib.import_module(module)
         return _Held(named, found, verifier.asks_of(found))
     except Exception as error:  # noqa: BLE001 - a module of the user may fail in any way; the parent reports it
-        return Lost(f"{type(error).__name__}: {error}")
+        return Lost(raised.told(error))
 
 
 def _limit_cpu() -> None:

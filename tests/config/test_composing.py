@@ -139,6 +139,15 @@ def test_overrides_that_hydra_cannot_read_are_told_at_once_in_lines() -> None:
     assert all(line.endswith("in quotes: 'key=\"value\"'") for line in lines)
 
 
+def test_a_list_with_texts_is_shown_as_it_can_be_typed() -> None:
+    typed = "study.arms.bread=[method=bread,method.episods=2]"
+    [line] = composing.unparsable([typed])
+    assert line.startswith(f"{typed}: cannot be read (")
+    assert line.endswith(
+        '; write the elements of a list in quotes: \'study.arms.bread=["method=bread","method.episods=2"]\''
+    )
+
+
 @pytest.mark.parametrize("typed", ["seed=0,1", "seed=range(3)", "data.system=a, b"])
 def test_several_values_are_for_runs_of_their_own(typed: str) -> None:
     [line] = composing.unparsable(["method=grpo", typed])

@@ -59,6 +59,10 @@ SCHEMA = [
         "train.sft.zzz = 1: no such setting; train.sft has learning_rate, schedule, warmup, floor, decay, batch_size",
     ),
     (["model.path=null"], "model.path = null: must be text; e.g. 'model.path=\"...\"'"),
+    (
+        ["eval.sets='[hard,a b]'"],
+        "eval.sets = [hard,a b]: must be a list; e.g. 'eval.sets=[hard,\"a b\"]'",
+    ),
     (["model.lora={rank:0}"], "model.lora.rank = 0: must be at least 1; e.g. model.lora.rank=1"),
     (
         ["lr=1e-4"],

@@ -1,10 +1,12 @@
 """Overrides, and nested definitions by dotted key."""
 
+import shlex
 from pathlib import Path
 
 import pytest
 
-from hybrid_rl.config.overrides import differences, flat, key_of, quoted
+from hybrid_rl.config import composing
+from hybrid_rl.config.overrides import differences, flat, key_of, list_typed, quoted
 from tests.studies.conftest import TWO, defined
 
 
@@ -34,3 +36,23 @@ def test_nested_values_have_dotted_keys_and_an_empty_group_is_a_value() -> None:
 
 def test_a_path_with_a_quote_is_one_value() -> None:
     assert quoted(Path("/runs/it's")) == r"'/runs/it\'s'"
+
+
+@pytest.mark.parametrize(
+    ("text", "typed"),
+    [
+        ("[method=bread,method.episods=2]", '["method=bread","method.episods=2"]'),
+        ("method=sft", '["method=sft"]'),
+        ("0, 1", "[0,1]"),
+        ('["seed=1", seed=2]', '["seed=1","seed=2"]'),
+        (
+            "[data.train={kind: file, path: a}, b=[1,2]]",
+            '["data.train={kind: file, path: a}","b=[1,2]"]',
+        ),
+        ('[a="b"]', '["a=\\"b\\""]'),
+    ],
+)
+def test_a_list_is_shown_as_it_can_be_typed(text: str, typed: str) -> None:
+    shown = list_typed("key", text)
+    assert shown == f"'key={typed}'"
+    assert composing.unparsable(shlex.split(shown)) == []

@@ -112,8 +112,10 @@ def test_a_dropped_trace_leaves_its_question() -> None:
         ("b", False),
     ]
     assert examples.notes == [
-        "train: 1 of 2 questions lost their trace: a trace of more than 5 tokens (longest: 6)"
+        "train: 1 of 2 questions lost their trace: a trace of more than 5 tokens (longest: 6), and one more is for the"
+        " end of sequence; train.max_completion_tokens=7 keeps all"
     ]
+    assert examples.enough == {"train.max_completion_tokens": 7}
 
 
 def test_a_long_prompt_is_refused_in_any_split() -> None:
@@ -144,8 +146,10 @@ def test_a_dropped_prompt_takes_its_question_and_is_counted() -> None:
 
     assert [example.id for example in examples.train] == ["b"]
     assert examples.notes == [
-        "train: 1 of 2 questions dropped: a prompt of more than 9 tokens (longest: 10)"
+        "train: 1 of 2 questions dropped: a prompt of more than 9 tokens (longest: 10);"
+        " data.max_prompt_tokens=10 keeps all"
     ]
+    assert examples.enough == {"data.max_prompt_tokens": 10}
 
 
 def test_dropping_every_question_is_refused() -> None:

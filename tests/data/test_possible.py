@@ -8,23 +8,35 @@ from hybrid_rl.errors import DataError
 from hybrid_rl.types import Example, Trace
 from tests.conftest import Load
 
+LONG = {"train.max_completion_tokens": 70}
 
-def examples(count: int, traced: int, tokens: int = 3) -> Examples:
+
+def examples(count: int, traced: int, tokens: int = 3, **enough: int) -> Examples:
     """Questions of which the first `traced` have a trace of words, one a line."""
     text = "\n".join("a" for _ in range(tokens))
     ends = tuple(range(1, 2 * tokens, 2))
     trace = Trace(text, (1,) * tokens, ends, answer_start=len(text))
     made = [Example(str(i), (1,), "q", "a", trace if i < traced else None) for i in range(count)]
-    return Examples(made, [], {}, [])
+    return Examples(made, [], {}, [], enough)
 
 
 @pytest.mark.parametrize("method", ["sft", "sft_then_grpo", "sasr", "alternate", "bread", "relift"])
 def test_a_method_that_learns_from_traces_needs_one_after_encoding(method: str, load: Load) -> None:
     with pytest.raises(DataError) as raised:
-        require_possible(load(f"method={method}"), examples(64, traced=0))
+        require_possible(load(f"method={method}"), examples(64, traced=0, **LONG))
     assert str(raised.value) == (
         f"data=ledger, train: method={method} learns from expert traces, and every question lost its own to"
-        " train.max_completion_tokens = 64 or data.max_prompt_tokens = 64; raise them"
+        " train.max_completion_tokens = 64; train.max_completion_tokens=70 keeps all"
+    )
+
+
+def test_both_limits_are_named_where_both_left_traces_out(load: Load) -> None:
+    both = {"data.max_prompt_tokens": 65, **LONG}
+    with pytest.raises(DataError) as raised:
+        require_possible(load("method=sft"), examples(64, traced=0, **both))
+    assert str(raised.value).endswith(
+        "lost its own to data.max_prompt_tokens = 64 and train.max_completion_tokens = 64; give at least"
+        " data.max_prompt_tokens=65 train.max_completion_tokens=70"
     )
 
 

@@ -8,7 +8,16 @@ import pytest
 
 from hybrid_rl.config.data import DataSettings
 from hybrid_rl.data.questions import Questions
-from tests.fakes.rows import BASE, TRACED, LastWord, jsonl, load, numbered, refusal, settings
+from tests.fakes.rows import (
+    BASE,
+    TRACED,
+    Failing,
+    jsonl,
+    load,
+    numbered,
+    refusal,
+    settings,
+)
 
 
 def test_a_missing_column_is_named_once_with_the_nearest(tmp_path: Path) -> None:
@@ -88,15 +97,25 @@ def test_a_verifier_that_fits_no_row_is_said_once(tmp_path: Path, policy: str) -
     ]
 
 
-def test_a_verifier_that_fails_is_told_with_its_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(LastWord, "first_error", "KeyError: 'broken'")
-    rows = [{"q": f"question {i}", "a": "1", "t": "It is 2"} for i in range(3)]
-    [line] = refusal(settings(train=jsonl(tmp_path / "a.jsonl", rows), columns=TRACED))
+def test_a_verifier_that_fails_on_some_traces_is_told_with_its_reason(tmp_path: Path) -> None:
+    rows = [{"q": f"question {i}", "a": "1", "t": text} for i, text in enumerate(("It is 2", "?"))]
+    chosen = settings(train=jsonl(tmp_path / "a.jsonl", rows), columns=TRACED)
+    [line] = refusal(chosen, grader=Failing())
     assert (
-        "fits this data. The verifier itself failed: KeyError: 'broken'. The first, row 1" in line
+        "fits this data. The verifier itself failed: KeyError: 'broken' (mine.py:6). The first, row 1"
+        in line
     )
+
+
+def test_a_verifier_that_fails_on_every_trace_is_the_cause_and_told_first(tmp_path: Path) -> None:
+    rows = [{"q": f"question {i}", "a": str(i), "t": f"It is {i}"} for i in range(3)]
+    rows.append({"q": " ", "a": "2", "t": "It is 2"})
+    chosen = settings(train=jsonl(tmp_path / "a.jsonl", rows), columns=TRACED)
+    assert refusal(chosen, grader=Failing()) == [
+        "data=mine, train: the verifier mine failed on all 3 traces, at first with KeyError: 'broken' (mine.py:6);"
+        " correct it (the first trace: row 1)",
+        "data=mine, train row 4: column q is empty; mend the row, or set data.on_bad_row=drop",
+    ]
 
 
 def test_a_long_list_of_problems_is_cut_and_totalled(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import SettingsError, UsedDirectoryError, disk_full
 from hybrid_rl.execution import launch
 from hybrid_rl.recording import locks, quiet
-from hybrid_rl.recording.run_directory import RunDir
+from hybrid_rl.recording.run_directory import RunDir, RunState
 from tests.conftest import Load
 
 PYTHON = [sys.executable, "-c"]
@@ -37,6 +37,63 @@ def test_prepare_refuses_the_directory_of_another_run(load: Load, tmp_path: Path
     launch.prepare(load(), ["hybrid-rl"], tmp_path)
     with pytest.raises(UsedDirectoryError, match="resume="):
         launch.prepare(load(), ["hybrid-rl"], tmp_path)
+
+
+def refused(settings: Settings, launch_dir: Path) -> RunDir:
+    """The directory of a run that was refused while its data were read."""
+    run = launch.prepare(settings, ["hybrid-rl"], launch_dir)
+    for log in (run.log, run.rank_log(1)):
+        log.parent.mkdir(exist_ok=True)
+        log.touch()
+    run.write_status("failed", error="data=mine: no such file", exit_code=2)
+    return run
+
+
+def test_the_directory_of_a_refused_run_is_used_again(load: Load, tmp_path: Path) -> None:
+    refused(load(), tmp_path)
+    run = launch.prepare(load("seed=5"), ["hybrid-rl", "seed=5"], tmp_path)
+    assert [one["state"] for one in run.read_status()["history"]] == ["running"]
+    assert run.overrides.read_text() == "hybrid-rl seed=5\n"
+    assert not run.log.exists()
+    assert not run.rank_log(1).parent.exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["metrics.jsonl", "notes.txt", "eval/progress.jsonl", "checkpoints/a", "logs/mine.txt"]
+)
+def test_the_directory_of_a_refused_run_that_holds_more_is_left_as_it_is(
+    name: str, load: Load, tmp_path: Path
+) -> None:
+    run = refused(load(), tmp_path)
+    (run.path / name).parent.mkdir(exist_ok=True)
+    (run.path / name).touch()
+    before = sorted(run.path.rglob("*"))
+    with pytest.raises(UsedDirectoryError, match="is not empty"):
+        launch.prepare(load(), ["hybrid-rl"], tmp_path)
+    assert sorted(run.path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["log.txt", "logs"])
+def test_no_link_is_followed_out_of_the_directory_of_a_refused_run(
+    name: str, load: Load, tmp_path: Path
+) -> None:
+    run = refused(load(), tmp_path)
+    (run.path / name).rename(tmp_path / "elsewhere")
+    (run.path / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UsedDirectoryError, match="is not empty"):
+        launch.prepare(load(), ["hybrid-rl"], tmp_path)
+    assert (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize(("state", "code"), [("failed", 1), ("failed", 137), ("running", None)])
+def test_a_run_that_ended_otherwise_keeps_its_directory(
+    state: RunState, code: int | None, load: Load, tmp_path: Path
+) -> None:
+    run = refused(load(), tmp_path)
+    run.write_status(state, exit_code=code)
+    with pytest.raises(UsedDirectoryError, match="is not empty"):
+        launch.prepare(load(), ["hybrid-rl"], tmp_path)
+    assert run.log.exists()
 
 
 def test_another_node_joins_the_run_that_the_first_prepared_and_no_other(

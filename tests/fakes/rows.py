@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ class LastWord:
     """A verifier for tests: an answer is right where the text ends with it; a gold answer must have no blank in it."""
 
     first_error: str | None = None
+    failures = 0
+    settings = SimpleNamespace(verifier="mine")
 
     def __init__(self, asks: Asks | None = None) -> None:
         self._asks = asks
@@ -64,6 +67,16 @@ BASE: dict[str, Any] = {
 TRACED = {**BASE["columns"], "trace": "{{ t }}"}
 
 
+class Failing(LastWord):
+    """Raises for each solution that has a number in it, and calls the others wrong."""
+
+    def outcomes(self, solutions: Sequence[Solution]) -> list[Outcome]:
+        failed = [any(map(str.isdigit, s.text)) for s in solutions]
+        self.failures += sum(failed)
+        self.first_error = "KeyError: 'broken' (mine.py:6)" if any(failed) else None
+        return ["unparseable" if one else "wrong" for one in failed]
+
+
 def settings(**changes: Any) -> DataSettings:
     return DataSettings.model_validate(BASE | changes)
 
@@ -81,11 +94,16 @@ def numbered(count: int, start: int = 0) -> list[dict[str, str]]:
     ]
 
 
-def load(chosen: DataSettings, needs_traces: bool = False, train: bool = True) -> Questions:
-    return load_questions(chosen, LastWord(), needs_traces, train)
+def load(
+    chosen: DataSettings,
+    needs_traces: bool = False,
+    train: bool = True,
+    grader: LastWord | None = None,
+) -> Questions:
+    return load_questions(chosen, grader or LastWord(), needs_traces, train)
 
 
-def refusal(chosen: DataSettings, **options: bool) -> list[str]:
+def refusal(chosen: DataSettings, **options: Any) -> list[str]:
     with pytest.raises(DataError) as raised:
         load(chosen, **options)
     return str(raised.value).split("\n")

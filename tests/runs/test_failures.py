@@ -67,6 +67,22 @@ def test_an_unreadable_model_is_one_line_before_training(
     assert not run.metrics.exists()
 
 
+def test_a_missing_chat_template_and_bad_data_are_told_in_one_list(
+    typed: Type, tmp_path: Path
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(TINY, model, ignore=shutil.ignore_patterns("chat_template.jinja"))
+    absent = "data.train={kind: file, path: nowhere.jsonl}"
+    run = RunDir(tmp_path / "run")
+    done = typed(*SMALL, f"model.path={model}", "~data.train", f"+{absent}", f"run_dir={run.path}")
+    assert done.code == 2, done.text
+    assert done.said[0].startswith("model.chat_template = null: the tokenizer of ")
+    assert "nowhere.jsonl" in done.said[1]
+    again = typed(*SMALL, f"model.path={model}", f"run_dir={run.path}")
+    assert "is not empty" not in again.text
+    assert again.said == done.said[:1]
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
     """small_disk(BYTES): a directory with a disk of that size, which another call makes larger."""

@@ -127,6 +127,9 @@ def test_check_fails_where_the_model_has_no_chat_template_and_passes_with_one_by
     told = capsys.readouterr().out
     assert "memory: sum" in told
     assert "are valid" not in told
+    absent = ("~data.train", "+data.train={kind:file,path:nowhere.jsonl}")
+    with pytest.raises(SettingsError, match=r"(?s)^model\.chat_template = null: .*nowhere\.jsonl"):
+        check_run(load("method=grpo", *own, *absent))
     check_run(load("method=grpo", *own, "model.chat_template=plain"))
     assert "are valid" in capsys.readouterr().out
 

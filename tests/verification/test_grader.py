@@ -215,7 +215,8 @@ def test_a_users_function_that_cannot_work_is_a_wrong_setting(
 def test_the_first_failure_of_a_verifier_is_kept() -> None:
     with Grader(settings("exact", verifier="tests.fakes.user_verifiers.obeys")) as grader:
         grader.grade([Solution("a", "fine"), Solution("a", "raise"), Solution("a", "exit")])
-    assert grader.first_error == "KeyError: 'broken'"
+    assert grader.first_error == "KeyError: 'broken' (user_verifiers.py:32)"
+    assert (grader.calls, grader.failures) == (3, 2)
 
 
 def until(condition: Callable[[], bool]) -> None:

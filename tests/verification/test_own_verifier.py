@@ -60,7 +60,7 @@ def test_members_that_fail_cost_no_run_but_a_hint_is_never_cut_blindly() -> None
     with mine("Broken", timeout_seconds=1.0) as grader:
         assert grader.check_golds(["ab"]) == ["it took longer than 1 seconds"]
         assert grader.vote("ab", "a text") == "atext"
-        assert grader.first_error == "KeyError: 'no vote'"
+        assert grader.first_error == "KeyError: 'no vote' (user_verifiers.py:111)"
         with pytest.raises(SettingsError) as raised:
             grader.answer_start("<ab>")
     assert str(raised.value) == (
