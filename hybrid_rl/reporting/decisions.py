@@ -13,9 +13,9 @@ from typing import Any
 from hybrid_rl.methods.base import Note
 from hybrid_rl.recording.files import fitting, read_json
 from hybrid_rl.recording.run_directory import RunDir
+from hybrid_rl.reporting.binning import Line, binned, line_panel
 from hybrid_rl.reporting.markdown import table
 
-BINS = 30
 TENTHS = 10
 """Rows of a heat map above the row of the groups that have no such note."""
 UNLABELLED = (
@@ -23,7 +23,6 @@ UNLABELLED = (
     " what the notes mean."
 )
 
-Line = Mapping[str, Any]
 Notes = Mapping[str, Note]
 Parts = Sequence[Sequence[Line]]
 """The lines of a log, cut into consecutive parts."""
@@ -59,15 +58,8 @@ def panels(runs: Sequence[Sequence[Line]], notes: Notes) -> list[dict[str, Any]]
 
     A panel of kind `line` has a value per bin, one of kind `heat` a list of shares; None stands for a bin without any.
     """
-    last = max((line["step"] for run in runs for line in run), default=0)
-    if not last:
-        return []
-    width = max(1, -(-last // BINS))
-    bins: list[list[Line]] = [[] for _ in range(-(-last // width))]
-    for line in (line for run in runs for line in run):
-        bins[(line["step"] - 1) // width].append(line)
-    steps = [round(width * (i + 0.5) + 0.5, 1) for i in range(len(bins))]
-    return [{**panel, "steps": steps, "width": width} for panel in _panels(bins, notes)]
+    bins = binned(runs)
+    return [bins.placed(panel) for panel in _panels(bins.parts, notes)] if bins.parts else []
 
 
 def _thirds(lines: Sequence[Line]) -> Parts:
@@ -106,11 +98,11 @@ def _share(facts: Sequence[bool]) -> str:
 
 def _panels(bins: Parts, notes: Notes) -> Iterator[dict[str, Any]]:
     if len({line["kind"] for part in bins for line in part}) == 2:
-        yield _line("share of SFT updates", [_supervised(part) for part in bins], top=1)
+        yield line_panel("share of SFT updates", [_supervised(part) for part in bins], top=1)
     yield from _note_panels(bins, notes, "update")
     mixed = [_mixed(part) for part in bins]
     if any(mixed):
-        yield _line("groups with correct and wrong rollouts", mixed, top=1)
+        yield line_panel("groups with correct and wrong rollouts", mixed, top=1)
     yield from _note_panels(bins, notes, "group")
 
 
@@ -126,12 +118,7 @@ def _note_panels(bins: Parts, notes: Notes, of: str) -> Iterator[dict[str, Any]]
             heats = [_heat(part, name) for part in bins]
             yield {"kind": "heat", "title": note.label, "rows": rows, "values": heats}
         else:
-            yield _line(note.label, found, top=1 if note.kind == "share" else None)
-
-
-def _line(title: str, found: Sequence[Sequence[float]], top: int | None) -> dict[str, Any]:
-    values = [round(fmean(part), 5) if part else None for part in found]
-    return {"kind": "line", "title": title, "values": values, "top": top}
+            yield line_panel(note.label, found, top=1 if note.kind == "share" else None)
 
 
 def _heat(part: Sequence[Line], name: str) -> list[float] | None:

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from hybrid_rl.reporting.binning import Line, binned, line_panel
 from hybrid_rl.reporting.markdown import table
 
-Line = Mapping[str, Any]
 _MEASURES = {
     "p": "mean probability of its tokens",
     "entropy": "mean entropy of its tokens",
@@ -24,11 +24,7 @@ _MOVED = {
 
 def summary(lines: Sequence[Line]) -> list[str]:
     """The terms of a run in Markdown; empty where its losses were not sums of terms."""
-    names = list(
-        dict.fromkeys(
-            key.split("/")[1] for line in lines for key in line if key.startswith("term/")
-        )
-    )
+    names = _names(lines)
     if not names:
         return []
     parts = _thirds(lines)
@@ -47,6 +43,31 @@ def summary(lines: Sequence[Line]) -> list[str]:
         if any(found):
             rows.append([words, *map(_told, found)])
     return table(_headings(parts), rows)
+
+
+def panels(runs: Sequence[Sequence[Line]]) -> list[dict[str, Any]]:
+    """What drove the steps of an arm's runs, in bins of steps: JSON values, one per panel, as of `decisions.panels`.
+
+    A term has its share of the step where there are several, and that of the expert's tokens where it has others too.
+    """
+    names = _names([line for run in runs for line in run])
+    bins = binned(runs)
+    found = []
+    for name in names:
+        shares = [_shares(part, name) for part in bins.parts]
+        if len(names) > 1:
+            found.append(line_panel(f"term {name}: share of the step", shares, top=1))
+        expert = [_values(part, f"term/{name}/expert_share") for part in bins.parts]
+        if any(0 < value < 1 for part in expert for value in part):
+            of = f"of term {name}" if len(names) > 1 else "in the loss"
+            found.append(line_panel(f"share of tokens {of} that are the expert's", expert, top=1))
+    return [bins.placed(panel) for panel in found]
+
+
+def _names(lines: Sequence[Line]) -> list[str]:
+    """The names of the terms of the loss, in the order in which they come."""
+    keys = (key for line in lines for key in line if key.startswith("term/"))
+    return list(dict.fromkeys(key.split("/")[1] for key in keys))
 
 
 def rewards(lines: Sequence[Line], reward: Mapping[str, Any]) -> list[str]:

@@ -21,7 +21,7 @@ from typing import Any
 import jinja2
 
 from hybrid_rl.recording.files import DamagedFileError, read_jsonl
-from hybrid_rl.reporting import glossary
+from hybrid_rl.reporting import glossary, terms
 from hybrid_rl.reporting.comparison import (
     compare,
     pass_at,
@@ -169,7 +169,10 @@ def _arm(arm: Arm) -> dict[str, Any]:
         "name": arm.name,
         "method": arm.records[0].method,
         "runs": [_run(record) for record in arm.records],
-        "panels": panels([read_jsonl(run.decisions) for run in runs], notes),
+        "panels": [
+            *panels([read_jsonl(run.decisions) for run in runs], notes),
+            *terms.panels([record.metrics for record in arm.records]),
+        ],
     }
 
 
