@@ -24,6 +24,7 @@ from hybrid_rl.recording.files import DamagedFileError, read_jsonl
 from hybrid_rl.reporting import glossary
 from hybrid_rl.reporting.comparison import (
     compare,
+    cut_solutions,
     pass_at,
     preparation_table,
     training_curves,
@@ -195,9 +196,12 @@ def _run(record: RunRecord) -> dict[str, Any]:
 
 def _outcome(found: Outcome) -> dict[str, Any]:
     rows = []
-    for figure in found.figures:
+    shares = cut_solutions.cells(found.figures)
+    for figure, share in zip(found.figures, shares, strict=True):
         row: dict[str, Any] = {"arm": figure.arm, "seeds": figure.seeds, **vars(figure.value)}
         row["typical"] = between(figure.typical)
+        if share:
+            row["cut"] = share[0]
         if (contrast := figure.contrast) is not None and (told := figure.told) is not None:
             row["contrast"] = {
                 **vars(told.difference),
