@@ -67,6 +67,7 @@ def render(comparison: Comparison, most_rollouts: int) -> str:
     jinja.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "allow_nan": False}
     return jinja.from_string(page).render(
         title=comparison.arms.title,
+        facts=wording.facts(comparison.arms),
         conclusion=conclusion(comparison),
         policy=f"default-src 'none'; img-src data:; script-src {_hash(script)}; style-src {_hash(style)}",
         style=style,
