@@ -55,7 +55,9 @@ class Evaluator:
         with progress.phase(name) as phase:
             samples = self._settings.eval.samples
             found = self._found(wanted, out, moment, policy or self._policy, samples)
-            phase.result = scores.in_words(found)
+            most = self._settings.eval.max_completion_tokens
+            limit = most or self._settings.train.max_completion_tokens
+            phase.result = scores.in_words(found, limit)
         return found
 
     def copy_after_as_best(self) -> None:

@@ -16,6 +16,7 @@ from hybrid_rl.recording.files import fitting, read_json, read_jsonl
 from hybrid_rl.types import Json, Outcome
 
 Measure = Literal["greedy", "avg", "maj", "pass"]
+_CUT_TOLD = 0.2  # of greedy solutions; where more are cut, an accuracy says little about the model
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,8 @@ class SetSummary:
     completion_tokens_mean: float
     """The mean length over all solutions, greedy and sampled."""
     by_level: dict[str, LevelSummary]
+    greedy_truncated_rate: float | None = None
+    """A share of the greedy solutions; None in a summary that was written before there was such a share."""
 
     def flat(self) -> dict[str, float]:
         """The numbers by name, for eval/progress.jsonl and for trackers: greedy, greedy_low, greedy_high, avg, ..."""
@@ -162,6 +165,7 @@ def summarise(rows: Sequence[AnsweredQuestion], seed: int = 0) -> SetSummary:
             level: LevelSummary(len(found), _greedy(found), _sampled(found, "avg", seed))
             for level, found in by_level.items()
         },
+        greedy_truncated_rate=sum(row.greedy.truncated for row in rows) / len(rows),
     )
 
 
@@ -204,6 +208,11 @@ def level_order(level: str) -> tuple[bool, float, str]:
         return True, 0.0, level
 
 
-def in_words(summaries: Mapping[str, SetSummary]) -> str:
-    """The greedy accuracy of every set in words, for the end of a phase."""
-    return ", ".join(f"{name} {summary.greedy.value:.3f}" for name, summary in summaries.items())
+def in_words(summaries: Mapping[str, SetSummary], most: int) -> str:
+    """The greedy accuracy of every set in words, for the end of a phase; `most`: the most tokens of a solution."""
+    found = []
+    for name, summary in summaries.items():
+        cut = summary.greedy_truncated_rate or 0.0
+        told = f" ({100 * cut:.0f} % cut at {most:,} tokens)" if cut > _CUT_TOLD else ""
+        found.append(f"{name} {summary.greedy.value:.3f}{told}")
+    return ", ".join(found)

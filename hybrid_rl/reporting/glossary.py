@@ -32,6 +32,8 @@ COMPARISON = {
     "base model": "The model from which all runs began, evaluated before training. Its interval is over questions.",
     **_ACCURACIES,
     "pass@k": "The share of questions of which at least one of k sampled solutions is correct.",
+    "cut": "The share of all solutions, greedy and sampled, that were cut at the length limit. It is shown where it is"
+    " above 5 % for some arm.",
     "95 % interval": "The range in brackets. Of 100 studies like this one, about 95 have a range that holds the true"
     " value. It allows for both other seeds and other questions, each of which would give another accuracy (analysis"
     " of variance, Clark's quasi F), and is never narrower than a t-interval over the seeds alone. With one seed it is"

@@ -252,7 +252,12 @@ def _what_ran(record: RunRecord) -> list[str]:
     names = "method model data reward hardware rollout guards eval tracker"
     groups = {key: settings.get(key) for key in names.split()}
     chosen = {key: values for key, values in groups.items() if isinstance(values, dict)}
-    rows += [[key, str(values["name"])] for key, values in chosen.items()]
+    # A verifier that is typed does not change the name of the group's file.
+    named = {key: str(values["name"]) for key, values in chosen.items()}
+    verifier = chosen.get("reward", {}).get("verifier")
+    if verifier and verifier != named["reward"]:
+        named["reward"] += f", graded by {verifier}"
+    rows += [[key, name] for key, name in named.items()]
     rows += [["commit", record.commit]] if record.commit else []
     versions = {"python": environment.get("python"), **environment.get("packages", {})}
     found = ", ".join(f"{name} {version}" for name, version in versions.items() if version)

@@ -53,6 +53,24 @@ def test_each_moment_has_its_files_and_all_chosen_sets(tmp_path: Path) -> None:
         assert files == {"dev.jsonl", "hard.jsonl", "summary.json"}
 
 
+@pytest.mark.parametrize(("own", "limit"), [(None, 24), (7, 7)])
+def test_the_end_of_an_evaluation_tells_at_which_limit_solutions_were_cut(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, own: int | None, limit: int
+) -> None:
+    class Endless(Drawing):
+        def sample_on_all_ranks(self, request: Request, params: SamplingParams) -> list[Ids]:
+            return [[2] for _ in request.prompts]
+
+    evaluator, _ = made(tmp_path, Endless())
+    old = evaluator._settings
+    train = old.train.model_copy(update={"max_completion_tokens": 24})
+    limited = old.eval.model_copy(update={"sets": ["hard"], "max_completion_tokens": own})
+    evaluator._settings = old.model_copy(update={"train": train, "eval": limited})
+    with caplog.at_level("INFO"):
+        evaluator.at("after")
+    assert caplog.messages[-1].endswith(f"hard 1.000 (100 % cut at {limit} tokens)")
+
+
 def test_without_sets_no_phase_is_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     evaluator, directory = made(tmp_path)
     nothing = evaluator._settings.eval.model_copy(update={"sets": []})

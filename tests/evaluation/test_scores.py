@@ -61,3 +61,24 @@ def test_a_flat_summary_has_each_number_with_its_bounds() -> None:
         "timeout_rate": 0.0,
         "completion_tokens_mean": 4.0,
     }
+
+
+@pytest.mark.parametrize(
+    ("cut", "told"), [(0.87, " (87 % cut at 1,024 tokens)"), (0.2, ""), (None, "")]
+)
+def test_in_words_an_accuracy_stands_with_the_share_that_was_cut_if_it_is_large(
+    cut: float | None, told: str
+) -> None:
+    """None is a summary of an older version."""
+    summary = replace(run(None, samples=0), greedy_truncated_rate=cut)
+    whole = replace(summary, greedy_truncated_rate=0.0)
+    shown = scores.in_words({"exam": summary, "easy": whole}, 1024)
+    assert shown == f"exam 0.500{told}, easy 0.500"
+
+
+def test_the_share_of_greedy_solutions_that_were_cut_leaves_out_samples() -> None:
+    cut = Answered("", "truncated", 8, True, None)
+    whole = Answered("", "wrong", 8, False, None)
+    asked = AnsweredQuestion("q", None, "?", "7", cut, (whole, whole, whole))
+    summary = scores.summarise([asked, replace(asked, greedy=whole)])
+    assert (summary.greedy_truncated_rate, summary.truncated_rate) == (0.5, 0.125)

@@ -145,7 +145,7 @@ def test_a_phase_has_a_line_at_each_end(
         caplog.at_level(logging.INFO),
         progress_module.phase("evaluation before training") as phase,
     ):
-        phase.result = scores.in_words({"hard": summary(0.25)})
+        phase.result = scores.in_words({"hard": summary(0.25)}, 64)
     assert caplog.messages == [
         "evaluation before training: start",
         "evaluation before training: done in 3.2 s: hard 0.250",

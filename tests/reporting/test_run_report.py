@@ -9,7 +9,7 @@ from hybrid_rl.recording.files import append_json, write_json
 from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.reporting import run_report
 from hybrid_rl.reporting.record import RunRecord
-from tests.fakes import recorded
+from tests.fakes import recorded, studies
 from tests.fakes.places import GOLDEN
 
 
@@ -25,6 +25,17 @@ def test_the_report_of_a_finished_run(tmp_path: Path) -> None:
     recorded.write_run(tmp_path)
     assert run_report.write(tmp_path) == tmp_path / "report.md"
     assert (tmp_path / "report.md").read_text() == (GOLDEN / "report.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("verifier", "shown"), [("exact", "exact"), ("my_own.verify", "exact, graded by my_own.verify")]
+)
+def test_the_verifier_that_grades_is_named_if_it_is_not_that_of_the_file(
+    tmp_path: Path, verifier: str, shown: str
+) -> None:
+    run = recorded.write_run(tmp_path)
+    studies.change_settings(run, "reward", verifier=verifier)
+    assert f"| reward | {shown} |\n" in run_report.write(tmp_path).read_text()
 
 
 def test_how_far_each_kind_moved_the_weights(tmp_path: Path) -> None:

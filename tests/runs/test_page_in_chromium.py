@@ -304,3 +304,19 @@ def test_tables_fit_a_wide_window_and_say_on_a_phone_that_there_is_more(
     browser.open(page, 390, 844)
     browser.until(f"document.querySelectorAll('.chart svg').length > 5 && {cues} > 0")
     assert browser.run(cues) == len(browser.run(hidden))
+
+
+def test_the_table_of_accuracies_has_the_share_that_was_cut(
+    browser: Browser, tmp_path: Path
+) -> None:
+    studies.write_study(tmp_path, {"grpo": 0.0, "bread": 0.0}, seeds=(0,), questions=4)
+    run = recorded.RunDir(tmp_path / "bread" / "seed_0")
+    cut = recorded.rows(["truncated", "wrong", "wrong", "wrong"], [["wrong", "wrong"]] * 4)
+    recorded.write_evaluation(run, "after", "hard", cut)
+    assert command.run([str(tmp_path)]) == 0
+    browser.open(tmp_path / "report.html")
+    browser.until("document.querySelector('#accuracy table')")
+    rows = "[...document.querySelectorAll('#accuracy table tr')]"
+    shown = browser.run(f"{rows}.map((row) => row.children[3].textContent)")
+    assert shown == ["cut", "", "0 %", "8 %"]
+    assert browser.run(f"new Set({rows}.map((row) => row.children.length)).size") == 1

@@ -14,8 +14,8 @@ from hybrid_rl.evaluation.scores import AnsweredQuestion, Measure, level_order
 from hybrid_rl.evaluation.statistics import Interval
 from hybrid_rl.recording.budget import AXES
 from hybrid_rl.recording.run_directory import Moment
-from hybrid_rl.reporting.comparison import cost_curves, crossed, verdicts
-from hybrid_rl.reporting.comparison.arms import Arm, Arms, ComparisonError, seed_of, spent
+from hybrid_rl.reporting.comparison import cost_curves, crossed, notes, verdicts
+from hybrid_rl.reporting.comparison.arms import Arms, ComparisonError, seed_of
 from hybrid_rl.reporting.comparison.cost_curves import Costs, Point
 from hybrid_rl.reporting.comparison.outcomes import About, Answers, Outcome, outcome, scores
 from hybrid_rl.reporting.comparison.verdicts import Verdict
@@ -26,11 +26,6 @@ MEASURES: tuple[Measure, ...] = ("greedy", "avg", "maj", "pass")
 CURVE_MEASURES: tuple[Measure, ...] = ("greedy", "avg", "maj")
 """What an evaluation during training has under the same name."""
 MOMENTS: tuple[Moment, ...] = ("after", "best")
-OTHER_DEV = (
-    "The runs were evaluated on different dev questions during training, as the hashes in their environment.json show."
-    " Their curves cannot be compared; areas and the cost of a target on dev are left out."
-)
-_UNEQUAL = 1.1  # arms whose spending differs by a larger factor get a note
 
 
 @dataclass(frozen=True)
@@ -108,7 +103,7 @@ def compare(arms: Arms) -> Comparison:
         levels=levels,
         costs=_costs(arms, target) if target else {},
         areas=_areas(arms, measure) if one_dev else {},
-        notes=[*arms.damaged, *_notes(arms, one_dev), *verdicts.notes(arms, main)],
+        notes=[*notes.notes(arms, main, one_dev), *verdicts.notes(arms, main)],
     )
 
 
@@ -124,12 +119,6 @@ def curve(record: RunRecord, axis: str, measure: Measure, name: str = "dev") -> 
     """The accuracy of a run on a set against its spending on a budget axis."""
     lines = [line for line in evaluations(record, name) if axis in line and measure in line]
     return [Point(float(line[axis]), float(line[measure])) for line in lines]
-
-
-def mean_spent(arm: Arm, axis: str) -> float | None:
-    """What a run of an arm spent on the mean, over the runs that recorded it; None where none did."""
-    totals = [total for r in arm.evaluated if (total := spent(r, axis)) is not None]
-    return fmean(totals) if totals else None
 
 
 def _primary(outcomes: Sequence[Outcome], wanted: PrimarySettings) -> Outcome:
@@ -278,59 +267,3 @@ def _area(own: Sequence[Sequence[Point]], reference: Sequence[Sequence[Point]]) 
 def _spread(values: Sequence[float]) -> Interval:
     """The mean between the least and the largest value."""
     return Interval(fmean(values), min(values), max(values))
-
-
-def _notes(arms: Arms, one_dev: bool) -> Iterator[str]:
-    """Yields what weakens a comparison: runs left out, lone or repeated seeds, other data, unequal spending."""
-    for record in arms.records:
-        if not record.after:
-            state = record.status.get("state", "unknown")
-            yield f"{record.directory.path} has no evaluation after training (state: {state}) and is left out."
-    if not one_dev:
-        yield OTHER_DEV
-    if alone := [arm.name for arm in arms.arms if len(arm.evaluated) == 1]:
-        start = f"Only one run was evaluated of {', '.join(alone)}:"
-        yield f"{start} an interval of one run does not include the spread between seeds."
-    for arm in arms.arms:
-        if len(set(arm.seeds)) < len(arm.seeds):
-            shown = " ".join(map(str, arm.seeds))
-            yield (
-                f"{arm.name} has several runs with the same seed ({shown}). They are not independent, and only the last"
-                " run of a seed counts in differences."
-            )
-    hashes = {json.dumps(record.data.get("fingerprint"), sort_keys=True) for record in arms.records}
-    if len(hashes) > 1:
-        yield "The runs did not see the same data: the hashes of their questions in environment.json differ."
-    found = ((arm.name, record.directory) for arm in arms.arms for record in arm.records)
-    old = dict.fromkeys(n for n, run in found if run.decisions.exists() and not run.notes.exists())
-    if old:
-        yield (
-            f"What the method noted about its decisions is not shown in full of {', '.join(old)}: runs of an older"
-            " version have no notes.json, which says what the notes mean."
-        )
-    for arm in arms.arms:
-        steps = [record.silent_steps for record in arm.evaluated]
-        silent, every = sum(one.silent for one in steps), sum(one.all for one in steps)
-        if silent > every / 2:
-            yield (
-                f"{arm.name} starved: {silent:,} of its {every:,} RL steps had no signal, since in each of their groups"
-                " all rewards were equal. What it shows is little of what its method could do with easier questions."
-            )
-    yield from _spending_notes(arms.arms)
-
-
-def _spending_notes(arms: Sequence[Arm]) -> Iterator[str]:
-    for axis, name in (("flops", "FLOPs"), ("generated_tokens", "generated tokens")):
-        means = {arm.name: m for arm in arms if (m := mean_spent(arm, axis)) is not None}
-        if len(means) < 2 or not max(means.values()):
-            continue
-        low, high = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
-        if means[low] * _UNEQUAL < means[high]:
-            told = f"{high} spent {name}, and {low} spent none"
-            if means[low]:
-                told = f"{high} spent {means[high] / means[low]:.1f} times as many {name} as {low}"
-            yield (
-                f"The arms did not spend equally: {told}. Compare curves against this budget, or give all runs the same"
-                " with budget.*."
-            )
-            return

@@ -24,6 +24,7 @@ from hybrid_rl.recording.files import DamagedFileError, read_jsonl
 from hybrid_rl.reporting import glossary, terms
 from hybrid_rl.reporting.comparison import (
     compare,
+    cut_solutions,
     pass_at,
     preparation_table,
     training_curves,
@@ -66,6 +67,7 @@ def render(comparison: Comparison, most_rollouts: int) -> str:
     jinja.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "allow_nan": False}
     return jinja.from_string(page).render(
         title=comparison.arms.title,
+        facts=wording.facts(comparison.arms),
         conclusion=conclusion(comparison),
         policy=f"default-src 'none'; img-src data:; script-src {_hash(script)}; style-src {_hash(style)}",
         style=style,
@@ -198,9 +200,12 @@ def _run(record: RunRecord) -> dict[str, Any]:
 
 def _outcome(found: Outcome) -> dict[str, Any]:
     rows = []
-    for figure in found.figures:
+    shares = cut_solutions.cells(found.figures)
+    for figure, share in zip(found.figures, shares, strict=True):
         row: dict[str, Any] = {"arm": figure.arm, "seeds": figure.seeds, **vars(figure.value)}
         row["typical"] = between(figure.typical)
+        if share:
+            row["cut"] = share[0]
         if (contrast := figure.contrast) is not None and (told := figure.told) is not None:
             row["contrast"] = {
                 **vars(told.difference),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from hybrid_rl.reporting import glossary
 from hybrid_rl.reporting.comparison import (
+    cut_solutions,
     pass_at,
     preparation_table,
     tuning_table,
@@ -11,9 +12,10 @@ from hybrid_rl.reporting.comparison import (
     wording,
 )
 from hybrid_rl.reporting.comparison.arms import setting_table
-from hybrid_rl.reporting.comparison.compare import BUDGETS, Comparison, mean_spent
+from hybrid_rl.reporting.comparison.compare import BUDGETS, Comparison
 from hybrid_rl.reporting.comparison.conclusion import conclusion
 from hybrid_rl.reporting.comparison.outcomes import Outcome
+from hybrid_rl.reporting.comparison.spending import mean_spent
 from hybrid_rl.reporting.markdown import amount, between, explained, joined, plain, section, table
 
 _BRACKETS = "Numbers in brackets are 95 % intervals. The last section explains the words."
@@ -52,15 +54,17 @@ def markdown(found: Comparison) -> str:
 def _primary(found: Comparison) -> list[str]:
     """The primary outcome, an arm a row; its intervals hold for all arms together."""
     one = found.primary
+    cut = cut_solutions.column(one.figures)
+    shares = cut_solutions.cells(one.figures)
     rows = [
-        [f.arm, " ".join(map(str, f.seeds)), between(f.value), *wording.compared_cells(f)]
-        for f in one.figures
+        [f.arm, " ".join(map(str, f.seeds)), between(f.value), *cells, *wording.compared_cells(f)]
+        for f, cells in zip(one.figures, shares, strict=True)
     ]
     if one.base:
-        rows.insert(0, ["base model", "-", between(one.base), *"-----"])
+        rows.insert(0, ["base model", "-", between(one.base), *("-" for _ in cut), *"-----"])
     name = wording.measure_name(one.about)
     compared = [f"difference from {found.arms.reference}", wording.p_name(found), *_RUNS]
-    lines = table(["arm", "seeds", name, *compared], rows)
+    lines = table(["arm", "seeds", name, *cut, *compared], rows)
     if told := wording.correlation_text(one):
         lines += ["", told]
     title = f"Primary outcome: {name} on {one.about.set}, {one.about.questions:,} questions"
@@ -83,15 +87,19 @@ def _explored(found: Comparison) -> Iterator[list[str]]:
     told = False
     for (name, moment), on_set in groups.items():
         rows = []
+        # What was cut is the same by all measures, which count the same solutions.
+        cut = cut_solutions.column(on_set[0].figures)
+        shares = cut_solutions.cells(on_set[0].figures)
         if any(one.base for one in on_set):
-            rows.append(["base model", "-", *(between(one.base) for one in on_set)])
-        for figures in zip(*(one.figures for one in on_set), strict=True):
+            base = (between(one.base) for one in on_set)
+            rows.append(["base model", "-", *base, *("-" for _ in cut)])
+        for *figures, share in zip(*(one.figures for one in on_set), shares, strict=True):
             values = (between(figure.value) for figure in figures)
-            rows.append([figures[0].arm, " ".join(map(str, figures[0].seeds)), *values])
+            rows.append([figures[0].arm, " ".join(map(str, figures[0].seeds)), *values, *share])
         names = [wording.measure_name(one.about) for one in on_set]
         lines = [] if told else [wording.exploratory(found), ""]
         told = True
-        lines += table(["arm", "seeds", *names], rows)
+        lines += table(["arm", "seeds", *names, *cut], rows)
         contrasts = [
             [figure.arm, wording.measure_name(one.about), *wording.compared_cells(figure)]
             for one in on_set

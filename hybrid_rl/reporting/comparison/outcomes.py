@@ -42,6 +42,12 @@ class Answers:
     seeds: list[int]
     runs: list[list[AnsweredQuestion]]
 
+    @property
+    def cut(self) -> float:
+        """The share of all solutions, greedy and sampled, that were cut at the length limit."""
+        every = [one for run in self.runs for row in run for one in (row.greedy, *row.samples)]
+        return sum(one.truncated for one in every) / len(every)
+
     def table(self, measure: Measure) -> Table:
         return scores(self.runs, measure)
 
@@ -69,6 +75,8 @@ class Figure:
     """How this arm and the reference go together over the seeds that they share; None where too few are shared."""
     within_margin: bool = False
     """Whether a study that adds seeds has found that the arm differs by less than its margin."""
+    cut: float = 0.0
+    """The share of all solutions, greedy and sampled, that were cut at the length limit."""
 
     @property
     def told(self) -> Together | Contrast | None:
@@ -134,6 +142,7 @@ def outcome(
                 improvement,
                 correlation,
                 arm in looks and looks[arm].decision == "within margin",
+                one.cut,
             )
         )
     return Outcome(about, figures, _base_accuracy(base, measure))

@@ -8,8 +8,9 @@ from hybrid_rl.evaluation.statistics import Interval
 from hybrid_rl.recording.files import write_text
 from hybrid_rl.reporting.comparison import cost_curves, tuning_table, verdicts, wording
 from hybrid_rl.reporting.comparison.arms import Arm
-from hybrid_rl.reporting.comparison.compare import BUDGETS, Comparison, curve, mean_spent
+from hybrid_rl.reporting.comparison.compare import BUDGETS, Comparison, curve
 from hybrid_rl.reporting.comparison.outcomes import Outcome
+from hybrid_rl.reporting.comparison.spending import mean_spent
 from hybrid_rl.reporting.markdown import amount, plain, table
 
 _AXES = ("step", "generated_tokens", "traces_used")

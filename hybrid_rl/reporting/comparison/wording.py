@@ -2,6 +2,7 @@
 
 from statistics import fmean
 
+from hybrid_rl.reporting.comparison.arms import Arms, seed_of
 from hybrid_rl.reporting.comparison.compare import Area, Comparison
 from hybrid_rl.reporting.comparison.contrasts import Contrast
 from hybrid_rl.reporting.comparison.cost_curves import Costs, CostToTarget
@@ -11,6 +12,19 @@ from hybrid_rl.reporting.markdown import amount, between
 MODELS = {
     "after": "after training (last weights)", "best": "the checkpoint that was best on dev"
 }  # fmt: skip
+
+
+def facts(arms: Arms) -> str:
+    """How many arms and runs there are, how many of these are evaluated, their seeds, and which arm is the reference."""
+    runs, done = len(arms.records), sum(bool(record.after) for record in arms.records)
+    seeds = sorted({seed_of(record) for record in arms.records})
+    of = _count(runs, "run") if done == runs else f"{done} of {runs} runs are evaluated"
+    shown = f"seed{'' if len(seeds) == 1 else 's'} {', '.join(map(str, seeds))}"
+    return f"{_count(len(arms.arms), 'arm')}, {of}, {shown}; reference: {arms.reference}"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def exploratory(found: Comparison) -> str:

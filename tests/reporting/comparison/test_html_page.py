@@ -52,6 +52,14 @@ def test_the_page_has_the_figures_of_the_twin(tmp_path: Path) -> None:
         assert f"| {' | '.join(row)} |" in text
 
 
+def test_the_head_of_the_page_says_how_many_of_the_runs_count(tmp_path: Path) -> None:
+    studies.write_study(tmp_path, {"grpo": 0.1, "bread": 0.9}, seeds=(0, 1))
+    facts = '<p id="facts">2 arms, {}, seeds 0, 1; reference: grpo</p>'
+    assert facts.format("4 runs") in _page(tmp_path)
+    (tmp_path / "bread" / "seed_1" / "eval" / "after" / "summary.json").unlink()
+    assert facts.format("3 of 4 runs are evaluated") in _page(tmp_path)
+
+
 def test_the_page_asks_for_nothing_from_elsewhere(tmp_path: Path) -> None:
     studies.write_study(tmp_path, {"grpo": 0.1, "bread": 0.9}, seeds=(0,))
     page = _page(tmp_path)

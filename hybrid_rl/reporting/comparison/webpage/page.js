@@ -9,9 +9,6 @@
   document.getElementById("contents").append(...sections.map((one) => h("a", { href: `#${one.id}` }, one.id === "pass" ? "pass@k" : one.id[0].toUpperCase() + one.id.slice(1))));
   fill(document.getElementById("notes"), {}, data.notes.map((note) => h("li", {}, note)));
   document.getElementById("notes").hidden = !data.notes.length;
-  const runs = data.arms.reduce((sum, arm) => sum + arm.runs.length, 0);
-  const seeds = new Set(data.arms.flatMap((arm) => arm.runs.map((run) => run.seed)));
-  document.getElementById("facts").textContent = `${data.arms.length} arm${data.arms.length === 1 ? "" : "s"}, ${runs} run${runs === 1 ? "" : "s"}, seed${seeds.size === 1 ? "" : "s"} ${[...seeds].sort((a, b) => a - b).join(", ")}; reference: ${data.reference}`;
 
   const button = document.getElementById("theme"), root = document.documentElement;
   const isDark = () => (root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";

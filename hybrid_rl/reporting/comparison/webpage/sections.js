@@ -19,15 +19,16 @@ function accuracySection(data) {
       const caption = `${chosen.primary ? "Primary outcome" : "Exploratory"}: ${chosen.measure} on ${chosen.set}, ${chosen.questions.toLocaleString("en")} questions, ${models[chosen.moment]}`;
       const others = chosen.rows.filter((row) => row.contrast);
       const ranged = (one, show = accuracy) => `${show(one.value)} [${show(one.low)}, ${show(one.high)}]`;
+      const cut = chosen.rows.some((row) => row.cut);
       const rows = chosen.rows.map((row) => {
         const c = row.contrast;
-        return [armName(data, row.arm), seedCount(row.seeds), { text: ranged(row), class: "figure" },
+        return [armName(data, row.arm), seedCount(row.seeds), { text: ranged(row), class: "figure" }, ...(cut ? [row.cut] : []),
           c ? { text: ranged(c, signed), class: `figure ${c.concluded ? (c.value > 0 ? "better" : "worse") : ""}` } : "reference",
           c ? (c.concluded ? (c.value > 0 ? "better" : "worse") : c.within ? "within the margin" : chosen.primary ? "no conclusion" : "exploratory") : "",
           c ? pValue(c.p) : "", c ? c.detectable : "", row.typical, c ? c.improvement : ""];
       });
       const base = chosen.base;
-      if (base) rows.unshift([baseName(), "", { text: ranged(base), class: "figure" }, "", "", "", "", "", ""]);
+      if (base) rows.unshift([baseName(), "", { text: ranged(base), class: "figure" }, ...(cut ? [""] : []), "", "", "", "", "", ""]);
       const marks = chosen.rows.map((row) => ({ ...row, name: row.arm, index: index(row.arm), text: ranged(row) }));
       if (base) marks.unshift({ ...base, name: "base model", index: BASE, text: ranged(base) });
       put(body,
@@ -40,7 +41,7 @@ function accuracySection(data) {
             intervalChart(`Accuracy of every arm: ${caption}`, marks, { xLabel: chosen.measure })),
           others.length ? h("figure", {}, h("figcaption", {}, `Difference from ${data.reference}, 95 % interval`),
             intervalChart(`Difference of every arm from ${data.reference}`, others.map((row) => ({ ...row.contrast, name: row.arm, index: index(row.arm), text: ranged(row.contrast, signed) })), { zero: true, xLabel: `difference in ${chosen.measure}` })) : null),
-        table(caption, ["arm", "seeds", `${chosen.measure} [95\u00a0%]`, `difference from ${data.reference} [95\u00a0%]`, "conclusion", chosen.primary ? data.pName : "p", "detectable", "interquartile mean", "probability of improvement"], rows),
+        table(caption, ["arm", "seeds", `${chosen.measure} [95\u00a0%]`, ...(cut ? ["cut"] : []), `difference from ${data.reference} [95\u00a0%]`, "conclusion", chosen.primary ? data.pName : "p", "detectable", "interquartile mean", "probability of improvement"], rows),
         h("p", { class: "note" }, chosen.primary ? chosen.correlation || "" : data.exploratory),
         h("details", {}, h("summary", {}, "What the words mean"), h("dl", {}, Object.entries(data.words).map(([word, text]) => [h("dt", {}, word), h("dd", {}, text)]))));
       refocus();
