@@ -15,7 +15,7 @@ MODELS = {
 
 
 def facts(arms: Arms) -> str:
-    """How many arms and runs there are, how many of these are evaluated, their seeds, and which arm is the reference."""
+    """How many arms and runs there are, how many are evaluated, their seeds, and which arm is the reference."""
     runs, done = len(arms.records), sum(bool(record.after) for record in arms.records)
     seeds = sorted({seed_of(record) for record in arms.records})
     of = _count(runs, "run") if done == runs else f"{done} of {runs} runs are evaluated"
