@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from hybrid_rl.recording.files import write_text
+from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.reporting.comparison import arms, html_page, markdown_page
 from hybrid_rl.reporting.comparison.compare import Comparison, compare
 from tests.fakes import recorded, studies
@@ -13,7 +14,7 @@ def _study(path: Path, cut: int, credit: bool = False, own_limit: int | None = N
     """Of bread's 10 greedy solutions `cut` were cut, and no RL step of it had a signal."""
     studies.write_study(path, {"grpo": 0.0, "bread": 0.0}, seeds=(0, 1), questions=10)
     for seed in (0, 1):
-        run = recorded.RunDir(path / "bread" / f"seed_{seed}")
+        run = RunDir(path / "bread" / f"seed_{seed}")
         solutions = recorded.rows(["truncated"] * cut + ["wrong"] * (10 - cut), [[]] * 10)
         recorded.write_evaluation(run, "after", "hard", solutions)
         studies.change_settings(run, "train", max_completion_tokens=48)
@@ -23,7 +24,7 @@ def _study(path: Path, cut: int, credit: bool = False, own_limit: int | None = N
     return compare(arms.read([path]))
 
 
-def _change_rl_steps(run: recorded.RunDir, **values: float) -> None:
+def _change_rl_steps(run: RunDir, **values: float) -> None:
     lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
     changed = [{**line, **values} if line["kind"] == "rl" else line for line in lines]
     write_text(run.metrics, "".join(f"{json.dumps(line)}\n" for line in changed))
@@ -63,7 +64,7 @@ def test_rollouts_count_where_few_solutions_of_the_evaluation_were_cut(tmp_path:
     """The other arm's rollouts are cut at a rate of 1/5 to 1/12."""
     _study(tmp_path, 1, own_limit=1200)
     for seed in (0, 1):
-        run = recorded.RunDir(tmp_path / "bread" / f"seed_{seed}")
+        run = RunDir(tmp_path / "bread" / f"seed_{seed}")
         _change_rl_steps(run, truncated_rate=0.75 + 0.1 * seed)
     assert compare(arms.read([tmp_path])).notes[:2] == [
         "bread: 80 % of its rollouts were cut at 48 tokens (train.max_completion_tokens), and a cut solution counts as"

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from hybrid_rl.recording.files import append_json
+from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.reporting.comparison import arms, spending
 from tests.fakes import recorded, studies
 
@@ -9,8 +11,8 @@ from tests.fakes import recorded, studies
 def _notes(path: Path, budget: float | None = None, **bread: float) -> list[str]:
     """grpo spends 3.6e10 FLOPs, 8,000 generated tokens and 24,000 trained ones; bread the same but for `bread`."""
     studies.write_study(path, {"grpo": 0.3, "bread": 0.7}, seeds=(0,))
-    run = recorded.RunDir(path / "bread" / "seed_0")
-    recorded.append_json(run.metrics, {**recorded.metrics(12, "rl"), **bread})
+    run = RunDir(path / "bread" / "seed_0")
+    append_json(run.metrics, {**recorded.metrics(12, "rl"), **bread})
     studies.change_settings(run, "budget", flops=budget, generated_tokens=None)
     return list(spending.notes(arms.read([path]).arms))
 
