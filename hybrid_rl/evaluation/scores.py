@@ -208,11 +208,12 @@ def level_order(level: str) -> tuple[bool, float, str]:
         return True, 0.0, level
 
 
-def in_words(summaries: Mapping[str, SetSummary], most: int) -> str:
-    """The greedy accuracy of every set in words, for the end of a phase; `most`: the most tokens of a solution."""
+def in_words(summaries: Mapping[str, SetSummary], most: int | None = None) -> str:
+    """The greedy accuracy of every set in words; `most`: the most tokens of a solution, where they are known."""
+    at = "the length limit" if most is None else f"{most:,} tokens"
     found = []
     for name, summary in summaries.items():
         cut = summary.greedy_truncated_rate or 0.0
-        told = f" ({100 * cut:.0f} % cut at {most:,} tokens)" if cut > _CUT_TOLD else ""
+        told = f" ({100 * cut:.0f} % cut at {at})" if cut > _CUT_TOLD else ""
         found.append(f"{name} {summary.greedy.value:.3f}{told}")
     return ", ".join(found)

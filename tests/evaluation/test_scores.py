@@ -74,6 +74,8 @@ def test_in_words_an_accuracy_stands_with_the_share_that_was_cut_if_it_is_large(
     whole = replace(summary, greedy_truncated_rate=0.0)
     shown = scores.in_words({"exam": summary, "easy": whole}, 1024)
     assert shown == f"exam 0.500{told}, easy 0.500"
+    unknown = told.replace("1,024 tokens", "the length limit")
+    assert scores.in_words({"exam": summary}) == f"exam 0.500{unknown}"
 
 
 def test_the_share_of_greedy_solutions_that_were_cut_leaves_out_samples() -> None:
