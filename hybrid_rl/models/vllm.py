@@ -200,7 +200,7 @@ class VllmEngine:
         def ask(places: Sequence[int]) -> list[Drawn]:
             first = rows[places[0]]
             seed = {"seed": first.seed} if self.settings.seeded else {}
-            answer = client.generate(
+            answer: Any = client.generate(
                 prompts=[list(rows[place].ids) for place in places],
                 max_tokens=first.most,
                 logprobs=logprobs,
