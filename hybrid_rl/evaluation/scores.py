@@ -121,7 +121,7 @@ class SetSummary:
     """The mean length over all solutions, greedy and sampled."""
     by_level: dict[str, LevelSummary]
     greedy_truncated_rate: float | None = None
-    """A share of the greedy solutions; None in a summary that was written before there was such a share."""
+    """The share of the greedy solutions that were cut at the length limit; None in summaries of older versions."""
 
     def flat(self) -> dict[str, float]:
         """The numbers by name, for eval/progress.jsonl and for trackers: greedy, greedy_low, greedy_high, avg, ..."""

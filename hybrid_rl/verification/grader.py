@@ -90,7 +90,7 @@ class Grader:
         self.first_error: str | None = None
         """What was said by the first verifier or format pattern that raised, ran out of time, or died."""
         self.failures = 0
-        """Of the `calls`, those in which the verifier raised, ran out of time, or died."""
+        """The count of solutions on which the verifier raised, ran out of time, or died; each is among the `calls`."""
 
     def __enter__(self) -> "Grader":
         return self

@@ -117,6 +117,19 @@ def test_panels_come_from_the_notes_of_the_method(tmp_path: Path) -> None:
     assert heat["values"][3] is None  # SFT
 
 
+def test_panels_come_from_the_terms_of_the_loss_too(tmp_path: Path) -> None:
+    studies.write_study(tmp_path, {"grpo": 0.1, "bread": 0.9}, seeds=(0,))
+    metrics = tmp_path / "bread" / "seed_0" / "metrics.jsonl"
+    weights = {"term/rl/weight": 1.0, "term/hints/weight": 3.0}
+    lines = [json.loads(line) | weights for line in metrics.read_text().splitlines()]
+    metrics.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    of_grpo, of_bread = (
+        {panel["title"]: panel for panel in arm["panels"]} for arm in _data(_page(tmp_path))["arms"]
+    )
+    assert set(of_bread["term hints: share of the step"]["values"]) == {0.75}
+    assert not any(title.startswith("term") for title in of_grpo)
+
+
 def test_the_course_of_training_is_thinned_to_means(tmp_path: Path) -> None:
     """Of 4 SFT and 8 RL steps the latter are shown; of 250 RL steps every third, with the mean of its neighbours."""
     studies.write_study(tmp_path, {"grpo": 0.1, "bread": 0.9}, seeds=(0,))
