@@ -1,4 +1,4 @@
-"""What files in conf/ compute from other settings: names from paths, learning rates from sizes, sets from the data.
+"""What files in conf/ compute from other settings: names from paths, rates from sizes, and the like.
 
 `loading` makes the functions in `RESOLVERS` known to OmegaConf, as in `${usual_rate:rl,${model.path},null}`. A value
 that is typed takes the place of what is computed, and settings.json has numbers and names alone.
@@ -60,6 +60,11 @@ def what_runs(task: str, method: str) -> str:
     return method if task == "train" else task
 
 
+def batch_within(most: int, steps: int) -> int:
+    """The size of an SFT batch that waits for unsolved questions: at most a quarter of the run's steps, at least 1."""
+    return max(1, min(most, steps // 4))
+
+
 def test_sets_or_dev(test: Mapping[str, Any] | None, dev: Any) -> list[str]:
     """The names of all test sets; where there is none, dev, if there is one."""
     return [*test] if test else ["dev"] if dev else []
@@ -69,4 +74,5 @@ RESOLVERS: dict[str, Callable[..., Any]] = {
     "usual_rate": usual_rate,
     "name_of": name_of,
     "what_runs": what_runs,
+    "batch_within": batch_within,
 }

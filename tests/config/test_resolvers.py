@@ -3,6 +3,8 @@
 import pytest
 
 from hybrid_rl.config import resolvers
+from hybrid_rl.methods.bread_relift import BreadReliftSettings
+from hybrid_rl.methods.relift import ReliftSettings
 from tests.conftest import Load
 
 OWN = ("experiment=mine", "method=grpo", "data.train.path=questions/sums.jsonl")
@@ -44,6 +46,16 @@ def test_rates_of_a_pretrained_model_follow_its_size_and_are_higher_for_adapters
 def test_a_rate_that_is_typed_takes_the_place_of_the_usual_one(load: Load) -> None:
     settings = load(*OWN, "model.path=owner/name", "train.rl.learning_rate=3e-6")
     assert settings.train.rl.learning_rate == 3e-6
+
+
+@pytest.mark.parametrize(("steps", "size"), [(1, 1), (4, 1), (30, 7), (64, 16), (5000, 16)])
+def test_a_batch_that_waits_for_unsolved_questions_can_be_filled_in_a_short_run(
+    load: Load, steps: int, size: int
+) -> None:
+    alone = load("method=relift", f"train.steps={steps}").method
+    combined = load("method=bread_relift", f"train.steps={steps}").method
+    assert isinstance(alone, ReliftSettings) and isinstance(combined, BreadReliftSettings)
+    assert alone.batch_size == combined.relift.batch_size == size
 
 
 @pytest.mark.parametrize(

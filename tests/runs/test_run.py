@@ -28,6 +28,8 @@ from tests.conftest import Load
 
 pytestmark = pytest.mark.slow
 METHODS = sorted(file.stem for file in (config_dir() / "method").glob("*.yaml"))
+# A first look shows each kind of update. bread_relift has SFT for what BREAD cannot solve either, and that is nothing here.
+KINDS = {"sft": {"sft"}} | dict.fromkeys(("alternate", "relift", "sasr", "sft_then_grpo"), {"sft", "rl"})
 
 
 def carried_out(settings: Settings) -> RunDir:
@@ -49,6 +51,7 @@ def test_every_method_runs_from_settings_to_report(method: str, load: Load, tmp_
     directory = smoke(load, tmp_path / "run", f"method={method}")
     metrics, decisions = read_jsonl(directory.metrics), read_jsonl(directory.decisions)
     assert [line["step"] for line in metrics] == [1, 2, 3, 4]
+    assert {line["kind"] for line in metrics} == KINDS.get(method, {"rl"})
     assert [line["kind"] for line in decisions] == [line["kind"] for line in metrics]
     for line, decision in zip(metrics, decisions, strict=True):
         asked = {group["example_id"] for group in decision["groups"]}
