@@ -21,6 +21,7 @@ from hybrid_rl.execution import launch, supervise
 from hybrid_rl.execution.supervise import Arrived
 
 _POLL_SECONDS = 0.2
+_GRACE_SECONDS = 120.0  # from a signal to SIGKILL, in which a job saves
 
 
 @dataclass(frozen=True)
@@ -85,15 +86,15 @@ def run_jobs(
     ended: Callable[[int, int, float], None],
     ready: Callable[[int], bool] = lambda job: True,
     start: Callable[[Command], Process] = start_command,
-    grace_seconds: float = 120.0,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> int | None:
     """Run jobs 0 to `count` - 1 in order, at most `slots` at a time; returns the signal that stopped it, or None.
 
     `begin(job, slot)` prepares a job, or returns None to leave it out; `ended(job, exit code, seconds)` hears of it,
     128 + n where signal n ended it. A job that is not `ready(job)` lets later ones go first; where none
-    runs, one must be ready. `start` makes a process of a job's command.
+    runs, one must be ready. `start` makes a process of a job's command; `meanwhile` is called every fifth of a second.
     SIGINT and SIGTERM start no more jobs and end the running ones with SIGTERM; a second one, see
-    `supervise.is_repeated`, or `grace_seconds` after the first, kills.
+    `supervise.is_repeated`, or two minutes after the first, kills.
     """
     waiting, running, free = deque(range(count)), list[_Running](), set(range(slots))
     arrived: list[Arrived] = []
@@ -114,12 +115,13 @@ def run_jobs(
                     free.remove(slot)
             assert running or not waiting or arrived, "no job is ready, and none runs"
             if arrived and deadline == math.inf:
-                deadline = time.monotonic() + grace_seconds
+                deadline = time.monotonic() + _GRACE_SECONDS
                 for one in running:
                     # Not to its group: a job passes it on to whom it concerns.
                     one.process.send_signal(signal.SIGTERM)
             elif time.monotonic() > deadline or supervise.is_repeated(arrived):
                 _kill(running)
+            meanwhile()
             time.sleep(_POLL_SECONDS)
             for one in [one for one in running if one.process.poll() is not None]:
                 running.remove(one)

@@ -82,6 +82,20 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     return [_object(path, number, line) for number, line in enumerate(lines[:-1], 1) if line]
 
 
+def last_of_jsonl(path: Path, most: int = 2**16) -> dict[str, Any] | None:
+    """The last complete line of a .jsonl file that is being written, of at most `most` bytes, at the cost of that line.
+
+    None where there is none, or none that can be read: this is for a look; `read_jsonl` reads a record.
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - most))
+            lines = file.read().split(b"\n")[:-1]
+        return _object(path, len(lines), lines[-1]) if lines else None
+    except (FileNotFoundError, DamagedFileError):
+        return None
+
+
 def read_steps(path: Path, steps: int) -> list[dict[str, Any]]:
     """The first lines of a .jsonl file that has one for each optimizer step, those of 1 to `steps`.
 

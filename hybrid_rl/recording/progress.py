@@ -79,9 +79,7 @@ class Progress:
             state = TextColumn("{task.fields[state]}")
             self._bar = Bar(*columns, state, console=self.console, transient=True)
             self._task = self._bar.add_task("training", total=1.0, state="")
-            self._redirect_log()
-            self._closing.callback(self._bar.stop)
-            self._bar.start()
+            self._closing.enter_context(drawn(self._bar, self.console))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -107,12 +105,17 @@ class Progress:
         self._dev = greedy
         log.info("step %d of %d: dev %.3f", step, self.steps, greedy)
 
-    def _redirect_log(self) -> None:
-        """Let log lines appear above the bar instead of through it."""
+
+@contextmanager
+def drawn(bar: Bar, console: Console) -> Iterator[None]:
+    """A bar that is drawn as long as the block lasts; lines of the log appear above it instead of through it."""
+    with ExitStack() as closing:
         for one in logging.getLogger().handlers:
             if isinstance(one, logging.StreamHandler) and not isinstance(one, logging.FileHandler):
-                self._closing.callback(one.setStream, one.stream)
-                one.setStream(FileProxy(self.console, one.stream))
+                closing.callback(one.setStream, one.stream)
+                one.setStream(FileProxy(console, one.stream))
+        with bar:
+            yield
 
 
 def _state(line: Mapping[str, Any], pace: Pace, dev: float | None = None) -> str:

@@ -7,6 +7,7 @@ checkpoint starts anew. It does not know why the jobs are run.
 import logging
 import os
 import shutil
+import signal
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,12 +21,14 @@ from hybrid_rl.execution.side_by_side import Command, Process
 from hybrid_rl.recording.progress import clock
 from hybrid_rl.studies.directory import JobState, state_of
 from hybrid_rl.studies.jobs import Job
+from hybrid_rl.studies.watching import Watch
 
 log = logging.getLogger(__name__)
 Launched = tuple[Sequence[str], Path]
 """A job as it is handed to a launcher: what would be typed after `hybrid-rl`, and its run directory."""
 Launcher = Callable[[Sequence[Launched]], None]
 """Runs jobs elsewhere, joblib's processes or a cluster's, and comes back when all have ended."""
+_STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 _WORDS: Mapping[JobState, str] = {
     "new": "to run", "done": "done", "cut off": "to resume", "no checkpoint": "to restart"
 }  # fmt: skip
@@ -70,9 +73,16 @@ def run(
     if place.launcher is not None:
         runner.hand_to(place.launcher)
         return Ended(None, runner.failed)
-    stopped = side_by_side.run_jobs(
-        len(pending), place.slots, runner.begin, runner.ended, runner.ready, place.start
-    )
+    with Watch(len(pending)) as watch:
+        stopped = side_by_side.run_jobs(
+            len(pending),
+            place.slots,
+            runner.begin,
+            runner.ended,
+            runner.ready,
+            place.start,
+            lambda: watch.look(len(runner.over), runner.live),
+        )
     return Ended(stopped, runner.failed)
 
 
@@ -84,14 +94,16 @@ class _Runner:
     place: Place
     after: Mapping[str, str]
     failed: list[tuple[Job, str]] = field(default_factory=list)
-    _over: set[int] = field(default_factory=set)
+    over: set[int] = field(default_factory=set)
     """The jobs that have ended or were left out."""
+    live: dict[int, Job] = field(default_factory=dict)
+    """The jobs that run here."""
     _seconds: list[float] = field(default_factory=list)
 
     def ready(self, index: int) -> bool:
         """Whether nothing that the job waits for is still to run."""
         first = self._first(index)
-        return first is None or first in self._over
+        return first is None or first in self.over
 
     def begin(self, index: int, slot: int) -> Command | None:
         """Prepare a job to be run here; None where what it waited for failed, or where it cannot be resumed."""
@@ -107,7 +119,7 @@ class _Runner:
                 shutil.rmtree(job.run.path)
             directory = launch.prepare(settings, typed, self.place.launch_dir)
         except UserError as error:  # of this job alone
-            self._over.add(index)
+            self.over.add(index)
             self._fail(index, str(error))
             return None
         hardware, slots, cores = settings.hardware, self.place.slots, side_by_side.cores()
@@ -115,6 +127,7 @@ class _Runner:
         arguments = launch.command(hardware, directory.path)
         console = directory.path / "console.txt"
         may_fork = launch.may_fork(hardware)
+        self.live[index] = job
         return Command(arguments, environment, console, (self.place.lock,), may_fork)
 
     def hand_to(self, launcher: Launcher) -> None:
@@ -134,7 +147,7 @@ class _Runner:
             launched.append((resume if state == "cut off" else job.typed, job.run.path))
         if launched:
             launcher(launched)
-        self._over.update(batch)
+        self.over.update(batch)
         for job, _ in (self.pending[index] for index in batch):
             status = job.run.read_status()
             if status.get("state") != "done":
@@ -144,7 +157,8 @@ class _Runner:
     def ended(self, index: int, code: int, seconds: float) -> None:
         """Take in how a job ended, and log it with the time that is left."""
         job, _ = self.pending[index]
-        self._over.add(index)
+        self.over.add(index)
+        self.live.pop(index, None)
         try:
             code = launch.settle(job.run, code)
         except SettingsError:
@@ -153,10 +167,13 @@ class _Runner:
         if code:
             error = _in_a_line(job.run.read_status().get("error", "it gave no reason"))
             self.failed.append((job, error))
+            if code in _STOPPED:  # by a signal to the study, or to this job alone
+                log.info("%s: %s", job.label, error)
+                return
             result = f"failed: {error}"
         else:
             result = in_words(read_summaries(job.run.evaluation("after"))) or "done"
-        left = len(self.pending) - len(self._over)
+        left = len(self.pending) - len(self.over)
         rest = sum(self._seconds) / len(self._seconds) * -(-left // self.place.slots)
         still = f"{left} left, about {clock(rest)}" if left else "none left"
         log.info("%s: %s; %s; %s", job.label, result, clock(seconds), still)
@@ -173,7 +190,7 @@ class _Runner:
         first = self._first(index)
         if first is None or all(self.pending[first][0] is not job for job, _ in self.failed):
             return False
-        self._over.add(index)
+        self.over.add(index)
         other = self.pending[first][0]
         self._fail(
             index,

@@ -54,7 +54,8 @@ def test_a_batch_that_waits_for_unsolved_questions_can_be_filled_in_a_short_run(
 ) -> None:
     alone = load("method=relift", f"train.steps={steps}").method
     combined = load("method=bread_relift", f"train.steps={steps}").method
-    assert isinstance(alone, ReliftSettings) and isinstance(combined, BreadReliftSettings)
+    assert isinstance(alone, ReliftSettings)
+    assert isinstance(combined, BreadReliftSettings)
     assert alone.batch_size == combined.relift.batch_size == size
 
 

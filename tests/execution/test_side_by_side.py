@@ -41,8 +41,17 @@ def test_no_more_jobs_at_a_time_than_slots(tmp_path: Path) -> None:
         most.append(len(running))
         return Command([*PYTHON, ""], os.environ, tmp_path / "out.txt")
 
-    side_by_side.run_jobs(5, 2, begin, lambda job, code, seconds: running.discard(job))
+    looks: list[int] = []
+    side_by_side.run_jobs(
+        5,
+        2,
+        begin,
+        lambda job, code, seconds: running.discard(job),
+        meanwhile=lambda: looks.append(len(running)),
+    )
     assert max(most) == 2
+    assert len(looks) >= 3  # of two at a time
+    assert min(looks) > 0
 
 
 def test_a_signal_ends_the_running_jobs_and_starts_no_others(tmp_path: Path) -> None:

@@ -42,6 +42,21 @@ def test_a_damaged_line_is_told_by_file_and_number(tmp_path: Path, line: str) ->
     assert files.read_steps(path, 1) == [{"step": 1}]
 
 
+def test_the_last_line_of_a_growing_file_is_the_last_whole_one(tmp_path: Path) -> None:
+    path = tmp_path / "lines.jsonl"
+    assert files.last_of_jsonl(path) is None
+    path.write_text('{"step": 1')
+    assert files.last_of_jsonl(path) is None
+    path.write_text('{"step": 1}\n{"step": 2}\n{"st')
+    assert files.last_of_jsonl(path) == {"step": 2}
+    assert files.last_of_jsonl(path, most=17) == {
+        "step": 2
+    }  # what is read begins within the first line
+    assert files.last_of_jsonl(path, most=10) is None
+    path.write_text('{"step": 1}\n[3]\n')
+    assert files.last_of_jsonl(path) is None
+
+
 def test_what_lies_after_a_step_is_dropped_whatever_it_is(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     path.write_bytes(b'{"step": 1}\n{"step": 2}\n\xff\xfe\n')

@@ -28,8 +28,9 @@ from tests.conftest import Load
 
 pytestmark = pytest.mark.slow
 METHODS = sorted(file.stem for file in (config_dir() / "method").glob("*.yaml"))
-# A first look shows each kind of update. bread_relift has SFT for what BREAD cannot solve either, and that is nothing here.
-KINDS = {"sft": {"sft"}} | dict.fromkeys(("alternate", "relift", "sasr", "sft_then_grpo"), {"sft", "rl"})
+BOTH = ("alternate", "relift", "sasr", "sft_then_grpo")
+# A first look shows each kind of update. bread_relift has SFT for what BREAD cannot solve, and here it solves all.
+KINDS = {"sft": {"sft"}} | {method: {"sft", "rl"} for method in BOTH}
 
 
 def carried_out(settings: Settings) -> RunDir:

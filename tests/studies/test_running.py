@@ -77,6 +77,21 @@ def test_here_too_a_job_waits_and_fails_with_the_other(
     assert [job.label for job, _ in runner.failed] == ["rl seed 3", "base seed 3"]
 
 
+def test_a_job_that_a_signal_stops_is_told_as_stopped_and_those_that_run_are_known(
+    tmp_path: Path, job_settings: Compose, caplog: pytest.LogCaptureFixture
+) -> None:
+    jobs = planned(tmp_path, job_settings, seeds=[3]).jobs
+    runner = running._Runner([(job, "new") for job in jobs], place(lambda handed: None), {})
+    assert runner.begin(0, 0) is not None
+    assert runner.live == {0: jobs[0]}
+    jobs[0].run.write_status("stopped", error="stopped by SIGTERM", exit_code=143)
+    with caplog.at_level(logging.INFO):
+        runner.ended(0, 143, 1.0)
+    assert caplog.messages == ["base seed 3: stopped by SIGTERM"]
+    assert (runner.live, runner.over) == ({}, {0})
+    assert runner.failed == [(jobs[0], "stopped by SIGTERM")]
+
+
 @pytest.mark.parametrize("forked", [True, False])
 def test_what_one_job_refuses_is_a_line_that_names_it_and_the_others_go_on(
     forked: bool,
