@@ -12,7 +12,7 @@ from hybrid_rl.config.overrides import flat, quoted
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.config.study import PREPARE, StudySettings
 from hybrid_rl.errors import SettingsError
-from hybrid_rl.recording.budget import limits_of
+from hybrid_rl.recording.budget import AXES, limits_of, setting_of
 from hybrid_rl.recording.run_directory import RunDir
 
 Compose = Callable[[Sequence[str]], Settings]
@@ -126,6 +126,28 @@ class Problems(list[str]):
         """Raise SettingsError with all lines, each once."""
         if self:
             raise SettingsError("\n".join(dict.fromkeys(self)))
+
+
+def work_in_words(what: str, runs: int, settings: Sequence[Settings]) -> str:
+    """How many runs there are, and the limits of each and of all; `settings`: those of a run of each arm.
+
+    A limit in which arms differ is not told.
+    """
+    start = f"{what} = {runs:,} runs"
+    own = [limits_of(one.model_dump()) for one in settings]
+    limits = {
+        axis: limit
+        for axis, limit in own[0].items()
+        if limit is not None and all(one[axis] == limit for one in own)
+    }
+    if not limits:
+        steps = {one.train.steps for one in settings}
+        return f"{start}, each of {steps.pop():,} steps." if len(steps) == 1 else f"{start}."
+    each = " and ".join(f"{setting_of(axis)} = {limit:g}" for axis, limit in limits.items())
+    whole = " and ".join(
+        f"{runs * limit:g} {AXES[axis]}" for axis, limit in limits.items() if axis in AXES
+    )
+    return f"{start}, each with {each}" + (f": at most about {whole}." if whole else ".")
 
 
 def unequal(reference: Job, jobs: Sequence[Job]) -> Iterator[str]:

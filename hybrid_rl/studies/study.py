@@ -23,7 +23,7 @@ from hybrid_rl.reporting.comparison.arms import ComparisonError, read
 from hybrid_rl.reporting.comparison.compare import compare
 from hybrid_rl.studies import lacking, preparation, running, tuning, until_decided
 from hybrid_rl.studies.directory import claim, hold
-from hybrid_rl.studies.jobs import Blueprint, Compose, Job, Problems, unequal
+from hybrid_rl.studies.jobs import Blueprint, Compose, Job, Problems, unequal, work_in_words
 from hybrid_rl.studies.running import Launcher, Place
 
 log = logging.getLogger(__name__)
@@ -79,16 +79,27 @@ def check(study: Study) -> None:
     """Print the estimate of every arm, and of the tuning; raises SettingsError with what any of them would refuse."""
     from hybrid_rl.tools.check import check_run  # noqa: PLC0415 - heavy: reads the data, starts the verifier
 
-    problems = Problems()
+    problems, definition = Problems(), study.definition
     first = () if study.preparation is None else (study.preparation,)
-    for job in (*first, *study.jobs[: len(study.definition.arms)]):  # those of the first seed
+    arms, seeds = len(definition.arms), len(definition.seeds)
+    of_first_seed = study.jobs[:arms]
+    for job in (*first, *of_first_seed):
         try:
             check_run(job.settings, [*map(key_of, job.typed)])
         except SettingsError as error:
             problems.add(job.where, error)
     console = Console(highlight=False)
-    if study.definition.until is not None:
-        console.print(until_decided.plan_in_words(study.definition), markup=False)
+    if first:
+        console.print("Preparation: 1 run, before all others.")
+    if definition.until is not None:
+        console.print(until_decided.plan_in_words(definition), markup=False)
+    else:
+        told = work_in_words(
+            f"Comparison: {arms} arms x {seeds} seeds",
+            arms * seeds,
+            [job.settings for job in of_first_seed],
+        )
+        console.print(told, markup=False)
     if study.written:
         console.print(tuning.estimate(study.blueprint, study.written), markup=False)
     problems.raise_if_any()

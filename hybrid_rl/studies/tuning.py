@@ -16,12 +16,12 @@ from hybrid_rl.config.study import StudySettings
 from hybrid_rl.config.tuning import TuneSettings
 from hybrid_rl.errors import USER_ERROR, SettingsError
 from hybrid_rl.recording import tuning as record
-from hybrid_rl.recording.budget import AXES, limits_of, setting_of
+from hybrid_rl.recording.budget import AXES
 from hybrid_rl.recording.files import read_jsonl
 from hybrid_rl.recording.tuning import ArmTuning, TrialRecord
 from hybrid_rl.studies import running
 from hybrid_rl.studies.directory import state_of
-from hybrid_rl.studies.jobs import Blueprint, Job, Problems, unequal
+from hybrid_rl.studies.jobs import Blueprint, Job, Problems, unequal, work_in_words
 from hybrid_rl.studies.running import Place
 from hybrid_rl.studies.search import Point, override, points
 from hybrid_rl.types import Json
@@ -110,16 +110,11 @@ def estimate(blueprint: Blueprint, written: Sequence[Job]) -> str:
     tuning = _Tuning(blueprint)
     tune, count = tuning.tune, len(tuning.arms)
     runs = count * tune.trials * len(tune.seeds)
-    start = f"Tuning: {count} arms x {tune.trials} trials x {len(tune.seeds)} seeds = {runs} runs"
-    all_limits = limits_of(written[0].settings.model_dump())
-    limits = {axis: limit for axis, limit in all_limits.items() if limit is not None}
-    if not limits:
-        return f"{start}, each of {written[0].settings.train.steps} steps."
-    each = " and ".join(f"{setting_of(axis)} = {limit:g}" for axis, limit in limits.items())
-    whole = " and ".join(
-        f"{runs * limit:g} {AXES[axis]}" for axis, limit in limits.items() if axis in AXES
+    return work_in_words(
+        f"Tuning: {count} arms x {tune.trials} trials x {len(tune.seeds)} seeds",
+        runs,
+        [written[0].settings],
     )
-    return f"{start}, each with {each}" + (f": at most about {whole}." if whole else ".")
 
 
 def dev_accuracy(lines: Sequence[Mapping[str, Any]], measure: str, looks: int) -> float:

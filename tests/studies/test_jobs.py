@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from hybrid_rl.studies.jobs import Blueprint, Compose
+from hybrid_rl.studies.jobs import Blueprint, Compose, work_in_words
+from tests.conftest import Load
 from tests.studies.conftest import defined, tuned
 
 
@@ -42,3 +43,14 @@ def test_dev_is_sampled_where_trials_are_chosen_by_samples(
 ) -> None:
     made = blueprint(tmp_path, job_settings, measure="avg")
     assert made.trial("rl", 0, (), 1000).settings.eval.samples == 4
+
+
+def test_the_work_of_runs_is_their_number_times_the_limits_that_all_have(load: Load) -> None:
+    plain, short = load("method=grpo"), load("method=sft", "train.steps=30")
+    assert work_in_words("A", 1200, [plain, plain]) == "A = 1,200 runs, each of 140 steps."
+    assert work_in_words("A", 12, [plain, short]) == "A = 12 runs."
+    words = ["budget.flops=2e9", "train.epochs=3"]
+    both = [load("method=sft", *words, "budget.traces_used=5"), load("method=grpo", *words)]
+    assert work_in_words("A", 4, both) == (
+        "A = 4 runs, each with budget.flops = 2e+09 and train.epochs = 3: at most about 8e+09 FLOPs, estimated."
+    )

@@ -23,9 +23,10 @@ from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.studies import study
 from hybrid_rl.studies.directory import hold
 from hybrid_rl.studies.running import Launched
+from hybrid_rl.tools import check
 from tests.conftest import Compose
 from tests.fakes.places import ROOT
-from tests.studies.conftest import begun, claim, defined, planned
+from tests.studies.conftest import begun, claim, defined, planned, tuned
 
 STUDIES = sorted(file.stem for file in (config_dir() / "study").glob("*.yaml"))
 SHIPPED = [name for name in STUDIES if name != "custom"]
@@ -311,6 +312,22 @@ def test_a_tuning_that_is_killed_goes_on_and_the_comparison_has_its_outcome(tmp_
     assert third.returncode == 0, told
     assert "study smoke: 2 arms x 1 seeds" in told
     assert "2 done" in told
+
+
+def test_a_check_tells_each_arm_once_and_then_the_work_of_the_whole(
+    tmp_path: Path,
+    job_settings: study.Compose,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    checked: list[str] = []
+    monkeypatch.setattr(check, "check_run", lambda settings, typed: checked.append(settings.name))
+    study.check(planned(tmp_path, job_settings, tune=tuned()))
+    assert checked == ["two-base", "two-rl"]
+    assert capsys.readouterr().out.splitlines() == [
+        "Comparison: 2 arms x 2 seeds = 4 runs, each of 140 steps.",
+        "Tuning: 2 arms x 3 trials x 2 seeds = 12 runs, each of 140 steps.",
+    ]
 
 
 @pytest.mark.slow
