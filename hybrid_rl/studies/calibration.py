@@ -36,8 +36,8 @@ from hybrid_rl.tools.calibration.prediction import (
 )
 
 _ASSUMED = (
-    "steps take what they took here, at the beginning of a run: completions that grow or shrink, and a machine that has"
-    " more or less to do by then, change that",
+    "steps take what the later ones of those took that were made: searches and completions that grow or shrink further,"
+    " and a machine that has more or less to do by then, change that",
     "a mixed method makes as many SFT steps as it plans for; where results or chance decide, that is a guess",
 )
 
@@ -67,6 +67,8 @@ def rows_of_run(
         f"{of_kind[kind]:,} {kind.upper()} x {axes['seconds']:.3g} s ({measured.counts[kind]} made)"
         for kind, axes in measured.steps.items()
     ]
+    if abs(measured.beginning_seconds) >= 0.5:
+        parts.append(f"{measured.beginning_seconds:.1f} s more at the beginning")
     end = "" if found.ended_by is None else f"; then {setting_of(found.ended_by)} ends it"
     yield "training", in_words(found.training), " + ".join(parts) + end
     count = looks(settings, found.steps)

@@ -1,5 +1,6 @@
 """The time and the price of runs and studies in rows, with step times that are given."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,14 @@ def test_a_run_has_a_row_for_all_that_takes_time_and_its_price(load: Load) -> No
         ("device hours", "2", "x 2 devices"),
         ("price", "5.00", "at 2.5 per device hour"),
     ]
+
+
+def test_steps_that_take_more_at_the_beginning_are_told(load: Load) -> None:
+    settings = load("method=grpo", "train.steps=100", "train.eval_every=null")
+    slow = replace(RL, beginning_seconds=60.0)
+    rows = list(rows_of_run(settings, slow, predict(settings, slow)))
+    how = "100 RL x 36 s (3 made) + 60.0 s more at the beginning"
+    assert rows[0] == ("training", "61 min", how)
 
 
 def test_a_study_has_its_trials_and_its_jobs_side_by_side(

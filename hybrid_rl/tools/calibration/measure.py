@@ -33,6 +33,7 @@ from hybrid_rl.types import Kind, Update
 from hybrid_rl.verification.grader import Grader
 
 _OPENING_SECONDS, _TRAINING_SECONDS, _EVALUATION_SECONDS = 8.0, 20.0, 10.0
+_MANY = 8  # steps of a kind, half of which give a mean
 _LARGE_BYTES = 2**30
 """The size of a checkpoint from which on none is written for the sake of its time."""
 
@@ -72,10 +73,9 @@ def measure(
         return
     run_report.write(run.path)
     made = {kind: steps for kind, steps in trainer.made.items() if steps}
-    means = {kind: _mean(steps) for kind, steps in made.items()}
-    # What the first step of a kind takes beyond the others is taken once in a run, as the start-up is.
+    means = {kind: mean_of_later(steps) for kind, steps in made.items()}
     of_steps = sum(step["seconds"] for steps in made.values() for step in steps)
-    of_steps -= sum(made[kind][0]["seconds"] - means[kind]["seconds"] for kind in made)
+    beyond = of_steps - sum(means[kind]["seconds"] * len(steps) for kind, steps in made.items())
     whole = time.time() - run.settings.stat().st_mtime  # written when the run was begun
     found = Measured(
         steps=means,
@@ -84,6 +84,7 @@ def measure(
         set_seconds=looks,
         fixed_seconds=whole - of_steps - evaluated - (checkpoint or 0.0),
         checkpoint_seconds=checkpoint,
+        beginning_seconds=beyond,
     )
     found.write(run)
 
@@ -159,9 +160,15 @@ class _CutShort(HybridTrainer):
         return time.monotonic() - began
 
 
-def _mean(steps: list[dict[str, float]]) -> dict[str, float]:
-    """The mean by axis, without the first step, in which much is done for the first time."""
+def mean_of_later(steps: list[dict[str, float]]) -> dict[str, float]:
+    """The mean by axis of those steps of a kind that are most like the ones to come.
+
+    It is without the first step, in which much is done for the first time, and where many were made without the earlier
+    half of the others: what is learned first makes searches shorter and changes the length of completions most.
+    """
     counted = steps[1:] or steps
+    if len(counted) >= _MANY:
+        counted = counted[len(counted) // 2 :]
     return {axis: fmean(step[axis] for step in counted) for axis in counted[0]}
 
 

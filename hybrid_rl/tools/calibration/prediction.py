@@ -22,10 +22,11 @@ class Measured:
     """What steps, evaluations and the rest of a run took, by rank 0's clock."""
 
     steps: dict[Kind, dict[str, float]]
-    """Kind -> axis -> the mean over its steps: the axes of `budget`, `steps` itself, and `seconds`, which are those
-    from the end of a step to the end of the next."""
+    """Kind -> axis -> the mean over its later steps: the axes of `budget`, `steps` itself, and `seconds`, those from
+    the end of a step to the end of the next."""
     counts: dict[Kind, int]
-    """Kind -> how many steps were made; the first of a kind is not in the mean where there are more."""
+    """Kind -> how many steps were made; the first of a kind is not in the mean where there are more, and the earlier
+    half is not where there are many."""
     dev_seconds: float
     """Seconds of a look at dev in training; 0 where there are none."""
     set_seconds: dict[str, float]
@@ -34,6 +35,8 @@ class Measured:
     """Seconds of all else that every run does once: start-up, the data, the model, and the report."""
     checkpoint_seconds: float | None
     """Seconds of writing a checkpoint; None: it was not measured, for it is large."""
+    beginning_seconds: float = 0.0
+    """Seconds that the steps took together beyond what as many later ones take: once in a run, as the start-up."""
 
     def write(self, run: RunDir) -> None:
         """Leaves it in the directory of the run that was begun."""
@@ -75,6 +78,7 @@ def predict(settings: Settings, measured: Measured) -> Prediction:
     made, of_sft = course.steps, course.plan.expected
     seconds = {kind: axes["seconds"] for kind, axes in measured.steps.items()}
     training = of_sft * seconds.get("sft", 0.0) + (made - of_sft) * seconds.get("rl", 0.0)
+    training += measured.beginning_seconds
     return Prediction(
         steps=made,
         sft_steps=of_sft,

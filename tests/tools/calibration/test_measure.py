@@ -38,6 +38,21 @@ def test_a_step_of_each_kind_that_the_method_plans_is_made_though_no_time_is_lef
     assert found.fixed_seconds > 0
 
 
+@pytest.mark.parametrize(
+    ("seconds", "mean"),
+    [
+        ([9.0], 9.0),  # the first alone
+        ([9.0, 1.0, 3.0], 2.0),  # without the first
+        ([9.0, *[7.0] * 4, 1.0, 1.0, 3.0, 3.0], 2.0),  # of many, the later half
+    ],
+)
+def test_the_steps_to_come_take_what_the_later_ones_took(seconds: list[float], mean: float) -> None:
+    from hybrid_rl.tools.calibration import measure
+
+    steps = [{"seconds": took, "flops": 10 * took} for took in seconds]
+    assert measure.mean_of_later(steps) == {"seconds": mean, "flops": 10 * mean}
+
+
 def test_an_evaluation_is_made_of_more_questions_while_there_is_time_and_scaled_to_all() -> None:
     from hybrid_rl.tools.calibration import measure
 

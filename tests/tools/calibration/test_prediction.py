@@ -1,5 +1,7 @@
 """The arithmetic of calibrate=true, with step times that are given, by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from hybrid_rl.tools.calibration.prediction import (
@@ -42,6 +44,12 @@ def test_a_run_takes_its_steps_by_kind_its_looks_its_evaluations_and_what_is_don
     assert found.checkpoints == 2 * 1.0
     assert found.seconds == 65 + 12 + 28 + 2 + 20
     assert device_hours(settings, found.seconds) == 127 / 3600
+
+
+def test_what_steps_take_more_at_the_beginning_comes_once(load: Load) -> None:
+    slow = replace(BOTH, beginning_seconds=4.0)
+    settings = load(*QUARTER)
+    assert predict(settings, slow).training == predict(settings, BOTH).training + 4.0
 
 
 def test_a_budget_of_flops_ends_the_run_that_is_predicted(load: Load) -> None:
