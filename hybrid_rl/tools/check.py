@@ -4,6 +4,7 @@ It loads the data, the tokenizer and the model's configuration, never its weight
 """
 
 from collections.abc import Container, Mapping
+from dataclasses import replace
 
 import psutil
 import torch
@@ -53,7 +54,7 @@ def check_run(settings: Settings, typed: Container[str] = ()) -> None:
         _add_training(table, settings, typed)
         _add_work(table, settings, estimate.work(settings, lengths, parameters))
     _add_evaluation(table, settings, sizes)
-    short = _add_memory(table, settings, parameters)
+    short = _add_memory(table, settings, parameters, lengths.longest_prompt)
     console = Console(highlight=False)
     console.print(table)
     for note in notes:
@@ -104,7 +105,10 @@ def _read(
     remarks = settings.method.remarks(found.train) if train else []
     remarks += [settings.stand_in] if settings.stand_in else []
     notes = [*questions.notes, *found.notes, *remarks]
-    return estimate.lengths_of(found.train), _sizes(found), notes
+    everything = [*found.train, *found.dev, *(one for rows in found.test.values() for one in rows)]
+    longest = max((len(one.prompt_ids) for one in everything), default=None)
+    lengths = replace(estimate.lengths_of(found.train), longest_prompt=longest)
+    return lengths, _sizes(found), notes
 
 
 def _sizes(data: Questions | Examples) -> dict[str, int]:
@@ -191,15 +195,19 @@ def _add_evaluation(table: Table, settings: Settings, sizes: Mapping[str, int]) 
         table.add_row(f"evaluation: {name}", f"{solutions:,} solutions", how)
 
 
-def _add_memory(table: Table, settings: Settings, parameters: int | None) -> str | None:
+def _add_memory(
+    table: Table, settings: Settings, parameters: int | None, longest_prompt: int | None
+) -> str | None:
     """Adds the rows; returns a line where the processes of a CPU run need more than this machine has."""
     if parameters is None:
         table.add_row("memory", "unknown", "the model's configuration could not be read")
         return None
-    sizes = estimate.memory(settings, parameters, _shape(settings.model))
+    sizes = estimate.memory(settings, parameters, _shape(settings.model), longest_prompt)
     for name, size in sizes.items():
         table.add_row(f"memory: {name}", f"{size / 2**20:,.1f} MiB", "per device")
     total, how = sum(sizes.values()), f"without activations; {parameters:,} parameters"
+    if longest_prompt is not None:
+        how += f"; the longest prompt of the data has {longest_prompt:,} tokens"
     table.add_row("memory: sum", f"{total / 2**20:,.1f} MiB", how)
     hardware, found = settings.hardware, psutil.virtual_memory().total
     needed = total * hardware.processes

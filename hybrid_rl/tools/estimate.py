@@ -28,6 +28,8 @@ class Lengths:
     """How many questions have a trace."""
     questions: int | None = None
     """How many questions there are; None: it is not known."""
+    longest_prompt: int | None = None
+    """Tokens of the longest prompt of all sets; None: it is not known."""
 
 
 @dataclass(frozen=True)
@@ -235,8 +237,12 @@ def _extra_rollouts(settings: Settings) -> int:
     return search + refill * (search + (settings.method.group_size or 0))
 
 
-def memory(settings: Settings, parameters: int, shape: Shape) -> dict[str, float]:
+def memory(
+    settings: Settings, parameters: int, shape: Shape, longest_prompt: int | None = None
+) -> dict[str, float]:
     """Bytes per device, by what they hold, without activations, which kernels and checkpointing decide.
+
+    Prompts are counted with the tokens of the longest, or where that is not known with as many as they may have.
 
     ZeRO shares Adam's moments among devices from stage 1 on, gradients from stage 2, weights from stage 3.
     """
@@ -249,7 +255,8 @@ def memory(settings: Settings, parameters: int, shape: Shape) -> dict[str, float
         found |= {"gradients": sharded[1], "Adam": 2 * settings.method.moment_sets * sharded[0]}
         if settings.has_reference:
             found["reference model"] = weights
-    tokens = settings.data.max_prompt_tokens + train.max_completion_tokens
+    prompt = settings.data.max_prompt_tokens if longest_prompt is None else longest_prompt
+    tokens = prompt + train.max_completion_tokens
     if settings.task == "train":
         # float32, and as much again for their gradient
         found["logits"] = 8.0 * settings.batch.micro_batch * tokens * shape.vocabulary

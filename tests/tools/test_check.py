@@ -31,6 +31,8 @@ def test_check_prints_a_table_and_runs_nothing(
     ):
         assert quantity in printed
     assert re.search(r"memory: KV cache\D+[\d.]+ MiB", printed)
+    # Those of the hard set: <user>, two digits, a bar, 12 operations of two tokens each, <assistant>.
+    assert "the longest prompt of the data has 29 tokens" in printed
     assert "Settings and data are valid; nothing was run." in printed
 
 

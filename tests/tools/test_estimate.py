@@ -229,6 +229,9 @@ def test_memory_by_what_it_holds(load: Load) -> None:
         "logits": 8 * 4 * 100 * 50,
         "KV cache": 4 * 16 * 100 * 2 * 2 * 8,
     }
+    of_data = memory(settings, 1000, Shape(2, 50, 8), longest_prompt=6)
+    assert of_data["logits"] == 8 * 4 * 70 * 50
+    assert of_data["KV cache"] == 4 * 16 * 70 * 2 * 2 * 8
 
 
 @pytest.mark.parametrize(
