@@ -1,20 +1,39 @@
 """Settings composed from conf/ as the command line composes them, without starting Hydra's application."""
 
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
-from hydra import initialize_config_dir
 from omegaconf import DictConfig
 
 from hybrid_rl.config import loading
-from hybrid_rl.config.composing import Composer, config_dir
 from hybrid_rl.config.settings import Settings
+from hybrid_rl.execution import imports
+from tests.fakes import programs as programs_
+from tests.fakes.composing import compose
+from tests.fakes.programs import Programs
 
 Compose = Callable[..., DictConfig]
 Load = Callable[..., Settings]
-_COMPOSER = Composer()
+
+
+_ALL_SLOW = re.compile(r"^pytestmark = \[?\s*pytest\.mark\.slow\b", re.MULTILINE)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Loads the tests and their libraries without the garbage collector, which would go through all of it in vain."""
+    with imports.without_collection():
+        return (yield)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leaves out files that have slow tests alone where none is wanted, before they load what makes tests slow."""
+    if config.option.markexpr != "not slow" or collection_path.suffix != ".py":
+        return None
+    return bool(_ALL_SLOW.search(collection_path.read_text(encoding="utf-8"))) or None
 
 
 @pytest.fixture(autouse=True)
@@ -26,15 +45,17 @@ def _environment() -> Iterator[None]:
     os.environ.update(before)
 
 
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
+    """programs.run("hybrid_rl", "train.steps=0"): a program in a process that has the libraries loaded."""
+    with programs_.programs(tmp_path_factory.mktemp("printed")) as made:
+        yield made
+
+
 @pytest.fixture
 def composed() -> Compose:
     """composed("method=grpo", "train.steps=3"): what Hydra hands on."""
-
-    def build(*overrides: str) -> DictConfig:
-        with initialize_config_dir(str(config_dir()), version_base="1.3"):
-            return _COMPOSER.compose(overrides)
-
-    return build
+    return compose
 
 
 @pytest.fixture
