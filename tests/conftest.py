@@ -6,17 +6,15 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
-from hydra import initialize_config_dir
 from omegaconf import DictConfig
 
 from hybrid_rl.config import loading
-from hybrid_rl.config.composing import Composer, config_dir
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.execution import imports
+from tests.fakes.composing import compose
 
 Compose = Callable[..., DictConfig]
 Load = Callable[..., Settings]
-_COMPOSER = Composer()
 
 
 _ALL_SLOW = re.compile(r"^pytestmark = \[?\s*pytest\.mark\.slow\b", re.MULTILINE)
@@ -48,12 +46,7 @@ def _environment() -> Iterator[None]:
 @pytest.fixture
 def composed() -> Compose:
     """composed("method=grpo", "train.steps=3"): what Hydra hands on."""
-
-    def build(*overrides: str) -> DictConfig:
-        with initialize_config_dir(str(config_dir()), version_base="1.3"):
-            return _COMPOSER.compose(overrides)
-
-    return build
+    return compose
 
 
 @pytest.fixture

@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra import compose, initialize_config_dir
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 from hybrid_rl.config import loading
-from hybrid_rl.config.composing import config_dir, open_struct
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.models.vocabulary import Vocabulary
 from hybrid_rl.types import Example, Outcome, Trace, Verdict
 from hybrid_rl.verification.grader import Solution
+from tests.fakes.composing import compose
 
 SYMBOLS = ["<pad>", "<end>", *"0123456789+="]
 
@@ -157,6 +156,4 @@ def settings(run_dir: Path, method: str = "grpo", **overrides: Any) -> Settings:
         f"{key.replace('__', '.')}={'null' if value is None else value}"
         for key, value in overrides.items()
     ]
-    with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        arguments = open_struct([*small, *given])
-        return loading.load_settings(compose("config", overrides=arguments), run_dir, run_dir)
+    return loading.load_settings(compose(*small, *given), run_dir, run_dir)
