@@ -11,7 +11,9 @@ from omegaconf import DictConfig
 from hybrid_rl.config import loading
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.execution import imports
+from tests.fakes import programs as programs_
 from tests.fakes.composing import compose
+from tests.fakes.programs import Programs
 
 Compose = Callable[..., DictConfig]
 Load = Callable[..., Settings]
@@ -41,6 +43,13 @@ def _environment() -> Iterator[None]:
     yield
     os.environ.clear()
     os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
+    """programs.run("hybrid_rl", "train.steps=0"): a program in a process that has the libraries loaded."""
+    with programs_.programs(tmp_path_factory.mktemp("printed")) as made:
+        yield made
 
 
 @pytest.fixture

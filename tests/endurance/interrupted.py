@@ -10,9 +10,11 @@ import ctypes
 import json
 import os
 import random
+import runpy
 import signal
 import sys
 import time
+import traceback
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,16 +25,15 @@ os.environ.setdefault("DS_ACCELERATOR", "cpu")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 import deepspeed  # noqa: F401 - loaded once, for all
-from hydra import compose, initialize_config_dir
 
 import hybrid_rl.run  # noqa: F401 - the same
-from hybrid_rl import worker
 from hybrid_rl.config import loading
-from hybrid_rl.config.composing import config_dir, open_struct
+from hybrid_rl.config.composing import config_dir
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.execution import launch, resuming, supervise
 from hybrid_rl.recording.files import read_jsonl
 from hybrid_rl.recording.run_directory import RunDir
+from tests.fakes.composing import compose
 
 _FILES = sorted(file.stem for file in (config_dir() / "method").glob("*.yaml"))
 METHODS: dict[str, tuple[str, ...]] = {
@@ -90,9 +91,7 @@ def adopt_orphans() -> None:
 
 def settings(directory: Path, method: str, engine: str, *more: str) -> Settings:
     overrides = [*SMALL, *ENGINES[engine], *METHODS[method], f"run_dir={directory}", *more]
-    with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        composed = compose("config", overrides=open_struct(overrides))
-    return loading.load_settings(composed, directory.parent)
+    return loading.load_settings(compose(*overrides), directory.parent)
 
 
 class Forked:
@@ -138,9 +137,12 @@ def _become(command: Sequence[str], env: Mapping[str, str]) -> None:
         os.environ.clear()
         os.environ.update(env)
         sys.argv = list(command[2:])
-        worker.main()
+        runpy.run_module(command[2], run_name="__main__", alter_sys=True)
+        code = 0
     except SystemExit as end:
         code = int(end.code or 0)
+    except BaseException:  # noqa: BLE001 - the end of a process, which an interpreter ends with a traceback
+        traceback.print_exc()
     finally:
         with contextlib.suppress(OSError):
             sys.stdout.flush()

@@ -1,37 +1,42 @@
-"""Two ranks on one CPU, for tests of what ranks must agree on; one is `python -m tests.fakes.ranks OUT_DIR PLAY`."""
+"""Two ranks on one CPU, for tests of what ranks must agree on: `python -m tests.fakes.ranks OUT_DIR PLAY`.
+
+Without a RANK in its environment it forks both, which need not load the libraries then; with one it is that rank.
+"""
 
 import json
 import math
 import os
 import socket
-import subprocess
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
-from tests.fakes.places import ROOT
+from hybrid_rl.execution import supervise
+from tests.fakes.programs import Programs
 
 
-def run(out: Path, play: str) -> list[dict[str, Any]]:
+def run(programs: Programs, out: Path, play: str) -> list[dict[str, Any]]:
     """What the two ranks say at the end of a function below, in rank order."""
+    ended = programs.run("tests.fakes.ranks", str(out), play)
+    assert ended.code == 0, ended.text
+    return [json.loads((out / f"rank_{rank}.json").read_text()) for rank in (0, 1)]
+
+
+def start(out: str, play: str) -> int:
+    """Fork both ranks from this process and wait for them; returns the first exit code that is not 0, or 0."""
+    from tests.endurance.interrupted import Forked  # heavy, and only who starts ranks needs it
+
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    ranks = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.fakes.ranks", str(out), play],
-            env={**os.environ, **common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            cwd=ROOT,
-        )
-        for rank in (0, 1)
-    ]
-    try:
-        assert [rank.wait(timeout=300) for rank in ranks] == [0, 0]
-    finally:
-        for rank in ranks:
-            rank.kill()
-    return [json.loads((out / f"rank_{rank}.json").read_text()) for rank in (0, 1)]
+    supervise.subprocess = types.SimpleNamespace(Popen=Forked)  # type: ignore[attr-defined] # a stand-in
+    return supervise.supervise(
+        [sys.executable, "-m", "tests.fakes.ranks", out, play],
+        [{**os.environ, **common, "RANK": rank, "LOCAL_RANK": rank} for rank in "01"],
+        grace_seconds=10.0,
+    ).code
 
 
 def one_broken_loss(rank: int, out: Path) -> dict[str, Any]:
@@ -101,4 +106,6 @@ def main(out: Path, play: str) -> None:
 
 
 if __name__ == "__main__":
+    if "RANK" not in os.environ:
+        sys.exit(start(*sys.argv[1:]))
     main(Path(sys.argv[1]), sys.argv[2])

@@ -28,6 +28,7 @@ from tests.fakes import (
     ranks,
     tiny,
 )
+from tests.fakes.programs import Programs
 from tests.fakes.vllm_server import Colocated, Server
 from tests.training.test_trainer import build
 
@@ -440,9 +441,11 @@ def test_a_server_that_hangs_ends_the_run_with_the_cause(
     assert ending == [True]
 
 
-def test_ranks_that_want_different_completions_get_their_own(tmp_path: Path) -> None:
+def test_ranks_that_want_different_completions_get_their_own(
+    programs: Programs, tmp_path: Path
+) -> None:
     """In number, and in the room that their prefixes leave."""
-    first, second = ranks.run(tmp_path, "unequal_wishes")
+    first, second = ranks.run(programs, tmp_path, "unequal_wishes")
     assert len(first["found"]) == 0
     assert len(second["found"]) == 4
     for rank in (first, second):

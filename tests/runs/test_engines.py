@@ -1,9 +1,7 @@
 """Every method on every engine with two processes, against one process, and the checks of the doctor on two ranks."""
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,34 +12,28 @@ pytest.importorskip("deepspeed")
 
 from accelerate.state import AcceleratorState
 
-from hybrid_rl.execution import launch
-from hybrid_rl.execution.supervise import supervise
 from tests.fakes import composed, played, tiny
-from tests.fakes.places import ROOT
+from tests.fakes.programs import Programs
 
 pytestmark = pytest.mark.slow
+TwoRanks = Callable[..., list[dict[str, Any]]]
 CLOCKS = {"wall_seconds", "device_seconds"}
 
 
-def two_ranks(
-    directory: Path, engine: str, *methods: str, program: str = "played"
-) -> list[dict[str, Any]]:
-    """What both ranks found; any of them failing, or hanging for two minutes, fails the test.
+@pytest.fixture
+def two_ranks(programs: Programs, tmp_path: Path) -> TwoRanks:
+    """two_ranks("zero2", "sft", program="played"): what both ranks found on an engine, each in a file of tmp_path.
 
-    `methods`: none for all; `bfloat16` for the checks alone, in bfloat16.
+    Any of them failing, or hanging for two minutes, fails the test. To `played` methods are named: none for all;
+    `bfloat16` for the checks alone, in bfloat16.
     """
-    hardware = played.settings(directory, "grpo", engine.partition("+")[0]).hardware
-    shared = launch.worker_environment(hardware, os.environ) | {"OMP_NUM_THREADS": "1"}
-    del shared["HYBRID_RL_LAUNCHER"]
-    with launch.meeting_point(hardware) as (place, descriptors):
-        ended = supervise(
-            [sys.executable, "-m", f"tests.fakes.{program}", str(directory), engine, *methods],
-            [shared | place | launch.rank_environment(hardware, rank) for rank in (0, 1)],
-            10.0,
-            descriptors,
-        )
-    assert ended.code == 0
-    return [json.loads((directory / f"{engine}-{rank}.json").read_text()) for rank in (0, 1)]
+
+    def found(engine: str, *methods: str, program: str = "played") -> list[dict[str, Any]]:
+        ended = programs.run("tests.fakes.two_ranks", program, str(tmp_path), engine, *methods)
+        assert ended.code == 0, ended.text
+        return [json.loads((tmp_path / f"{engine}-{rank}.json").read_text()) for rank in (0, 1)]
+
+    return found
 
 
 def close(ours: Any, theirs: Any) -> bool:
@@ -68,8 +60,10 @@ def test_the_scripted_runs_hold_what_is_to_be_compared(alone: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize("engine", ["ddp", "zero2", "zero3"])
-def test_two_ranks_do_what_one_does(engine: str, alone: dict[str, Any], tmp_path: Path) -> None:
-    first, second = two_ranks(tmp_path, engine)
+def test_two_ranks_do_what_one_does(
+    engine: str, alone: dict[str, Any], two_ranks: TwoRanks
+) -> None:
+    first, second = two_ranks(engine)
     assert [check["name"] for check in first["checks"] if not check["passed"]] == []
     assert len(first["checks"]) == 12
     for method in played.methods_of(engine):
@@ -88,18 +82,18 @@ def test_two_ranks_do_what_one_does(engine: str, alone: dict[str, Any], tmp_path
 
 
 @pytest.mark.parametrize("engine", ["zero1", "zero3_offload"])
-def test_the_other_engines_pass_the_checks(engine: str, tmp_path: Path) -> None:
-    first, _ = two_ranks(tmp_path, engine, "sft_then_grpo")
+def test_the_other_engines_pass_the_checks(engine: str, two_ranks: TwoRanks) -> None:
+    first, _ = two_ranks(engine, "sft_then_grpo")
     assert [check["name"] for check in first["checks"] if not check["passed"]] == []
     assert first["sft_then_grpo"]["kinds"] == ["sft"] * 3 + ["rl"] * 3
 
 
 @pytest.mark.parametrize("engine", ["ddp", "zero1", "zero2+offload", "zero3", "zero3_offload"])
 def test_every_engine_has_moments_by_name_and_takes_no_step_without_a_gradient(
-    engine: str, tmp_path: Path
+    engine: str, two_ranks: TwoRanks
 ) -> None:
     """Bit for bit what three optimizers of PyTorch do; a resume goes on with all three exactly."""
-    for rank in two_ranks(tmp_path, engine, program="stepped"):
+    for rank in two_ranks(engine, program="stepped"):
         assert rank["as_torch"], "three optimizers of PyTorch come elsewhere"
         assert set(rank["gradients"]) == {0, 1, 2, 4, 5, 6, 8}
         assert rank["still"] == [4, 8]
@@ -121,10 +115,10 @@ def composed_alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.mark.parametrize("engine", ["ddp", "zero2", "zero3"])
 def test_a_loss_of_terms_is_on_two_ranks_what_it_is_on_one(
-    engine: str, composed_alone: dict[str, Any], tmp_path: Path
+    engine: str, composed_alone: dict[str, Any], two_ranks: TwoRanks
 ) -> None:
     """Also where one rank has no row for a micro-batch, or none of a term; gradients are those of the whole."""
-    first, _ = two_ranks(tmp_path, engine, program="composed")
+    first, _ = two_ranks(engine, program="composed")
     start = torch.cat([one.flatten() for _, one in sorted(tiny.model().state_dict().items())])
     for name, alone in composed_alone.items():
         for line, expected in zip(first[name]["metrics"], alone["metrics"], strict=True):
@@ -137,39 +131,23 @@ def test_a_loss_of_terms_is_on_two_ranks_what_it_is_on_one(
         assert (ours - theirs).norm() < 1e-4 * (theirs - start).norm(), name
 
 
-def test_bfloat16_passes_on_two_ranks(tmp_path: Path) -> None:
+def test_bfloat16_passes_on_two_ranks(two_ranks: TwoRanks) -> None:
     """DeepSpeed rounds the weights, others do not."""
-    first, _ = two_ranks(tmp_path, "zero2", "bfloat16")
+    first, _ = two_ranks("zero2", "bfloat16")
     assert [check for check in first["checks"] if not check["passed"]] == []
 
 
-def test_a_rank_with_other_weights_is_found(tmp_path: Path) -> None:
+def test_a_rank_with_other_weights_is_found(two_ranks: TwoRanks) -> None:
     """ZeRO's copies of them, which the optimizer has, stay right."""
-    first, second = two_ranks(tmp_path, "zero2", "astray")
+    first, second = two_ranks("zero2", "astray")
     for found in (first, second):
         names = {check["name"] for check in found["checks"] if not check["passed"]}
         assert "the same weights on all ranks" in names
 
 
-def test_a_killed_run_ends_as_the_straight_one(tmp_path: Path) -> None:
+def test_a_killed_run_ends_as_the_straight_one(programs: Programs, tmp_path: Path) -> None:
     """Through launcher, signals and resume, on one process and on two that shard their weights."""
-    command = [
-        "tests.endurance.matrix",
-        "--methods",
-        "sasr",
-        "--engines",
-        "one",
-        "zero3",
-        "--kills",
-        "1",
-    ]
-    done = subprocess.run(
-        [sys.executable, "-m", *command, "--directory", str(tmp_path)],
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("pass") == 4
+    chosen = ["--methods", "sasr", "--engines", "one", "zero3", "--kills", "1"]
+    done = programs.run("tests.endurance.matrix", *chosen, "--directory", str(tmp_path))
+    assert done.code == 0, done.text
+    assert done.text.count("pass") == 4

@@ -12,31 +12,24 @@ pytest.importorskip("torch")
 pytest.importorskip("deepspeed")
 
 from hybrid_rl.errors import disk_full
-from hybrid_rl.execution.forking import Forks
 from hybrid_rl.models.loading import TINY
 from hybrid_rl.recording import checkpoints
 from hybrid_rl.recording.run_directory import RunDir
 from tests.endurance import interrupted
-from tests.fakes.typed import LOADED, Typed, type_in
+from tests.fakes.programs import Ended, Programs
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone"),
 ]
-Type = Callable[..., Typed]
+Type = Callable[..., Ended]
 SMALL = ("experiment=smoke", "method=grpo", "eval.limit=8", "eval.samples=1", "train.save_every=1")
 
 
 @pytest.fixture(scope="module")
-def typed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Type]:
+def typed(programs: Programs) -> Type:
     """typed("method=grpo", ...): what comes of a command with these arguments."""
-    outputs = tmp_path_factory.mktemp("typed")
-    with Forks(LOADED) as forks:
-
-        def build(*arguments: str) -> Typed:
-            return type_in(forks, outputs / f"{len(list(outputs.iterdir()))}.txt", *arguments)
-
-        yield build
+    return programs.type_in
 
 
 @pytest.mark.parametrize(

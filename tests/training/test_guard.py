@@ -17,6 +17,7 @@ from tests.fakes import (
     ranks,
     tiny,
 )
+from tests.fakes.programs import Programs
 from tests.training.test_trainer import build, weights
 
 pytestmark = pytest.mark.slow
@@ -255,8 +256,8 @@ def test_a_verifier_storm_ends_and_is_told(load: Any, tmp_path: Path) -> None:
     assert "the verifier took" in recorder.alarms[0]["message"]
 
 
-def test_a_loss_broken_on_one_rank_is_skipped_on_all(tmp_path: Path) -> None:
-    first, second = ranks.run(tmp_path, "one_broken_loss")
+def test_a_loss_broken_on_one_rank_is_skipped_on_all(programs: Programs, tmp_path: Path) -> None:
+    first, second = ranks.run(programs, tmp_path, "one_broken_loss")
     assert first["skipped"] == [0, 1, 0, 0]
     assert first["weights"] == second["weights"]
     assert all(map(math.isfinite, first["weights"]))

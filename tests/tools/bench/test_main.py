@@ -1,6 +1,5 @@
 """The command line of the benchmark refuses what it cannot measure, with a reason."""
 
-import subprocess
 import sys
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from hybrid_rl.tools.bench import __main__
+from tests.fakes.programs import Programs
 
 pytestmark = pytest.mark.slow
 
@@ -38,11 +38,7 @@ def test_what_cannot_be_measured_is_refused(
 
 
 @pytest.mark.parametrize("option", ["preset=huge", "train.rl.beta=0.1"])
-def test_a_wrong_option_ends_with_the_usage(option: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "hybrid_rl.tools.bench", option, "json=/dev/null"],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("usage: python -m hybrid_rl.tools.bench preset=")
+def test_a_wrong_option_ends_with_the_usage(option: str, programs: Programs) -> None:
+    done = programs.run("hybrid_rl.tools.bench", option, "json=/dev/null")
+    assert done.code == 2
+    assert done.text.splitlines()[-1].startswith("usage: python -m hybrid_rl.tools.bench preset=")

@@ -1,8 +1,6 @@
 """The check of a GPU passes what works, fails what does not, and says so; here on a CPU, as far as that goes."""
 
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from safetensors.numpy import save_file
 from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.tools.gpu_check import __main__, checks, started
 from hybrid_rl.tools.gpu_check.checks import Found, Place
+from tests.fakes.programs import Programs
 
 pytestmark = pytest.mark.slow
 
@@ -124,10 +123,11 @@ def test_a_check_that_breaks_does_not_keep_the_others_from_being_made(tmp_path: 
         (["json=x.json", "device=cpu", "gsm8k=nowhere"], "is no directory"),
     ],
 )
-def test_what_cannot_be_is_refused_in_a_line(tmp_path: Path, typed: list[str], told: str) -> None:
+def test_what_cannot_be_is_refused_in_a_line(
+    programs: Programs, typed: list[str], told: str
+) -> None:
     if "GPU" in told and torch.cuda.is_available():
         pytest.skip("there is a GPU")
-    command = [sys.executable, "-m", "hybrid_rl.tools.gpu_check", *typed]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 2
-    assert told in done.stderr.splitlines()[-1]
+    done = programs.run("hybrid_rl.tools.gpu_check", *typed)
+    assert done.code == 2
+    assert told in done.text.splitlines()[-1]
