@@ -5,23 +5,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from pydantic import ValidationError
 
 from hybrid_rl.methods.bread_relift import BreadRelift, BreadReliftSettings
 from hybrid_rl.types import Attempt, Example, Group, Result, Rollout, Trace, Verdict
-from tests.fakes.places import CONF
+from tests.fakes.composing import compose
 
 RIGHT, WRONG = Verdict("correct", 1.0), Verdict("wrong", 0.0)
 
 
 def settings(**changed: Any) -> BreadReliftSettings:
     """The shipped defaults, with a small group and a small SFT batch."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        composed = compose("method/bread_relift").method
-    OmegaConf.set_struct(composed, False)
-    values: Any = OmegaConf.to_container(composed, resolve=True)
+    whole: Any = OmegaConf.to_container(compose("method=bread_relift"), resolve=True)
+    values = whole["method"]
     del values["_target_"]
     values["group_size"] = values["bread"]["group_size"] = values["relift"]["group_size"] = 4
     values["relift"]["batch_size"] = 2
