@@ -1,7 +1,8 @@
 """Curves of one run, and of the arms of a comparison, drawn by Matplotlib; no other file draws pictures."""
 
 from collections.abc import Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,12 @@ BLUE, ORANGE, GREEN = ("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^")
 ARMS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C564B")
 """The colours of arms; more arms than that have them again, dashed, then dotted."""
 
+_STRETCHES = 2000
+"""Stretches of a thinned curve; a picture is a thousand pixels wide."""
+
 Line = Mapping[str, Any]
+Point = tuple[float, float]
+"""A step, and the value there."""
 
 
 def write(metrics: Sequence[Line], progress: Sequence[Line], directory: Path) -> list[Path]:
@@ -140,22 +146,43 @@ def _curve(
     axes: Axes, lines: Sequence[Line], key: str, label: str, style: Style, width: float = 1.4
 ) -> None:
     """Draws `key` of all lines that have it against their steps, with markers only where points are few."""
-    found = [(line["step"], line[key]) for line in lines if line.get(key) is not None]
+    found = thinned([(line["step"], line[key]) for line in lines if line.get(key) is not None])
     if found:
         look: dict[str, Any] = {"color": style[0], "marker": style[1] if len(found) <= 60 else ""}
         look |= {"markersize": 2.1 + width, "linewidth": width, "label": label}
         axes.plot(*zip(*found, strict=True), **look)
 
 
+def thinned(points: Sequence[Point]) -> Sequence[Point]:
+    """The points of a curve, without those of a long one that nobody can see.
+
+    Of each two thousandth of it, less than a pixel wide, the first, lowest, highest and last point stay.
+    """
+    if len(points) <= 4 * _STRETCHES or not all(isfinite(value) for _, value in points):
+        return points
+    ends = [len(points) * i // _STRETCHES for i in range(_STRETCHES + 1)]
+    kept: list[Point] = []
+    for first, last in pairwise(ends):
+        part = range(first, last)
+        low, high = (chosen(part, key=lambda i: points[i][1]) for chosen in (min, max))
+        kept += [points[i] for i in sorted({first, low, high, last - 1})]
+    return kept
+
+
 def _finish(axes: Axes, metrics: Sequence[Line], title: str, unit: str) -> None:
     """Adds title, unit, grid and legend, and grey where steps were SFT in a run that had both kinds."""
     stretches = [list(lines) for _, lines in groupby(metrics, key=lambda line: line["kind"])]
-    label: str | None = "SFT steps"  # in the legend once
-    for lines in stretches if len(stretches) > 1 else ():
-        if lines[0]["kind"] == "sft":
-            first, last = lines[0]["step"] - 0.5, lines[-1]["step"] + 0.5
-            axes.axvspan(first, last, color=GREY, zorder=0, linewidth=0, label=label)
-            label = None
+    grey = [
+        (lines[0]["step"] - 0.5, lines[-1]["step"] - lines[0]["step"] + 1)
+        for lines in (stretches if len(stretches) > 1 else ())
+        if lines[0]["kind"] == "sft"
+    ]
+    if grey:
+        # All in one: methods that alternate have thousands, and matplotlib takes a millisecond for each that is alone.
+        look: dict[str, Any] = {"color": GREY, "zorder": 0, "linewidth": 0, "label": "SFT steps"}
+        axes.broken_barh(grey, (0, 1), transform=axes.get_xaxis_transform(), **look)
+        (first, _), (last, width) = grey[0], grey[-1]
+        axes.update_datalim([(first, 0), (last + width, 0)], updatey=False)
     axes.set_title(title)
     axes.set_ylabel(unit)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

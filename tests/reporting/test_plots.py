@@ -1,6 +1,9 @@
 """The pictures of a run."""
 
+import math
 from pathlib import Path
+
+import pytest
 
 from hybrid_rl.reporting import plots
 from hybrid_rl.reporting.comparison.cost_curves import MeanPoint
@@ -25,8 +28,33 @@ def test_stretches_of_sft_are_grey_in_a_run_of_both_kinds() -> None:
     assert figure is not None
     reward, loss = figure.axes
     for axes in (reward, loss):
-        spans = [(span.get_x(), span.get_x() + span.get_width()) for span in axes.patches]
+        [grey] = axes.collections
+        spans = [(path.get_extents().x0, path.get_extents().x1) for path in grey.get_paths()]
         assert spans == [(0.5, 2.5), (3.5, 4.5)]
+        assert axes.dataLim.intervalx == pytest.approx([0.5, 5] if axes is reward else [0.5, 4.5])
+
+
+def test_a_long_curve_keeps_what_can_be_seen_of_it() -> None:
+    """Of 2000 stretches of 10 points each the first, the lowest, the highest and the last stay."""
+    values = [(step * 7919) % 1000 / 10 for step in range(20_000)]
+    points = list(enumerate(values))
+    kept = plots.thinned(points)
+    assert len(kept) <= 8000
+    assert set(kept) <= set(points)
+    assert [step for step, _ in kept] == sorted({step for step, _ in kept})
+    for first in range(0, 20_000, 10):
+        part = points[first : first + 10]
+        there = [point for point in kept if first <= point[0] < first + 10]
+        assert (there[0], there[-1]) == (part[0], part[-1])
+        assert min(value for _, value in there) == min(value for _, value in part)
+        assert max(value for _, value in there) == max(value for _, value in part)
+
+
+def test_a_curve_with_gaps_or_few_points_stays_as_it_is() -> None:
+    points = [(step, float(step)) for step in range(9000)]
+    assert plots.thinned(points[:8000]) == points[:8000]
+    gap = [*points, (9000, math.nan)]
+    assert plots.thinned(gap) is gap
 
 
 def test_more_arms_than_colours_are_told_apart_by_dashes(tmp_path: Path) -> None:
