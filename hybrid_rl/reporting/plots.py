@@ -181,8 +181,6 @@ def _finish(axes: Axes, metrics: Sequence[Line], title: str, unit: str) -> None:
         # All in one: methods that alternate have thousands, and matplotlib takes a millisecond for each that is alone.
         look: dict[str, Any] = {"color": GREY, "zorder": 0, "linewidth": 0, "label": "SFT steps"}
         axes.broken_barh(grey, (0, 1), transform=axes.get_xaxis_transform(), **look)
-        (first, _), (last, width) = grey[0], grey[-1]
-        axes.update_datalim([(first, 0), (last + width, 0)], updatey=False)
     axes.set_title(title)
     axes.set_ylabel(unit)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
