@@ -4,6 +4,8 @@ Sizes are measured one after the other, each in a process that is forked from th
 they took at the start does not count. What is measured there, `one_size` knows.
 """
 
+import importlib
+import importlib.util
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -14,7 +16,6 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from hybrid_rl.config import composing
-from hybrid_rl.reporting import plots  # noqa: F401 - a report loads it, whose time and memory are not to count
 from hybrid_rl.tools.bench import made_up, one_size
 from hybrid_rl.tools.bench.fit import fit
 from hybrid_rl.tools.bench.one_size import Measured
@@ -27,6 +28,12 @@ _LEDGER = (
     "data=gsm8k_files reward=exact method=sft data.instruction=null data.answer_pattern=null"
     " data.remove_pattern=null data.columns.trace='{{trace}}' train.max_completion_tokens=256"
 )
+_LOADED = (
+    "hybrid_rl.reporting.plots",
+    "transformers.models.llama.modeling_llama",
+    "deepspeed",  # which accelerate loads where it is installed
+)
+"""What is else loaded only once it is needed, so that it would count."""
 Result = TypeVar("Result")
 
 
@@ -89,6 +96,9 @@ AXES = (
 
 def run(overrides: Sequence[str], directory: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Measures all sizes of each axis; yields its name, and what was measured with the fit, as JSON values."""
+    for name in _LOADED:
+        if importlib.util.find_spec(name) is not None:
+            importlib.import_module(name)
     for axis in AXES:
         measured = [_one(axis, overrides, directory, size) for size in axis.sizes]
         sizes, seconds, megabytes = (list(values) for values in zip(*measured, strict=True))

@@ -78,8 +78,10 @@ LARGE = Preset(
 )
 """A model of 0.5 B parameters for a GPU, with the small vocabulary of the embedded model."""
 
-GROWTH = Preset("model=tiny data=ledger hardware=cpu hardware.threads=1", pairs=0, growth=True)
-"""The sizes are in `growth`."""
+GROWTH = Preset(
+    "model=tiny data=ledger guards=quiet hardware=cpu hardware.threads=1", pairs=0, growth=True
+)
+"""The sizes are in `growth`. No guard speaks, for all completions are cut at their length limit."""
 
 PRESETS = {"small": SMALL, "medium": MEDIUM, "large": LARGE, "growth": GROWTH}
 
