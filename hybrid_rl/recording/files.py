@@ -161,7 +161,7 @@ def _objects(path: Path, first: int, lines: Sequence[bytes]) -> list[dict[str, A
     written = [line for line in lines if line]
     try:
         # The zeros tell where a line ends: whatever is no object ends the attempt, and so do two on one line.
-        found = json.loads(b"[" + b",0,".join(written) + b"]")
+        found: list[Any] = json.loads(b"[" + b",0,".join(written) + b"]")
     except (ValueError, RecursionError):
         found = []
     objects, between = found[::2], found[1::2]

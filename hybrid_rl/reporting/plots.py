@@ -8,6 +8,8 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path as Shape
 from matplotlib.ticker import MaxNLocator
 
 from hybrid_rl.reporting.comparison.cost_curves import MeanPoint
@@ -23,6 +25,10 @@ ARMS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0000
 
 _STRETCHES = 2000
 """Stretches of a thinned curve; a picture is a thousand pixels wide."""
+
+_MOST_SPANS = 100
+"""Stretches of SFT steps that are drawn each alone. Methods that alternate have thousands, and matplotlib takes
+milliseconds for each, most of them to find a place for the legend: then all are one shape."""
 
 Line = Mapping[str, Any]
 Point = tuple[float, float]
@@ -172,15 +178,19 @@ def thinned(points: Sequence[Point]) -> Sequence[Point]:
 def _finish(axes: Axes, metrics: Sequence[Line], title: str, unit: str) -> None:
     """Adds title, unit, grid and legend, and grey where steps were SFT in a run that had both kinds."""
     stretches = [list(lines) for _, lines in groupby(metrics, key=lambda line: line["kind"])]
-    grey = [
-        (lines[0]["step"] - 0.5, lines[-1]["step"] - lines[0]["step"] + 1)
+    ends = [
+        (lines[0]["step"] - 0.5, lines[-1]["step"] + 0.5)
         for lines in (stretches if len(stretches) > 1 else ())
         if lines[0]["kind"] == "sft"
     ]
-    if grey:
-        # All in one: methods that alternate have thousands, and matplotlib takes a millisecond for each that is alone.
-        look: dict[str, Any] = {"color": GREY, "zorder": 0, "linewidth": 0, "label": "SFT steps"}
-        axes.broken_barh(grey, (0, 1), transform=axes.get_xaxis_transform(), **look)
+    look: dict[str, Any] = {"color": GREY, "zorder": 0, "linewidth": 0}
+    if len(ends) > _MOST_SPANS:
+        spans = [Shape([(a, 0), (a, 1), (b, 1), (b, 0), (a, 0)], closed=True) for a, b in ends]
+        look |= {"transform": axes.get_xaxis_transform(), "label": "SFT steps"}
+        axes.add_patch(PathPatch(Shape.make_compound_path(*spans), **look))
+    else:
+        for place, (first, last) in enumerate(ends):
+            axes.axvspan(first, last, label=None if place else "SFT steps", **look)
     axes.set_title(title)
     axes.set_ylabel(unit)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -3,8 +3,6 @@
 import math
 from pathlib import Path
 
-import pytest
-
 from hybrid_rl.reporting import plots
 from hybrid_rl.reporting.comparison.cost_curves import MeanPoint
 from tests.fakes import recorded
@@ -28,10 +26,20 @@ def test_stretches_of_sft_are_grey_in_a_run_of_both_kinds() -> None:
     assert figure is not None
     reward, loss = figure.axes
     for axes in (reward, loss):
-        [grey] = axes.collections
-        spans = [(path.get_extents().x0, path.get_extents().x1) for path in grey.get_paths()]
+        spans = [(span.get_x(), span.get_x() + span.get_width()) for span in axes.patches]
         assert spans == [(0.5, 2.5), (3.5, 4.5)]
-        assert axes.dataLim.intervalx == pytest.approx([0.5, 5] if axes is reward else [0.5, 4.5])
+
+
+def test_many_stretches_of_sft_are_one_shape() -> None:
+    lines = [recorded.metrics(step, "rl" if step % 2 else "sft") for step in range(1, 301)]
+    figure = plots._training(lines)
+    assert figure is not None
+    for axes in figure.axes:
+        [grey] = axes.patches
+        corners = grey.get_path().to_polygons()
+        spans = [(min(x for x, _ in one), max(x for x, _ in one)) for one in corners]
+        assert spans == [(step - 0.5, step + 0.5) for step in range(2, 301, 2)]
+        assert [text.get_text() for text in axes.get_legend().get_texts()].count("SFT steps") == 1
 
 
 def test_a_long_curve_keeps_what_can_be_seen_of_it() -> None:
