@@ -81,15 +81,16 @@ AXES = (
         one_size.step_of_model),
     Axis("report.md, rollouts on disk", (10_000, 20_000, 40_000, 80_000), _REPORTED,
         one_size.report, run_of_rollouts),
-    Axis("hybrid-rl-report, rollouts on disk", (10_000, 20_000, 40_000, 80_000), _REPORTED,
+    # The page takes no more than 20,000.
+    Axis("hybrid-rl-report, rollouts on disk", (2_500, 5_000, 10_000, 20_000), _REPORTED,
         one_size.page, run_of_rollouts),
     Axis("report.md, lines of metrics.jsonl", (12_500, 25_000, 50_000, 100_000), _REPORTED,
         one_size.report, run_of_steps),
     Axis("hybrid-rl-report, lines of metrics.jsonl", (12_500, 25_000, 50_000, 100_000), _REPORTED,
         one_size.page, run_of_steps),
-    Axis("data read and checked, questions", (25_000, 50_000, 100_000, 200_000), _WORD_PROBLEMS,
+    Axis("data read and checked, questions", (12_500, 25_000, 50_000, 100_000), _WORD_PROBLEMS,
         one_size.read, word_problems),
-    Axis("data turned into token ids, questions", (25_000, 50_000, 100_000, 200_000), _LEDGER,
+    Axis("data turned into token ids, questions", (12_500, 25_000, 50_000, 100_000), _LEDGER,
         one_size.encoded, ledger),
 )  # fmt: skip
 

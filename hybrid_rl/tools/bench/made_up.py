@@ -20,7 +20,7 @@ from hybrid_rl.recording.budget import AXES
 from hybrid_rl.recording.files import write_json, write_jsonl, write_text
 from hybrid_rl.recording.run_directory import Moment, RunDir
 from hybrid_rl.recording.step_lines import decision_line
-from hybrid_rl.types import Result, Update
+from hybrid_rl.types import Outcome, Result, Update
 
 _DIFFERENT = 1000
 _EVALUATED, _SAMPLES = 64, 4
@@ -139,7 +139,8 @@ def _answered(number: int, rng: Random) -> AnsweredQuestion:
 
 
 def _solution(rng: Random) -> Answered:
-    outcome = rng.choice(("correct", "wrong"))
+    ends: tuple[Outcome, ...] = ("correct", "wrong")
+    outcome = rng.choice(ends)
     return Answered(f"{_words(60, rng)} #### 7", outcome, 90, False, outcome)
 
 
