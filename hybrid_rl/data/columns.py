@@ -229,7 +229,12 @@ class RowMapping:
     def _filled(self, field: str, values: Values) -> tuple[str, list[str]]:
         """The filled template. Raises BadRow, naming the column where it can, if a part of it is empty."""
         template = self.templates[field]
-        text, parts = template.fill(values)
+        return self._whole(template, values, *template.fill(values))
+
+    def _whole(
+        self, template: Template, values: Values, text: str, parts: list[str]
+    ) -> tuple[str, list[str]]:
+        """What a template was filled to. Raises BadRow if a part of it is empty."""
         if text and all(part.strip() for part in parts):
             return text, parts
         known = [name for name in template.columns if name in values and _is_empty(values[name])]
@@ -239,9 +244,12 @@ class RowMapping:
     def _optional(self, field: str, values: Values) -> str | None:
         """The filled template, None where there is none or all that it prints is empty."""
         template = self.templates.get(field)
-        if template is None or not any(part.strip() for part in template.fill(values)[1]):
+        if template is None:
             return None
-        return self._filled(field, values)[0]
+        text, parts = template.fill(values)
+        if not any(part.strip() for part in parts):
+            return None
+        return self._whole(template, values, text, parts)[0]
 
     def _answer(self, text: str) -> str:
         pattern = self.settings.answer_pattern

@@ -7,7 +7,7 @@ Knows no source; needs a tokenizer, but not the library that made it.
 import logging
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -19,10 +19,12 @@ from hybrid_rl.config.train import TrainSettings
 from hybrid_rl.data.questions import Question, Questions
 from hybrid_rl.errors import DataError
 from hybrid_rl.models import chat
-from hybrid_rl.types import Example, Trace
+from hybrid_rl.types import Example, Ids, Trace
 
 log = logging.getLogger(__name__)
 
+_AT_ONCE = 1000
+"""Texts that the tokenizer is given at a time."""
 _OPENING_TAG_AT_END = re.compile(r"(<[^<>/\s][^<>\s]*>)(\s*)\Z")
 
 
@@ -192,13 +194,8 @@ class _Encoder:
         if not texts:
             return {}
         cut = what == "trace"  # where the tokens of a prompt end is never asked
-        encoded = self.tokenizer(
-            list(texts.values()), add_special_tokens=False, return_offsets_mapping=cut
-        )
         found = {}
-        for place, (question_id, text) in enumerate(texts.items()):
-            ids = tuple(encoded["input_ids"][place])
-            ends = tuple(end for _, end in encoded["offset_mapping"][place]) if cut else ()
+        for (question_id, text), ids, ends in self._each_encoded(texts, cut):
             decoded = self.tokenizer.decode(
                 list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
             )
@@ -239,6 +236,22 @@ class _Encoder:
             if name == "train":
                 self.enough[setting] = enough
         return {key: one for key, one in found.items() if key not in long}
+
+    def _each_encoded(
+        self, texts: Mapping[str, str], cut: bool
+    ) -> Iterator[tuple[tuple[str, str], Ids, Ids]]:
+        """Yields each of the texts with its name, its token ids and, with `cut`, where every token ends.
+
+        A tokenizer's answer takes many times the memory of the ids, so it is asked for some of the texts at a time.
+        """
+        every = list(texts.items())
+        for first in range(0, len(every), _AT_ONCE):
+            part = every[first : first + _AT_ONCE]
+            written = [text for _, text in part]
+            encoded = self.tokenizer(written, add_special_tokens=False, return_offsets_mapping=cut)
+            for place, named in enumerate(part):
+                offsets = encoded["offset_mapping"][place] if cut else ()
+                yield named, tuple(encoded["input_ids"][place]), tuple(end for _, end in offsets)
 
     def _split(self, name: str) -> str:
         return f"data={self.data.name}, {name}"

@@ -5,7 +5,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from hybrid_rl.types import Json
 
@@ -81,9 +81,13 @@ def digest(text: str) -> str:
 
 
 def fingerprint(questions: Sequence[Question]) -> str:
-    """The sha256 of the questions, in order, as canonical JSON."""
-    rows = [asdict(question) for question in questions]
-    for row in rows:
+    """The sha256 of the questions, in order, as canonical JSON: one list of all of them."""
+    encoder = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    found = hashlib.sha256(b"[")
+    for place, question in enumerate(questions):
+        row = {**vars(question), "messages": [vars(message) for message in question.messages]}
         if not row["columns"]:
             del row["columns"]  # a question is the same whether or not a reward could ask for more
-    return digest(json.dumps(rows, sort_keys=True, ensure_ascii=False, separators=(",", ":")))
+        found.update(f"{',' if place else ''}{encoder.encode(row)}".encode())
+    found.update(b"]")
+    return found.hexdigest()

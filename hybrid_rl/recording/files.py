@@ -6,13 +6,16 @@ What the files of a run are called, `run_directory` knows.
 import errno
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from hybrid_rl.errors import UserError
+
+_AT_ONCE = 1000
+"""Lines of a .jsonl file that are read in one go."""
 
 
 class DamagedFileError(UserError):
@@ -76,10 +79,25 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
 
     Raises DamagedFileError for any other line that is no JSON object.
     """
+    return list(each_jsonl(path))
+
+
+def each_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    """Yields the lines that `read_jsonl` returns, of which it holds few at a time."""
     if not path.exists():
-        return []
-    lines = path.read_bytes().split(b"\n")
-    return [_object(path, number, line) for number, line in enumerate(lines[:-1], 1) if line]
+        return
+    with path.open("rb") as file:
+        lines: list[bytes] = []
+        first = 1
+        for line in file:
+            if not line.endswith(b"\n"):
+                break  # what another process adds to it by now must not be read as a line
+            lines.append(line[:-1])
+            if len(lines) == _AT_ONCE:
+                yield from _objects(path, first, lines)
+                first += len(lines)
+                lines.clear()
+    yield from _objects(path, first, lines)
 
 
 def last_of_jsonl(path: Path, most: int = 2**16) -> dict[str, Any] | None:
@@ -147,6 +165,24 @@ def sync(path: Path) -> None:
     if path.exists():
         with path.open("rb") as file:
             os.fsync(file.fileno())
+
+
+def _objects(path: Path, first: int, lines: Sequence[bytes]) -> list[dict[str, Any]]:
+    """The objects in lines, of which the first has this number; empty lines hold none.
+
+    They are read in one go, for then they share the names of their fields, which else take most of the memory.
+    """
+    written = [line for line in lines if line]
+    try:
+        # The zeros tell where a line ends: whatever is no object ends the attempt, and so do two on one line.
+        found: list[Any] = json.loads(b"[" + b",0,".join(written) + b"]")
+    except (ValueError, RecursionError):
+        found = []
+    objects, between = found[::2], found[1::2]
+    one_each = len(objects) == len(written) and between == [0] * (len(written) - 1)
+    if one_each and all(isinstance(one, dict) for one in objects):
+        return objects
+    return [_object(path, number, line) for number, line in enumerate(lines, first) if line]
 
 
 def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from hybrid_rl.methods.base import Note
-from hybrid_rl.recording.files import fitting, read_json
+from hybrid_rl.recording.files import each_jsonl, fitting, read_json
 from hybrid_rl.recording.run_directory import RunDir
 from hybrid_rl.reporting.binning import Line, binned, line_panel
 from hybrid_rl.reporting.markdown import table
@@ -22,6 +22,9 @@ UNLABELLED = (
     "What the method noted about its decisions is in decisions.jsonl alone: this run has no notes.json, which says"
     " what the notes mean."
 )
+
+_SHOWN = ("correct", "size", "note")
+"""What is looked at of a group."""
 
 Notes = Mapping[str, Note]
 Parts = Sequence[Sequence[Line]]
@@ -35,6 +38,14 @@ def read_notes(directory: RunDir) -> Notes | None:
     path = directory.notes
     found: dict[str, Note] = fitting(path, read_json(path), dict[str, Note])
     return found
+
+
+def read(directory: RunDir) -> list[dict[str, Any]]:
+    """The decisions of a run, without what is not shown of their groups: a long run has hundreds of thousands."""
+    return [
+        {**line, "groups": [{key: group[key] for key in _SHOWN} for group in line["groups"]]}
+        for line in each_jsonl(directory.decisions)
+    ]
 
 
 def summary(lines: Sequence[Line], notes: Notes | None) -> list[str]:

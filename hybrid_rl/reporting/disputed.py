@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hybrid_rl.config.reward import BUILT_IN_VERIFIERS, RewardSettings
-from hybrid_rl.recording.files import read_jsonl
+from hybrid_rl.recording.files import each_jsonl
 from hybrid_rl.reporting.markdown import table
 from hybrid_rl.reporting.record import RunRecord
 from hybrid_rl.verification.grader import Grader, Solution
@@ -24,7 +24,7 @@ def summary(record: RunRecord) -> list[str]:
     reward = record.settings.get("reward", {})
     verifier = reward.get("verifier", "exact")
     other = _OTHER.get(verifier, None if verifier in BUILT_IN_VERIFIERS else "symbolic")
-    rows = _highest(record)
+    rows = _highest(record) if other else []
     if other is None or not rows:
         return []
     # Runs of earlier versions have other settings beside these.
@@ -53,7 +53,7 @@ def _highest(record: RunRecord) -> list[dict[str, Any]]:
     best: dict[tuple[str, str], dict[str, Any]] = {}
     highest = 0.0
     for path in sorted((record.directory.path / "rollouts").glob("step_*.jsonl")):
-        for row in read_jsonl(path):
+        for row in each_jsonl(path):
             if row.get("outcome") != "correct" or "answer" not in row or row["reward"] < highest:
                 continue
             if row["reward"] > highest:

@@ -1,12 +1,15 @@
 """Curves of one run, and of the arms of a comparison, drawn by Matplotlib; no other file draws pictures."""
 
 from collections.abc import Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path as Shape
 from matplotlib.ticker import MaxNLocator
 
 from hybrid_rl.reporting.comparison.cost_curves import MeanPoint
@@ -20,7 +23,16 @@ BLUE, ORANGE, GREEN = ("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^")
 ARMS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C564B")
 """The colours of arms; more arms than that have them again, dashed, then dotted."""
 
+_STRETCHES = 2000
+"""Stretches of a thinned curve; a picture is a thousand pixels wide."""
+
+_MOST_SPANS = 100
+"""Stretches of SFT steps that are drawn each alone. Methods that alternate have thousands, and matplotlib takes
+milliseconds for each, most of them to find a place for the legend: then all are one shape."""
+
 Line = Mapping[str, Any]
+Point = tuple[float, float]
+"""A step, and the value there."""
 
 
 def write(metrics: Sequence[Line], progress: Sequence[Line], directory: Path) -> list[Path]:
@@ -140,22 +152,45 @@ def _curve(
     axes: Axes, lines: Sequence[Line], key: str, label: str, style: Style, width: float = 1.4
 ) -> None:
     """Draws `key` of all lines that have it against their steps, with markers only where points are few."""
-    found = [(line["step"], line[key]) for line in lines if line.get(key) is not None]
+    found = thinned([(line["step"], line[key]) for line in lines if line.get(key) is not None])
     if found:
         look: dict[str, Any] = {"color": style[0], "marker": style[1] if len(found) <= 60 else ""}
         look |= {"markersize": 2.1 + width, "linewidth": width, "label": label}
         axes.plot(*zip(*found, strict=True), **look)
 
 
+def thinned(points: Sequence[Point]) -> Sequence[Point]:
+    """The points of a curve, without those of a long one that nobody can see.
+
+    Of each two thousandth of it, less than a pixel wide, the first, lowest, highest and last point stay.
+    """
+    if len(points) <= 4 * _STRETCHES or not all(isfinite(value) for _, value in points):
+        return points
+    ends = [len(points) * i // _STRETCHES for i in range(_STRETCHES + 1)]
+    kept: list[Point] = []
+    for first, last in pairwise(ends):
+        part = range(first, last)
+        low, high = (chosen(part, key=lambda i: points[i][1]) for chosen in (min, max))
+        kept += [points[i] for i in sorted({first, low, high, last - 1})]
+    return kept
+
+
 def _finish(axes: Axes, metrics: Sequence[Line], title: str, unit: str) -> None:
     """Adds title, unit, grid and legend, and grey where steps were SFT in a run that had both kinds."""
     stretches = [list(lines) for _, lines in groupby(metrics, key=lambda line: line["kind"])]
-    label: str | None = "SFT steps"  # in the legend once
-    for lines in stretches if len(stretches) > 1 else ():
-        if lines[0]["kind"] == "sft":
-            first, last = lines[0]["step"] - 0.5, lines[-1]["step"] + 0.5
-            axes.axvspan(first, last, color=GREY, zorder=0, linewidth=0, label=label)
-            label = None
+    ends = [
+        (lines[0]["step"] - 0.5, lines[-1]["step"] + 0.5)
+        for lines in (stretches if len(stretches) > 1 else ())
+        if lines[0]["kind"] == "sft"
+    ]
+    look: dict[str, Any] = {"color": GREY, "zorder": 0, "linewidth": 0}
+    if len(ends) > _MOST_SPANS:
+        spans = [Shape([(a, 0), (a, 1), (b, 1), (b, 0), (a, 0)], closed=True) for a, b in ends]
+        look |= {"transform": axes.get_xaxis_transform(), "label": "SFT steps"}
+        axes.add_patch(PathPatch(Shape.make_compound_path(*spans), **look))
+    else:
+        for place, (first, last) in enumerate(ends):
+            axes.axvspan(first, last, label=None if place else "SFT steps", **look)
     axes.set_title(title)
     axes.set_ylabel(unit)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

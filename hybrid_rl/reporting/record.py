@@ -1,12 +1,13 @@
 """A run as reports read it back from its directory: whatever is there, even of a run that has not ended."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from hybrid_rl.evaluation import scores
 from hybrid_rl.evaluation.scores import AnsweredQuestion, SetSummary
-from hybrid_rl.recording.files import DamagedFileError, read_json, read_jsonl
+from hybrid_rl.recording.files import DamagedFileError, each_jsonl, read_json
 from hybrid_rl.recording.run_directory import Moment, RunDir
 from hybrid_rl.reporting import decisions
 
@@ -53,8 +54,8 @@ class RunRecord:
             environment=read_json(directory.environment) if directory.environment.exists() else {},
             status=directory.read_status(),
             overrides=_text(directory.overrides),
-            metrics=_by_step(directory.metrics),
-            progress=_by_step(directory.progress),
+            metrics=list(_each_step(directory.metrics)),
+            progress=list(_each_step(directory.progress)),
             before=scores.read_summaries(directory.evaluation("before")),
             after=scores.read_summaries(directory.evaluation("after")),
             best=scores.read_summaries(directory.evaluation("best")),
@@ -110,7 +111,8 @@ class RunRecord:
 
     def read_rest(self) -> None:
         """Reads what is else looked at later, and raises DamagedFileError where it is not as it was written."""
-        _by_step(self.directory.decisions)
+        for _ in _each_step(self.directory.decisions):
+            pass
         decisions.read_notes(self.directory)
         moments: dict[Moment, dict[str, SetSummary]] = {
             "before": self.before, "after": self.after, "best": self.best
@@ -124,13 +126,12 @@ class RunRecord:
         return scores.read_rows(self.directory.evaluation(moment) / f"{name}.jsonl")
 
 
-def _by_step(path: Path) -> list[dict[str, Any]]:
-    """The lines of a log in which each is of a step."""
-    lines: list[dict[str, Any]] = read_jsonl(path)
-    for number, line in enumerate(lines, 1):
+def _each_step(path: Path) -> Iterator[dict[str, Any]]:
+    """Yields the lines of a log in which each is of a step."""
+    for number, line in enumerate(each_jsonl(path), 1):
         if not isinstance(line.get("step"), int):
             raise DamagedFileError(f"{path}: is damaged: line {number} is of no step")
-    return lines
+        yield line
 
 
 def _text(path: Path) -> str:

@@ -41,7 +41,7 @@ def write(run_dir: Path) -> Path:
     pictures = plots.write(record.metrics, record.progress, record.directory.plots)
     shown = (f"![{path.stem}]({path.relative_to(run_dir).as_posix()})" for path in pictures)
     run = record.directory
-    decided = decisions.summary(read_jsonl(run.decisions), decisions.read_notes(run))
+    decided = decisions.summary(decisions.read(run), decisions.read_notes(run))
     scored = terms.rewards(record.metrics, record.settings.get("reward", {}))
     spent = run_tables.cost(record)
     sections = [

@@ -5,6 +5,7 @@ reward where they have `reward/NAME`, which the settings name.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from statistics import fmean
 from typing import Any
 
@@ -66,8 +67,12 @@ def panels(runs: Sequence[Sequence[Line]]) -> list[dict[str, Any]]:
 
 def _names(lines: Sequence[Line]) -> list[str]:
     """The names of the terms of the loss, in the order in which they come."""
-    keys = (key for line in lines for key in line if key.startswith("term/"))
-    return list(dict.fromkeys(key.split("/")[1] for key in keys))
+    return list(dict.fromkeys(key.split("/")[1] for key in _keys(lines, "term/")))
+
+
+def _keys(lines: Sequence[Line], start: str) -> list[str]:
+    """The keys that begin so, in the order in which they come."""
+    return [key for key in dict.fromkeys(chain.from_iterable(lines)) if key.startswith(start)]
 
 
 def rewards(lines: Sequence[Line], reward: Mapping[str, Any]) -> list[str]:
@@ -75,7 +80,8 @@ def rewards(lines: Sequence[Line], reward: Mapping[str, Any]) -> list[str]:
 
     `reward` are the settings of the reward.
     """
-    graded = [line for line in lines if any(key.startswith("reward/") for key in line)]
+    keys = _keys(lines, "reward/")
+    graded = [line for line in lines if any(key in line for key in keys)] if keys else []
     if not graded:
         return []
     parts = _thirds(graded)

@@ -180,14 +180,24 @@ def _only(text: str) -> Fraction | None:
 
 def _value(found: re.Match[str]) -> Fraction | None:
     """The value of a match of _NUMBER; None where a part is too long, a denominator is 0, or 3 5/2 is written."""
-    whole, denominator = found["whole"], found["denominator"] or "1"
-    over, under = found["over"] or "0", found["under"] or "1"
-    if any(len(part) > MAX_DIGITS for part in (whole, denominator, over, under)):
+    parts = found.group("whole", "denominator", "over", "under")
+    if any(part is not None and len(part) > MAX_DIGITS for part in parts):
         return None
+    whole, denominator, over, under = parts
     exponent = int(found["exponent"] or found["braced"] or found["power"] or 0)
-    below = Fraction(denominator.replace(",", "").rstrip("."))
-    if abs(exponent) > MAX_EXPONENT or below == 0 or int(under) <= int(over):
+    if abs(exponent) > MAX_EXPONENT:
         return None
-    value = Fraction(whole.replace(",", "").rstrip(".")) * Fraction(10) ** exponent / below
-    value += Fraction(int(over), int(under))
+    value = Fraction(whole.replace(",", "").rstrip("."))
+    # Most numbers have none of these, and fractions take their time.
+    if exponent:
+        value *= Fraction(10) ** exponent
+    if denominator is not None:
+        below = Fraction(denominator.replace(",", "").rstrip("."))
+        if below == 0:
+            return None
+        value /= below
+    if over is not None:
+        if int(under) <= int(over):
+            return None
+        value += Fraction(int(over), int(under))
     return -value if "-" in (found["sign"], found["late_sign"]) else value

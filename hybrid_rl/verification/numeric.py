@@ -4,6 +4,7 @@ It is cheap: no library, and time linear in the length of the part that is read.
 """
 
 from fractions import Fraction
+from functools import lru_cache
 
 from hybrid_rl.verification import number_text, statements
 from hybrid_rl.verification.verifier import BuiltIn, Said, compared
@@ -29,6 +30,7 @@ class Numeric(BuiltIn):
         return answer if value is None else f"#### {value}"
 
 
+@lru_cache(maxsize=4096)  # all solutions of a question have the same
 def numeric_gold(answer: str) -> Fraction | None:
     """The number that a gold answer is, bare or marked as in a solution."""
     return _number(statements.of_answer(answer))

@@ -271,3 +271,18 @@ def test_a_template_that_leaves_the_first_token_to_the_question_is_warned_of(
     assert [record.levelname for record in caplog.records if "first token" in record.message] == (
         ["WARNING"] * warned
     )
+
+
+def test_each_of_many_questions_keeps_its_own_tokens() -> None:
+    """The tokenizer is given a thousand texts at a time; 2,500 of them tell if two of these come to be mixed up."""
+    texts = [" ".join("123"[(n // 3**place) % 3] for place in range(5)) for n in range(2500)]
+    asked = [question(str(n), text, f"{text[0]} # {text[2]}") for n, text in enumerate(texts)]
+    by_id = {example.id: example for example in encoded(asked).train}
+    assert len(by_id) == 2500
+    for n, text in enumerate(texts):
+        words = [WORDS.index(word) for word in text.split()]
+        example = by_id[str(n)]
+        assert list(example.prompt_ids[1:6]) == words
+        assert example.trace is not None
+        assert example.trace.ids == (words[0], WORDS.index("#"), words[1])
+        assert example.trace.ends == (1, 3, 5)

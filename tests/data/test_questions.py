@@ -1,6 +1,8 @@
 """When two questions are one, and what a fingerprint depends on."""
 
-from dataclasses import replace
+import hashlib
+import json
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -60,3 +62,12 @@ def test_a_fingerprint_depends_on_order_and_number() -> None:
     }
 
     assert len(prints) == 4
+
+
+def test_a_fingerprint_is_that_of_one_list_in_json() -> None:
+    """Runs of earlier versions, which wrote the list as a whole, are compared with those of today."""
+    asked = [QUESTION, replace(QUESTION, id="é", columns={"b": [1], "a": {"z": None, "y": 0.5}})]
+    rows = [asdict(question) for question in asked]
+    del rows[0]["columns"]
+    text = json.dumps(rows, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    assert fingerprint(asked) == hashlib.sha256(text.encode()).hexdigest()

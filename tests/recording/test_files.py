@@ -32,7 +32,9 @@ def test_a_line_cut_by_a_crash_is_not_read(tmp_path: Path) -> None:
     assert files.read_jsonl(tmp_path / "none.jsonl") == []
 
 
-@pytest.mark.parametrize("line", ["garbage", "[1]", "{", "\\x00", "[" * 100_000])
+@pytest.mark.parametrize(
+    "line", ["garbage", "[1]", "{", "\\x00", "[" * 100_000, '{"a": 1}, {"a": 2}', "{},0,{}", "{},0"]
+)
 def test_a_damaged_line_is_told_by_file_and_number(tmp_path: Path, line: str) -> None:
     path = tmp_path / "metrics.jsonl"
     path.write_bytes(b'{"step": 1}\n' + line.encode() + b'\n{"step": 3}\n')
@@ -55,6 +57,26 @@ def test_the_last_line_of_a_growing_file_is_the_last_whole_one(tmp_path: Path) -
     assert files.last_of_jsonl(path, most=10) is None
     path.write_text('{"step": 1}\n[3]\n')
     assert files.last_of_jsonl(path) is None
+
+
+def test_a_long_file_is_read_line_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    lines = [json.dumps({"step": n, "text": "é\\n"}, ensure_ascii=n % 2 == 0) for n in range(2500)]
+    lines[1700] = ""
+    path.write_text("\n".join(lines) + "\n" + '{"step": 2500', encoding="utf-8")
+    assert files.read_jsonl(path) == [json.loads(line) for line in lines if line]
+    lines[2100] = "{"
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(files.DamagedFileError, match="line 2101 is no JSON object"):
+        files.read_jsonl(path)
+
+
+def test_lines_share_the_names_of_their_fields(tmp_path: Path) -> None:
+    """Names that each line has for itself would take more memory than the numbers."""
+    path = tmp_path / "metrics.jsonl"
+    files.write_jsonl(path, [{"zero_advantage_groups": 0.5}, {"zero_advantage_groups": 0.25}])
+    [[first], [second]] = files.read_jsonl(path)
+    assert first is second
 
 
 def test_what_lies_after_a_step_is_dropped_whatever_it_is(tmp_path: Path) -> None:

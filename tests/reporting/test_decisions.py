@@ -219,6 +219,20 @@ def test_sasr_leaves_the_notes_that_it_labels() -> None:
     assert Sasr.notes.keys() <= set(method.next_update(1, 0.0).note)
 
 
+def test_what_is_read_of_a_log_has_the_same_summary_and_panels(tmp_path: Path) -> None:
+    run, notes = RunDir(tmp_path), Bread.notes
+    groups = (anchored(3, 0.5), {**group(4), "outcomes": {"correct": 4}, "uniform": True})
+    lines = [line(step, "rl" if step % 2 else "sft", *groups) for step in range(1, 7)]
+    for one in lines:
+        append_json(run.decisions, one)
+    read = decisions.read(run)
+    assert decisions.summary(read, notes) == decisions.summary(lines, notes)
+    assert decisions.panels([read], notes) == decisions.panels([lines], notes)
+    assert {key for one in read for group in one["groups"] for key in group} == {
+        "correct", "size", "note",
+    }  # fmt: skip
+
+
 def test_the_report_has_the_summary_between_cost_and_curves(tmp_path: Path) -> None:
     run = recorded.write_run(tmp_path)
     for step in range(1, 4):

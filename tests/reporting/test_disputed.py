@@ -53,3 +53,11 @@ def test_undisputed_rewards_are_one_line_and_other_tasks_none(load: Load, tmp_pa
     ]
     assert disputed.summary(record(load, tmp_path / "b", rows, "reward=exact")) == []
     assert disputed.summary(record(load, tmp_path / "c", [], "reward=numeric")) == []
+
+
+def test_rollouts_that_no_other_verifier_can_judge_are_not_even_read(
+    load: Load, tmp_path: Path
+) -> None:
+    found = record(load, tmp_path, [], "reward=exact")
+    (tmp_path / "rollouts" / "step_000010.jsonl").write_text("what cannot be read\n")
+    assert disputed.summary(found) == []

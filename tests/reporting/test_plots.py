@@ -1,5 +1,6 @@
 """The pictures of a run."""
 
+import math
 from pathlib import Path
 
 from hybrid_rl.reporting import plots
@@ -27,6 +28,41 @@ def test_stretches_of_sft_are_grey_in_a_run_of_both_kinds() -> None:
     for axes in (reward, loss):
         spans = [(span.get_x(), span.get_x() + span.get_width()) for span in axes.patches]
         assert spans == [(0.5, 2.5), (3.5, 4.5)]
+
+
+def test_many_stretches_of_sft_are_one_shape() -> None:
+    lines = [recorded.metrics(step, "rl" if step % 2 else "sft") for step in range(1, 301)]
+    figure = plots._training(lines)
+    assert figure is not None
+    for axes in figure.axes:
+        [grey] = axes.patches
+        corners = grey.get_path().to_polygons()
+        spans = [(min(x for x, _ in one), max(x for x, _ in one)) for one in corners]
+        assert spans == [(step - 0.5, step + 0.5) for step in range(2, 301, 2)]
+        assert [text.get_text() for text in axes.get_legend().get_texts()].count("SFT steps") == 1
+
+
+def test_a_long_curve_keeps_what_can_be_seen_of_it() -> None:
+    """Of 2000 stretches of 10 points each the first, the lowest, the highest and the last stay."""
+    values = [(step * 7919) % 1000 / 10 for step in range(20_000)]
+    points = list(enumerate(values))
+    kept = plots.thinned(points)
+    assert len(kept) <= 8000
+    assert set(kept) <= set(points)
+    assert [step for step, _ in kept] == sorted({step for step, _ in kept})
+    for first in range(0, 20_000, 10):
+        part = points[first : first + 10]
+        there = [point for point in kept if first <= point[0] < first + 10]
+        assert (there[0], there[-1]) == (part[0], part[-1])
+        assert min(value for _, value in there) == min(value for _, value in part)
+        assert max(value for _, value in there) == max(value for _, value in part)
+
+
+def test_a_curve_with_gaps_or_few_points_stays_as_it_is() -> None:
+    points = [(step, float(step)) for step in range(9000)]
+    assert plots.thinned(points[:8000]) == points[:8000]
+    gap = [*points, (9000, math.nan)]
+    assert plots.thinned(gap) is gap
 
 
 def test_more_arms_than_colours_are_told_apart_by_dashes(tmp_path: Path) -> None:

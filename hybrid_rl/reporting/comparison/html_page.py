@@ -21,7 +21,7 @@ from typing import Any
 import jinja2
 
 from hybrid_rl.recording.files import DamagedFileError, read_jsonl
-from hybrid_rl.reporting import glossary, terms
+from hybrid_rl.reporting import decisions, glossary, terms
 from hybrid_rl.reporting.comparison import (
     compare,
     cut_solutions,
@@ -43,7 +43,6 @@ from hybrid_rl.reporting.comparison.arms import (
 from hybrid_rl.reporting.comparison.compare import BUDGETS, CURVE_MEASURES, Comparison
 from hybrid_rl.reporting.comparison.conclusion import conclusion
 from hybrid_rl.reporting.comparison.outcomes import Outcome
-from hybrid_rl.reporting.decisions import panels, read_notes
 from hybrid_rl.reporting.markdown import between
 from hybrid_rl.reporting.record import RunRecord
 
@@ -166,13 +165,13 @@ def _verdicts(comparison: Comparison) -> dict[str, Any] | None:
 
 def _arm(arm: Arm) -> dict[str, Any]:
     runs = [record.directory for record in arm.records]
-    notes = {name: note for run in runs for name, note in (read_notes(run) or {}).items()}
+    notes = {name: note for run in runs for name, note in (decisions.read_notes(run) or {}).items()}
     return {
         "name": arm.name,
         "method": arm.records[0].method,
         "runs": [_run(record) for record in arm.records],
         "panels": [
-            *panels([read_jsonl(run.decisions) for run in runs], notes),
+            *decisions.panels([decisions.read(run) for run in runs], notes),
             *terms.panels([record.metrics for record in arm.records]),
         ],
     }

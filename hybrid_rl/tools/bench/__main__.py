@@ -2,7 +2,8 @@
 
 It runs our trainer against plain trl.GRPOTrainer on the same work, step by step in turn. It says where the time goes,
 what each saving is worth, how time grows with the work, how far it is from the limits of the device, and what a user
-waits for at the start.
+waits for at the start. `preset=growth` runs no other trainer: it says how time and memory grow, of a step, of reports
+and of loading data.
 """
 
 import logging
@@ -20,14 +21,14 @@ from hybrid_rl.config.composing import settings_of, unknown_options
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import SettingsError
 from hybrid_rl.recording import files, quiet
-from hybrid_rl.tools.bench import presets, startup, tables
+from hybrid_rl.tools.bench import growth, presets, startup, tables
 from hybrid_rl.tools.bench.measure import Bench
 
 log = logging.getLogger("hybrid_rl.tools.bench")  # __name__ is "__main__" here
 
 USAGE = (
-    "usage: python -m hybrid_rl.tools.bench preset=small|medium|large json=PATH [gsm8k=DIRECTORY of GSM8K's files]"
-    f" [SETTING=VALUE of {', '.join(presets.OPEN)}, such as hardware=gpu]"
+    "usage: python -m hybrid_rl.tools.bench preset=small|medium|large|growth json=PATH"
+    f" [gsm8k=DIRECTORY of GSM8K's files] [SETTING=VALUE of {', '.join(presets.OPEN)}, such as hardware=gpu]"
 )
 
 
@@ -41,6 +42,8 @@ def main() -> None:
     out, data = options.pop("json", None), options.pop("gsm8k", None)
     if preset is None or not out or not all(map(presets.is_open, options)):
         _refuse(USAGE)
+    if preset.growth and data:
+        _refuse(f"gsm8k = {data}: preset=growth makes up its data; leave it out")
     typed = [f"{key}={value}" for key, value in options.items()]
     if unknown := unknown_options(typed):
         _refuse("\n".join(unknown))
@@ -50,7 +53,7 @@ def main() -> None:
             settings = settings_of(overrides, Path(directory) / "settings")
         except SettingsError as error:
             _refuse(str(error))
-        if reason := cannot_run(settings):
+        if reason := cannot_run(settings) or (preset.growth and cannot_grow(settings)):
             _refuse(reason)
         found: dict[str, Any] = {}
         for part, figures in parts(preset, settings, overrides, Path(directory)):
@@ -70,6 +73,16 @@ def cannot_run(settings: Settings) -> str | None:
     return None
 
 
+def cannot_grow(settings: Settings) -> str | None:
+    """Why growth cannot be measured with these settings, None where it can."""
+    if settings.hardware.device != "cpu":
+        found = f"hardware = {settings.hardware.name}"
+        return f"{found}: preset=growth counts processor seconds, in which a GPU's are not; choose hardware=cpu"
+    if sys.platform != "linux":
+        return f"preset=growth: it reads memory from /proc, which {sys.platform} lacks; run it on Linux"
+    return None
+
+
 def parts(
     preset: presets.Preset, settings: Settings, overrides: list[str], directory: Path
 ) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -84,6 +97,12 @@ def parts(
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
     yield "machine", {"machine": machine, "overrides": overrides}
+    if preset.growth:
+        grown: dict[str, Any] = {}
+        for name, figures in growth.run(overrides, directory):
+            grown[name] = figures
+            yield name, {"growth": grown}
+        return
     whole = bench.against_plain(1.0)
     yield "every group", {"grpo_step_ratio_to_trl": whole.pop("ratio"), "none_zero": whole}
     half = bench.against_plain(0.5)

@@ -33,6 +33,8 @@ class Preset:
     """Whether BREAD's search is measured."""
     savings: bool = False
     """Whether each saving is measured alone."""
+    growth: bool = False
+    """Whether it measures growth, and nothing else."""
     random: tuple[int, int] | None = None
     """Hidden size and layers of random weights in place of the model of `overrides`; None: the model itself."""
 
@@ -76,7 +78,12 @@ LARGE = Preset(
 )
 """A model of 0.5 B parameters for a GPU, with the small vocabulary of the embedded model."""
 
-PRESETS = {"small": SMALL, "medium": MEDIUM, "large": LARGE}
+GROWTH = Preset(
+    "model=tiny data=ledger guards=quiet hardware=cpu hardware.threads=1", pairs=0, growth=True
+)
+"""The sizes are in `growth`. No guard speaks, for all completions are cut at their length limit."""
+
+PRESETS = {"small": SMALL, "medium": MEDIUM, "large": LARGE, "growth": GROWTH}
 
 
 def overrides(preset: Preset, data: Path | None, typed: Sequence[str] = ()) -> list[str]:

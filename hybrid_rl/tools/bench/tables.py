@@ -6,11 +6,15 @@ from typing import Any
 from rich.console import Console
 from rich.table import Column, Table
 
+from hybrid_rl.reporting.markdown import amount
 from hybrid_rl.tools.bench.relay import PARTS, PHASES
 
 
 def show(found: Mapping[str, Any], console: Console) -> None:
-    """Prints a table for every part that has figures."""
+    """Prints a table for every part that has figures; those of growth have no other part."""
+    if "growth" in found:
+        _show_growth(found["growth"], console)
+        return
     names = {"none_zero": "every group has advantages", "half_zero": "half of the groups have none"}
     for part, name in names.items():
         ratio = found["grpo_step_ratio_to_trl" + ("" if part == "none_zero" else "_half_zero")]
@@ -38,6 +42,20 @@ def show(found: Mapping[str, Any], console: Console) -> None:
         console.print(_table(["varied", "plain, s", "ours, s", "ratio"], rows))
     others = {**found["memory"], **found["startup"]}
     console.print(_table(["", ""], [[name, f"{value:.2f}"] for name, value in others.items()]))
+
+
+def _show_growth(found: Mapping[str, Any], console: Console) -> None:
+    """Prints a row for each axis of growth: what each of its sizes took, and the exponent of the time."""
+    rows = []
+    for name, one in found.items():
+        sizes = ", ".join(amount(size) for size in one["sizes"])
+        took = zip(one["seconds"], one["megabytes"], strict=True)
+        cells = (f"{seconds:.2f} s {megabytes:.0f} MB" for seconds, megabytes in took)
+        exponent = f"{one['exponent']:.2f} (fits within {one['error']:.0%})"
+        rows.append([f"{name}: {sizes}", *cells, exponent])
+    most = max(len(row) for row in rows) - 2
+    sizes = [f"size {number}" for number in range(1, most + 1)]
+    console.print(_table(["what grows", *sizes, "exponent of the time"], rows))
 
 
 def _searched(name: str, one: Mapping[str, Any]) -> list[str]:
