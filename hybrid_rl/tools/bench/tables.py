@@ -54,8 +54,8 @@ def _show_growth(found: Mapping[str, Any], console: Console) -> None:
         exponent = f"{one['exponent']:.2f} (fits within {one['error']:.0%})"
         rows.append([f"{name}: {sizes}", *cells, exponent])
     most = max(len(row) for row in rows) - 2
-    sizes = [f"size {number}" for number in range(1, most + 1)]
-    console.print(_table(["what grows", *sizes, "exponent of the time"], rows))
+    columns = [f"size {number}" for number in range(1, most + 1)]
+    console.print(_table(["what grows", *columns, "exponent of the time"], rows))
 
 
 def _searched(name: str, one: Mapping[str, Any]) -> list[str]:
