@@ -54,7 +54,7 @@ $(VLLM_VENV)/.installed: pyproject.toml
 	$(VLLM_VENV)/bin/python -m pip uninstall --quiet --yes torchaudio torchcodec torchvision
 	@touch $@
 
-test-vllm: $(VLLM_VENV)/.installed  ## Run bread, relift, sft on vLLM's own engine, on a CPU (4 GB, 10 minutes once)
+test-vllm: $(VLLM_VENV)/.installed  ## Run trainers on vLLM's own engine and server, on a CPU (4 GB, 10 minutes once)
 	$(VLLM_VENV)/bin/python -m pytest tests/vllm
 
 golden: install  ## Rewrite the golden files; read the diff before you commit it

@@ -28,7 +28,7 @@ from hybrid_rl.config.rollout import RolloutSettings
 from hybrid_rl.config.settings import Settings
 from hybrid_rl.errors import USER_ERROR, SettingsError
 from hybrid_rl.models.sampling import Request, SamplingParams, cut_after_eos
-from hybrid_rl.models.vllm_setup import dtype_of, engine_in, random_state_kept, served
+from hybrid_rl.models.vllm_setup import dtype_of, engine_in, random_state_kept, send_copies, served
 from hybrid_rl.models.vocabulary import Vocabulary
 from hybrid_rl.types import Ids
 
@@ -103,6 +103,8 @@ class VllmEngine:
         )
         if self.is_server:
             self._generation = self._clocked("starting", start_vllm)
+            if accelerator.is_main_process and settings.model.lora is not None:
+                send_copies(self._generation.vllm_client)
         else:
             # In the main thread: it may want to handle signals.
             with random_state_kept(accelerator.device), engine_in(self._dtype):

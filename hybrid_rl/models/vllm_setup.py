@@ -5,7 +5,7 @@
 
 import random
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -45,6 +45,22 @@ def engine_in(dtype: str) -> Iterator[None]:
         yield
     finally:
         engine.LLM = plain
+
+
+def send_copies(client: Any) -> None:
+    """Lets TRL's client send copies of the weights, which merged adapters need.
+
+    It packs tensors when there are no more of them or a gigabyte has come together. TRL merges adapters into the
+    weights in place, and after the last tensor it has taken them out: the server would get weights without them.
+    """
+    send = client.update_named_params
+
+    def copied(
+        metadata: list[tuple[str, str, list[int]]], weights: Iterable[tuple[str, torch.Tensor]]
+    ) -> None:
+        send(metadata, ((name, weight.clone()) for name, weight in weights))
+
+    client.update_named_params = copied
 
 
 @contextmanager

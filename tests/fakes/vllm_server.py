@@ -188,9 +188,9 @@ class Server:
             post_iter_func: Callable[[tuple[str, torch.Tensor]], torch.Tensor],
         ) -> None:
             assert (group, src) == (communicator, 0)
-            self.weights.put(
-                [(item[0], post_iter_func(item).detach().clone()) for item in iterator]
-            )
+            # vLLM too reads the tensors when all have come, unless they make more than a gigabyte.
+            given = [(item[0], post_iter_func(item).detach()) for item in iterator]
+            self.weights.put([(name, value.clone()) for name, value in given])
 
         communicator = SimpleNamespace(group=SimpleNamespace(store=None, socket=None))
         connect = vllm_client.VLLMClient.init_communicator

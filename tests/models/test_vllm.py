@@ -12,6 +12,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import numpy as np
+from accelerate import Accelerator
+from peft import LoraConfig, get_peft_model
 from pydantic import BaseModel, model_validator
 
 from hybrid_rl.config.composing import config_dir
@@ -141,6 +143,23 @@ def test_every_method_samples_from_the_weights_it_trains(
     assert len(recorder.metrics) == 4
     assert server.engine.loads == len(set(steps))
     assert steps[-1] == 4
+
+
+def test_adapters_are_in_the_weights_that_a_server_gets(server: Server, tmp_path: Path) -> None:
+    settings = tiny.settings(
+        tmp_path, model__lora="{rank:4,alpha:8,dropout:0,target_modules:all-linear}"
+    )
+    rollout = presets.option("rollout", "vllm_server") | {"port": server.port}
+    changed = {"rollout": RolloutSettings.model_validate(rollout)}
+    model = get_peft_model(tiny.model(), LoraConfig(target_modules="all-linear"))
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:  # zeros at first
+                weight.fill_(0.1)
+    settings = settings.model_copy(update=changed)
+    engine = VllmEngine(settings, model, tiny.vocabulary(), Accelerator(cpu=True))
+    engine.sample(Request([(2, 3)]), GREEDY, 0)
+    assert torch.equal(flat(server.engine.model), flat(model.merge_and_unload()))
 
 
 def test_weights_are_sent_after_an_sft_update_and_not_without_one(

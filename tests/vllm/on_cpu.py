@@ -9,22 +9,12 @@ from typing import Any
 
 import pytest
 import torch
-from trl.generation import vllm_generation
-from vllm.model_executor.layers import utils
+from trl.generation import vllm_client, vllm_generation
 
 from hybrid_rl.models.policy import TrainedPolicy
 from hybrid_rl.models.sampling import Request, SamplingParams
 from hybrid_rl.types import Ids
 from tests.vllm import runs
-
-
-def keep_weights(patch: pytest.MonkeyPatch) -> None:
-    """Let weights be loaded anew: those that the CPU build has packed for its kernels it has forgotten."""
-
-    def plain(layer: torch.nn.Module, remove_weight: bool) -> None:
-        layer.cpu_linear = torch.nn.functional.linear
-
-    patch.setattr(utils, "dispatch_cpu_unquantized_gemm", plain)
 
 
 def compare(patch: pytest.MonkeyPatch, directory: Path) -> None:
@@ -66,3 +56,11 @@ def start_at_once(patch: pytest.MonkeyPatch) -> None:
     """Without compiling, which takes minutes."""
     engine: Any = vllm_generation
     patch.setattr(engine, "LLM", partial(engine.LLM, enforce_eager=True))
+
+
+def connect(patch: pytest.MonkeyPatch) -> None:
+    """Let TRL's client send weights, which it refuses to do from a CPU; `cpu_build` has what it sends them by."""
+    plain = vllm_client.VLLMClient.init_communicator
+    patch.setattr(
+        vllm_client.VLLMClient, "init_communicator", lambda self, device: plain(self, "cuda")
+    )

@@ -3,7 +3,7 @@
 Everything is as the command line does it, but that ranks are forked from this process, which has the libraries loaded.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +21,6 @@ from hybrid_rl.recording.run_directory import RunDir
 
 SMALL = (
     "experiment=smoke",
-    "rollout=vllm_colocate",
     "data.on_overlap=drop",
     "data.train.size=4",
     "data.train.operations=[5,8]",
@@ -34,13 +33,18 @@ SMALL = (
     "eval.samples=0",
     "hardware.activation_checkpointing=false",
 )
+LORA = "model.lora={rank:4,alpha:8,dropout:0,target_modules:all-linear}"
+RANKS = ("hardware.device=cpu", "hardware.processes=2", "hardware.micro_batch=4")
+COLOCATED = ("rollout=vllm_colocate",)
+"""The other choice is `serving.Served.chosen`."""
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
+    "VLLM_HOST_IP": "127.0.0.1",
     "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     "VLLM_LOGGING_LEVEL": "WARNING",
 }
-"""The variables of a rank."""
+"""The variables of a rank, and of a server."""
 KILLED_AT = "TEST_KILLED_AT"
 """The variable with the step at which the rank kills itself, before it draws."""
 METHODS: dict[str, tuple[str, ...]] = {
@@ -51,9 +55,11 @@ METHODS: dict[str, tuple[str, ...]] = {
 }
 
 
-def settings(run_dir: Path, model: Path, method: str, *more: str) -> Settings:
-    """Settings of three steps with a colocated engine."""
-    given = [*SMALL, *METHODS[method], f"model.path={model}", *more]
+def settings(
+    run_dir: Path, model: Path, method: str, *more: str, rollout: Sequence[str] = COLOCATED
+) -> Settings:
+    """Settings of three steps, with engines in the processes that train or with a server's `chosen`."""
+    given = [*SMALL, *METHODS[method], f"model.path={model}", *rollout, *more]
     with initialize_config_dir(str(config_dir()), version_base="1.3"), _on_cpu():
         composed = compose("config", overrides=open_struct(given))
         return loading.load_settings(composed, run_dir.parent, run_dir)
@@ -79,12 +85,14 @@ def start(wanted: Settings) -> RunDir:
         for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)
         from tests.endurance.interrupted import Forked
-        from tests.vllm import on_cpu
+        from tests.vllm import cpu_build, on_cpu
 
         patch.setattr(supervise, "subprocess", SimpleNamespace(Popen=Forked))
-        on_cpu.keep_weights(patch)
+        cpu_build.keep_weights(patch)
         on_cpu.compare(patch, Path(wanted.run_dir))
         on_cpu.start_at_once(patch)
+        cpu_build.replace_nccl(patch)
+        on_cpu.connect(patch)
         run = launch.prepare(wanted, ["hybrid-rl"], Path(wanted.run_dir).parent)
         code = launch.start_workers(wanted, run)
     assert code == 0, run.read_status()
