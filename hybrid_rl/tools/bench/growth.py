@@ -103,8 +103,9 @@ def run(overrides: Sequence[str], directory: Path) -> Iterator[tuple[str, dict[s
     for axis in AXES:
         measured = [_one(axis, overrides, directory, size) for size in axis.sizes]
         sizes, seconds, megabytes = (list(values) for values in zip(*measured, strict=True))
+        exponent, error = fit(sizes, seconds)
         found = {"sizes": sizes, "seconds": seconds, "megabytes": megabytes}
-        yield axis.name, found | fit(sizes, seconds)._asdict()
+        yield axis.name, found | {"exponent": exponent, "error": error}
 
 
 def _one(axis: Axis, overrides: Sequence[str], directory: Path, size: int) -> Measured:

@@ -34,8 +34,9 @@ def test_a_table_says_type_limits_default_and_meaning_and_why_the_default_is_wha
         "| --- | --- | --- | --- | --- |",
     ]
     assert (
-        "| `method.batch_size` | whole number, at least 1 | `16` | M: questions in the buffer that trigger an SFT"
-        " update, and its size. | M. Our choice for a pool of 64 questions; code: 128. |" in lines
+        "| `method.batch_size` | whole number, at least 1 | `${batch_within:16,${train.steps}}` | M: questions in the"
+        " buffer that trigger an SFT update, and its size. | M. Our choice: 16, for small pools, or a quarter of the"
+        " steps; code: 128. |" in lines
     )
 
 
