@@ -60,9 +60,12 @@ def what_runs(task: str, method: str) -> str:
     return method if task == "train" else task
 
 
-def batch_within(most: int, steps: int) -> int:
-    """The size of an SFT batch that waits for unsolved questions: at most a quarter of the run's steps, at least 1."""
-    return max(1, min(most, steps // 4))
+def batch_within(most: int, steps: Any) -> int:
+    """The size of an SFT batch that waits for unsolved questions: at most a quarter of the run's steps, at least 1.
+
+    It is `most` where steps are no whole number: that is for the check of train.steps to tell.
+    """
+    return max(1, min(most, steps // 4)) if isinstance(steps, int) else most
 
 
 def test_sets_or_dev(test: Mapping[str, Any] | None, dev: Any) -> list[str]:

@@ -3,6 +3,7 @@
 import pytest
 
 from hybrid_rl.config import resolvers
+from hybrid_rl.errors import SettingsError
 from hybrid_rl.methods.bread_relift import BreadReliftSettings
 from hybrid_rl.methods.relift import ReliftSettings
 from tests.conftest import Load
@@ -57,6 +58,16 @@ def test_a_batch_that_waits_for_unsolved_questions_can_be_filled_in_a_short_run(
     assert isinstance(alone, ReliftSettings)
     assert isinstance(combined, BreadReliftSettings)
     assert alone.batch_size == combined.relift.batch_size == size
+
+
+@pytest.mark.parametrize("steps", ["abc", "null", "[1]"])
+def test_steps_that_are_no_number_are_told_as_such_and_not_as_a_batch(
+    load: Load, steps: str
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load("method=relift", f"train.steps={steps}")
+    assert str(refused.value).startswith("train.steps = ")
+    assert "batch_size" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
